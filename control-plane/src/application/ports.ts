@@ -1,0 +1,164 @@
+import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
+import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import type { RecordedCommand } from "../domain/session/session.events.ts";
+import type { Actor } from "../ledger/ledger.ts";
+
+export interface Clock {
+  now(): Date;
+}
+
+/** Who asks, for the metadata of the events that follow. */
+export interface CommandContext {
+  readonly actor: Actor;
+  readonly correlationId: string;
+}
+
+export interface SignedIn {
+  readonly principal: Principal;
+  readonly tokenId: string;
+  readonly expiresAt: Date;
+}
+
+export interface IssuedToken {
+  readonly tokenId: string;
+  /** Shown once, stored nowhere. */
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+export interface Identities {
+  /** Fails with `auth.failed` or `auth.expired`; a failure for a known identity is an event, at most one a second each. */
+  authenticate(token: string, address: string, expectedIdentity?: string): Promise<SignedIn>;
+  put(identity: Principal, context: CommandContext): Promise<Principal>;
+  find(id: string): (Principal & { readonly disabled: boolean }) | undefined;
+  list(): readonly (Principal & { readonly disabled: boolean })[];
+  issueToken(identityId: string, ttlSeconds: number, note: string, context: CommandContext): Promise<IssuedToken>;
+  revokeToken(tokenId: string, context: CommandContext): Promise<void>;
+}
+
+export interface AgentView {
+  readonly id: string;
+  readonly name: string;
+  readonly enrolled: boolean;
+  readonly revoked: boolean;
+  readonly connected: boolean;
+  readonly version: string;
+  readonly certificateExpiresAt: Date | undefined;
+}
+
+export interface IssuedCertificate {
+  readonly serial: string;
+  readonly fingerprint: string;
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+export type DisconnectCause = "closed" | "lost" | "drained" | "revoked" | "replaced" | "protocol_violation" | "shutdown";
+
+export interface Agents {
+  /** The secret half of a join token: the caller adds address and CA fingerprint. Fails with `agent.name_taken`. */
+  issueJoinSecret(name: string, ttlSeconds: number, context: CommandContext): Promise<{ readonly agentId: string; readonly secret: string; readonly expiresAt: Date }>;
+  /** Checks the secret and uses it up, durably. Fails with `join.invalid`. Answers the new agent's id. */
+  enrol(name: string, secret: string): Promise<string>;
+  certificateIssued(agentId: string, certificate: IssuedCertificate): Promise<void>;
+  /** Fails with `agent.revoked` or `agent.not_found`. */
+  requireEnrolled(agentId: string): AgentView;
+  connected(agentId: string, link: { readonly version: string; readonly address: string; readonly certificateFingerprint: string; readonly resources: readonly string[] }): Promise<void>;
+  disconnected(agentId: string, cause: DisconnectCause): Promise<void>;
+  revoke(agentId: string, reason: string, context: CommandContext): Promise<void>;
+  list(): readonly AgentView[];
+}
+
+export interface ResourceView extends ResourceRef {
+  readonly agentId: string;
+}
+
+export interface RefusedResource {
+  readonly name: string;
+  readonly code: "resource.conflict" | "input.invalid";
+  readonly message: string;
+}
+
+export interface Resources {
+  /** Registers, changes and retires until the ledger says what the agent says. */
+  offer(agentId: string, offered: readonly ResourceRef[]): Promise<readonly RefusedResource[]>;
+  find(name: string): ResourceView | undefined;
+  list(): readonly ResourceView[];
+}
+
+export interface ApprovalRequest {
+  readonly sessionId: string;
+  readonly command: RecordedCommand;
+  readonly resource: ResourceRef;
+  readonly requestedBy: Principal;
+  readonly decision: Decision;
+  readonly expiresAt: Date;
+}
+
+export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked";
+
+export interface ApprovalView {
+  readonly id: string;
+  readonly state: ApprovalState;
+  readonly sessionId: string;
+  readonly command: RecordedCommand;
+  readonly resource: string;
+  readonly requestedBy: string;
+  readonly policyVersion: string;
+  readonly rules: readonly string[];
+  readonly quorum: number;
+  readonly approvers: readonly string[];
+  readonly requestedAt: Date;
+  readonly expiresAt: Date;
+  readonly decidedBy: string;
+  readonly comment: string;
+}
+
+export interface Approvals {
+  /** Durable when it resolves. The id is the caller's, so that CommandHeld can name it first. */
+  request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
+  /** Resolves when it is no longer pending. Rejects only when `signal` aborts. */
+  settled(approvalId: string, signal: AbortSignal): Promise<ApprovalView>;
+  /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, auth.forbidden. */
+  approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
+  deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
+  /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */
+  consume(approvalId: string, bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }, context: CommandContext): Promise<ApprovalView>;
+  withdraw(approvalId: string, cause: "client_gone" | "cancelled" | "drift" | "control_plane_lost", context: CommandContext): Promise<void>;
+  find(approvalId: string): ApprovalView | undefined;
+  list(): readonly ApprovalView[];
+}
+
+export interface PolicyProblem {
+  readonly severity: "error" | "warning";
+  readonly file: string;
+  readonly line: number;
+  readonly message: string;
+}
+
+export interface Policies {
+  /** The engine of the published version, undefined until one is published. */
+  current(): PolicyEngine | undefined;
+  published(): { readonly version: string; readonly files: readonly PolicyFile[]; readonly by: string; readonly at: Date } | undefined;
+  check(files: readonly PolicyFile[]): { readonly version: string; readonly problems: readonly PolicyProblem[] };
+  /** Fails with `policy.invalid` naming every problem. Publishing what is in force changes nothing. */
+  publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
+}
+
+/** Compiles a policy set. The adapter is `src/policy`. */
+export interface PolicyCompiler {
+  check(files: readonly PolicyFile[]): readonly PolicyProblem[];
+  /** Throws `policy.invalid`. */
+  compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
+}
+
+/** The tunnel as the gateway sees it. */
+export interface AgentLinks {
+  isConnected(agentId: string): boolean;
+  /** Sends Open on the agent's data stream. Throws `agent.offline`. `opened` and refusals come to the handlers. */
+  open(agentId: string, open: Open, handlers: ChannelHandlers): Channel;
+  /** Ends the link, with every session on it. */
+  dismiss(agentId: string, cause: DisconnectCause, code: "agent.revoked" | "session.ended", message: string): void;
+}

@@ -1,0 +1,63 @@
+import type { CommandFacts } from "./facts.ts";
+
+export type MaskKind = "full" | "partial" | "hash" | "null";
+export type Detector = "email" | "card" | "ssn" | "phone" | "iban";
+
+export interface MaskColumn {
+  /** Column name; `*` is every column. */
+  readonly column: string;
+  /** Unqualified table name; empty is any table and any computed column. */
+  readonly table: string;
+  readonly kind: MaskKind;
+}
+
+/** What a permit asks for in return. Of several permits that decide together, the strictest of each. */
+export interface Obligations {
+  readonly maskColumns: readonly MaskColumn[];
+  readonly detectors: readonly Detector[];
+  /** 0: no cap. */
+  readonly rowCap: number;
+}
+
+export const noObligations: Obligations = { maskColumns: [], detectors: [], rowCap: 0 };
+
+export interface Principal {
+  readonly id: string;
+  readonly kind: "human" | "machine";
+  readonly groups: readonly string[];
+}
+
+export interface ResourceRef {
+  readonly name: string;
+  readonly protocol: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export type PolicyAction = "open" | "run" | "approve";
+
+export interface DecisionRequest {
+  readonly principal: Principal;
+  readonly action: PolicyAction;
+  readonly resource: ResourceRef;
+  /** For `run` (what is to run) and `approve` (what was asked for); absent for `open`. */
+  readonly facts?: CommandFacts;
+}
+
+/** I14: everything that is needed to take the decision again. */
+export interface Decision {
+  readonly effect: "allow" | "deny" | "needs_approval";
+  readonly policyVersion: string;
+  /** Ids of the rules that decided; empty when nothing permits (deny by default). */
+  readonly rules: readonly string[];
+  /** For people: why, and what to do. */
+  readonly reason: string;
+  readonly obligations: Obligations;
+  /** For `needs_approval`: distinct humans that must agree. Otherwise 0. */
+  readonly quorum: number;
+}
+
+/** The policy port. Never throws for a decision: an error inside is a deny that names it (I3). */
+export interface PolicyEngine {
+  readonly version: string;
+  decide(request: DecisionRequest): Decision;
+}

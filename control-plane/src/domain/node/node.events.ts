@@ -1,0 +1,8 @@
+/** A control-plane process; its stream tells when it could record and when it could not (I3). */
+export type NodeEvent =
+  | { readonly type: "NodeStarted"; readonly data: { readonly nodeId: string; readonly version: string } }
+  | { readonly type: "FailClosedEntered"; readonly data: { readonly nodeId: string; readonly cause: string; readonly since: string } }
+  | { readonly type: "FailClosedLeft"; readonly data: { readonly nodeId: string; readonly refusedCommands: number } }
+  | { readonly type: "NodeStopped"; readonly data: { readonly nodeId: string } };
+
+export const nodeStream = (nodeId: string): string => `node-${nodeId}`;
