@@ -55,6 +55,7 @@ export const errorCodes = {
   "policy.missing": { grpc: grpc.failedPrecondition, http: 503, sqlstate: "42501", retryable: false, meaning: "No policy is published; everything is refused until one is." },
   "approval.denied": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A human denied the held command." },
   "approval.expired": { grpc: grpc.deadlineExceeded, http: 403, sqlstate: "42501", retryable: true, meaning: "Nobody decided on the held command in time." },
+  "approval.withdrawn": { grpc: grpc.aborted, http: 409, sqlstate: "57014", retryable: true, meaning: "The requester cancelled the held command, or went away." },
   "approval.drift": { grpc: grpc.aborted, http: 409, sqlstate: "42501", retryable: true, meaning: "What was approved is no longer what would run: policy, digest or requester changed." },
   "approval.not_found": { grpc: grpc.notFound, http: 404, sqlstate: "02000", retryable: false, meaning: "No such approval." },
   "approval.already_decided": { grpc: grpc.failedPrecondition, http: 409, sqlstate: "55000", retryable: false, meaning: "The approval is already granted, denied, expired, withdrawn or used." },

@@ -145,6 +145,7 @@ export interface Frame {
     | { $case: "report"; value: Report }
     | { $case: "cancel"; value: Cancel }
     | { $case: "close"; value: Close }
+    | { $case: "describeCopy"; value: DescribeCopy }
     | undefined;
 }
 
@@ -214,6 +215,14 @@ export interface Report {
 export interface MaskedCells {
   column: string;
   cells: bigint;
+}
+
+/**
+ * Control plane to agent, just before the data of a COPY TO STDOUT whose columns may have to be masked: COPY does not name
+ * its columns, so the agent asks the target for those of this query, which are the same.
+ */
+export interface DescribeCopy {
+  query: string;
 }
 
 /** Control plane to agent: cancel what the target runs for this session. */
@@ -1885,6 +1894,9 @@ export const Frame: MessageFns<Frame> = {
       case "close":
         Close.encode(message.body.value, writer.uint32(74).fork()).join();
         break;
+      case "describeCopy":
+        DescribeCopy.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1974,6 +1986,14 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "close", value: Close.decode(reader, reader.uint32()) };
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "describeCopy", value: DescribeCopy.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2005,6 +2025,10 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "cancel", value: Cancel.fromJSON(object.cancel) }
         : isSet(object.close)
         ? { $case: "close", value: Close.fromJSON(object.close) }
+        : isSet(object.describeCopy)
+        ? { $case: "describeCopy", value: DescribeCopy.fromJSON(object.describeCopy) }
+        : isSet(object.describe_copy)
+        ? { $case: "describeCopy", value: DescribeCopy.fromJSON(object.describe_copy) }
         : undefined,
     };
   },
@@ -2030,6 +2054,8 @@ export const Frame: MessageFns<Frame> = {
       obj.cancel = Cancel.toJSON(message.body.value);
     } else if (message.body?.$case === "close") {
       obj.close = Close.toJSON(message.body.value);
+    } else if (message.body?.$case === "describeCopy") {
+      obj.describeCopy = DescribeCopy.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2086,6 +2112,12 @@ export const Frame: MessageFns<Frame> = {
       case "close": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "close", value: Close.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "describeCopy": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "describeCopy", value: DescribeCopy.fromPartial(object.body.value) };
         }
         break;
       }
@@ -2892,6 +2924,73 @@ export const MaskedCells: MessageFns<MaskedCells> = {
     const message = createBaseMaskedCells();
     message.column = object.column ?? "";
     message.cells = (object.cells !== undefined && object.cells !== null) ? BigInt(object.cells) : 0n;
+    return message;
+  },
+};
+
+function createBaseDescribeCopy(): DescribeCopy {
+  return { query: "" };
+}
+
+export const DescribeCopy: MessageFns<DescribeCopy> = {
+  encode(message: DescribeCopy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.query !== "") {
+      writer.uint32(10).string(message.query);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DescribeCopy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDescribeCopy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.query = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DescribeCopy {
+    return { query: isSet(object.query) ? globalThis.String(object.query) : "" };
+  },
+
+  toJSON(message: DescribeCopy): unknown {
+    const obj: any = {};
+    if (message.query !== "") {
+      obj.query = message.query;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DescribeCopy>): DescribeCopy {
+    return DescribeCopy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DescribeCopy>): DescribeCopy {
+    const message = createBaseDescribeCopy();
+    message.query = object.query ?? "";
     return message;
   },
 };
