@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server, type Socket } from "node:net";
+import type { SecureContext } from "node:tls";
+import { SallyportError } from "@sallyport/proto/errors";
+import { authentication, encodeAuthentication, encodeNegotiateProtocolVersion } from "@sallyport/proto/wire/postgres/backend";
+import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
+import type { Logger } from "pino";
+import type { AgentLinks, Approvals, Clock, CommandContext, Identities, Policies, Resources } from "../../application/ports.ts";
+import type { RecordingEvent } from "../../domain/session/recording.events.ts";
+import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
+import type { StatementAnalyser } from "./facts/analysis.ts";
+import { readToken } from "./authenticate.ts";
+import { CancelRegistry } from "./cancel-registry.ts";
+import type { EventWriter } from "./command-desk.ts";
+import { LargeMessageBudget } from "./large-message-budget.ts";
+import type { PostgresLimits } from "./limits.ts";
+import { negotiate, type Negotiated } from "./negotiate.ts";
+import { openSession } from "./open-session.ts";
+import type { PostgresSession } from "./session.ts";
+
+export interface GatewayDeps {
+  readonly identities: Identities;
+  readonly resources: Resources;
+  readonly policies: Policies;
+  readonly approvals: Approvals;
+  readonly links: AgentLinks;
+  readonly analyser: StatementAnalyser;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly limits: PostgresLimits;
+  /** Asked for each connection, so that a renewed certificate serves at once. */
+  readonly secureContext: () => SecureContext;
+  readonly overlapReads: boolean;
+  /** The writers of a session's stream and of its recording. */
+  readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: EventWriter<SessionEvent>; readonly recording: EventWriter<RecordingEvent> };
+  /** Lets an administrator end the session; answers how to take it off the list. */
+  readonly register: (sessionId: string, identity: string, tokenId: string, end: (cause: SessionEndCause, message: string) => void) => () => void;
+}
+
+/** How often clients are looked at that take nothing of their results. */
+const STALL_CHECK_MILLIS = 1_000;
+
+/** The PostgreSQL listener: accepts, negotiates, signs in, and opens sessions. */
+export class PostgresGateway {
+  readonly deps: GatewayDeps;
+  readonly limits: PostgresLimits;
+  readonly analyser: StatementAnalyser;
+  readonly budget: LargeMessageBudget;
+  readonly cancels = new CancelRegistry();
+  readonly #server: Server;
+  /** In order of arrival. */
+  readonly #strangers = new Set<Socket>();
+  readonly #sessions = new Map<PostgresSession, Socket>();
+  readonly #stallCheck: NodeJS.Timeout;
+
+  constructor(deps: GatewayDeps) {
+    this.deps = deps;
+    this.limits = deps.limits;
+    this.analyser = deps.analyser;
+    this.budget = new LargeMessageBudget(deps.limits.largeMessageBytes);
+    this.#server = createServer({ allowHalfOpen: false, noDelay: true, keepAlive: true }, (socket) => void this.#accept(socket));
+    this.#stallCheck = setInterval(() => this.#cutStalled(), STALL_CHECK_MILLIS).unref();
+  }
+
+  async listen(host: string, port: number): Promise<number> {
+    this.#server.listen(port, host);
+    await once(this.#server, "listening");
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : port;
+  }
+
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Stops accepting, ends every session and waits until each is recorded, or gone. */
+  async close(): Promise<void> {
+    clearInterval(this.#stallCheck);
+    this.#server.close();
+    for (const socket of this.#strangers) socket.destroy();
+    for (const session of this.#sessions.keys()) session.end("shutdown", "The gateway is shutting down.");
+  }
+
+  add(session: PostgresSession, socket: Socket): void {
+    this.#sessions.set(session, socket);
+  }
+
+  remove(session: PostgresSession): void {
+    this.#sessions.delete(session);
+  }
+
+  async #accept(raw: Socket): Promise<void> {
+    raw.on("error", () => raw.destroy());
+    this.#admit(raw);
+    const deadline = setTimeout(() => raw.destroy(), this.limits.authenticationMillis);
+    const settled = (): void => {
+      clearTimeout(deadline);
+      this.#strangers.delete(raw);
+    };
+    raw.once("close", settled);
+    let client: Socket = raw;
+    try {
+      const negotiated = await negotiate(raw, this.deps.secureContext);
+      if (negotiated.kind === "startup") {
+        client = negotiated.socket;
+        client.on("error", () => raw.destroy());
+      }
+      await this.#negotiated(raw, negotiated, settled);
+    } catch (error) {
+      settled();
+      this.#refuse(client, SallyportError.from(error));
+    }
+  }
+
+  /** Beyond the bound the oldest stranger goes: a flood must not keep out those who do sign in. */
+  #admit(raw: Socket): void {
+    this.#strangers.add(raw);
+    if (this.#strangers.size <= this.limits.unauthenticatedConnections) return;
+    const [oldest] = this.#strangers;
+    if (oldest === undefined) return;
+    this.#strangers.delete(oldest);
+    oldest.destroy();
+  }
+
+  async #negotiated(raw: Socket, negotiated: Negotiated, settled: () => void): Promise<void> {
+    switch (negotiated.kind) {
+      case "gone":
+        raw.destroy();
+        return;
+      case "cancel":
+        this.cancels.cancel(negotiated.request.processId, negotiated.request.key);
+        raw.end();
+        return;
+      case "startup": {
+        const { socket, startup, encrypted, transport } = negotiated;
+        if (startup.major !== 3) throw new SallyportError("feature.unsupported", `PostgreSQL protocol ${startup.major}.${startup.minor} is not spoken here; 3.0 is.`);
+        if (!encrypted) throw new SallyportError("tls.required", "This gateway speaks TLS only: connect with sslmode=require or stronger.");
+        const options = [...startup.parameters.keys()].filter((name) => name.startsWith("_pq_."));
+        if (startup.minor > 0 || options.length > 0) socket.write(encodeNegotiateProtocolVersion(0, options));
+        const user = startup.parameters.get("user") ?? "";
+        const token = await readToken(socket);
+        if (token === undefined) {
+          socket.destroy();
+          return;
+        }
+        const address = `${raw.remoteAddress ?? ""}:${raw.remotePort ?? ""}`;
+        const signedIn = await this.deps.identities.authenticate(token, address, user);
+        settled();
+        if (this.#sessions.size >= this.limits.sessions) throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
+        socket.write(encodeAuthentication(authentication.ok));
+        await openSession({ gateway: this, socket, parameters: startup.parameters, signedIn, address, transport, sessionId: randomUUID() });
+      }
+    }
+  }
+
+  #refuse(socket: Socket, error: SallyportError): void {
+    if (error.code === "internal") this.deps.log.error({ err: error }, "connection failed");
+    if (socket.writable) socket.end(encodeRefusal(error, "FATAL"));
+    setTimeout(() => socket.destroy(), this.limits.authenticationMillis).unref();
+  }
+
+  #cutStalled(): void {
+    const before = Date.now() - this.limits.clientStallMillis;
+    for (const session of this.#sessions.keys()) {
+      if (session.stalledSince(before)) session.end("client_timeout", "The client took nothing of its result for too long.");
+    }
+  }
+}

@@ -1,0 +1,184 @@
+import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
+import type { Frame } from "@sallyport/proto/wire/postgres/frames";
+import { frontend } from "@sallyport/proto/wire/postgres/message-types";
+import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
+import type { CommandFacts } from "../../domain/facts.ts";
+import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
+import type { Executable } from "./command-record.ts";
+import type { NamedObjects } from "./named-objects.ts";
+
+/** A prepared statement, and what is known of it. */
+export interface Prepared {
+  readonly sql: Buffer;
+  readonly parameterTypes: readonly number[];
+  readonly analysis: StatementAnalysis;
+}
+
+export interface Portal {
+  readonly prepared: Prepared | undefined;
+  readonly bind: Bind;
+}
+
+export interface SessionNames {
+  readonly statements: NamedObjects<Prepared>;
+  readonly portals: NamedObjects<Portal>;
+}
+
+/** How the target reads text now: what our parser assumes must hold, or nothing it says counts. */
+export interface TextReading {
+  readonly clientEncoding: string;
+  readonly standardConformingStrings: boolean;
+}
+
+/** One message of an extended group with what it does. */
+export type Step =
+  | { readonly kind: "parse"; readonly frame: Frame; readonly name: string; readonly prepared: Prepared }
+  | { readonly kind: "bind"; readonly frame: Frame; readonly name: string; readonly portal: Portal; readonly executable: Executable | undefined }
+  /** `names`: prepared statements that mean something else once this has run. */
+  | { readonly kind: "execute"; readonly frame: Frame; readonly executable: Executable; readonly names: readonly string[] | "all" }
+  | { readonly kind: "close"; readonly frame: Frame; readonly target: "statement" | "portal"; readonly name: string }
+  | { readonly kind: "other"; readonly frame: Frame };
+
+const opaque = (reason: string, verb: string): CommandFacts => ({
+  verbs: [verb],
+  riskClass: "unclassified",
+  relationsRead: [],
+  relationsWritten: [],
+  functions: [],
+  hazards: ["unparsed"],
+  statementCount: 1,
+  fingerprint: "",
+  unclassifiedReason: reason,
+});
+
+export async function judgeQuery(frame: Frame, analyser: StatementAnalyser, reading: TextReading): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
+  const sql = decodeQuery(frame.payload);
+  const analysis = await analyse(sql, analyser, reading);
+  return { executable: executableOf("simple", { sql, parameterTypes: [], analysis }, undefined), analysis };
+}
+
+/** The legacy call by OID: nothing says what it does. */
+export function judgeFunctionCall(frame: Frame): Executable {
+  const oid = frame.payload.length >= 4 ? frame.payload.readUInt32BE(0) : 0;
+  const facts = opaque("A function called by its OID.", "FUNCTION CALL");
+  return {
+    via: "function_call",
+    sql: frame.payload,
+    parameterTypes: [],
+    parameters: [{ format: "binary", value: frame.payload }],
+    facts,
+    recordable: `<function call of OID ${oid}>`,
+    redacted: false,
+  };
+}
+
+/**
+ * Follows an extended group through the names that it makes and uses, as the target will.
+ * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
+ * target plans, and may compute, on Bind.
+ */
+export async function judgeGroup(frames: readonly Frame[], names: SessionNames, analyser: StatementAnalyser, reading: TextReading): Promise<Step[]> {
+  const statements = new Map<string, Prepared | undefined>();
+  const portals = new Map<string, Portal>();
+  let trusted = true;
+  const find = (name: string): Prepared | undefined => (statements.has(name) || !trusted ? statements.get(name) : names.statements.get(name));
+  const steps: Step[] = [];
+  const openBinds = new Map<string, number>();
+  for (const frame of frames) {
+    switch (frame.type) {
+      case frontend.parse: {
+        const { statement, sql, parameterTypes } = decodeParse(frame.payload);
+        const prepared = { sql, parameterTypes, analysis: await analyse(sql, analyser, reading) };
+        statements.set(statement, prepared);
+        steps.push({ kind: "parse", frame, name: statement, prepared });
+        break;
+      }
+      case frontend.bind: {
+        const bind = decodeBind(frame.payload);
+        const portal = { prepared: find(bind.statement), bind };
+        portals.set(bind.portal, portal);
+        openBinds.set(bind.portal, steps.length);
+        steps.push({ kind: "bind", frame, name: bind.portal, portal, executable: undefined });
+        break;
+      }
+      case frontend.execute: {
+        const { portal } = decodeExecute(frame.payload);
+        openBinds.delete(portal);
+        const bound = portals.get(portal) ?? names.portals.get(portal);
+        const effect = preparedNamesAfter(bound?.prepared?.analysis);
+        steps.push({ kind: "execute", frame, executable: executableOf("execute", bound?.prepared, bound?.bind), names: effect });
+        if (effect === "all") {
+          statements.clear();
+          trusted = false;
+        } else {
+          for (const name of effect) statements.set(name, undefined);
+        }
+        break;
+      }
+      case frontend.close: {
+        const { kind, name } = decodeNamedObject(frame.payload);
+        if (kind === "statement") statements.delete(name);
+        else portals.delete(name);
+        steps.push({ kind: "close", frame, target: kind, name });
+        break;
+      }
+      default:
+        steps.push({ kind: "other", frame });
+    }
+  }
+  for (const index of openBinds.values()) {
+    const step = steps[index];
+    if (step?.kind === "bind") steps[index] = { ...step, executable: executableOf("bind", step.portal.prepared, step.portal.bind) };
+  }
+  return settingsInMidGroup(steps) ? steps.map(distrust) : steps;
+}
+
+/**
+ * Names that mean something else, or nothing known, once this has run: SQL's PREPARE and DEALLOCATE share them with the
+ * protocol, and code that cannot be classified could do either.
+ */
+export function preparedNamesAfter(analysis: StatementAnalysis | undefined): readonly string[] | "all" {
+  if (analysis === undefined || analysis.facts.riskClass === "unclassified") return "all";
+  const { prepares, deallocates } = analysis.preparedNames;
+  if (deallocates === "all") return "all";
+  return [...prepares, ...deallocates].map((name) => Buffer.from(name, "utf8").toString("latin1"));
+}
+
+async function analyse(sql: Buffer, analyser: StatementAnalyser, reading: TextReading): Promise<StatementAnalysis> {
+  const analysis = await analyser.analyse(sql);
+  const reason = misread(sql, reading);
+  if (reason === undefined) return analysis;
+  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount } };
+}
+
+/** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
+const asciiSafe = /^(UTF8|UNICODE|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN\d+|KOI8[RU]?|EUC_\w+)$/i;
+
+function misread(sql: Buffer, { clientEncoding, standardConformingStrings }: TextReading): string | undefined {
+  if (!asciiSafe.test(clientEncoding) && sql.some((byte) => byte >= 0x80)) return `Text in the client encoding ${clientEncoding} cannot be parsed safely.`;
+  if (!standardConformingStrings && sql.includes(0x5c)) return "With standard_conforming_strings off, backslashes cannot be parsed safely.";
+  return undefined;
+}
+
+/** Settings that change how later text of the same group is read, before the target reports them. */
+const readingSettings = /standard_conforming_strings|client_encoding|names/i;
+
+function settingsInMidGroup(steps: readonly Step[]): boolean {
+  const parses = steps.filter((step) => step.kind === "parse");
+  return parses.length > 1 && parses.some(({ prepared }) => prepared.analysis.facts.verbs.includes("SET") && readingSettings.test(prepared.sql.toString("latin1")));
+}
+
+function distrust(step: Step): Step {
+  if (!("executable" in step) || step.executable === undefined) return step;
+  return { ...step, executable: { ...step.executable, facts: opaque("A setting that changes how text is read stands in the same group.", "UNKNOWN") } };
+}
+
+function executableOf(via: Executable["via"], prepared: Prepared | undefined, bind: Bind | undefined): Executable {
+  const parameters = bind?.parameters ?? [];
+  if (prepared === undefined) {
+    const recordable = `<statement unknown to the gateway${bind === undefined ? "" : `, bound as "${bind.statement}"`}>`;
+    return { via, sql: Buffer.from(recordable), parameterTypes: [], parameters, facts: opaque("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"), recordable, redacted: false };
+  }
+  const { facts, recordable, redacted } = prepared.analysis;
+  return { via, sql: prepared.sql, parameterTypes: prepared.parameterTypes, parameters, facts, recordable, redacted };
+}

@@ -1,0 +1,28 @@
+/** Bounds of the PostgreSQL gateway; each can be set in the configuration, which documents it. */
+export interface PostgresLimits {
+  /** From accept to the end of authentication, in milliseconds. */
+  readonly authenticationMillis: number;
+  /** Connections that have not authenticated yet; beyond it the oldest of them is cut. */
+  readonly unauthenticatedConnections: number;
+  /** Sessions at once. */
+  readonly sessions: number;
+  /** One message of a client. */
+  readonly messageBytes: number;
+  /** Client messages over 1 MiB being collected, over all sessions. */
+  readonly largeMessageBytes: number;
+  /** From Open to the target's greeting, in milliseconds. */
+  readonly openMillis: number;
+  /** How long a held command waits for a human, in milliseconds. */
+  readonly holdMillis: number;
+  /** A client that takes no byte of a result for this long is cut, in milliseconds. */
+  readonly clientStallMillis: number;
+}
+
+/** Extended-protocol messages collected before they are judged together, even without Sync or Flush. */
+export const GROUP_BYTES = 1_048_576;
+
+/** Client bytes waiting behind the command in hand; above it the client's socket is paused. */
+export const INPUT_QUEUE_BYTES = 2 * GROUP_BYTES;
+
+/** Bytes of result that may be on their way to one session: two of the tunnel's usual windows. */
+export const RESULT_WINDOW_BYTES = 4_194_304;

@@ -1,0 +1,215 @@
+import type { Socket } from "node:net";
+import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
+import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
+import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
+import type { CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import { type Decision, noObligations, type Obligations } from "../../domain/decision.ts";
+import type { CommandFacts } from "../../domain/facts.ts";
+import { recordDecision, type RecordedDecision } from "../../domain/session/session.events.ts";
+import { CommandDesk } from "./command-desk.ts";
+import type { PostgresGateway } from "./gateway.ts";
+import { RESULT_WINDOW_BYTES } from "./limits.ts";
+import { PostgresSession } from "./session.ts";
+import { carriedParameters } from "./startup-parameters.ts";
+
+export interface Visitor {
+  readonly gateway: PostgresGateway;
+  readonly socket: Socket;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly signedIn: SignedIn;
+  readonly address: string;
+  readonly transport: string;
+  readonly sessionId: string;
+}
+
+/** What the agent is told to expect at the start: the obligations of an ordinary read. */
+const ordinaryRead: CommandFacts = {
+  verbs: ["SELECT"],
+  riskClass: "read",
+  relationsRead: [],
+  relationsWritten: [],
+  functions: [],
+  hazards: [],
+  statementCount: 1,
+  fingerprint: "",
+  unclassifiedReason: "",
+};
+
+/**
+ * From a signed-in client to a running session: request recorded, decided, opened at the agent, recorded, greeted.
+ * A refusal anywhere is an event, and thrown for the client to hear.
+ */
+export async function openSession(visitor: Visitor): Promise<void> {
+  const { gateway, socket, parameters, signedIn, address, transport, sessionId } = visitor;
+  const { deps } = gateway;
+  const { principal, tokenId } = signedIn;
+  const context: CommandContext = { actor: { kind: principal.kind, id: principal.id }, correlationId: sessionId };
+  const log = deps.log.child({ sessionId });
+  const { session: record, recording } = deps.openRecord(sessionId, context);
+  const name = parameters.get("database") ?? principal.id;
+  const carried = carriedParameters(parameters);
+
+  await record.append(
+    [
+      {
+        type: "SessionRequested",
+        data: { sessionId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
+      },
+    ],
+    "fail",
+  );
+  let decision: RecordedDecision | undefined;
+  try {
+    const resource = findResource(gateway, name);
+    const decided = decideOpen(visitor, resource);
+    decision = recordDecision(decided);
+    if (decided.effect !== "allow") throw refusedToOpen(decided, name);
+
+    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead }).obligations ?? noObligations;
+    const opened = await openTarget(visitor, resource, carried, obligations);
+    await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision } }], "fail").catch((error: unknown) => {
+      opened.channel.close({ code: "", message: "" });
+      throw error;
+    });
+    const desk = new CommandDesk({
+      sessionId,
+      principal,
+      resource,
+      context,
+      session: record,
+      recording,
+      identities: deps.identities,
+      resources: deps.resources,
+      policies: deps.policies,
+      approvals: deps.approvals,
+      clock: deps.clock,
+      holdMillis: gateway.limits.holdMillis,
+      overlapReads: deps.overlapReads,
+    });
+    const session = new PostgresSession(
+      {
+        gateway,
+        sessionId,
+        socket,
+        principal,
+        resource,
+        desk,
+        context,
+        log,
+        clientEncoding: carried["client_encoding"] ?? "UTF8",
+        obligations,
+        ended: (cause, message, bytes) => {
+          release();
+          const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
+          record.append([{ type: "SessionEnded", data }], "keep").catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
+          log.info({ cause, commands: desk.commands }, "session ended");
+        },
+      },
+      () => opened.channel,
+    );
+    const cancel = gateway.cancels.register(() => session.cancel());
+    const unregister = deps.register(sessionId, principal.id, tokenId, (cause, message) => session.end(cause, message));
+    const expiry = expireAt(signedIn.expiresAt, deps.clock.now(), () => session.end("token_expired", "The token of this session has expired."));
+    const release = (): void => {
+      clearTimeout(expiry);
+      cancel.release();
+      unregister();
+      gateway.remove(session);
+    };
+    gateway.add(session, socket);
+    log.info({ identity: principal.id, resource: name }, "session opened");
+    session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
+    opened.handOver(session);
+  } catch (error) {
+    const known = SallyportError.from(error);
+    await record.append([{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }], "keep").catch(() => undefined);
+    throw known;
+  }
+}
+
+function findResource(gateway: PostgresGateway, name: string): ResourceView {
+  const resource = gateway.deps.resources.find(name);
+  if (resource === undefined || resource.protocol !== "postgres") throw unknownResource(name);
+  return resource;
+}
+
+const unknownResource = (name: string): SallyportError => new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
+
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView): Decision {
+  const policy = gateway.deps.policies.current();
+  if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
+  return policy.decide({ principal, action: "open", resource });
+}
+
+/** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
+function refusedToOpen(decision: Decision, name: string): SallyportError {
+  const details = { resource: name, rule: decision.rules.join(", ") || "none permits it", policy: decision.policyVersion };
+  return new SallyportError("policy.denied", `You may not open "${name}". ${decision.reason}`, details);
+}
+
+interface OpenedTarget {
+  readonly channel: Channel;
+  readonly greeting: Buffer;
+  /** From here on everything that comes is the session's. */
+  handOver(session: ChannelHandlers): void;
+}
+
+/** Asks the agent to connect and log in, and waits for the target's greeting within a bound. */
+async function openTarget({ gateway, sessionId, socket }: Visitor, resource: ResourceView, parameters: Record<string, string>, obligations: Obligations): Promise<OpenedTarget> {
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  /** What comes between the greeting and the hand-over: kept, and given to the session first. */
+  const early: ((session: ChannelHandlers) => void)[] = [];
+  let owner: ChannelHandlers = {
+    data: (bytes) => early.push((session) => session.data(bytes)),
+    control: (body: ControlBody) => {
+      if (body.$case === "opened") resolve(body.value.greeting);
+    },
+    drained: () => undefined,
+    closed: (reason: CloseReason) => {
+      reject(closedError(reason));
+      early.push((session) => session.closed(reason));
+    },
+  };
+  const channel = gateway.deps.links.open(
+    resource.agentId,
+    {
+      resource: resource.name,
+      sessionId,
+      parameters,
+      obligations: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) },
+      credit: RESULT_WINDOW_BYTES,
+    },
+    {
+      data: (bytes) => owner.data(bytes),
+      control: (body) => owner.control(body),
+      drained: () => owner.drained(),
+      closed: (reason) => owner.closed(reason),
+    },
+  );
+  const deadline = setTimeout(() => reject(new SallyportError("session.timeout", "The target did not answer in time.")), gateway.limits.openMillis);
+  const gone = (): void => reject(new SallyportError("session.ended", "The client went away."));
+  socket.once("close", gone);
+  try {
+    const greeting = await promise;
+    const handOver = (session: ChannelHandlers): void => {
+      owner = session;
+      for (const tell of early.splice(0)) tell(session);
+    };
+    return { channel, greeting, handOver };
+  } catch (error) {
+    channel.close({ code: "", message: "" });
+    throw error;
+  } finally {
+    clearTimeout(deadline);
+    socket.off("close", gone);
+  }
+}
+
+const closedError = ({ code, message }: CloseReason): SallyportError => new SallyportError((code || "target.unreachable") satisfies ErrorCode, message || "The target closed the connection.");
+
+/** setTimeout counts in 31 bits of milliseconds. */
+const MAX_TIMEOUT_MILLIS = 2_147_483_647;
+
+function expireAt(at: Date, now: Date, expired: () => void): NodeJS.Timeout {
+  return setTimeout(expired, Math.min(Math.max(at.getTime() - now.getTime(), 0), MAX_TIMEOUT_MILLIS)).unref();
+}

@@ -1,0 +1,73 @@
+import { hash } from "node:crypto";
+import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { CommandOutcome, SessionEvent } from "../../domain/session/session.events.ts";
+
+type Completed = Extract<SessionEvent, { type: "CommandCompleted" }>;
+
+/** A command between its authorisation and its completion, gathering what is recorded of it. */
+export class RunningCommand {
+  readonly commandId: number;
+  readonly #startedAt = process.hrtime.bigint();
+  #outcome: CommandOutcome = "unknown";
+  #errorCode: string | undefined;
+  #tag = "";
+  #rows = 0n;
+  #withheld = 0n;
+  #bytes = 0n;
+  #digest = "";
+  readonly #masked = new Map<string, bigint>();
+  /** Reports that the agent still owes for it. */
+  awaitedReports = 0;
+  finished = false;
+
+  constructor(commandId: number) {
+    this.commandId = commandId;
+  }
+
+  tagged(tag: string): void {
+    this.#tag = tag;
+  }
+
+  succeeded(): void {
+    if (this.#outcome === "unknown") this.#outcome = "succeeded";
+  }
+
+  /** 57014 is query_canceled. */
+  failed(sqlstate: string): void {
+    this.#outcome = sqlstate === "57014" ? "cancelled" : "failed";
+    this.#errorCode = sqlstate;
+  }
+
+  /** An earlier command of its group failed, so that the target never ran it. */
+  skipped(): void {
+    this.#outcome = "cancelled";
+  }
+
+  add(report: Report): void {
+    this.#rows += report.rows;
+    this.#withheld += report.withheldRows;
+    this.#bytes += report.bytes;
+    const digest = report.digest.toString("hex");
+    // A simple query of several statements has a report for each: the digest runs over theirs, in order.
+    this.#digest = this.#digest === "" ? digest : hash("sha256", this.#digest + digest);
+    for (const { column, cells } of report.masked) this.#masked.set(column, (this.#masked.get(column) ?? 0n) + cells);
+  }
+
+  completed(): Completed {
+    return {
+      type: "CommandCompleted",
+      data: {
+        commandId: this.commandId,
+        outcome: this.#outcome,
+        ...(this.#errorCode === undefined ? {} : { errorCode: this.#errorCode }),
+        tag: this.#tag,
+        rows: Number(this.#rows),
+        withheldRows: Number(this.#withheld),
+        bytes: Number(this.#bytes),
+        maskedCells: Object.fromEntries([...this.#masked].map(([column, cells]) => [column, Number(cells)])),
+        resultDigest: this.#digest,
+        durationMicros: Number((process.hrtime.bigint() - this.#startedAt) / 1000n),
+      },
+    };
+  }
+}

@@ -1,0 +1,67 @@
+import { SallyportError } from "@sallyport/proto/errors";
+
+/** Ours, not the target's: who and what. */
+const own = new Set(["user", "database", "password"]);
+
+/** Settings that a client may bring along; anything that changes who acts or how SQL is read is not among them. */
+const carried = new Set([
+  "application_name",
+  "bytea_output",
+  "client_encoding",
+  "client_min_messages",
+  "datestyle",
+  "default_transaction_deferrable",
+  "default_transaction_isolation",
+  "default_transaction_read_only",
+  "extra_float_digits",
+  "geqo",
+  "idle_in_transaction_session_timeout",
+  "idle_session_timeout",
+  "intervalstyle",
+  "jit",
+  "lock_timeout",
+  "search_path",
+  "statement_timeout",
+  "tcp_user_timeout",
+  "timezone",
+]);
+
+const OPTION = /^(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)$/s;
+
+/**
+ * The startup parameters that go on to the target. Fails with `feature.unsupported` on one that we do not carry, and names
+ * it, rather than leaving it out in silence.
+ */
+export function carriedParameters(parameters: ReadonlyMap<string, string>): Record<string, string> {
+  const result: Record<string, string> = {};
+  for (const [name, value] of parameters) {
+    const key = name.toLowerCase();
+    if (own.has(key) || key.startsWith("_pq_.")) continue;
+    if (key === "replication" && /^(false|off|no|0)$/i.test(value)) continue;
+    if (key === "options") {
+      for (const [option, setting] of parseOptions(value)) result[allowed(option)] = setting;
+    } else {
+      result[allowed(key)] = value;
+    }
+  }
+  return result;
+}
+
+function allowed(name: string): string {
+  const key = name.toLowerCase();
+  if (carried.has(key)) return key;
+  throw new SallyportError("feature.unsupported", `The gateway does not carry the startup parameter "${name}".`, { parameter: name });
+}
+
+/** `-c name=value` and `--name=value`, white space apart, backslash escapes (PostgreSQL, "options"). */
+function parseOptions(options: string): readonly [string, string][] {
+  const words = options.match(/(?:\\.|[^\s\\])+/gs) ?? [];
+  const settings: [string, string][] = [];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i] === "-c" ? `-c${words[++i] ?? ""}` : (words[i] ?? "");
+    const match = OPTION.exec(word);
+    if (match?.[1] === undefined) throw new SallyportError("feature.unsupported", `The gateway does not carry the startup option "${word}".`, { parameter: "options" });
+    settings.push([match[1].replaceAll("-", "_"), (match[2] ?? "").replaceAll(/\\(.)/gs, "$1")]);
+  }
+  return settings;
+}

@@ -1,0 +1,130 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Frame } from "@sallyport/proto/wire/postgres/frames";
+import { frontend } from "@sallyport/proto/wire/postgres/message-types";
+import { GROUP_BYTES } from "./limits.ts";
+
+/** What is judged, recorded and forwarded as one. */
+export type Unit =
+  | { readonly kind: "query"; readonly frame: Frame }
+  | { readonly kind: "function_call"; readonly frame: Frame }
+  /** Extended-protocol messages up to a Sync, a Flush, or the bound on what is collected. */
+  | { readonly kind: "extended"; readonly frames: readonly Frame[]; readonly end: "sync" | "flush" | "bound" }
+  | { readonly kind: "copy"; readonly frame: Frame; readonly last: boolean }
+  | { readonly kind: "terminate" };
+
+/**
+ * Cuts the client's messages into units, in order.
+ *
+ * U1. A unit is complete before it is handed out; one that never completes is bounded by GROUP_BYTES (or one message).
+ * U2. `waitingBytes` counts everything that is not handed out yet.
+ */
+export class UnitQueue {
+  readonly #units: Unit[] = [];
+  #collecting: Frame[] = [];
+  #collectingBytes = 0;
+  #waitingBytes = 0;
+  #wake: (() => void) | undefined;
+
+  get waitingBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  push(frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      this.#waitingBytes += frame.raw.length;
+      this.#add(frame);
+    }
+    if (this.#units.length > 0) this.#wake?.();
+  }
+
+  peek(): Unit | undefined {
+    return this.#units[0];
+  }
+
+  shift(): Unit | undefined {
+    const unit = this.#units.shift();
+    if (unit !== undefined) this.#waitingBytes -= sizeOf(unit);
+    return unit;
+  }
+
+  /** Resolves when there is a unit to take. One waiter at a time. */
+  async available(): Promise<void> {
+    if (this.#units.length > 0) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = undefined;
+  }
+
+  /** Lets a waiter go, with nothing to take. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  #add(frame: Frame): void {
+    switch (frame.type) {
+      case frontend.query:
+        this.#finish("bound");
+        this.#units.push({ kind: "query", frame });
+        break;
+      case frontend.functionCall:
+        this.#finish("bound");
+        this.#units.push({ kind: "function_call", frame });
+        break;
+      case frontend.parse:
+      case frontend.bind:
+      case frontend.describe:
+      case frontend.execute:
+      case frontend.close:
+        this.#collect(frame);
+        if (this.#collectingBytes >= GROUP_BYTES) this.#finish("bound");
+        break;
+      case frontend.sync:
+        this.#collect(frame);
+        this.#finish("sync");
+        break;
+      case frontend.flush:
+        this.#collect(frame);
+        this.#finish("flush");
+        break;
+      case frontend.copyData:
+        this.#finish("bound");
+        this.#units.push({ kind: "copy", frame, last: false });
+        break;
+      case frontend.copyDone:
+      case frontend.copyFail:
+        this.#finish("bound");
+        this.#units.push({ kind: "copy", frame, last: true });
+        break;
+      case frontend.terminate:
+        this.#finish("bound");
+        this.#units.push({ kind: "terminate" });
+        break;
+      default:
+        throw new SallyportError("wire.malformed", `A client message of unknown type 0x${frame.type.toString(16).padStart(2, "0")}.`);
+    }
+  }
+
+  #collect(frame: Frame): void {
+    this.#collecting.push(frame);
+    this.#collectingBytes += frame.raw.length;
+  }
+
+  #finish(end: "sync" | "flush" | "bound"): void {
+    if (this.#collecting.length === 0) return;
+    this.#units.push({ kind: "extended", frames: this.#collecting, end });
+    this.#collecting = [];
+    this.#collectingBytes = 0;
+  }
+}
+
+function sizeOf(unit: Unit): number {
+  switch (unit.kind) {
+    case "terminate":
+      return 5;
+    case "extended":
+      return unit.frames.reduce((sum, frame) => sum + frame.raw.length, 0);
+    default:
+      return unit.frame.raw.length;
+  }
+}
