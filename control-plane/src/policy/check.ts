@@ -1,0 +1,153 @@
+import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/nodejs";
+import type { PolicyProblem } from "../application/ports.ts";
+import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import { readAnnotations } from "./annotations.ts";
+import type { CedarInstance } from "./cedar-instance.ts";
+import { readExpression } from "./expression.ts";
+import type { Rule } from "./rule.ts";
+import { policyActions, policySchema } from "./schema.ts";
+import { lineOf, type PolicyText, splitPolicies } from "./split.ts";
+
+/** A set is one event, which the ledger takes up to 1 MiB of JSON; escapes may double a text. */
+export const MAX_POLICY_SET_BYTES = 393_216;
+export const MAX_POLICY_FILES = 200;
+/** Checking takes about half a millisecond each, in which nothing else runs. */
+export const MAX_POLICIES = 1_000;
+/** A list of some hundred names fits; Cedar's parser walks by recursion. */
+export const MAX_POLICY_BYTES = 32_768;
+/** More would not be read. */
+export const MAX_PROBLEMS = 100;
+
+/** Cedar names the policy by a name that its author never saw. */
+const cedarPreamble = /^(?:for policy `[^`]*`, |failed to parse policy from string: )/;
+
+const fileNamePattern = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}\.cedar$/;
+
+export interface Checked {
+  readonly problems: readonly PolicyProblem[];
+  /** Those that were read; all of them when no problem is an error. */
+  readonly rules: readonly Rule[];
+}
+
+export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]): Checked {
+  const problems: PolicyProblem[] = [];
+  const error = (file: string, line: number, message: string): void => void problems.push({ severity: "error", file, line, message });
+
+  const rules: Rule[] = [];
+  const byId = new Map<string, Rule>();
+  for (const text of cutFiles(files, error)) {
+    const rule = readPolicy(cedar, text, problems);
+    if (rule === undefined) continue;
+    const same = byId.get(rule.id);
+    if (same !== undefined) error(text.file, text.line, `@id("${rule.id}") is taken by ${same.source.file}:${same.source.line}.`);
+    byId.set(rule.id, rule);
+    rules.push(rule);
+  }
+  validate(
+    cedar,
+    rules.map((rule) => rule.source),
+    problems,
+  );
+  return { problems: problems.length > MAX_PROBLEMS ? cutShort(problems) : problems, rules };
+}
+
+/** Errors first, so that cutting the list never hides that there is one. */
+function cutShort(problems: readonly PolicyProblem[]): PolicyProblem[] {
+  const worstFirst = problems.toSorted((a, b) => Number(a.severity === "warning") - Number(b.severity === "warning"));
+  const more: PolicyProblem = { severity: "warning", file: "", line: 0, message: `${problems.length - MAX_PROBLEMS} more problems are not shown.` };
+  return [...worstFirst.slice(0, MAX_PROBLEMS), more];
+}
+
+type Report = (file: string, line: number, message: string) => void;
+
+function cutFiles(files: readonly PolicyFile[], error: Report): PolicyText[] {
+  const bytes = files.reduce((sum, file) => sum + Buffer.byteLength(file.text), 0);
+  if (files.length > MAX_POLICY_FILES || bytes > MAX_POLICY_SET_BYTES) {
+    error("", 0, `The set has ${files.length} files and ${bytes} bytes; at most ${MAX_POLICY_FILES} and ${MAX_POLICY_SET_BYTES} are allowed.`);
+    return [];
+  }
+  const names = new Set<string>();
+  for (const { name } of files) {
+    if (!fileNamePattern.test(name)) error(name.slice(0, 200), 0, `A policy file has a plain name that ends in ".cedar".`);
+    if (names.has(name)) error(name.slice(0, 200), 0, "Two files have this name.");
+    names.add(name);
+  }
+  const texts = files.flatMap((file) => splitPolicies(file.name, file.text));
+  if (texts.length === 0) error(files[0]?.name ?? "", 0, "There is no policy here: everything would be denied.");
+  if (texts.length <= MAX_POLICIES) return texts;
+  error("", 0, `The set has ${texts.length} policies; at most ${MAX_POLICIES} are allowed.`);
+  return [];
+}
+
+/** What Cedar's parser and our own rules say. Adds to `problems`; answers nothing when the policy cannot be read at all. */
+function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProblem[]): Rule | undefined {
+  const add = (severity: PolicyProblem["severity"], message: string): void => void problems.push({ severity, file: text.file, line: text.line, message });
+  const error = (message: string): void => add("error", message);
+  if (Buffer.byteLength(text.text) > MAX_POLICY_BYTES) {
+    error(`The policy is longer than ${MAX_POLICY_BYTES} bytes.`);
+    return undefined;
+  }
+  const parsed = attempt(() => cedar.use((module) => module.policyToJson(text.text)));
+  if (parsed instanceof Error) {
+    error(`Cedar cannot take this policy; it is probably nested too deeply (${parsed.message}).`);
+    return undefined;
+  }
+  if (parsed.type === "failure") {
+    problems.push(...parsed.errors.map((detail) => located("error", text, detail)));
+    return undefined;
+  }
+  const policy = parsed.json;
+  const { hasObligations, ...annotations } = readAnnotations(policy.annotations ?? {}, error);
+  const expression = readExpression(policy, error);
+  const actions = policyActions.filter((action) => admits(policy.action, action));
+  if (hasObligations && (policy.effect === "forbid" || !actions.includes("run"))) error(`@mask, @detect and @rowCap belong on a permit of Action::"run".`);
+  if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
+  return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
+}
+
+/** What Cedar's validator says: all policies in one call, as each call reads the schema anew; one by one when they break it. */
+function validate(cedar: CedarInstance, texts: readonly PolicyText[], problems: PolicyProblem[]): void {
+  const staticPolicies = Object.fromEntries(texts.map(({ text }, index) => [String(index), text]));
+  const answer = attempt(() =>
+    cedar.use((module) => module.validate({ schema: policySchema, policies: { staticPolicies }, validationSettings: { mode: "strict" } })),
+  );
+  const [first] = texts;
+  if (first === undefined) return;
+  if (answer instanceof Error) {
+    if (texts.length > 1) for (const text of texts) validate(cedar, [text], problems);
+    else problems.push({ severity: "error", file: first.file, line: first.line, message: `Cedar cannot validate this policy (${answer.message}).` });
+    return;
+  }
+  if (answer.type === "failure") {
+    problems.push(...answer.errors.map((detail) => located("error", first, detail)));
+    return;
+  }
+  for (const [severity, found] of [
+    ["error", answer.validationErrors],
+    ["warning", answer.validationWarnings],
+  ] as const) {
+    problems.push(...found.map(({ policyId, error }) => located(severity, texts[Number(policyId)] ?? first, error)));
+  }
+  problems.push(...answer.otherWarnings.map((detail) => located("warning", first, detail)));
+}
+
+function located(severity: PolicyProblem["severity"], text: PolicyText, { message, help, sourceLocations }: DetailedError): PolicyProblem {
+  const place = sourceLocations?.[0];
+  const line = place === undefined ? text.line : lineOf(text, place.start);
+  return { severity, file: text.file, line, message: `${message.replace(cedarPreamble, "")}${help === null ? "" : ` (${help})`}` };
+}
+
+function attempt<T>(work: () => T): T | Error {
+  try {
+    return work();
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Whether the scope lets `action` through. Actions are in no groups. */
+function admits(scope: ActionConstraint, action: string): boolean {
+  if (scope.op === "All") return true;
+  const named = "entities" in scope ? scope.entities : "entity" in scope ? [scope.entity] : [];
+  return named.some((uid) => ("__entity" in uid ? uid.__entity : uid).id === action);
+}

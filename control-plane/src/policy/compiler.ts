@@ -1,0 +1,22 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { PolicyCompiler } from "../application/ports.ts";
+import { CedarInstance } from "./cedar-instance.ts";
+import { checkPolicies } from "./check.ts";
+import { CedarEngine } from "./engine.ts";
+
+/** Cedar as the policy language. Engines are independent of each other and of the compiler. */
+export function createCedarCompiler(): PolicyCompiler {
+  const cedar = new CedarInstance();
+  return {
+    check: (files) => checkPolicies(cedar, files).problems,
+    compile(version, files) {
+      const { problems, rules } = checkPolicies(cedar, files);
+      const errors = problems.filter(({ severity }) => severity === "error");
+      if (errors.length > 0) {
+        const lines = errors.map(({ file, line, message }) => `${file}:${line}: ${message}`);
+        throw new SallyportError("policy.invalid", `The policy has problems.\n${lines.join("\n")}`, { problems: String(errors.length) });
+      }
+      return new CedarEngine(version, rules);
+    },
+  };
+}

@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
+import type { DecisionRequest, Principal, ResourceRef } from "../domain/decision.ts";
+import type { CommandFacts } from "../domain/facts.ts";
+
+/**
+ * More names than this in one command are not looked at: the decision is a deny. Cedar takes some microseconds a name, so
+ * that one command could otherwise hold up every other.
+ */
+export const MAX_FACT_NAMES = 4_096;
+
+/** A part of a request in Cedar's terms, and a digest of all that it says. */
+type Part<T> = { readonly kind: "ready"; readonly value: T; readonly key: string } | { readonly kind: "unfit"; readonly why: string };
+
+export type CedarRequest =
+  | {
+      readonly kind: "ready";
+      /** Equal for requests that cannot be decided differently under one policy version. */
+      readonly key: string;
+      readonly action: DecisionRequest["action"];
+      readonly principal: EntityJson;
+      readonly resource: EntityJson;
+      readonly context: Context;
+    }
+  | { readonly kind: "unfit"; readonly why: string };
+
+/**
+ * Turns requests into Cedar's terms. Owns nothing but memory of what it has seen, by identity: principals, resources and
+ * facts are never changed in place, a change is a new object.
+ *
+ * R1. Of a principal's groups only those that some policy names are passed on, so that a decision costs the same with two
+ *     groups and with 50,000. No policy can tell the difference: groups have neither attributes nor groups of their own.
+ * R2. Every attribute of the schema is always there.
+ */
+export class RequestTranslator {
+  readonly #namedGroups: ReadonlySet<string>;
+  readonly #principals = new WeakMap<Principal, Part<EntityJson>>();
+  readonly #resources = new WeakMap<ResourceRef, Part<EntityJson>>();
+  readonly #facts = new WeakMap<CommandFacts, Part<Context>>();
+
+  constructor(namedGroups: ReadonlySet<string>) {
+    this.#namedGroups = namedGroups;
+  }
+
+  translate({ principal, action, resource, facts }: DecisionRequest): CedarRequest {
+    const who = remember(this.#principals, principal, () => this.#principal(principal));
+    const where = remember(this.#resources, resource, () => resourcePart(resource));
+    const what = action === "open" ? noFacts : facts === undefined ? missingFacts : remember(this.#facts, facts, () => factsPart(facts));
+    if (who.kind === "unfit") return who;
+    if (where.kind === "unfit") return where;
+    if (what.kind === "unfit") return what;
+    return { kind: "ready", key: `${action}${who.key}${where.key}${what.key}`, action, principal: who.value, resource: where.value, context: what.value };
+  }
+
+  #principal({ id, kind, groups }: Principal): Part<EntityJson> {
+    const named = [...new Set(groups.filter((group) => this.#namedGroups.has(group)))].toSorted();
+    return part([id], { uid: { type: "Identity", id }, attrs: { kind }, parents: named.map((group) => ({ type: "Group", id: group })) });
+  }
+}
+
+function resourcePart({ name, protocol, labels }: ResourceRef): Part<EntityJson> {
+  const pairs = Object.entries(labels);
+  const ambiguous = pairs.find(([key]) => key.includes("="));
+  if (ambiguous !== undefined) return { kind: "unfit", why: `the label key ${JSON.stringify(ambiguous[0])} of the resource contains "="` };
+  const written = pairs.map(([key, value]) => `${key}=${value}`).toSorted();
+  return part([name, protocol, ...written], { uid: { type: "Resource", id: name }, attrs: { name, protocol, labels: written }, parents: [] });
+}
+
+function factsPart(facts: CommandFacts): Part<Context> {
+  const { verbs, riskClass, relationsRead, relationsWritten, functions, hazards, statementCount, fingerprint } = facts;
+  const names = [...verbs, ...relationsRead, ...relationsWritten, ...functions, ...hazards];
+  if (names.length > MAX_FACT_NAMES) return { kind: "unfit", why: `the command names ${names.length} things, more than ${MAX_FACT_NAMES}` };
+  return part([...names, fingerprint], {
+    verbs: [...verbs],
+    riskClass,
+    relationsRead: [...relationsRead],
+    relationsWritten: [...relationsWritten],
+    functions: [...functions],
+    hazards: [...hazards],
+    statementCount,
+    unparsed: hazards.includes("unparsed"),
+    fingerprint,
+  });
+}
+
+const noFacts: Part<Context> = { kind: "ready", value: {}, key: "" };
+const missingFacts: Part<Context> = { kind: "unfit", why: "the facts of the command are missing" };
+
+/** Cedar takes no text with half a surrogate pair; two such texts must not look alike either. */
+function part<T extends Context | EntityJson>(texts: readonly string[], value: T): Part<T> {
+  if (!texts.every((text) => text.isWellFormed())) return { kind: "unfit", why: "a name in it is not valid Unicode" };
+  return { kind: "ready", value, key: createHash("sha256").update(JSON.stringify(value)).digest("base64url") };
+}
+
+function remember<K extends WeakKey, V>(memory: WeakMap<K, V>, key: K, make: () => V): V {
+  const known = memory.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  memory.set(key, made);
+  return made;
+}

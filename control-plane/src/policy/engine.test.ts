@@ -1,0 +1,205 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type DecisionRequest, noObligations } from "../domain/decision.ts";
+import type { CommandFacts } from "../domain/facts.ts";
+import { createCedarCompiler } from "./compiler.ts";
+import { MAX_FACT_NAMES } from "./decision-request.ts";
+import { CedarEngine } from "./engine.ts";
+import type { Rule } from "./rule.ts";
+
+const compiler = createCedarCompiler();
+const engineOf = (text: string) => compiler.compile("v1", [{ name: "a.cedar", text }]);
+
+const read: CommandFacts = {
+  verbs: ["SELECT"],
+  riskClass: "read",
+  relationsRead: ["customers"],
+  relationsWritten: [],
+  functions: [],
+  hazards: [],
+  statementCount: 1,
+  fingerprint: "0123456789abcdef",
+  unclassifiedReason: "",
+};
+const request = (over: Partial<DecisionRequest> = {}): DecisionRequest => ({
+  principal: { id: "ana", kind: "human", groups: ["engineers"] },
+  action: "run",
+  resource: { name: "orders", protocol: "postgres", labels: { env: "demo" } },
+  facts: read,
+  ...over,
+});
+const permitAll = `@id("all") permit (principal, action == Action::"run", resource);`;
+
+describe("deciding", () => {
+  it("denies what no rule permits, and says so", () => {
+    const decision = engineOf(`@id("other") permit (principal in Group::"others", action == Action::"run", resource);`).decide(request());
+    assert.deepEqual(decision, {
+      effect: "deny",
+      policyVersion: "v1",
+      rules: [],
+      reason: `No rule permits "ana" to run a command of class read on "orders".`,
+      obligations: noObligations,
+      quorum: 0,
+    });
+  });
+
+  it("names the rules that permitted, with the strictest of their obligations and those of no other rule", () => {
+    const decision = engineOf(`
+      @id("b") @mask("*.ssn:partial") @rowCap("100") permit (principal, action == Action::"run", resource);
+      @id("a") @mask("*.ssn:full") @detect("email") @rowCap("1000") permit (principal in Group::"engineers", action == Action::"run", resource);
+      @id("c") @rowCap("1") permit (principal in Group::"others", action == Action::"run", resource);
+    `).decide(request());
+    assert.equal(decision.effect, "allow");
+    assert.deepEqual(decision.rules, ["a", "b"]);
+    assert.deepEqual(decision.obligations, { maskColumns: [{ table: "", column: "ssn", kind: "full" }], detectors: ["email"], rowCap: 100 });
+  });
+
+  it("names the rule that forbids, whatever permits", () => {
+    const decision = engineOf(`${permitAll} @id("no") @reason("Ask Bo.") forbid (principal, action == Action::"run", resource);`).decide(request());
+    assert.deepEqual([decision.effect, decision.rules, decision.reason], ["deny", ["no"], `Rule "no": denied. Ask Bo.`]);
+  });
+
+  it("denies when a forbid errs, though Cedar itself would skip it and allow (I3)", () => {
+    const decision = engineOf(`${permitAll}
+      @id("errs") forbid (principal, action == Action::"run", resource) when { context.statementCount + 9223372036854775807 > 0 };`).decide(request());
+    assert.deepEqual([decision.effect, decision.rules], ["deny", ["errs"]]);
+    assert.match(decision.reason, /rule "errs": integer overflow/);
+  });
+
+  it("denies when a forbid errs only once there are approvals", () => {
+    const decision = engineOf(`
+      @id("ask") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("errs") forbid (principal, action == Action::"run", resource) when { context.approvals >= 1 && context.statementCount + 9223372036854775807 > 0 };`).decide(
+      request(),
+    );
+    assert.deepEqual([decision.effect, decision.rules], ["deny", ["errs"]]);
+  });
+
+  it("asks for the least number of approvals that allows", () => {
+    const engine = engineOf(`
+      @id("three") @rowCap("3") permit (principal, action == Action::"run", resource) when { context.approvals >= 3 };
+      @id("two") @rowCap("9") @reason("Two of us.") permit (principal, action == Action::"run", resource) when { context.approvals >= 2 };`);
+    const decision = engine.decide(request());
+    assert.deepEqual(decision, {
+      effect: "needs_approval",
+      policyVersion: "v1",
+      rules: ["two"],
+      reason: `Rule "two": needs 2 approvals. Two of us.`,
+      obligations: { ...noObligations, rowCap: 9 },
+      quorum: 2,
+    });
+  });
+
+  it("lets a forbid ask for more approvals than the permit does, and names it", () => {
+    const decision = engineOf(`
+      @id("ask") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("two-eyes") @reason("Production.") forbid (principal, action == Action::"run", resource) unless { context.approvals >= 2 };`).decide(request());
+    assert.deepEqual(
+      [decision.effect, decision.quorum, decision.rules, decision.reason],
+      ["needs_approval", 2, ["ask", "two-eyes"], `Rule "two-eyes": needs 2 approvals. Production.`],
+    );
+  });
+
+  it("never lets approvals undo a forbid that does not speak of them", () => {
+    const decision = engineOf(`
+      @id("ask") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("no") forbid (principal, action == Action::"run", resource) when { context.hazards.contains("copy_program") };`);
+    assert.equal(decision.decide(request()).effect, "needs_approval");
+    const forbidden = decision.decide(request({ facts: { ...read, hazards: ["copy_program"] } }));
+    assert.deepEqual([forbidden.effect, forbidden.rules], ["deny", ["no"]]);
+  });
+
+  it("applies a rule to each action that its scope names", () => {
+    const engine = engineOf(`@id("all") permit (principal, action in [Action::"open", Action::"run", Action::"approve"], resource);
+      @id("no") forbid (principal, action in [Action::"run", Action::"approve"], resource);`);
+    const effects = (["open", "run", "approve"] as const).map((action) => engine.decide(request({ action })).effect);
+    assert.deepEqual(effects, ["allow", "deny", "deny"]);
+  });
+
+  it("denies a run and an approval whose facts are missing, even where everything is permitted", () => {
+    const engine = engineOf(`@id("all") permit (principal, action, resource);`);
+    const { facts: _, ...bare } = request();
+    assert.equal(engine.decide({ ...bare, action: "open" }).effect, "allow");
+    for (const action of ["run", "approve"] as const) {
+      assert.equal(engine.decide({ ...bare, action, facts: read }).effect, "allow");
+      assert.match(engine.decide({ ...bare, action }).reason, /facts of the command are missing/);
+    }
+  });
+
+  it("denies facts recorded without a field, so that no forbid is skipped for its absence", () => {
+    const { hazards: _, ...old } = read;
+    const decision = engineOf(permitAll).decide(request({ facts: old as CommandFacts }));
+    assert.deepEqual([decision.effect, decision.rules], ["deny", []]);
+  });
+
+  it("denies what it cannot look at: too many names, broken Unicode, ambiguous labels", () => {
+    const engine = engineOf(permitAll);
+    const names = Array.from({ length: MAX_FACT_NAMES }, (_, index) => `t${index}`);
+    assert.match(engine.decide(request({ facts: { ...read, functions: names } })).reason, /more than 4096/);
+    assert.match(engine.decide(request({ principal: { id: "a\ud800", kind: "human", groups: [] } })).reason, /Unicode/);
+    assert.match(engine.decide(request({ resource: { name: "orders", protocol: "postgres", labels: { "a=b": "c" } } })).reason, /label key/);
+    assert.equal(engine.decide(request()).effect, "allow");
+  });
+
+  it("never throws, whatever it is given", () => {
+    const engine = engineOf(permitAll);
+    for (const bad of [
+      undefined,
+      {},
+      { ...request(), principal: null },
+      { ...request(), facts: { ...read, statementCount: 1.5 } },
+      { ...request(), action: "fly" },
+    ]) {
+      const decision = engine.decide(bad as unknown as DecisionRequest);
+      assert.deepEqual([decision.effect, decision.policyVersion], ["deny", "v1"]);
+    }
+  });
+
+  it("denies when WebAssembly traps, and decides the next request as ever", () => {
+    // Deeper than any check lets through: the trap is real.
+    const deep = Array(500).fill("context.statementCount == 1").join(" && ");
+    const rule = (id: string, group: string, conditions: string): Rule => ({
+      id,
+      source: {
+        file: "a.cedar",
+        line: 1,
+        text: `@id("${id}") permit (principal in Group::"${group}", action == Action::"run", resource) when { ${conditions} };`,
+      },
+      effect: "permit",
+      actions: ["run"],
+      reason: "",
+      obligations: noObligations,
+      approvals: [],
+      groups: [group],
+    });
+    const engine = new CedarEngine("v1", [rule("deep", "divers", deep), rule("flat", "engineers", "true")]);
+    for (let round = 0; round < 3; round++) {
+      const trapped = engine.decide(request({ principal: { id: "di", kind: "human", groups: ["divers"] } }));
+      assert.equal(trapped.effect, "deny");
+      assert.match(trapped.reason, /policy engine failed/);
+      assert.equal(engine.decide(request({ facts: { ...read, fingerprint: `${round}` } })).effect, "allow");
+    }
+  });
+
+  it("sees a removal from a group at the next decision, though the one before is remembered", () => {
+    const engine = engineOf(`@id("eng") permit (principal in Group::"engineers", action == Action::"run", resource);`);
+    assert.equal(engine.decide(request()).effect, "allow");
+    assert.equal(engine.decide(request({ principal: { id: "ana", kind: "human", groups: [] } })).effect, "deny");
+  });
+
+  it("remembers equal requests, and tells apart those that differ in one fact, name, label, kind or group", () => {
+    const engine = engineOf(`@id("g") permit (principal in Group::"engineers", action == Action::"run", resource) when { principal.kind == "human" };`);
+    const first = engine.decide(request());
+    assert.equal(engine.decide(structuredClone(request())), first);
+    assert.equal(engine.decide(request({ principal: { id: "ana", kind: "human", groups: ["engineers", "of no policy"] } })), first);
+    for (const other of [
+      request({ facts: { ...read, statementCount: 2 } }),
+      request({ facts: { ...read, relationsRead: [], relationsWritten: ["customers"] } }),
+      request({ principal: { id: "bo", kind: "human", groups: ["engineers"] } }),
+      request({ principal: { id: "ana", kind: "machine", groups: ["engineers"] } }),
+      request({ resource: { name: "orders", protocol: "postgres", labels: { env: "prod" } } }),
+    ]) {
+      assert.notEqual(engine.decide(other), first);
+    }
+  });
+});

@@ -1,0 +1,139 @@
+import { type Decision, type DecisionRequest, noObligations, type PolicyEngine } from "../domain/decision.ts";
+import { CedarInstance } from "./cedar-instance.ts";
+import { DecisionCache } from "./decision-cache.ts";
+import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
+import { mergeObligations } from "./obligations.ts";
+import { approvalsNeeded, explain, nothingPermits } from "./reason.ts";
+import type { Rule } from "./rule.ts";
+import { policyActions, policySchema } from "./schema.ts";
+
+type ReadyRequest = Extract<CedarRequest, { kind: "ready" }>;
+
+/** What Cedar said for one number of approvals; ids sorted, so that the order of policies does not show. */
+type Verdict =
+  | { readonly kind: "allow" | "deny"; readonly rules: readonly Rule[] }
+  /** Cedar skips a rule that errs, a `forbid` too, and decides without it. */
+  | { readonly kind: "erred"; readonly rules: readonly string[]; readonly message: string };
+
+const SCHEMA = "schema";
+
+/**
+ * Decides under one policy version, which passed every check.
+ *
+ * Owns a Cedar instance with the version's policies parsed, one set for each action, and the decisions taken lately.
+ *
+ * E1. `decide` never throws. A fault of the engine itself is a deny that says so; it is not remembered.
+ * E2. An error in any rule is a deny, whatever the others say.
+ * E3. "Needs approval" is what is denied with no approvals and allowed with some: the quorum is the least number that
+ *     allows. Between the numbers that policies compare with nothing changes, so only those are tried.
+ * E4. A `forbid` that does not look at approvals cannot be approved away.
+ */
+export class CedarEngine implements PolicyEngine {
+  readonly version: string;
+  readonly #rules: ReadonlyMap<string, Rule>;
+  /** Ascending; only `run` has approvals. */
+  readonly #thresholds: readonly number[];
+  readonly #translator: RequestTranslator;
+  readonly #cedar: CedarInstance;
+  readonly #cache = new DecisionCache();
+
+  constructor(version: string, rules: readonly Rule[]) {
+    this.version = version;
+    this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
+    this.#thresholds = [...new Set(rules.flatMap((rule) => rule.approvals))].toSorted((a, b) => a - b);
+    this.#translator = new RequestTranslator(new Set(rules.flatMap((rule) => rule.groups)));
+    this.#cedar = new CedarInstance((cedar) => {
+      requireSuccess(cedar.preparseSchema(SCHEMA, policySchema));
+      for (const action of policyActions) {
+        const texts = rules.filter((rule) => rule.actions.includes(action)).map((rule) => [rule.id, rule.source.text] as const);
+        requireSuccess(cedar.preparsePolicySet(action, { staticPolicies: Object.fromEntries(texts) }));
+      }
+    });
+    this.#cedar.use(() => {});
+  }
+
+  decide(request: DecisionRequest): Decision {
+    try {
+      const translated = this.#translator.translate(request);
+      if (translated.kind === "unfit") return this.#deny([], `Policy cannot judge this: ${translated.why}.`);
+      const known = this.#cache.get(translated.key);
+      if (known !== undefined) return known;
+      const decision = this.#evaluate(request, translated);
+      this.#cache.put(translated.key, decision);
+      return decision;
+    } catch (error) {
+      return this.#deny([], `The policy engine failed, so this is denied: ${error instanceof Error ? error.message : "unknown failure"}.`);
+    }
+  }
+
+  #evaluate(request: DecisionRequest, translated: ReadyRequest): Decision {
+    const plain = this.#ask(translated, 0);
+    if (plain.kind === "erred") return this.#erred(plain);
+    if (plain.kind === "allow") return this.#permit("allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0);
+    const denied = this.#deny(idsOf(plain.rules), plain.rules.length > 0 ? explain(plain.rules, "denied.") : nothingPermits(request));
+    if (request.action !== "run" || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
+
+    for (const quorum of this.#thresholds) {
+      const approved = this.#ask(translated, quorum);
+      if (approved.kind === "erred") return this.#erred(approved);
+      if (approved.kind === "deny") continue;
+      // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
+      const asking = plain.rules.length > 0 ? plain.rules : approved.rules;
+      return this.#permit("needs_approval", [...plain.rules, ...approved.rules], explain(asking, approvalsNeeded(quorum)), approved.rules, quorum);
+    }
+    return denied;
+  }
+
+  #ask({ action, principal, resource, context }: ReadyRequest, approvals: number): Verdict {
+    const answer = this.#cedar.use((cedar) =>
+      cedar.statefulIsAuthorized({
+        principal: principal.uid,
+        action: { type: "Action", id: action },
+        resource: resource.uid,
+        context: action === "run" ? { ...context, approvals } : context,
+        preparsedSchemaName: SCHEMA,
+        validateRequest: true,
+        preparsedPolicySetId: action,
+        entities: [principal, resource],
+      }),
+    );
+    if (answer.type === "failure") return { kind: "erred", rules: [], message: answer.errors.map(({ message }) => message).join("; ") };
+    const { decision, diagnostics } = answer.response;
+    if (diagnostics.errors.length > 0) {
+      return {
+        kind: "erred",
+        rules: diagnostics.errors.map(({ policyId }) => policyId).toSorted(),
+        message: diagnostics.errors
+          .map(({ policyId, error }) => `rule "${policyId}": ${error.message}`)
+          .toSorted()
+          .join("; "),
+      };
+    }
+    return { kind: decision, rules: diagnostics.reason.toSorted().map((id) => this.#rule(id)) };
+  }
+
+  #rule(id: string): Rule {
+    const rule = this.#rules.get(id);
+    if (rule === undefined) throw new Error(`Cedar named the rule ${JSON.stringify(id)}, which is not in this version`);
+    return rule;
+  }
+
+  #erred({ rules, message }: Extract<Verdict, { kind: "erred" }>): Decision {
+    return this.#deny(rules, `Policy failed to evaluate, so this is denied: ${message}.`);
+  }
+
+  #deny(rules: readonly string[], reason: string): Decision {
+    return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0 });
+  }
+
+  #permit(effect: "allow" | "needs_approval", rules: readonly Rule[], reason: string, permits: readonly Rule[], quorum: number): Decision {
+    const obligations = mergeObligations(permits.map((rule) => rule.obligations));
+    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum });
+  }
+}
+
+const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
+
+function requireSuccess(answer: { readonly type: "success" } | { readonly type: "failure"; readonly errors: readonly { readonly message: string }[] }): void {
+  if (answer.type === "failure") throw new Error(answer.errors.map(({ message }) => message).join("; "));
+}

@@ -1,0 +1,122 @@
+import { hazards, riskClasses } from "../domain/facts.ts";
+
+type Json = null | boolean | number | string | readonly Json[] | Node;
+interface Node {
+  readonly [key: string]: Json | undefined;
+}
+
+/** What the engine must know of a policy's conditions, besides what Cedar checks. */
+export interface Expression {
+  /** The N of each `context.approvals >= N`. */
+  readonly approvals: readonly number[];
+  /** Every group that is named anywhere in the policy. */
+  readonly groups: readonly string[];
+}
+
+/** More people than will ever be asked for one command; each threshold in use costs an evaluation. */
+export const MAX_QUORUM = 5;
+/** Cedar walks conditions by recursion; its WebAssembly stack holds 300 operators and not 400 (measured). An operator is two levels of JSON. */
+export const MAX_DEPTH = 256;
+
+interface Words {
+  readonly allows: (word: string) => boolean;
+  readonly expected: string;
+}
+
+const oneOf = (known: readonly string[]): Words => ({ allows: (word) => known.includes(word), expected: `one of ${known.join(", ")}` });
+
+/** A comparison with a word that the attribute never holds never matches: silent, and fatal in a `forbid`. */
+const wordsOf: Readonly<Record<string, Words>> = {
+  "context.riskClass": oneOf(riskClasses),
+  "context.hazards": oneOf(hazards),
+  "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
+  "principal.kind": oneOf(["human", "machine"]),
+  "resource.labels": { allows: (word) => word.indexOf("=") > 0, expected: `written "key=value"` },
+};
+
+/**
+ * Reads Cedar's JSON form of one policy. That `context` is used as `context.name` alone, and `approvals` only in `>=`, is
+ * what makes both lists complete: between two thresholds a decision cannot change.
+ */
+export function readExpression(policy: unknown, problem: (message: string) => void): Expression {
+  const approvals = new Set<number>();
+  const groups = new Set<string>();
+  /** Nodes that the operator around them already accounts for. */
+  const understood = new Set<Json | undefined>();
+  let deepest = 0;
+  for (const { node, depth } of nodesOf(policy as Json)) {
+    deepest = Math.max(deepest, depth);
+    if (node["type"] === "Group" && typeof node["id"] === "string") groups.add(node["id"]);
+    if (node["Var"] === "context" && !understood.has(node)) problem("Use context only as `context.name`.");
+    const attribute = attributeOf(node);
+    if (attribute !== "") understood.add(operandsOf(node, ".").left);
+    if (attribute === "context.approvals" && !understood.has(node))
+      problem(`Use context.approvals only as \`context.approvals >= N\`, N from 1 to ${MAX_QUORUM}.`);
+
+    const { left, right } = operandsOf(node, ">=");
+    const threshold = attributeOf(left) === "context.approvals" ? literalOf(right) : undefined;
+    if (typeof threshold === "number" && threshold >= 1 && threshold <= MAX_QUORUM) {
+      approvals.add(threshold);
+      understood.add(left);
+    }
+    for (const operator of Object.keys(node)) checkWords(operator, operandsOf(node, operator), problem);
+  }
+  if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
+  return { approvals: [...approvals], groups: [...groups] };
+}
+
+/** Every object of the tree, outer before inner. Iterative: the depth is the author's. */
+function* nodesOf(root: Json): Generator<{ readonly node: Node; readonly depth: number }> {
+  const open = [{ value: root, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value, depth } = next;
+    if (typeof value !== "object" || value === null) continue;
+    if (isNode(value)) yield { node: value, depth };
+    for (const inner of Object.values(value)) open.push({ value: inner ?? null, depth: depth + 1 });
+  }
+}
+
+interface Operands {
+  readonly left?: Json | undefined;
+  readonly right?: Json | undefined;
+}
+
+function checkWords(operator: string, { left, right }: Operands, problem: (message: string) => void): void {
+  for (const [side, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    for (const attribute of itemsOf(side).map(attributeOf)) {
+      const words = wordsOf[attribute];
+      if (words === undefined) continue;
+      if (operator === "like") problem(`Compare ${attribute} with == or contains, not with like.`);
+      for (const word of itemsOf(other).map(literalOf)) {
+        if (typeof word === "string" && !words.allows(word)) problem(`${attribute} never holds ${JSON.stringify(word)}: it is ${words.expected}.`);
+      }
+    }
+  }
+}
+
+/** `context.name`, `principal.name` or `resource.name`; empty for anything else. */
+function attributeOf(node: Json | undefined): string {
+  const access = isNode(node) ? node["."] : undefined;
+  if (!isNode(access) || !isNode(access["left"])) return "";
+  const { attr, left } = access;
+  return typeof attr === "string" && isNode(left) && typeof left["Var"] === "string" ? `${left["Var"]}.${attr}` : "";
+}
+
+function operandsOf(node: Node, operator: string): Operands {
+  const operands = node[operator];
+  return isNode(operands) ? { left: operands["left"], right: operands["right"] } : {};
+}
+
+const literalOf = (node: Json | undefined): Json | undefined => (isNode(node) ? node["Value"] : undefined);
+
+/** Of a set that the policy writes, its members; of anything else, itself. */
+function itemsOf(node: Json | undefined): readonly (Json | undefined)[] {
+  const set = isNode(node) ? node["Set"] : undefined;
+  return isList(set) ? set : [node];
+}
+
+const isList = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
+const isNode = (value: Json | undefined): value is Node => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { type MaskColumn, noObligations, type Obligations } from "../domain/decision.ts";
+import { detectors } from "./annotations.ts";
+import { maskKinds, mergeObligations } from "./obligations.ts";
+
+const anyMask = fc
+  .tuple(fc.constantFrom("", "a", "b"), fc.constantFrom("*", "x", "y"), fc.constantFrom(...maskKinds))
+  .map(([table, column, kind]): MaskColumn => ({ table, column, kind }));
+const anyObligations = fc
+  .tuple(fc.array(anyMask, { maxLength: 6 }), fc.array(fc.constantFrom(...detectors), { maxLength: 4 }), fc.constantFrom(0, 1, 10, 100))
+  .map(([maskColumns, found, rowCap]): Obligations => ({ maskColumns, detectors: found, rowCap }));
+
+const merge = (...all: Obligations[]): Obligations => mergeObligations(all);
+
+describe("mergeObligations", () => {
+  it("takes the strictest of each", () => {
+    const a: Obligations = { maskColumns: [{ table: "", column: "ssn", kind: "partial" }], detectors: ["email"], rowCap: 0 };
+    const b: Obligations = {
+      maskColumns: [
+        { table: "", column: "ssn", kind: "full" },
+        { table: "t", column: "ssn", kind: "hash" },
+      ],
+      detectors: ["card"],
+      rowCap: 50,
+    };
+    const c: Obligations = { ...noObligations, rowCap: 9 };
+    assert.deepEqual(merge(a, b, c), {
+      maskColumns: [
+        { table: "", column: "ssn", kind: "full" },
+        { table: "t", column: "ssn", kind: "hash" },
+      ],
+      detectors: ["card", "email"],
+      rowCap: 9,
+    });
+  });
+
+  it("orders the kinds of mask partial < hash < full < null", () => {
+    const kindOf = (a: (typeof maskKinds)[number], b: (typeof maskKinds)[number]) =>
+      merge(...[a, b].map((kind) => ({ ...noObligations, maskColumns: [{ table: "", column: "x", kind }] }))).maskColumns[0]?.kind;
+    assert.deepEqual([kindOf("partial", "hash"), kindOf("full", "hash"), kindOf("full", "null")], ["hash", "full", "null"]);
+  });
+
+  it("is commutative, associative and idempotent", () => {
+    fc.assert(
+      fc.property(anyObligations, anyObligations, anyObligations, (a, b, c) => {
+        assert.deepEqual(merge(a, b), merge(b, a));
+        assert.deepEqual(merge(merge(a, b), c), merge(a, merge(b, c)));
+        assert.deepEqual(merge(a, a), merge(a));
+        assert.deepEqual(merge(merge(a)), merge(a));
+      }),
+    );
+  });
+
+  it("never loosens: whatever one asks for, the merged ones ask for at least as much", () => {
+    fc.assert(
+      fc.property(anyObligations, anyObligations, (a, b) => {
+        const merged = merge(a, b);
+        for (const mask of a.maskColumns) {
+          const kept = merged.maskColumns.find((other) => other.table === mask.table && other.column === mask.column);
+          assert.ok(kept && maskKinds.indexOf(kept.kind) >= maskKinds.indexOf(mask.kind));
+        }
+        for (const detector of a.detectors) assert.ok(merged.detectors.includes(detector));
+        if (a.rowCap > 0) assert.ok(merged.rowCap > 0 && merged.rowCap <= a.rowCap);
+      }),
+    );
+  });
+});

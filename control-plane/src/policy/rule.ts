@@ -1,0 +1,16 @@
+import type { Obligations, PolicyAction } from "../domain/decision.ts";
+import type { PolicyText } from "./split.ts";
+
+/** One policy that passed every check. */
+export interface Rule {
+  readonly id: string;
+  readonly source: PolicyText;
+  readonly effect: "permit" | "forbid";
+  /** Actions that its scope lets through; it can decide on no other. */
+  readonly actions: readonly PolicyAction[];
+  readonly reason: string;
+  readonly obligations: Obligations;
+  /** Numbers of approvals at which its conditions may change, without order. */
+  readonly approvals: readonly number[];
+  readonly groups: readonly string[];
+}

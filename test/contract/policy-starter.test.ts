@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import type { Decision, PolicyAction, Principal } from "../../control-plane/src/domain/decision.ts";
+import { type CommandFacts, type Hazard, hazards, type RiskClass, riskClasses } from "../../control-plane/src/domain/facts.ts";
+import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
+
+const folder = new URL("../../deploy/policies/starter/", import.meta.url);
+const files = readdirSync(folder).map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") }));
+const compiler = createCedarCompiler();
+const engine = compiler.compile("starter", files);
+
+const who = {
+  engineer: { id: "ana", kind: "human", groups: ["engineers"] },
+  approver: { id: "bo", kind: "human", groups: ["approvers"] },
+  admin: { id: "cy", kind: "human", groups: ["admins"] },
+  robot: { id: "ci", kind: "machine", groups: ["engineers", "approvers"] },
+  stranger: { id: "di", kind: "human", groups: [] },
+} as const satisfies Record<string, Principal>;
+
+const facts = (riskClass: RiskClass, ...found: Hazard[]): CommandFacts => ({
+  verbs: ["SELECT"],
+  riskClass,
+  relationsRead: ["customers"],
+  relationsWritten: [],
+  functions: [],
+  hazards: found,
+  statementCount: 1,
+  fingerprint: "0123456789abcdef",
+  unclassifiedReason: "",
+});
+const resource = { name: "orders", protocol: "postgres", labels: {} };
+const decide = (principal: Principal, action: PolicyAction, command?: CommandFacts): Decision =>
+  engine.decide({ principal, action, resource, ...(command === undefined ? {} : { facts: command }) });
+
+describe("the starter policy", () => {
+  it("has no problem, not even a warning", () => assert.deepEqual(compiler.check(files), []));
+
+  const select = facts("read");
+  const insert = facts("write");
+  const drop = facts("destructive", "ddl", "drop");
+  const deleteAll = facts("destructive", "delete_without_where");
+  const gibberish = facts("unclassified", "unparsed");
+  const vacuum = facts("administrative");
+  const copyProgram = facts("unclassified", "copy_program");
+  for (const [name, action, what, command, effect, rules] of [
+    ["engineer", "open", "a session", undefined, "allow", ["open-all"]],
+    ["approver", "open", "a session", undefined, "allow", ["open-all"]],
+    ["admin", "open", "a session", undefined, "allow", ["open-all"]],
+    ["stranger", "open", "a session", undefined, "deny", []],
+    ["engineer", "run", "SELECT", select, "allow", ["read-masked"]],
+    ["approver", "run", "SELECT", select, "allow", ["read-masked"]],
+    ["admin", "run", "SELECT", select, "allow", ["read-masked"]],
+    ["robot", "run", "SELECT", select, "allow", ["read-masked"]],
+    ["stranger", "run", "SELECT", select, "deny", []],
+    ["engineer", "run", "INSERT", insert, "allow", ["write-masked"]],
+    ["approver", "run", "INSERT", insert, "deny", []],
+    ["admin", "run", "INSERT", insert, "allow", ["write-masked"]],
+    ["engineer", "run", "DROP TABLE", drop, "needs_approval", ["risky-with-approval"]],
+    ["admin", "run", "DROP TABLE", drop, "needs_approval", ["risky-with-approval"]],
+    ["approver", "run", "DROP TABLE", drop, "deny", []],
+    ["stranger", "run", "DROP TABLE", drop, "deny", []],
+    ["engineer", "run", "DELETE without WHERE", deleteAll, "needs_approval", ["risky-with-approval"]],
+    ["engineer", "run", "text that does not parse", gibberish, "needs_approval", ["risky-with-approval"]],
+    ["engineer", "run", "VACUUM", vacuum, "needs_approval", ["risky-with-approval"]],
+    ["engineer", "run", "COPY … PROGRAM", copyProgram, "deny", ["no-server-access"]],
+    ["admin", "run", "COPY … PROGRAM", copyProgram, "deny", ["no-server-access"]],
+    ["approver", "approve", "DROP TABLE", drop, "allow", ["approvers-decide"]],
+    ["admin", "approve", "DROP TABLE", drop, "allow", ["approvers-decide"]],
+    ["engineer", "approve", "DROP TABLE", drop, "deny", []],
+    ["robot", "approve", "DROP TABLE", drop, "deny", []],
+  ] as const) {
+    it(`answers ${effect} when the ${name} wants to ${action} ${what}`, () => {
+      const decision = decide(who[name], action, command);
+      assert.deepEqual([decision.effect, decision.rules, decision.quorum], [effect, rules, effect === "needs_approval" ? 1 : 0]);
+    });
+  }
+
+  it("forbids server programs and files, roles, privileges, configuration and replication to everyone, in every class", () => {
+    const never = new Set<Hazard>(["copy_program", "server_file", "role_change", "set_role", "privilege_change", "server_configuration", "replication"]);
+    for (const hazard of hazards) {
+      for (const principal of Object.values(who)) {
+        for (const riskClass of riskClasses) {
+          const { effect, rules } = decide(principal, "run", facts(riskClass, hazard));
+          if (never.has(hazard)) assert.deepEqual([effect, rules.length], ["deny", 1], `${hazard} ${principal.id} ${riskClass}`);
+          else
+            assert.ok(
+              rules.every((rule) => !rule.startsWith("no-")),
+              `${hazard} is not forbidden`,
+            );
+        }
+      }
+    }
+  });
+
+  it("masks every result in the same way, whatever permitted it", () => {
+    const { obligations } = decide(who.engineer, "run", select);
+    for (const command of [insert, drop, gibberish]) assert.deepEqual(decide(who.engineer, "run", command).obligations, obligations);
+    assert.deepEqual(obligations.detectors, ["card", "email", "iban", "phone", "ssn"]);
+    assert.equal(obligations.rowCap, 10_000);
+  });
+
+  it("masks the personal columns of the demo database", () => {
+    const masked = new Map(decide(who.engineer, "run", select).obligations.maskColumns.map(({ table, column, kind }) => [`${table}.${column}`, kind]));
+    for (const [column, kind] of [
+      ["email", "partial"],
+      ["phone", "partial"],
+      ["ssn", "full"],
+      ["iban", "partial"],
+      ["date_of_birth", "null"],
+      ["address", "full"],
+      ["card_number", "partial"],
+      ["card_holder", "full"],
+    ]) {
+      assert.equal(masked.get(`.${column}`), kind, column);
+    }
+  });
+
+  it("tells the one whose command is held who can help", () => {
+    assert.equal(
+      decide(who.engineer, "run", drop).reason,
+      `Rule "risky-with-approval": needs 1 approval. It destroys or alters data or structure, or cannot be judged: somebody from approvers or admins must agree first.`,
+    );
+  });
+});
