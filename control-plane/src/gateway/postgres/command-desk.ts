@@ -10,8 +10,15 @@ import { strictest } from "../../domain/strictest-obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
-export interface EventWriter<Event> {
-  append(events: readonly Event[], patience: "fail" | "keep"): Promise<void>;
+export interface SessionWriter {
+  append(events: readonly SessionEvent[], patience: "fail" | "keep"): Promise<void>;
+  /** Resolves when nothing waits to be written any more. */
+  drained(): Promise<void>;
+}
+
+/** The writer of its recording; durable when it resolves. */
+export interface RecordingWriter {
+  append(event: RecordingEvent): Promise<void>;
 }
 
 export type Verdict =
@@ -35,8 +42,8 @@ export interface DeskSetup {
   readonly principal: Principal;
   readonly resource: ResourceView;
   readonly context: CommandContext;
-  readonly session: EventWriter<SessionEvent>;
-  readonly recording: EventWriter<RecordingEvent>;
+  readonly session: SessionWriter;
+  readonly recording: RecordingWriter;
   readonly identities: Identities;
   readonly resources: Resources;
   readonly policies: Policies;
@@ -109,17 +116,17 @@ export class CommandDesk {
       "fail",
     );
     if (this.#setup.overlapReads && judged.every(mayOverlap)) return { kind: "passed", commands, obligations, durable };
-    try {
-      await durable;
-    } catch (error) {
-      // Whether the event will be found is unknown; that nothing was forwarded is not, and is said when the ledger is back.
-      for (const command of commands) {
-        command.skipped();
-        this.complete(command);
-      }
-      throw error;
-    }
+    await durable.catch((error: unknown) => this.#supersede(authorised, SallyportError.from(error)));
     return { kind: "passed", commands, obligations, durable: undefined };
+  }
+
+  /** Whether the authorisation will be found in the record is unknown; that nothing was sent is not, and is said behind it. */
+  #supersede(authorised: readonly Judged[], error: SallyportError): never {
+    if (error.details["recorded"] === "unknown") {
+      const denied = authorised.map(({ command, decision }): SessionEvent => ({ type: "CommandDenied", data: { ...command, decision: recordDecision(decision), code: error.code } }));
+      void this.#setup.session.append(denied, "keep").catch(() => undefined);
+    }
+    throw error;
   }
 
   async #decide(executable: Executable): Promise<Judged> {
@@ -128,7 +135,7 @@ export class CommandDesk {
     const resource = resources.find(this.#setup.resource.name) ?? this.#setup.resource;
     const { command, input } = recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
     if (command.recording !== undefined) {
-      for (const event of input) await recording.append([event], "fail");
+      for (const event of input) await recording.append(event);
       this.#recorded = command.recording.to;
     }
     const decision = policies.current()?.decide({ principal, action: "run", resource, facts: executable.facts }) ?? noPolicy;

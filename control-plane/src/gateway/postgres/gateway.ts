@@ -7,12 +7,11 @@ import { authentication, encodeAuthentication, encodeNegotiateProtocolVersion } 
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { AgentLinks, Approvals, Clock, CommandContext, Identities, Policies, Resources } from "../../application/ports.ts";
-import type { RecordingEvent } from "../../domain/session/recording.events.ts";
-import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
+import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
-import type { EventWriter } from "./command-desk.ts";
+import type { RecordingWriter, SessionWriter } from "./command-desk.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
@@ -33,13 +32,16 @@ export interface GatewayDeps {
   readonly secureContext: () => SecureContext;
   readonly overlapReads: boolean;
   /** The writers of a session's stream and of its recording. */
-  readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: EventWriter<SessionEvent>; readonly recording: EventWriter<RecordingEvent> };
+  readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: SessionWriter; readonly recording: RecordingWriter };
   /** Lets an administrator end the session; answers how to take it off the list. */
-  readonly register: (sessionId: string, identity: string, tokenId: string, end: (cause: SessionEndCause, message: string) => void) => () => void;
+  readonly register: (session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string }, end: (cause: SessionEndCause, message: string) => void) => () => void;
 }
 
 /** How often clients are looked at that take nothing of their results. */
 const STALL_CHECK_MILLIS = 1_000;
+
+/** How long a shutdown waits for the ends of sessions to be recorded; the next start ends those that were not. */
+const SHUTDOWN_MILLIS = 5_000;
 
 /** The PostgreSQL listener: accepts, negotiates, signs in, and opens sessions. */
 export class PostgresGateway {
@@ -51,7 +53,9 @@ export class PostgresGateway {
   readonly #server: Server;
   /** In order of arrival. */
   readonly #strangers = new Set<Socket>();
-  readonly #sessions = new Map<PostgresSession, Socket>();
+  readonly #sessions = new Set<PostgresSession>();
+  /** Ends of sessions that are being recorded. */
+  readonly #ending = new Set<Promise<void>>();
   readonly #stallCheck: NodeJS.Timeout;
 
   constructor(deps: GatewayDeps) {
@@ -64,8 +68,12 @@ export class PostgresGateway {
   }
 
   async listen(host: string, port: number): Promise<number> {
-    this.#server.listen(port, host);
-    await once(this.#server, "listening");
+    try {
+      this.#server.listen(port, host);
+      await once(this.#server, "listening");
+    } catch (error) {
+      throw new SallyportError("config.invalid", `The PostgreSQL gateway cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : ""}`, {}, error);
+    }
     const address = this.#server.address();
     return typeof address === "object" && address !== null ? address.port : port;
   }
@@ -79,15 +87,19 @@ export class PostgresGateway {
     clearInterval(this.#stallCheck);
     this.#server.close();
     for (const socket of this.#strangers) socket.destroy();
-    for (const session of this.#sessions.keys()) session.end("shutdown", "The gateway is shutting down.");
+    for (const session of this.#sessions) session.end("shutdown", "The gateway is shutting down.");
+    await Promise.race([Promise.all(this.#ending), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MILLIS).unref())]);
   }
 
-  add(session: PostgresSession, socket: Socket): void {
-    this.#sessions.set(session, socket);
+  add(session: PostgresSession): void {
+    this.#sessions.add(session);
   }
 
-  remove(session: PostgresSession): void {
+  /** `recorded` resolves when the record of the session is complete. */
+  remove(session: PostgresSession, recorded: Promise<void>): void {
     this.#sessions.delete(session);
+    const ending = recorded.finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
   }
 
   async #accept(raw: Socket): Promise<void> {
@@ -162,7 +174,7 @@ export class PostgresGateway {
 
   #cutStalled(): void {
     const before = Date.now() - this.limits.clientStallMillis;
-    for (const session of this.#sessions.keys()) {
+    for (const session of this.#sessions) {
       if (session.stalledSince(before)) session.end("client_timeout", "The client took nothing of its result for too long.");
     }
   }

@@ -99,24 +99,24 @@ export async function openSession(visitor: Visitor): Promise<void> {
         clientEncoding: carried["client_encoding"] ?? "UTF8",
         obligations,
         ended: (cause, message, bytes) => {
-          release();
           const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
-          record.append([{ type: "SessionEnded", data }], "keep").catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
+          const recorded = record.append([{ type: "SessionEnded", data }], "keep").catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
+          release(recorded);
           log.info({ cause, commands: desk.commands }, "session ended");
         },
       },
       () => opened.channel,
     );
     const cancel = gateway.cancels.register(() => session.cancel());
-    const unregister = deps.register(sessionId, principal.id, tokenId, (cause, message) => session.end(cause, message));
+    const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => session.end(cause, message));
     const expiry = expireAt(signedIn.expiresAt, deps.clock.now(), () => session.end("token_expired", "The token of this session has expired."));
-    const release = (): void => {
+    const release = (recorded: Promise<void>): void => {
       clearTimeout(expiry);
       cancel.release();
       unregister();
-      gateway.remove(session);
+      gateway.remove(session, recorded);
     };
-    gateway.add(session, socket);
+    gateway.add(session);
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);

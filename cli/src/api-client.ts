@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { type ClientReadableStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import {
+  AgentServiceClient,
+  ApprovalServiceClient,
+  EventServiceClient,
+  IdentityServiceClient,
+  PolicyServiceClient,
+  ResourceServiceClient,
+  SessionServiceClient,
+} from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
+import { Unreachable } from "./exit-status.ts";
+import { type Profile, readToken } from "./profile.ts";
+
+/** A call that gets no answer within this is given up; streams have no such end. */
+const CALL_MILLIS = 30_000;
+
+type Callback<Response> = (error: ServiceError | null, response: Response) => void;
+type UnaryMethod<Request, Response> = (request: Request, metadata: Metadata, options: { readonly deadline: number }, callback: Callback<Response>) => unknown;
+
+/** The control plane's API as one identity. */
+export class ApiClient {
+  readonly identities: IdentityServiceClient;
+  readonly agents: AgentServiceClient;
+  readonly resources: ResourceServiceClient;
+  readonly sessions: SessionServiceClient;
+  readonly approvals: ApprovalServiceClient;
+  readonly policies: PolicyServiceClient;
+  readonly events: EventServiceClient;
+  readonly metadata: Metadata;
+  readonly #address: string;
+
+  constructor({ apiAddress, caFile }: Profile, token: string) {
+    const tls = credentials.createSsl(readFileSync(caFile));
+    this.#address = apiAddress;
+    this.identities = new IdentityServiceClient(apiAddress, tls);
+    this.agents = new AgentServiceClient(apiAddress, tls);
+    this.resources = new ResourceServiceClient(apiAddress, tls);
+    this.sessions = new SessionServiceClient(apiAddress, tls);
+    this.approvals = new ApprovalServiceClient(apiAddress, tls);
+    this.policies = new PolicyServiceClient(apiAddress, tls);
+    this.events = new EventServiceClient(apiAddress, tls);
+    this.metadata = new Metadata();
+    this.metadata.set("authorization", `Bearer ${token}`);
+  }
+
+  static of(profile: Profile): ApiClient {
+    return new ApiClient(profile, readToken(profile));
+  }
+
+  /** `method` must be bound to its client: `client.call(client.approvals.approve.bind(client.approvals), {…})`. */
+  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      method(request, this.metadata, { deadline: Date.now() + CALL_MILLIS }, (error, response) => {
+        if (error === null) resolve(response);
+        else reject(this.#failure(error));
+      });
+    });
+  }
+
+  async *stream<Response>(call: ClientReadableStream<Response>): AsyncGenerator<Response> {
+    try {
+      for await (const response of call) yield response as Response;
+    } catch (error) {
+      throw this.#failure(error as ServiceError);
+    } finally {
+      call.cancel();
+    }
+  }
+
+  close(): void {
+    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.policies, this.events]) client.close();
+  }
+
+  #failure(error: ServiceError): Error {
+    const [code] = error.metadata?.get("sallyport-error-code") ?? [];
+    if (typeof code === "string" && isErrorCode(code)) return new SallyportError(code, error.details);
+    if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) return new Unreachable(`The control plane at ${this.#address} does not answer: ${error.details}`);
+    return new SallyportError("internal", error.details);
+  }
+}

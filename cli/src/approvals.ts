@@ -1,0 +1,80 @@
+import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
+import { bold, type Io, toJson, tone } from "./io.ts";
+import { printable, table } from "./table.ts";
+import { runVerb, type Verb } from "./verb.ts";
+
+export function approvalsVerb(program: Command): void {
+  const approvals = program.command("approvals").description("see and decide what waits for a person");
+  approvals
+    .command("list", { isDefault: true })
+    .description("what waits, newest first")
+    .option("--all", "settled ones too")
+    .action(({ all }: { all?: boolean }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const { approvals: found } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: all !== true, limit: 100 });
+        if (io.json) return io.out(toJson(found));
+        if (found.length === 0) return io.out("Nothing waits.");
+        const rows = found.map(({ id, state, requestedBy, resource, riskClass, statement }) => [id, state, requestedBy, resource, riskClass, statement]);
+        for (const line of table(["APPROVAL", "STATE", "BY", "RESOURCE", "RISK", "STATEMENT"], rows)) io.out(line);
+      }),
+    );
+  approvals
+    .command("show")
+    .argument("<id>", "the approval, or the first characters of its id")
+    .description("exactly what would run, as whom, where")
+    .action((id: string, _options, command: Command) =>
+      runVerb(command, async (verb) => {
+        show(verb.io, await find(verb, id));
+      }),
+    );
+  for (const decision of ["approve", "deny"] as const) {
+    approvals
+      .command(decision)
+      .argument("<id>", "the approval, or the first characters of its id")
+      .option("--comment <text>", "why; the requester sees it", "")
+      .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
+      .action((id: string, { comment }: { comment: string }, command: Command) =>
+        runVerb(command, async (verb) => {
+          const { approvals: service } = verb.api();
+          // The digest goes back with the decision, so that it is for what was shown and nothing else.
+          const { id: approvalId, digest } = await find(verb, id);
+          const { approval } =
+            decision === "approve"
+              ? await verb.api().call(service.approve.bind(service), { approvalId, comment, digest })
+              : await verb.api().call(service.deny.bind(service), { approvalId, comment });
+          if (verb.io.json) verb.io.out(toJson(approval));
+          else verb.io.out(`${approvalId}: ${approval?.state ?? ""}${approval?.state === "pending" ? ` (${approval.approvers.length} of ${approval.quorum})` : ""}`);
+        }),
+      );
+  }
+}
+
+async function find({ api }: Verb, id: string): Promise<Approval> {
+  const client = api();
+  if (/^[0-9a-f-]{36}$/.test(id)) {
+    const { approval } = await client.call(client.approvals.getApproval.bind(client.approvals), { approvalId: id });
+    if (approval !== undefined) return approval;
+  }
+  const { approvals } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: false, limit: 0 });
+  const [found, other] = approvals.filter((approval) => approval.id.startsWith(id));
+  if (found === undefined) throw new Misuse(`There is no approval "${id}".`);
+  if (other !== undefined) throw new Misuse(`"${id}" begins more than one approval: give more of it.`);
+  return found;
+}
+
+function show(io: Io, approval: Approval): void {
+  if (io.json) return io.out(toJson(approval));
+  const { id, state, requestedBy, resource, riskClass, rule, policyVersion, statement, parameters, digest, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } = approval;
+  io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
+  io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
+  io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
+  io.out(`${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`);
+  if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
+  io.out(bold("Statement"));
+  for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);
+  for (const [index, parameter] of parameters.entries()) io.out(`  $${index + 1} = ${printable(parameter)}`);
+  io.out(`${bold("Digest")}     ${digest}`);
+}

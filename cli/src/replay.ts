@@ -1,0 +1,61 @@
+import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { bold, dim, tone } from "./io.ts";
+import { printable } from "./table.ts";
+
+interface Data {
+  readonly [field: string]: unknown;
+}
+
+const text = (value: unknown): string => (typeof value === "string" ? printable(value) : value === undefined ? "" : JSON.stringify(value));
+const part = (value: unknown): Data => (typeof value === "object" && value !== null ? (value as Data) : {});
+const list = (value: unknown): string => (Array.isArray(value) ? value.map(text).join(", ") : "");
+
+/** One event of a session as lines for people; events that it does not know are shown as they are. */
+export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): string[] {
+  const data = JSON.parse(dataJson) as Data;
+  const at = text(part(JSON.parse(metadataJson))["at"]);
+  const line = (mark: string, rest: string): string => `${dim(at)}  ${mark} ${rest}`;
+  const command = `#${text(data["commandId"])}`;
+  const decision = part(data["decision"]);
+  const rule = `${list(decision["rules"]) || "no rule"} @ ${text(decision["policyVersion"])}`;
+  switch (type) {
+    case "SessionRequested":
+      return [line(bold("session"), `${text(part(data["identity"])["id"])} asks for ${text(data["resource"])} from ${text(data["clientAddress"])} (${text(data["application"])}, ${text(data["transport"])})`)];
+    case "SessionOpened":
+      return [line(bold("opened "), `on agent ${text(data["agentId"])}; ${rule}`)];
+    case "SessionRefused":
+      return [line(tone("red", "refused"), `${text(data["code"])}: ${text(data["message"])}`)];
+    case "CommandAuthorized":
+      return [line(tone("green", "allowed"), `${command} ${statement(data)}  ${dim(rule)}`), ...parameters(data)];
+    case "CommandDenied":
+      return [line(tone("red", "denied "), `${command} ${statement(data)}  ${dim(`${text(data["code"])}; ${rule}`)}`), ...parameters(data)];
+    case "CommandHeld":
+      return [line(tone("yellow", "held   "), `${command} ${statement(data)}  ${dim(`${text(part(data["facts"])["riskClass"])}; ${rule}`)}`), ...parameters(data), `${" ".repeat(34)}approval ${text(data["approvalId"])}`];
+    case "CommandReleased":
+      return [line(tone("green", "released"), `${command} approved by ${list(data["approvers"])}`)];
+    case "CommandCompleted": {
+      const masked = Object.entries(part(data["maskedCells"])).map(([column, cells]) => `${printable(column)}×${text(cells)}`);
+      const failure = data["errorCode"] === undefined ? "" : ` ${text(data["errorCode"])}`;
+      return [
+        line(
+          bold("done   "),
+          `${command} ${text(data["outcome"])}${failure} ${text(data["tag"])}  ${dim(`${text(data["rows"])} rows, ${text(data["bytes"])} bytes, ${(Number(data["durationMicros"]) / 1_000).toFixed(1)} ms`)}${masked.length === 0 ? "" : tone("magenta", `  masked: ${masked.join(", ")}`)}`,
+        ),
+      ];
+    }
+    case "SessionEnded":
+      return [line(bold("ended  "), `${text(data["cause"])} after ${text(data["commands"])} commands`)];
+    case "ApprovalGiven":
+    case "ApprovalDenied":
+      return [line(tone("cyan", type === "ApprovalGiven" ? "yes    " : "no     "), `${text(data["by"])}${data["comment"] === "" ? "" : `: ${text(data["comment"])}`}`)];
+    default:
+      return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
+  }
+}
+
+const statement = (data: Data): string => (data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]));
+
+function parameters(data: Data): string[] {
+  const all = Array.isArray(data["parameters"]) ? (data["parameters"] as Data[]) : [];
+  return all.map(({ value, bytes }, index) => `${" ".repeat(34)}$${index + 1} = ${value === undefined ? `<${text(bytes)} bytes, in the recording>` : text(value)}`);
+}

@@ -1,0 +1,79 @@
+import type { Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
+import { bold, toJson } from "./io.ts";
+import { replayLine } from "./replay.ts";
+import { table } from "./table.ts";
+import { runVerb, type Verb } from "./verb.ts";
+
+export function sessionsVerb(program: Command): void {
+  const sessions = program.command("sessions").description("what was, and is, done through the gateway");
+  sessions
+    .command("list", { isDefault: true })
+    .description("newest first: yours, or everybody's for auditors")
+    .option("--open", "only those that are open")
+    .option("--limit <number>", "at most this many", "20")
+    .action(({ open, limit }: { open?: boolean; limit: string }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const found = await list(verb, open === true, Number(limit));
+        if (verb.io.json) return verb.io.out(toJson(found));
+        if (found.length === 0) return verb.io.out("No sessions.");
+        const rows = found.map(({ id, identity, resource, state, requestedAt, cause }) => [id, requestedAt?.toISOString() ?? "", identity, resource, state, cause]);
+        for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);
+      }),
+    );
+  sessions
+    .command("show")
+    .argument("<id>", "the session, the first characters of its id, or `last`")
+    .description("one session's state")
+    .action((id: string, _options, command: Command) =>
+      runVerb(command, async (verb) => {
+        const session = await find(verb, id);
+        if (verb.io.json) return verb.io.out(toJson(session));
+        for (const [key, value] of Object.entries(session)) verb.io.out(`${bold(key.padEnd(14))} ${value instanceof Date ? value.toISOString() : String(value)}`);
+      }),
+    );
+  sessions
+    .command("replay")
+    .argument("<id>", "the session, the first characters of its id, or `last`")
+    .description("everything that happened in it, from the record")
+    .action((id: string, _options, command: Command) =>
+      runVerb(command, async (verb) => {
+        const { id: sessionId } = await find(verb, id);
+        const client = verb.api();
+        for await (const { event } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
+          if (event === undefined) continue;
+          const { dataJson, metadataJson, ...rest } = event;
+          if (verb.io.json) verb.io.out(toJson({ ...rest, metadata: JSON.parse(metadataJson) as unknown, data: JSON.parse(dataJson) as unknown }));
+          else for (const line of replayLine(event)) verb.io.out(line);
+        }
+      }),
+    );
+  sessions
+    .command("end")
+    .argument("<id>", "the session, or the first characters of its id")
+    .option("--reason <text>", "the client is told", "")
+    .description("end it now, and what it runs at the target")
+    .action((id: string, { reason }: { reason: string }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const { id: sessionId } = await find(verb, id);
+        const client = verb.api();
+        await client.call(client.sessions.endSession.bind(client.sessions), { sessionId, reason });
+        verb.io.out(verb.io.json ? toJson({ sessionId, ended: true }) : `Session ${sessionId} is ended.`);
+      }),
+    );
+}
+
+async function list({ api }: Verb, openOnly: boolean, limit: number): Promise<Session[]> {
+  const client = api();
+  if (!Number.isInteger(limit) || limit < 1) throw new Misuse("--limit is a whole number from 1.");
+  return (await client.call(client.sessions.listSessions.bind(client.sessions), { limit, openOnly })).sessions;
+}
+
+async function find(verb: Verb, id: string): Promise<Session> {
+  const found = await list(verb, false, 500);
+  const [session, other] = id === "last" ? found.slice(0, 1) : found.filter((each) => each.id.startsWith(id));
+  if (session === undefined) throw new Misuse(`There is no session "${id}" that you may see.`);
+  if (other !== undefined) throw new Misuse(`"${id}" begins more than one session: give more of it.`);
+  return session;
+}

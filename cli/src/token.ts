@@ -1,0 +1,61 @@
+import { writeFileSync } from "node:fs";
+import type { Command } from "commander";
+import { toJson } from "./io.ts";
+import { parseDuration, runVerb } from "./verb.ts";
+
+export function tokenVerb(program: Command): void {
+  const token = program.command("token").description("access tokens and join tokens; each is shown once");
+  token
+    .command("create")
+    .description("create an access token, or with --join a join token for an agent")
+    .option("--identity <id>", "whose token; default: yours")
+    .option("--kind <kind>", "human or machine; with --group, creates the identity or changes its groups")
+    .option("--group <name...>", "the identity's groups")
+    .option("--join <agent>", "a join token for an agent of this name")
+    .option("--ttl <duration>", "how long it lives, such as 15m or 8h", "8h")
+    .option("--note <text>", "what it is for", "")
+    .option("--out <file>", "write it to a file that only you can read, instead of the terminal")
+    .action((options: TokenOptions, command: Command) =>
+      runVerb(command, async ({ io, api, profile }) => {
+        const client = api();
+        const ttlSeconds = parseDuration(options.ttl);
+        if (options.join !== undefined) {
+          const { joinToken, expiresAt } = await client.call(client.agents.createJoinToken.bind(client.agents), { agentName: options.join, ttlSeconds });
+          return deliver(io.json, io.out, joinToken, expiresAt, options.out);
+        }
+        const identityId = options.identity ?? profile().identity;
+        if (options.group !== undefined) {
+          await client.call(client.identities.putIdentity.bind(client.identities), { id: identityId, kind: options.kind ?? "human", groups: options.group });
+        }
+        const { token: secret, expiresAt } = await client.call(client.identities.createToken.bind(client.identities), { identityId, ttlSeconds, note: options.note });
+        deliver(io.json, io.out, secret, expiresAt, options.out);
+      }),
+    );
+  token
+    .command("revoke")
+    .argument("<tokenId>", "the part between the underscores of a token")
+    .description("end a token, and the sessions that it opened")
+    .action((tokenId: string, _options, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        await client.call(client.identities.revokeToken.bind(client.identities), { tokenId });
+        io.out(io.json ? toJson({ tokenId, revoked: true }) : `Token ${tokenId} is revoked.`);
+      }),
+    );
+}
+
+interface TokenOptions {
+  readonly identity?: string;
+  readonly kind?: string;
+  readonly group?: string[];
+  readonly join?: string;
+  readonly ttl: string;
+  readonly note: string;
+  readonly out?: string;
+}
+
+function deliver(json: boolean, out: (line: string) => void, token: string, expiresAt: Date | undefined, file: string | undefined): void {
+  if (file !== undefined) writeFileSync(file, `${token}\n`, { mode: 0o600 });
+  const shown = file === undefined ? { token } : { file };
+  out(json ? toJson({ ...shown, expiresAt }) : (file ?? token));
+}

@@ -1,0 +1,41 @@
+import { join } from "node:path";
+import type { Command } from "commander";
+import { exitStatus } from "./exit-status.ts";
+import { explain } from "./io.ts";
+import { startDemo } from "./up/demo.ts";
+import { welcome } from "./up/welcome.ts";
+
+export function upVerb(program: Command): void {
+  program
+    .command("up")
+    .description("everything on this machine: a control plane, an agent, and a PostgreSQL with data to try it on")
+    .option("--dir <path>", "where its data stays", ".sallyport")
+    .action(async ({ dir }: { dir: string }) => {
+      const say = (line: string): void => void process.stdout.write(`${line}\n`);
+      let stopping = false;
+      const stopped = Promise.withResolvers<void>();
+      const demo = startDemo(dir, say);
+      const onSignal = (): void => {
+        if (stopping) process.exit(exitStatus.refused);
+        stopping = true;
+        stopped.resolve();
+      };
+      process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+      try {
+        const running = await demo;
+        welcome(running, say);
+        const ended = await Promise.race([stopped.promise.then(() => undefined), running.firstExit]);
+        if (ended !== undefined) {
+          process.stderr.write(`The ${ended} ended by itself; its log: ${join(dir, "logs")}\n`);
+          process.exitCode = exitStatus.refused;
+        }
+        say("\nStopping: sessions are told, and what is left is recorded. Ctrl-C again cuts.");
+        await running.stop();
+        say("Stopped. The data stays; `npm start` goes on from it.");
+      } catch (error) {
+        process.stderr.write(`${explain(error)}\n`);
+        process.exitCode = exitStatus.refused;
+      }
+      process.exit();
+    });
+}

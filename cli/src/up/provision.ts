@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { SallyportError } from "@sallyport/proto/errors";
+import { ApiClient } from "../api-client.ts";
+import { type Profile, readToken } from "../profile.ts";
+
+const TOKEN_SECONDS = 86_400;
+const JOIN_SECONDS = 600;
+
+/** The person exists and their token works; a token that does not work any more is replaced. */
+export async function ensurePerson(api: ApiClient, directory: string, reach: Omit<Profile, "tokenFile">, groups: string[]): Promise<Profile> {
+  const profile: Profile = { ...reach, tokenFile: join(directory, "profiles", `${reach.identity}.token`) };
+  if (existsSync(profile.tokenFile) && (await works(profile))) return profile;
+  await api.call(api.identities.putIdentity.bind(api.identities), { id: profile.identity, kind: "human", groups });
+  const { token } = await api.call(api.identities.createToken.bind(api.identities), { identityId: profile.identity, ttlSeconds: TOKEN_SECONDS, note: "sallyport up" });
+  mkdirSync(join(directory, "profiles"), { recursive: true, mode: 0o700 });
+  writeFileSync(profile.tokenFile, `${token}\n`, { mode: 0o600 });
+  return profile;
+}
+
+async function works(profile: Profile): Promise<boolean> {
+  const own = new ApiClient(profile, readToken(profile));
+  try {
+    await own.call(own.identities.getSelf.bind(own.identities), {});
+    return true;
+  } catch (error) {
+    if (error instanceof SallyportError) return false;
+    throw error;
+  } finally {
+    own.close();
+  }
+}
+
+/** The starter policy, unless somebody has published one. */
+export async function ensurePolicy(api: ApiClient, path: string): Promise<void> {
+  const { version } = await api.call(api.policies.getPolicy.bind(api.policies), {});
+  if (version !== "") return;
+  const names = readdirSync(path).filter((name) => name.endsWith(".cedar"));
+  const files = names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
+  await api.call(api.policies.publishPolicy.bind(api.policies), { files, reason: "The starter policy." });
+}
+
+/** `sallyport agent join -`, as an operator would on the agent's machine; the token goes through standard input. */
+export async function joinAgent(api: ApiClient, agentName: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const { joinToken } = await api.call(api.agents.createJoinToken.bind(api.agents), { agentName, ttlSeconds: JOIN_SECONDS });
+  const cli = fileURLToPath(new URL("../main.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", cli, "agent", "join", "-"], { env, stdio: ["pipe", "ignore", "pipe"] });
+  let complaint = "";
+  child.stderr.on("data", (text: Buffer) => (complaint += text.toString("utf8")));
+  child.stdin.end(joinToken);
+  const status = await new Promise<number | null>((resolve, reject) => child.on("error", reject).on("close", resolve));
+  if (status !== 0) throw new Error(`The agent could not join: ${complaint.trim()}`);
+}

@@ -1,0 +1,48 @@
+import type { Command } from "commander";
+import { ApiClient } from "./api-client.ts";
+import { explain, type Io, terminal } from "./io.ts";
+import { type ExitStatus, exitStatus, Misuse, statusOf } from "./exit-status.ts";
+import { loadProfile, type Profile, stateDirectory } from "./profile.ts";
+
+/** What each verb is given. */
+export interface Verb {
+  readonly io: Io;
+  readonly stateDir: string;
+  profile(): Profile;
+  api(): ApiClient;
+}
+
+interface GlobalOptions {
+  readonly as?: string;
+  readonly json?: boolean;
+}
+
+const DEFAULT_PROFILE = "default";
+
+/** Runs a verb; every failure is told once, here, and becomes an exit status. */
+export async function runVerb(command: Command, run: (verb: Verb) => Promise<ExitStatus | void>): Promise<void> {
+  const options = command.optsWithGlobals<GlobalOptions>();
+  const io = terminal(options.json === true);
+  const stateDir = stateDirectory(process.env, process.cwd());
+  let client: ApiClient | undefined;
+  const profile = (): Profile => {
+    const name = options.as ?? process.env["SALLYPORT_CLI_AS"] ?? DEFAULT_PROFILE;
+    return loadProfile(stateDir, name);
+  };
+  try {
+    process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= ApiClient.of(profile())) })) ?? exitStatus.done;
+  } catch (error) {
+    io.err(io.json ? JSON.stringify({ error: explain(error) }) : explain(error));
+    process.exitCode = statusOf(error);
+  } finally {
+    client?.close();
+  }
+}
+
+/** `90s`, `15m`, `8h`, `7d`. */
+export function parseDuration(text: string): number {
+  const [, number, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 }[unit ?? ""];
+  if (number === undefined || seconds === undefined) throw new Misuse(`"${text}" is not a duration such as 90s, 15m, 8h or 7d.`);
+  return Number(number) * seconds;
+}

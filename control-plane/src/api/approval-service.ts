@@ -1,0 +1,38 @@
+import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Approvals, ApprovalView, Policies, Resources } from "../application/ports.ts";
+import type { Principal } from "../domain/decision.ts";
+import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
+import { type ApiContext, unary } from "./unary.ts";
+import { approvalView } from "./views.ts";
+
+/** A listing holds no more than this, whatever is asked. */
+const MAX_LISTED = 1_000;
+
+export function approvalService(api: ApiContext, deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources }): ApprovalServiceServer {
+  const { approvals, policies, resources } = deps;
+  /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
+  const maySee = (principal: Principal, { requestedBy, resource: name, command }: ApprovalView): boolean => {
+    if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
+    const resource = resources.find(name);
+    return resource !== undefined && policies.current()?.decide({ principal, action: "approve", resource, facts: command.facts }).effect === "allow";
+  };
+  return {
+    listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) => {
+      const wanted = approvals.list().filter((approval) => (!pendingOnly || approval.state === "pending") && maySee(principal, approval));
+      const newest = wanted.toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
+      return { approvals: newest.slice(0, Math.min(limit || MAX_LISTED, MAX_LISTED)).map(approvalView) };
+    }),
+    getApproval: unary(api, ({ approvalId }, { principal }) => {
+      const approval = approvals.find(approvalId);
+      if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      return { approval: approvalView(approval) };
+    }),
+    approve: unary(api, async ({ approvalId, comment, digest }, { principal, context }) => ({
+      approval: approvalView(await approvals.approve(approvalId, principal, comment, digest === "" ? undefined : digest, context)),
+    })),
+    deny: unary(api, async ({ approvalId, comment }, { principal, context }) => ({
+      approval: approvalView(await approvals.deny(approvalId, principal, comment, context)),
+    })),
+  };
+}

@@ -1,0 +1,21 @@
+import type { PolicyServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { Policies } from "../application/ports.ts";
+import { ADMINS, requireGroup } from "./authorise.ts";
+import { type ApiContext, unary } from "./unary.ts";
+
+export function policyService(api: ApiContext, policies: Policies): PolicyServiceServer {
+  return {
+    getPolicy: unary(api, () => {
+      const published = policies.published();
+      return { version: published?.version ?? "", files: [...(published?.files ?? [])], publishedBy: published?.by ?? "", publishedAt: published?.at };
+    }),
+    checkPolicy: unary(api, ({ files }) => {
+      const { version, problems } = policies.check(files);
+      return { version, problems: [...problems] };
+    }),
+    publishPolicy: unary(api, async ({ files, reason }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { version: await policies.publish(files, reason, context) };
+    }),
+  };
+}

@@ -1,0 +1,79 @@
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import {
+  AgentServiceService,
+  ApprovalServiceService,
+  EventServiceService,
+  IdentityServiceService,
+  PolicyServiceService,
+  ResourceServiceService,
+  SessionServiceService,
+} from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Application } from "../application/application.ts";
+import type { AgentLinks } from "../application/ports.ts";
+import type { ServerCredential } from "../identity/certificate-authority.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { agentService } from "./agent-service.ts";
+import { approvalService } from "./approval-service.ts";
+import { eventService } from "./event-service.ts";
+import { identityService } from "./identity-service.ts";
+import { policyService } from "./policy-service.ts";
+import { resourceService } from "./resource-service.ts";
+import { sessionService } from "./session-service.ts";
+import type { ApiContext } from "./unary.ts";
+
+export interface ApiServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly context: ApiContext;
+  readonly application: Application;
+  readonly ledger: Ledger;
+  readonly links: AgentLinks;
+  readonly enrolment: EnrolmentServiceServer;
+  readonly credential: ServerCredential;
+  readonly caFingerprint: string;
+  /** host:port that others reach this server by, once its port is known. */
+  readonly address: (port: number) => string;
+  readonly maxTokenTtlSeconds: number;
+  readonly maxJoinTtlSeconds: number;
+}
+
+/** A request is a few policy files at most; everything else is far smaller. */
+const MAX_REQUEST_BYTES = 4 * 1_048_576;
+const SHUTDOWN_MILLIS = 2_000;
+
+/** The API for the command line, and the enrolment of agents: TLS, one token per call. */
+export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { host, context, application, credential, links } = options;
+  const { agents, resources, policies, approvals, sessions, running } = application;
+  const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
+  let port = options.port;
+  server.addService(IdentityServiceService, identityService(context, options.maxTokenTtlSeconds));
+  server.addService(
+    AgentServiceService,
+    agentService(context, { agents, resources, links, apiAddress: () => options.address(port), caFingerprint: options.caFingerprint, maxTtlSeconds: options.maxJoinTtlSeconds }),
+  );
+  server.addService(ResourceServiceService, resourceService(context, { resources, policies, links }));
+  server.addService(SessionServiceService, sessionService(context, { sessions, running }));
+  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
+  server.addService(PolicyServiceService, policyService(context, policies));
+  server.addService(EventServiceService, eventService(context, options.ledger));
+  server.addService(EnrolmentServiceService, options.enrolment);
+  const tls = ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) }], false);
+  const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
+  port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, tls, (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new SallyportError("config.invalid", `The API cannot listen on ${address}.`, { address }, error));
+    });
+  });
+  return {
+    port,
+    async close() {
+      const cut = setTimeout(() => server.forceShutdown(), SHUTDOWN_MILLIS);
+      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      clearTimeout(cut);
+    },
+  };
+}

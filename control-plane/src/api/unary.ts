@@ -1,0 +1,85 @@
+import { type handleServerStreamingCall, type handleUnaryCall, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { errorCodes, SallyportError } from "@sallyport/proto/errors";
+import type { Logger } from "pino";
+import type { CommandContext, Identities } from "../application/ports.ts";
+import type { Principal } from "../domain/decision.ts";
+
+export interface ApiContext {
+  readonly identities: Identities;
+  readonly log: Logger;
+  readonly newCorrelationId: () => string;
+}
+
+/** Who calls, and the context that their changes are recorded with. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly context: CommandContext;
+}
+
+/** One wrapper for all unary calls, so that every failure is mapped and logged exactly once. */
+export function unary<Request, Response>(api: ApiContext, run: (request: Request, caller: Caller) => Promise<Response> | Response): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    authenticate(api, call.metadata, call.getPeer())
+      .then((caller) => run(call.request, caller))
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(report(api, call.getPath(), error)),
+      );
+  };
+}
+
+/** Streams what `run` yields, at the pace of the caller; stops when the caller is gone. */
+export function streaming<Request, Response>(
+  api: ApiContext,
+  run: (request: Request, caller: Caller, signal: AbortSignal) => AsyncIterable<Response>,
+): handleServerStreamingCall<Request, Response> {
+  return (call) => {
+    const gone = new AbortController();
+    call.on("cancelled", () => gone.abort());
+    const pump = async (): Promise<void> => {
+      const caller = await authenticate(api, call.metadata, call.getPeer());
+      for await (const response of run(call.request, caller, gone.signal)) {
+        if (gone.signal.aborted) return;
+        if (!call.write(response)) await drained(call, gone.signal);
+      }
+      call.end();
+    };
+    pump().catch((error: unknown) => {
+      if (!gone.signal.aborted) call.emit("error", report(api, call.getPath(), error));
+    });
+  };
+}
+
+async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      call.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    call.on("drain", done);
+    signal.addEventListener("abort", done);
+  });
+}
+
+async function authenticate({ identities, newCorrelationId }: ApiContext, metadata: Metadata, peer: string): Promise<Caller> {
+  const [value] = metadata.get("authorization");
+  const [, token] = /^Bearer (\S+)$/.exec(typeof value === "string" ? value : "") ?? [];
+  if (token === undefined) throw new SallyportError("auth.failed", "This call needs a token.");
+  const { principal } = await identities.authenticate(token, peer);
+  return { principal, context: { actor: { kind: principal.kind, id: principal.id }, correlationId: newCorrelationId() } };
+}
+
+function report({ log }: ApiContext, rpc: string, error: unknown): ServiceError {
+  const known = SallyportError.from(error);
+  if (known.code === "internal") log.error({ err: error, rpc }, "call failed");
+  else log.info({ code: known.code, rpc }, "call refused");
+  return toServiceError(known);
+}
+
+export function toServiceError(error: SallyportError): ServiceError {
+  const metadata = new Metadata();
+  metadata.set("sallyport-error-code", error.code);
+  return Object.assign(new Error(error.message), { code: errorCodes[error.code].grpc, details: error.message, metadata });
+}

@@ -1,0 +1,41 @@
+import type { Approval, Identity, RecordedEvent as EventMessage } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ApprovalView } from "../application/ports.ts";
+import type { Principal } from "../domain/decision.ts";
+import type { RecordedEvent } from "../ledger/ledger.ts";
+
+export const identityView = ({ id, kind, groups, disabled }: Principal & { readonly disabled: boolean }): Identity => ({ id, kind, groups: [...groups], disabled });
+
+export const eventView = ({ stream, revision, position, id, type, data, metadata, recordedAt }: RecordedEvent): EventMessage => ({
+  stream,
+  revision,
+  position,
+  id,
+  type,
+  dataJson: JSON.stringify(data),
+  metadataJson: JSON.stringify(metadata),
+  recordedAt,
+});
+
+export function approvalView(approval: ApprovalView): Approval {
+  const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } = approval;
+  return {
+    id,
+    state,
+    sessionId,
+    commandId: String(command.commandId),
+    requestedBy,
+    resource,
+    statement: command.statement ?? `<${command.statementBytes} bytes, in the session's recording>`,
+    parameters: command.parameters.map(({ value, encoding, bytes }) => (value === null ? "NULL" : value === undefined ? `<${bytes} bytes>` : encoding === "hex" ? `\\x${value}` : value)),
+    digest: command.digest,
+    policyVersion,
+    rule: rules.join(", "),
+    riskClass: command.facts.riskClass,
+    quorum,
+    approvers: [...approvers],
+    requestedAt,
+    expiresAt,
+    decidedBy,
+    comment,
+  };
+}
