@@ -1,0 +1,80 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { INSERT_EVENT, INSERT_STREAM, STORED_AT, STREAM_HEAD } from "./queries.ts";
+import type { AppendOutcome, EncodedAppend } from "./writer-messages.ts";
+
+/** How long a commit waits for another process that holds the file (a backup, a curious shell). Well inside the deadline of an append. */
+const BUSY_TIMEOUT_MS = 1_000;
+
+/**
+ * The only connection that writes. Synchronous: it lives on a thread of its own.
+ *
+ * W1. A batch is one transaction: all of it is durable when `commit` returns, none of it is visible when `commit` throws.
+ * W2. An append is checked before its first row is written, so a conflict leaves its neighbours in the batch alone.
+ * W3. A failed batch leaves the connection usable: the next one starts clean.
+ */
+export class LedgerWriter {
+  readonly #db: DatabaseSync;
+  readonly #head: StatementSync;
+  readonly #storedAt: StatementSync;
+  readonly #insertStream: StatementSync;
+  readonly #insertEvent: StatementSync;
+
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+    this.#db.exec("PRAGMA synchronous = FULL");
+    this.#head = this.#db.prepare(STREAM_HEAD);
+    this.#storedAt = this.#db.prepare(STORED_AT);
+    this.#insertStream = this.#db.prepare(INSERT_STREAM);
+    this.#insertEvent = this.#db.prepare(INSERT_EVENT);
+  }
+
+  commit(appends: readonly EncodedAppend[]): readonly AppendOutcome[] {
+    this.#rollback();
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const now = Date.now();
+      const outcomes = appends.map((append) => this.#append(append, now));
+      this.#db.exec("COMMIT");
+      return outcomes;
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #append(append: EncodedAppend, now: number): AppendOutcome {
+    const { stream, expected, events } = append;
+    const known = this.#head.get(stream);
+    const head = Number(known?.["head"] ?? -1);
+    if (head !== expected) return known === undefined ? { kind: "conflict", head } : this.#retried(append, Number(known["number"]), head);
+    const number = known?.["number"] ?? this.#insertStream.run(stream).lastInsertRowid;
+    let revision = head;
+    let position = 0;
+    for (const { id, type, data, metadata } of events) {
+      position = Number(this.#insertEvent.run(number, stream, ++revision, id, type, data, metadata, now).lastInsertRowid);
+    }
+    return { kind: "appended", revision, position };
+  }
+
+  /** The same ids at the same place are the answer to a retry; anything else is a conflict. */
+  #retried({ expected, events }: EncodedAppend, number: number, head: number): AppendOutcome {
+    const last = expected + events.length;
+    const stored = this.#storedAt.all(number, expected, last);
+    const same = stored.length === events.length && stored.every((row, i) => row["id"] === events[i]?.id);
+    return same ? { kind: "appended", revision: last, position: Number(stored.at(-1)?.["position"]) } : { kind: "conflict", head };
+  }
+
+  /** SQLite has already rolled back after some errors and not after others. */
+  #rollback(): void {
+    if (!this.#db.isTransaction) return;
+    try {
+      this.#db.exec("ROLLBACK");
+    } catch {
+      // Tried again before the next batch; the error that led here is the one to report.
+    }
+  }
+}
