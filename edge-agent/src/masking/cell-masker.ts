@@ -1,0 +1,52 @@
+import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { star } from "./byte-classes.ts";
+import { type ColumnIdentity, ColumnRules } from "./column-rules.ts";
+import { DetectorSet } from "./detector-set.ts";
+import { FULL_MASK, type MaskKind, maskValue } from "./mask-value.ts";
+
+/** What a policy says about cells, compiled. Knows nothing of any protocol, row or type. */
+export class CellMasker {
+  readonly #rules: ColumnRules;
+  readonly #detectors: DetectorSet;
+  readonly #key: Buffer;
+
+  /** `key` makes hashes of this session useless in any other. */
+  constructor(obligations: Pick<Obligations, "maskColumns" | "detectors">, key: Buffer) {
+    this.#rules = new ColumnRules(obligations.maskColumns);
+    this.#detectors = new DetectorSet(obligations.detectors);
+    this.#key = key;
+  }
+
+  get hasColumnRules(): boolean {
+    return !this.#rules.empty;
+  }
+
+  get hasDetectors(): boolean {
+    return !this.#detectors.empty;
+  }
+
+  /** The mask of a whole column, which goes before the content scan. */
+  kindOf(column: ColumnIdentity): MaskKind | undefined {
+    return this.#rules.kindOf(column);
+  }
+
+  /** Overwrites what the detectors find, in place; the number of matches. */
+  scan(bytes: Buffer, from: number, to: number, json = false): number {
+    return this.#detectors.mask(bytes, from, to, json);
+  }
+
+  /** What every value becomes under `full`, without a look at the value. Not to be written to. */
+  get full(): Buffer {
+    return FULL_MASK;
+  }
+
+  /** The text that stands in the place of a whole value; null is SQL NULL. */
+  render(kind: MaskKind, value: Buffer): Buffer | null {
+    return maskValue(kind, value, this.#key);
+  }
+
+  /** For text whose fields cannot be told apart: nothing but separators is left. */
+  obliterate(bytes: Buffer, from: number, to: number): void {
+    star(bytes, from, to);
+  }
+}

@@ -1,0 +1,292 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { MaskColumn, Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import * as wire from "./messages.fixture.ts";
+import { MAX_MASKED_MESSAGE_BYTES } from "./message-splitter.ts";
+import { PostgresRelay } from "./relay.ts";
+
+const CUSTOMERS = 16_400;
+const catalogue = {
+  lookup: (table: number, attribute: number) => (table === CUSTOMERS && attribute === 2 ? { table: "customers", column: "email" } : undefined),
+};
+const maskKey = randomBytes(32);
+const mask = (column: string, kind: string, table = ""): MaskColumn => ({ column, table, kind });
+const oblige = (obligations: Partial<Obligations>): Obligations => ({ maskColumns: [], detectors: [], rowCap: 0n, ...obligations });
+const detect = oblige({ detectors: ["email", "card", "ssn", "phone", "iban"] });
+
+type Happening = { readonly kind: "bytes"; readonly bytes: Buffer } | { readonly kind: "report"; readonly report: Report };
+
+function start(obligations: Obligations) {
+  const happened: Happening[] = [];
+  const sent: Buffer[] = [];
+  const relay = new PostgresRelay({
+    obligations,
+    catalogue,
+    maskKey,
+    toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
+    toClient: (bytes) => void happened.push({ kind: "bytes", bytes: Buffer.from(bytes) }),
+    report: (report) => void happened.push({ kind: "report", report }),
+  });
+  return {
+    relay,
+    client: (...parts: readonly Buffer[]) => relay.fromClient(Buffer.concat(parts)),
+    target: (...parts: readonly Buffer[]) => relay.fromTarget(Buffer.concat(parts)),
+    sent: () => Buffer.concat(sent),
+    received: () => Buffer.concat(happened.flatMap((one) => (one.kind === "bytes" ? [one.bytes] : []))),
+    reports: () => happened.flatMap((one) => (one.kind === "report" ? [one.report] : [])),
+    happened,
+  };
+}
+
+function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const size = sizes[i % sizes.length] ?? 1;
+    chunks.push(Buffer.from(bytes.subarray(at, at + size)));
+    at += size;
+  }
+  return chunks;
+}
+
+const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 });
+const resultRows = fc.array(fc.tuple(fc.option(fc.string({ unit: "binary" })), fc.constantFrom("ana@example.com", "plain", "4111 1111 1111 1111")), {
+  maxLength: 8,
+});
+
+describe("a session without obligations", () => {
+  it("passes every byte as it came, whatever the chunking", () => {
+    fc.assert(
+      fc.property(resultRows, sizes, (cells, by) => {
+        const stream = Buffer.concat([
+          wire.rowDescription({ name: "a" }, { name: "b" }),
+          ...cells.map((row) => wire.dataRow(...row)),
+          wire.complete(`SELECT ${cells.length}`),
+          wire.ready,
+        ]);
+        const session = start(oblige({}));
+        session.client(wire.query("select"));
+        for (const chunk of cut(stream, by)) session.relay.fromTarget(chunk);
+        assert.deepEqual(session.received(), stream);
+        assert.equal(session.reports()[0]?.rows, BigInt(cells.length));
+      }),
+    );
+  });
+
+  it("reports rows, bytes and the digest of the rows, right after the message that ends the command", () => {
+    const rows = Buffer.concat([wire.dataRow("a"), wire.dataRow("bb")]);
+    const stream = Buffer.concat([wire.rowDescription({ name: "x" }), rows, wire.complete("SELECT 2"), wire.ready]);
+    for (const by of [1, 7, stream.length]) {
+      const session = start(oblige({}));
+      session.client(wire.query("select"));
+      for (const chunk of cut(stream, [by])) session.relay.fromTarget(chunk);
+      const at = session.happened.findIndex(({ kind }) => kind === "report");
+      const before = Buffer.concat(session.happened.slice(0, at).flatMap((one) => (one.kind === "bytes" ? [one.bytes] : [])));
+      assert.equal(wire.types(before), "TDDC");
+      assert.deepEqual(session.reports(), [
+        { rows: 2n, bytes: BigInt(rows.length), masked: [], digest: createHash("sha256").update(rows).digest(), withheldRows: 0n },
+      ]);
+    }
+  });
+
+  it("passes a row that is larger than any bound in pieces, without waiting for its end", () => {
+    const session = start(oblige({}));
+    session.client(wire.query("select"));
+    const head = Buffer.concat([Buffer.from("D"), wire.int32(900 * 1024 * 1024), wire.int16(1)]);
+    session.target(head);
+    assert.deepEqual(session.received(), head);
+    const piece = Buffer.alloc(1 << 16);
+    session.relay.fromTarget(piece);
+    assert.equal(session.received().length, head.length + piece.length);
+  });
+
+  it("does not mind a conversation that it cannot follow", () => {
+    const session = start(oblige({}));
+    session.target(wire.bindComplete, wire.dataRow("x"), wire.complete("SELECT 1"), wire.ready);
+    assert.equal(wire.types(session.received()), "2DCZ");
+    assert.equal(session.relay.busy(), false);
+  });
+});
+
+describe("masking the rows of a simple query", () => {
+  it("masks the same for every way of cutting the stream, and keeps rows and columns", () => {
+    const obligations = oblige({ ...detect, maskColumns: [mask("secret", "full")] });
+    fc.assert(
+      fc.property(resultRows, sizes, (cells, by) => {
+        const stream = Buffer.concat([
+          wire.rowDescription({ name: "secret" }, { name: "note" }),
+          ...cells.map((row) => wire.dataRow(...row)),
+          wire.complete(`SELECT ${cells.length}`),
+          wire.ready,
+        ]);
+        const [whole, pieces] = [[stream.length], by].map((widths) => {
+          const session = start(obligations);
+          session.client(wire.query("select"));
+          for (const chunk of cut(stream, widths)) session.relay.fromTarget(chunk);
+          return session;
+        });
+        assert.deepEqual(pieces?.received(), whole?.received());
+        assert.deepEqual(pieces?.reports(), whole?.reports());
+        const masked = wire.texts(pieces?.received() ?? Buffer.alloc(0));
+        assert.deepEqual(
+          masked.map(([secret]) => secret),
+          cells.map(([secret]) => (secret === null ? null : "****")),
+        );
+        for (const [, note] of masked) assert.ok(["***@*******.***", "plain", "**** **** **** ****"].includes(note ?? ""));
+      }),
+    );
+  });
+
+  it("never throws on a stream that is cut off, and lets no masked byte out early", () => {
+    const stream = Buffer.concat([wire.rowDescription({ name: "email" }), wire.dataRow("ana@example.com"), wire.complete("SELECT 1"), wire.ready]);
+    for (let end = 0; end <= stream.length; end++) {
+      const session = start(detect);
+      session.client(wire.query("select"));
+      session.relay.fromTarget(Buffer.from(stream.subarray(0, end)));
+      assert.ok(!session.received().includes("ana"));
+    }
+  });
+
+  it("counts masked cells per column and digests what leaves, not what came", () => {
+    const session = start(oblige({ maskColumns: [mask("a", "null"), mask("b", "full")] }));
+    session.client(wire.query("select"));
+    session.target(wire.rowDescription({ name: "a" }, { name: "b" }), wire.dataRow("x", "y"), wire.dataRow(null, "z"), wire.complete("SELECT 2"), wire.ready);
+    const left = Buffer.concat([wire.dataRow(null, "****"), wire.dataRow(null, "****")]);
+    assert.deepEqual(session.reports()[0]?.masked, [
+      { column: "a", cells: 1n },
+      { column: "b", cells: 2n },
+    ]);
+    assert.deepEqual(session.reports()[0]?.digest, createHash("sha256").update(left).digest());
+    assert.equal(session.reports()[0]?.bytes, BigInt(left.length));
+  });
+
+  it("makes NULL of a masked value whose type cannot hold the mask, in both formats", () => {
+    const session = start(oblige({ maskColumns: [mask("*", "full")] }));
+    session.client(wire.query("select"));
+    session.target(
+      wire.rowDescription({ name: "n", type: wire.INT4 }, { name: "b", type: wire.INT4, format: 1 }, { name: "j", type: wire.JSONB, format: 1 }),
+      wire.dataRow("7", wire.int32(7), Buffer.from('\x01{"a": 1}', "latin1")),
+      wire.complete("SELECT 1"),
+    );
+    assert.deepEqual(wire.texts(session.received()), [[null, null, '\x01"****"']]);
+  });
+
+  it("masks a column under another name by where it comes from", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full", "customers")] }));
+    session.client(wire.query("select email as e from customers"));
+    session.target(
+      wire.rowDescription({ name: "e", table: CUSTOMERS, attribute: 2 }, { name: "id", table: CUSTOMERS, attribute: 1 }),
+      wire.dataRow("a@b.co", "1"),
+    );
+    assert.deepEqual(wire.texts(session.received()), [["****", "1"]]);
+  });
+
+  it("scans binary text, and leaves numbers alone", () => {
+    const session = start(detect);
+    session.client(wire.query("select"));
+    session.target(wire.rowDescription({ name: "t", format: 1 }, { name: "n", type: 20 }), wire.dataRow("x 123-45-6789", "4111111111111111"));
+    assert.deepEqual(wire.texts(session.received()), [["x ***-**-****", "4111111111111111"]]);
+  });
+
+  it("refuses a row that nothing described, one that does not fit, and one too large to hold", () => {
+    const begin = (): ReturnType<typeof start> => {
+      const session = start(detect);
+      session.client(wire.query("select"));
+      return session;
+    };
+    const code = (expected: string) => (error: unknown) => error instanceof SallyportError && error.code === expected;
+    assert.throws(() => begin().target(wire.dataRow("x")), code("wire.malformed"));
+    assert.throws(() => begin().target(wire.rowDescription({ name: "a" }), wire.dataRow("x", "y")), code("wire.malformed"));
+    const huge = Buffer.concat([Buffer.from("D"), wire.int32(MAX_MASKED_MESSAGE_BYTES), wire.int16(1)]);
+    assert.throws(() => begin().target(wire.rowDescription({ name: "a" }), huge), code("wire.too_large"));
+  });
+
+  it("passes nothing more after a failure", () => {
+    const session = start(detect);
+    session.client(wire.query("select"));
+    assert.throws(() => session.target(wire.dataRow("x")));
+    assert.throws(() => session.target(wire.ready));
+    assert.equal(session.received().length, 0);
+  });
+
+  it("masks cells that errors, notices and notifications repeat", () => {
+    const session = start(detect);
+    session.client(wire.query("insert"));
+    session.target(
+      wire.notice({ S: "NOTICE", C: "00000", M: "new row ana@example.com" }),
+      wire.errorResponse({ S: "ERROR", C: "23505", M: "duplicate key", D: "Key (email)=(ana@example.com) already exists." }),
+      wire.message("A", wire.int32(7), "channel\0call +49 30 1234567\0"),
+      wire.ready,
+    );
+    const text = session.received().toString();
+    assert.ok(text.includes("Key (email)=(***@*******.***) already exists."));
+    assert.ok(text.includes("new row ***@*******.***") && text.includes("call +** ** *******"));
+    assert.deepEqual(session.reports()[0]?.masked, [{ column: "(message)", cells: 2n }]);
+  });
+
+  it("masks what an error quotes of the data when columns are masked", () => {
+    const session = start(oblige({ maskColumns: [mask("salary", "null")] }));
+    session.client(wire.query("update"));
+    session.target(wire.errorResponse({ S: "ERROR", C: "23514", M: 'violates check "c"', D: "Failing row contains (1, 90000)." }), wire.ready);
+    session.client(wire.query("insert"));
+    session.target(wire.errorResponse({ S: "ERROR", C: "23505", M: "duplicate key", D: "Key (salary)=(9 (x) 1) already exists." }), wire.ready);
+    session.client(wire.query("select"));
+    session.target(wire.errorResponse({ S: "ERROR", C: "22P02", M: 'invalid input syntax for type integer: "90000x"' }), wire.ready);
+    const text = session.received().toString();
+    assert.ok(text.includes("Key (salary)=(* (*) *) already exists."));
+    assert.ok(text.includes("Failing row contains (*, *****).") && text.includes('violates check "c"') && text.includes('type integer: "******"'));
+  });
+
+  it("makes NULL of a function's result when any column is masked", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full")] }));
+    session.client(wire.message("F", wire.int32(1)));
+    session.target(wire.message("V", wire.int32(3), "abc"), wire.ready);
+    assert.deepEqual(session.received(), Buffer.concat([wire.message("V", wire.int32(-1)), wire.ready]));
+  });
+});
+
+describe("a row cap", () => {
+  it("withholds what is over it, says so, and corrects the tag", () => {
+    const session = start(oblige({ rowCap: 2n }));
+    session.client(wire.query("select"));
+    session.target(wire.rowDescription({ name: "a" }), ...["1", "2", "3", "4"].map((cell) => wire.dataRow(cell)), wire.complete("SELECT 4"), wire.ready);
+    assert.equal(wire.types(session.received()), "TDDNCZ");
+    assert.ok(session.received().includes(wire.complete("SELECT 2")));
+    assert.ok(session.received().includes("2 rows were withheld"));
+    assert.deepEqual([session.reports()[0]?.rows, session.reports()[0]?.withheldRows], [2n, 2n]);
+  });
+
+  it("leaves the count of changed rows and results under the cap alone", () => {
+    const session = start(oblige({ rowCap: 2n }));
+    const update = Buffer.concat([wire.rowDescription({ name: "a" }), wire.dataRow("1"), wire.complete("UPDATE 1"), wire.ready]);
+    session.client(wire.query("update"));
+    session.relay.fromTarget(Buffer.from(update));
+    assert.deepEqual(session.received(), update);
+    session.client(wire.query("update"));
+    session.target(wire.rowDescription({ name: "a" }), wire.dataRow("1"), wire.dataRow("2"), wire.dataRow("3"), wire.complete("UPDATE 3"));
+    assert.ok(session.received().includes(wire.complete("UPDATE 3")));
+  });
+});
+
+describe("changing obligations", () => {
+  it("is refused while the target is at work, and holds from the next command on", () => {
+    const session = start(oblige({}));
+    session.client(wire.query("select"));
+    assert.equal(session.relay.busy(), true);
+    assert.throws(() => session.relay.setObligations(detect));
+    session.target(wire.rowDescription({ name: "a" }), wire.dataRow("ana@example.com"), wire.complete("SELECT 1"), wire.ready);
+    assert.equal(session.relay.busy(), false);
+    session.relay.setObligations(detect);
+    session.client(wire.query("select"));
+    session.target(wire.rowDescription({ name: "a" }), wire.dataRow("ana@example.com"), wire.complete("SELECT 1"), wire.ready);
+    assert.deepEqual(wire.texts(session.received()), [["ana@example.com"], ["***@*******.***"]]);
+  });
+
+  it("is refused when it names a mask or a detector that the agent does not know", () => {
+    const invalid = (error: unknown) => error instanceof SallyportError && error.code === "policy.invalid";
+    assert.throws(() => start(oblige({ detectors: ["passport"] })), invalid);
+    assert.throws(() => start(oblige({ maskColumns: [mask("a", "blur")] })), invalid);
+  });
+});

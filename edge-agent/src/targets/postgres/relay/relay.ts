@@ -1,0 +1,82 @@
+import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { ClientSide } from "./client-side.ts";
+import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
+import { compileDuties } from "./duties.ts";
+import { Expectations } from "./expectations.ts";
+import type { ColumnCatalogue } from "./row-plan.ts";
+import { TargetSide } from "./target-side.ts";
+
+export interface PostgresRelayDeps {
+  readonly obligations: Obligations;
+  /** Must know the tables that the obligations name before they are in force. */
+  readonly catalogue: ColumnCatalogue;
+  /** Random bytes of this session, for hash masks. */
+  readonly maskKey: Buffer;
+  readonly toTarget: (bytes: Buffer) => void;
+  readonly toClient: (bytes: Buffer) => void;
+  /** After the bytes of each message that ends a command. */
+  readonly report: (report: Report) => void;
+}
+
+/**
+ * Both directions of a PostgreSQL session after its login: pure, synchronous, no I/O of its own.
+ *
+ * R1. What no obligation speaks of passes byte for byte, whatever the chunking.
+ * R2. Nothing passes after a failure: each later call fails like the first one.
+ * R3. Obligations change only between commands.
+ */
+export class PostgresRelay {
+  readonly #expectations = new Expectations();
+  readonly #client: ClientSide;
+  readonly #target: TargetSide;
+  readonly #maskKey: Buffer;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(deps: PostgresRelayDeps) {
+    const { obligations, catalogue, maskKey, toTarget, toClient, report } = deps;
+    const expectations = this.#expectations;
+    const duties = compileDuties(obligations, maskKey);
+    expectations.strict = duties.columns;
+    this.#maskKey = maskKey;
+    this.#client = new ClientSide(expectations, toTarget);
+    this.#target = new TargetSide(duties, { expectations, catalogue, toClient, report });
+  }
+
+  /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */
+  fromClient(bytes: Buffer): void {
+    this.#guard(() => this.#client.push(bytes));
+  }
+
+  /** May change and keep `bytes`. Throws when it cannot follow, or cannot mask what it must: end the session. */
+  fromTarget(bytes: Buffer): void {
+    this.#guard(() => this.#target.push(bytes));
+  }
+
+  setObligations(obligations: Obligations): void {
+    if (this.busy()) throw new Error("obligations may change only between commands");
+    const duties = compileDuties(obligations, this.#maskKey);
+    this.#expectations.strict = duties.columns;
+    this.#client.forgetDescribed();
+    this.#target.oblige(duties);
+  }
+
+  /** For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. */
+  expectCopyColumns(columns: CopyColumns, layout?: CopyLayout): void {
+    this.#target.expectCopy({ columns, layout });
+  }
+
+  /** Whether the target may still be at work for the client. */
+  busy(): boolean {
+    return !this.#expectations.idle;
+  }
+
+  #guard(step: () => void): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    try {
+      step();
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+}

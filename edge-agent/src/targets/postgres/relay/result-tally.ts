@@ -1,0 +1,69 @@
+import { createHash, hash, type Hash } from "node:crypto";
+import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+
+const DIGEST = "sha256";
+const NOTHING = hash(DIGEST, Buffer.alloc(0), "buffer");
+
+/** Counts and digests the result rows of one command, as they leave. A result within one chunk costs one call of `hash`. */
+export class ResultTally {
+  rows = 0;
+  withheld = 0;
+  #bytes = 0;
+  readonly #masked = new Map<string, number>();
+  #hash: Hash | undefined;
+  #source: Buffer | undefined;
+  #from = 0;
+  #to = 0;
+
+  /** A DataRow or CopyData message, or a part of one. */
+  add(source: Buffer, from: number, to: number): void {
+    this.#bytes += to - from;
+    if (source === this.#source && from === this.#to) {
+      this.#to = to;
+      return;
+    }
+    this.settle();
+    this.#source = source;
+    this.#from = from;
+    this.#to = to;
+  }
+
+  mask(column: string, cells: number): void {
+    if (cells > 0) this.#masked.set(column, (this.#masked.get(column) ?? 0) + cells);
+  }
+
+  /** Digests what `add` left for later: its buffer is not ours after the call that brought it. */
+  settle(): void {
+    if (this.#source === undefined) return;
+    this.#hash ??= createHash(DIGEST);
+    this.#hash.update(this.#source.subarray(this.#from, this.#to));
+    this.#source = undefined;
+  }
+
+  /** The report of the command that ends here; the next one starts from zero. */
+  take(): Report {
+    const digest = this.#digest();
+    const report: Report = {
+      rows: BigInt(this.rows),
+      bytes: BigInt(this.#bytes),
+      masked: [...this.#masked].map(([column, cells]) => ({ column, cells: BigInt(cells) })),
+      digest,
+      withheldRows: BigInt(this.withheld),
+    };
+    this.rows = 0;
+    this.withheld = 0;
+    this.#bytes = 0;
+    this.#masked.clear();
+    this.#hash = undefined;
+    this.#source = undefined;
+    return report;
+  }
+
+  #digest(): Buffer {
+    if (this.#hash !== undefined) {
+      this.settle();
+      return this.#hash.digest();
+    }
+    return this.#source === undefined ? NOTHING : hash(DIGEST, this.#source.subarray(this.#from, this.#to), "buffer");
+  }
+}

@@ -1,0 +1,255 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { backend } from "@sallyport/proto/wire/postgres/message-types";
+import { CopyOut } from "./copy-out.ts";
+import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
+import { maskDiagnostic, maskNotification } from "./diagnostics.ts";
+import type { Expectations, Expected } from "./expectations.ts";
+import { maskFunctionResult } from "./function-result.ts";
+import { type MessageHandler, MessageSplitter, type Treatment } from "./message-splitter.ts";
+import type { Duties } from "./duties.ts";
+import { Outbox } from "./outbox.ts";
+import { ResultTally } from "./result-tally.ts";
+import { retag, taggedRows, withheldNotice } from "./row-cap.ts";
+import { maskRow } from "./row-masker.ts";
+import { type ColumnCatalogue, planRows, type RowPlan } from "./row-plan.ts";
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(backend));
+/** Under these names the texts are counted that stand in no column. */
+const DIAGNOSTICS = "(message)";
+
+export interface TargetSideDeps {
+  readonly catalogue: ColumnCatalogue;
+  readonly expectations: Expectations;
+  readonly toClient: (bytes: Buffer) => void;
+  readonly report: (report: Report) => void;
+}
+
+/**
+ * What comes from the target, on its way to the client.
+ *
+ * T1. Without duties nothing is held but headers: every byte passes as it came, and is counted and digested on its way.
+ * T2. With columns to be masked, a row passes only under a plan that was made from its own description.
+ * T3. The bytes of the message that ends a command go to the client before its report, and nothing after them does.
+ */
+export class TargetSide implements MessageHandler {
+  readonly #deps: TargetSideDeps;
+  readonly #splitter = new MessageSplitter(this);
+  readonly #out: Outbox;
+  readonly #tally = new ResultTally();
+  #duties: Duties;
+  #plan: RowPlan | undefined;
+  #copy: CopyOut | undefined;
+  #copying = false;
+  #copyKnowledge: CopyKnowledge = NOTHING_KNOWN;
+  /** The message that passes is a result row. */
+  #isResult = false;
+
+  constructor(duties: Duties, deps: TargetSideDeps) {
+    this.#duties = duties;
+    this.#deps = deps;
+    this.#out = new Outbox(deps.toClient);
+  }
+
+  oblige(duties: Duties): void {
+    this.#duties = duties;
+    this.#endOfCommand();
+  }
+
+  expectCopy(knowledge: CopyKnowledge): void {
+    this.#copyKnowledge = knowledge;
+  }
+
+  push(bytes: Buffer): void {
+    this.#splitter.push(bytes);
+    this.#tally.settle();
+    this.#out.flush();
+  }
+
+  begin(type: number): Treatment {
+    this.#isResult = false;
+    switch (type) {
+      case backend.dataRow:
+        return this.#beginRow();
+      case backend.copyData:
+        return this.#beginCopyData();
+      case backend.commandComplete:
+        return "hold";
+      case backend.copyDone:
+        return this.#copy === undefined ? "pass" : "hold";
+      case backend.portalSuspended:
+        return this.#duties.rowCap > 0 ? "hold" : "pass";
+      case backend.copyOutResponse:
+        return this.#duties.columns || this.#duties.rowCap > 0 ? "hold" : "pass";
+      case backend.rowDescription:
+      case backend.noData:
+      case backend.functionCallResponse:
+      case backend.errorResponse:
+      case backend.noticeResponse:
+      case backend.notificationResponse:
+        return this.#duties.columns ? "hold" : "pass";
+      default:
+        if (this.#duties.columns && (!KNOWN.has(type) || type === backend.copyBothResponse)) {
+          throw new SallyportError("feature.unsupported", "The target sent a message that cannot be masked.", { type: String.fromCharCode(type) });
+        }
+        return "pass";
+    }
+  }
+
+  pass(bytes: Buffer, from: number, to: number): void {
+    this.#out.add(bytes, from, to);
+    if (this.#isResult) this.#tally.add(bytes, from, to);
+  }
+
+  end(type: number): void {
+    switch (type) {
+      case backend.dataRow:
+      case backend.copyData:
+      case backend.noticeResponse:
+      case backend.notificationResponse:
+      case backend.parameterStatus:
+        return;
+      case backend.copyOutResponse:
+        this.#copying = true;
+        return;
+      case backend.copyDone:
+        this.#expected(type);
+        return;
+      case backend.readyForQuery:
+        this.#expected(type);
+        this.#endOfCommand();
+        return;
+      case backend.emptyQueryResponse:
+      case backend.portalSuspended:
+      case backend.errorResponse:
+        this.#expected(type);
+        this.#report();
+        return;
+      default:
+        this.#expected(type);
+    }
+  }
+
+  held(type: number, bytes: Buffer, from: number, to: number): void {
+    switch (type) {
+      case backend.dataRow:
+        if (this.#plan === undefined) throw new Error("a row was held without a plan");
+        maskRow(bytes, from, to, this.#plan, this.#duties.masker, this.#out, this.#tally);
+        return;
+      case backend.copyData:
+        this.#copy?.message(bytes, from, to);
+        return;
+      case backend.rowDescription:
+      case backend.noData:
+        this.#describe(type, bytes, from, to);
+        return;
+      case backend.copyOutResponse:
+        this.#beginCopy(bytes, from, to);
+        return;
+      case backend.copyDone:
+        this.#copy?.finish();
+        break;
+      case backend.commandComplete:
+        this.#complete(bytes, from, to);
+        return;
+      case backend.portalSuspended:
+        this.#announceWithheld();
+        break;
+      case backend.functionCallResponse:
+        this.#expected(type);
+        maskFunctionResult(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
+        return;
+      case backend.errorResponse:
+      case backend.noticeResponse:
+        this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
+        break;
+      case backend.notificationResponse:
+        this.#tally.mask(DIAGNOSTICS, maskNotification(bytes, from, to, this.#duties.masker));
+        break;
+      default:
+        throw new Error(`message ${type} was held for no reason`);
+    }
+    this.#out.add(bytes, from, to);
+    this.end(type);
+  }
+
+  #beginRow(): Treatment {
+    const { columns, rowCap } = this.#duties;
+    if (columns) {
+      if (this.#plan === undefined || !this.#deps.expectations.delivering)
+        throw new SallyportError("wire.malformed", "The target sent a row that nothing described.");
+    }
+    if (rowCap > 0 && this.#tally.rows >= rowCap) {
+      this.#tally.withheld++;
+      return "drop";
+    }
+    this.#tally.rows++;
+    if (columns && this.#plan?.clean !== true) return "hold";
+    this.#isResult = true;
+    return "pass";
+  }
+
+  #beginCopyData(): Treatment {
+    if (this.#copy !== undefined) return "hold";
+    if (this.#duties.columns || this.#duties.rowCap > 0) throw new SallyportError("wire.malformed", "The target sent COPY data that nothing described.");
+    this.#tally.rows++;
+    this.#isResult = true;
+    return "pass";
+  }
+
+  #describe(type: number, bytes: Buffer, from: number, to: number): void {
+    const asked = this.#expected(type);
+    if (asked !== "statement") {
+      this.#plan = type === backend.noData ? undefined : planRows(bytes, from, to, this.#duties.masker, this.#deps.catalogue);
+    }
+    if (asked !== "injected") this.#out.add(bytes, from, to);
+  }
+
+  #beginCopy(bytes: Buffer, from: number, to: number): void {
+    this.#expected(backend.copyOutResponse);
+    const format = planCopy(bytes, from, to, this.#copyKnowledge, this.#duties.masker, this.#tally);
+    this.#copyKnowledge = NOTHING_KNOWN;
+    this.#copy = new CopyOut(format, this.#duties.rowCap, this.#out, this.#tally);
+    this.#copying = true;
+    this.#out.add(bytes, from, to);
+  }
+
+  #complete(bytes: Buffer, from: number, to: number): void {
+    this.#expected(backend.commandComplete);
+    const { withheld } = this.#tally;
+    this.#announceWithheld();
+    const message = withheld > 0 ? retag(bytes, from, to, withheld) : undefined;
+    if (message === undefined) this.#out.add(bytes, from, to);
+    else this.#out.add(message, 0, message.length);
+    // Headers, trailers and line breaks make messages of a COPY a poor count of its rows.
+    if (this.#copying) this.#tally.rows = Math.max(0, (taggedRows(bytes, from, to) ?? this.#tally.rows + withheld) - withheld);
+    this.#report();
+  }
+
+  #announceWithheld(): void {
+    if (this.#tally.withheld === 0) return;
+    const notice = withheldNotice(this.#tally.withheld, this.#duties.rowCap);
+    this.#out.add(notice, 0, notice.length);
+  }
+
+  #report(): void {
+    this.#out.flush();
+    this.#countMasked();
+    this.#deps.report(this.#tally.take());
+    this.#endOfCommand();
+  }
+
+  #countMasked(): void {
+    for (const [index, cells] of this.#plan?.masked.entries() ?? []) this.#tally.mask(this.#plan?.columns[index]?.label ?? "", cells);
+  }
+
+  #endOfCommand(): void {
+    this.#plan = undefined;
+    this.#copy = undefined;
+    this.#copying = false;
+  }
+
+  #expected(type: number): Expected | undefined {
+    return this.#deps.expectations.received(type);
+  }
+}
