@@ -1,0 +1,115 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Logger } from "pino";
+import type { Ledger } from "../ledger/ledger.ts";
+import { createAgents } from "./agents.ts";
+import { startApprovalExpiry } from "./approval-expiry.process.ts";
+import { type ApprovalService, createApprovals } from "./approvals.ts";
+import { createExecute } from "./execute-command.ts";
+import { FailClosed } from "./fail-closed.ts";
+import { createIdentities, type IdentityService } from "./identities.ts";
+import { LiveState } from "./live-state.ts";
+import { createPolicies } from "./policies.ts";
+import type { Agents, Clock, Policies, PolicyCompiler, Resources } from "./ports.ts";
+import { createRecovery, type Recovery } from "./recovery.process.ts";
+import { createResources } from "./resources.ts";
+import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
+import { type Scheduler, systemScheduler } from "./scheduler.ts";
+import { SessionRecord } from "./session-record.ts";
+import { createSessions, type Sessions } from "./sessions.ts";
+
+export interface ApplicationDeps {
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly compiler: PolicyCompiler;
+  readonly nodeId: string;
+  readonly scheduler?: Scheduler;
+}
+
+export interface Application {
+  readonly identities: IdentityService;
+  readonly agents: Agents;
+  readonly resources: Resources;
+  readonly policies: Policies;
+  readonly approvals: ApprovalService;
+  readonly sessions: Sessions;
+  readonly running: RunningSessions;
+  readonly failClosed: FailClosed;
+  readonly recovery: Recovery;
+  /** What was decided on; broken when `failure` is set. */
+  readonly live: LiveState;
+  /** For a new session: nobody else writes its stream. */
+  openRecord(sessionId: string): SessionRecord;
+  /** Records NodeStopped and lets go of everything but the ledger. */
+  close(): Promise<void>;
+}
+
+export const systemClock: Clock = { now: () => new Date() };
+
+/** Sessions to be ended in the record when the ledger is back. One that is not among them is ended at the next start. */
+export const MAX_ABANDONED_SESSIONS = 10_000;
+
+/** Resolves when the views show everything that is in the ledger. `recovery.run` comes next, then serving. */
+export async function createApplication({ ledger, clock, log, compiler, nodeId, scheduler = systemScheduler }: ApplicationDeps): Promise<Application> {
+  const live = new LiveState({ ledger, scheduler, log });
+  const failClosed = new FailClosed({ ledger, live, clock, scheduler, log, nodeId });
+  const watched = failClosed.watch(ledger);
+  const execute = createExecute({ ledger: watched, clock, applied: (events) => live.applyOwn(events) });
+  const deps = { ledger: watched, live, execute, clock, log, nodeId };
+
+  const resources = createResources(deps);
+  const policies = createPolicies({ ...deps, compiler });
+  const approvals = createApprovals({ ...deps, policies, resources });
+  const recovery = createRecovery(deps);
+  const running = createRunningSessions(live);
+
+  const abandoned = new Set<string>();
+  const endAbandoned = (): void => {
+    for (const sessionId of abandoned) {
+      abandoned.delete(sessionId);
+      recovery.endSession(sessionId, "ledger_lost", "The record could not be written.").catch((error: unknown) => {
+        log.warn({ err: error, sessionId }, "an abandoned session could not be ended");
+        // Again when the ledger is back; any other failure would only come again.
+        if (error instanceof SallyportError && error.code === "ledger.unavailable") abandon(sessionId);
+      });
+    }
+  };
+  const abandon = (sessionId: string): void => {
+    if (abandoned.size < MAX_ABANDONED_SESSIONS) abandoned.add(sessionId);
+    else log.error({ sessionId }, "too many abandoned sessions; this one is ended at the next start");
+    if (failClosed.state().kind === "open") endAbandoned();
+  };
+  failClosed.onLeft(endAbandoned);
+
+  try {
+    await live.ready();
+  } catch (error) {
+    await live.close();
+    throw error;
+  }
+  policies.current(); // compiled now, not for the first command
+  const stop = new AbortController();
+  startApprovalExpiry({ live, approvals, clock, scheduler, log }, stop.signal);
+
+  const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
+
+  return {
+    identities: createIdentities(deps),
+    agents: createAgents({ ...deps, resources }),
+    resources,
+    policies,
+    approvals,
+    sessions: createSessions(watched),
+    running,
+    failClosed,
+    recovery,
+    live,
+    openRecord: (sessionId) => new SessionRecord(recordDeps, sessionId),
+    async close() {
+      stop.abort();
+      await recovery.stopped().catch((error: unknown) => log.warn({ err: error }, "the stop could not be recorded"));
+      await failClosed.close();
+      await live.close();
+    },
+  };
+}

@@ -1,0 +1,46 @@
+import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
+import type { ApprovalState, ApprovalView } from "./ports.ts";
+
+/** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
+export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";
+
+/** A plain reducer, since the machine would cost 20 µs an event; a test holds both to the same answer. */
+export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
+  if (event.type === "ApprovalRequested") {
+    if (view !== undefined) return view;
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, expiresAt } = event.data;
+    return {
+      id: approvalId,
+      state: "pending",
+      sessionId,
+      command,
+      resource,
+      requestedBy,
+      policyVersion: decision.policyVersion,
+      rules: decision.rules,
+      quorum,
+      approvers: [],
+      requestedAt: new Date(at),
+      expiresAt: new Date(expiresAt),
+      decidedBy: "",
+      comment: "",
+    };
+  }
+  if (view === undefined || isFinal(view.state)) return view;
+  switch (event.type) {
+    case "ApprovalGiven":
+      return { ...view, approvers: [...view.approvers, event.data.by], decidedBy: event.data.by, comment: event.data.comment };
+    case "ApprovalGranted":
+      return { ...view, state: "granted" };
+    case "ApprovalDenied":
+      return { ...view, state: "denied", decidedBy: event.data.by, comment: event.data.comment };
+    case "ApprovalExpired":
+      return { ...view, state: "expired" };
+    case "ApprovalWithdrawn":
+      return { ...view, state: "withdrawn" };
+    case "ApprovalConsumed":
+      return { ...view, state: "consumed" };
+    case "ApprovalRevoked":
+      return { ...view, state: "revoked", decidedBy: event.data.by, comment: event.data.reason };
+  }
+}

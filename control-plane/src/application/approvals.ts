@@ -1,0 +1,171 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import * as approval from "../domain/approval/approval.decider.ts";
+import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
+import type { Decider } from "../domain/decider.ts";
+import { upcast } from "../domain/catalogue.ts";
+import type { PolicyEngine, Principal } from "../domain/decision.ts";
+import { recordDecision } from "../domain/session/session.events.ts";
+import { evolveView } from "./approval-view.ts";
+import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
+import { systemContext, type UseCaseDeps } from "./use-case.ts";
+
+export interface ApprovalService extends Approvals {
+  /** Like `find`, but also those that memory has let go of. */
+  load(approvalId: string): Promise<ApprovalView | undefined>;
+  /** Records that the time is up, if it is and nothing else came first. */
+  expire(approvalId: string): Promise<void>;
+}
+
+/** Each is a client that waits. Above this many at once something is wrong, and nobody could look at them all. */
+export const MAX_OPEN_APPROVALS = 10_000;
+
+export interface ApprovalDeps extends UseCaseDeps {
+  readonly policies: Pick<Policies, "current">;
+  readonly resources: Pick<Resources, "find">;
+}
+
+type ApprovalDecider = Decider<approval.ApprovalCommand, approval.ApprovalState, ApprovalEvent>;
+
+export function createApprovals({ ledger, live, execute, policies, resources, nodeId }: ApprovalDeps): ApprovalService {
+  const waiting = new Map<string, Set<(view: ApprovalView) => void>>();
+
+  live.onApplied(({ event }) => {
+    if (!("approvalId" in event.data)) return;
+    const view = live.approvals.get(event.data.approvalId);
+    if (view === undefined || view.state === "pending") return;
+    for (const settle of waiting.get(view.id) ?? []) settle(view);
+  });
+
+  async function run(
+    approvalId: string,
+    command: approval.ApprovalCommand,
+    context: CommandContext,
+    decider: ApprovalDecider = approval,
+  ): Promise<ApprovalView> {
+    await execute({ decider, stream: approvalStream(approvalId), command, context });
+    return requireView(approvalId);
+  }
+
+  async function load(approvalId: string): Promise<ApprovalView | undefined> {
+    const known = live.approvals.get(approvalId);
+    if (known !== undefined) return known;
+    let view: ApprovalView | undefined;
+    for await (const recorded of ledger.readStream(approvalStream(approvalId)))
+      view = evolveView(view, upcast(recorded) as ApprovalEvent, recorded.metadata.at);
+    return view;
+  }
+
+  async function requireView(approvalId: string): Promise<ApprovalView> {
+    const view = await load(approvalId);
+    if (view === undefined) throw new SallyportError("approval.not_found", "No such approval.");
+    return view;
+  }
+
+  /** The approval's own rules speak first; then policy says whether this person may decide on this. */
+  const authorised = (by: Principal, engine: PolicyEngine): ApprovalDecider => ({
+    ...approval,
+    decide(command, state, at) {
+      const events = approval.decide(command, state, at);
+      const asked = state.context.request;
+      if (events.length === 0 || asked === undefined) return events;
+      const resource = resources.find(asked.resource);
+      if (resource === undefined) throw new SallyportError("resource.not_found", "The resource is gone.");
+      const { name, protocol, labels } = resource;
+      const decision = engine.decide({ principal: by, action: "approve", resource: { name, protocol, labels }, facts: asked.command.facts });
+      if (decision.effect !== "allow")
+        throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
+      return events;
+    },
+  });
+
+  function requirePolicy(): PolicyEngine {
+    const engine = policies.current();
+    if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
+    return engine;
+  }
+
+  const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext): approval.DecidedBy => ({
+    id,
+    kind,
+    ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
+  });
+
+  return {
+    load,
+
+    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt }, context) {
+      if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
+      const { onBehalfOf } = context.actor;
+      const data = {
+        approvalId,
+        sessionId,
+        command,
+        resource: resource.name,
+        requestedBy: requestedBy.id,
+        ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+        decision: recordDecision(decision),
+        quorum: decision.quorum,
+        expiresAt: expiresAt.toISOString(),
+      };
+      // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
+      const believed = { state: approval.initialState, revision: "none" } as const;
+      await execute({ decider: approval, stream: approvalStream(approvalId), command: { type: "Request", data }, context, commandId: approvalId, believed });
+    },
+
+    async settled(approvalId, signal) {
+      signal.throwIfAborted();
+      const known = live.approvals.get(approvalId);
+      if (known !== undefined && known.state !== "pending") return known;
+      return new Promise<ApprovalView>((resolve, reject) => {
+        const waiters = waiting.get(approvalId) ?? new Set();
+        waiting.set(approvalId, waiters);
+        const forget = (): void => {
+          signal.removeEventListener("abort", abort);
+          waiters.delete(settle);
+          if (waiters.size === 0 && waiting.get(approvalId) === waiters) waiting.delete(approvalId);
+        };
+        const settle = (view: ApprovalView): void => {
+          forget();
+          resolve(view);
+        };
+        const abort = (): void => {
+          forget();
+          reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
+        };
+        waiters.add(settle);
+        signal.addEventListener("abort", abort, { once: true });
+        // It may have settled so long ago that memory has let go of it.
+        if (known === undefined) {
+          const settledBefore = (view: ApprovalView | undefined): void => {
+            if (view !== undefined && view.state !== "pending") settle(view);
+          };
+          load(approvalId).then(settledBefore, () => {}); // unreadable now: an event of it may still come
+        }
+      });
+    },
+
+    async approve(approvalId, by, comment, digest, context) {
+      const engine = requirePolicy();
+      const command = { type: "Approve", by: decidedBy(by, context), comment, digest, policyVersion: engine.version } as const;
+      return run(approvalId, command, context, authorised(by, engine));
+    },
+
+    async deny(approvalId, by, comment, context) {
+      return run(approvalId, { type: "Deny", by: decidedBy(by, context), comment }, context, authorised(by, requirePolicy()));
+    },
+
+    consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
+
+    async withdraw(approvalId, cause, context) {
+      await run(approvalId, { type: "Withdraw", cause }, context);
+    },
+
+    async expire(approvalId) {
+      await run(approvalId, { type: "Expire" }, systemContext(nodeId));
+    },
+
+    find: (approvalId) => live.approvals.get(approvalId),
+
+    list: () => live.approvals.all(),
+  };
+}

@@ -1,0 +1,207 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Logger } from "pino";
+import * as agent from "../domain/agent/agent.decider.ts";
+import type { AgentEvent } from "../domain/agent/agent.events.ts";
+import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
+import { upcast } from "../domain/catalogue.ts";
+import * as identity from "../domain/identity/identity.decider.ts";
+import type { IdentityEvent } from "../domain/identity/identity.events.ts";
+import * as node from "../domain/node/node.decider.ts";
+import type { NodeEvent } from "../domain/node/node.events.ts";
+import * as policy from "../domain/policy/policy.decider.ts";
+import { policyStream, type PolicyEvent } from "../domain/policy/policy.events.ts";
+import * as resource from "../domain/resource/resource.decider.ts";
+import type { ResourceEvent } from "../domain/resource/resource.events.ts";
+import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
+import { ApprovalIndex } from "./approval-index.ts";
+import type { AppliedEvent } from "./execute-command.ts";
+import { FoldedStreams } from "./folded-streams.ts";
+import { PolicyInForce } from "./policy-in-force.ts";
+import { backOff, pause, type Scheduler } from "./scheduler.ts";
+import { TokenIndex } from "./token-index.ts";
+
+/**
+ * What decisions are taken on, in memory: the fold of every stream but those of sessions.
+ *
+ * Phases: catching up (until `ready`), live, broken (it met an event that this release cannot read).
+ * V1. It is a fold: built from zero it equals what it was live, wherever each event came from.
+ * V2. An event is applied once and in the order of its stream: told by the subscription, by an own append, or by both.
+ * V3. After an own append resolves, the view shows it.
+ * V4. A lost subscription is taken up again after the last position seen; nothing is skipped.
+ * V5. Broken stays broken: a view that misses a fact must not decide (I3).
+ */
+export class LiveState {
+  readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
+  readonly tokens = new TokenIndex();
+  readonly agents = new FoldedStreams<agent.AgentState, AgentEvent>(agent);
+  readonly resources = new FoldedStreams<resource.ResourceState, ResourceEvent>(resource);
+  readonly policies = new FoldedStreams<policy.PolicyState, PolicyEvent>(policy);
+  readonly policy = new PolicyInForce();
+  readonly approvals: ApprovalIndex;
+  readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
+
+  readonly #deps: LiveStateDeps;
+  readonly #stop = new AbortController();
+  readonly #listeners = new Set<(applied: AppliedEvent) => void>();
+  readonly #caughtUp = Promise.withResolvers<void>();
+  readonly #loop: Promise<void>;
+  #failure: SallyportError | undefined;
+
+  constructor(deps: LiveStateDeps) {
+    this.#deps = deps;
+    this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
+    this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
+    this.#loop = this.#follow();
+  }
+
+  /** Resolves when everything that was in the ledger is in the view. Rejects when it breaks before. */
+  ready(): Promise<void> {
+    return this.#caughtUp.promise;
+  }
+
+  get failure(): SallyportError | undefined {
+    return this.#failure;
+  }
+
+  /** Called for each event, after it was applied. The answer unsubscribes. */
+  onApplied(listener: (applied: AppliedEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * An own append. What others wrote into the stream before it is read first, so that nothing is skipped. Never rejects: the
+   * append is durable, whatever becomes of the view, and the subscription tells of it again.
+   */
+  async applyOwn(events: readonly AppliedEvent[]): Promise<void> {
+    const [first] = events;
+    if (first === undefined) return;
+    try {
+      await this.#catchUpTo(first);
+      for (const applied of events) this.#apply(applied);
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, "the view could not be brought up to date with an own write");
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #follow(): Promise<void> {
+    const { ledger, log, scheduler } = this.#deps;
+    const { signal } = this.#stop;
+    let after: bigint | undefined;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const from = after === undefined ? {} : { after };
+        for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "stream", prefixes: PREFIXES }, signal })) {
+          if (message.kind === "event") {
+            this.#applyRecorded(message.event);
+            after = message.event.position;
+          } else if (message.kind === "checkpoint") {
+            after = message.position;
+          } else {
+            failures = 0;
+            this.#caughtUp.resolve();
+          }
+        }
+      } catch (error) {
+        if (error instanceof SallyportError && error.code === "ledger.corrupt") {
+          this.#failure = error;
+          log.fatal({ err: error }, "the view cannot read the ledger; nothing is decided any more");
+          this.#caughtUp.reject(error);
+          return;
+        }
+        log.warn({ err: error }, "the view lost its subscription");
+      }
+      await pause(scheduler, backOff(failures++, RESUBSCRIBE_FIRST_MS, RESUBSCRIBE_LAST_MS), signal);
+    }
+    this.#caughtUp.reject(new SallyportError("ledger.unavailable", "Stopped before the ledger was read."));
+  }
+
+  async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
+    const known = this.#revisionOf(stream);
+    if (known === undefined || known + 1n >= revision) return;
+    for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
+      this.#applyRecorded(recorded);
+  }
+
+  #applyRecorded(recorded: RecordedEvent): void {
+    const { stream, revision, metadata } = recorded;
+    this.#apply({ stream, revision, event: upcast(recorded), metadata });
+  }
+
+  #apply(applied: AppliedEvent): void {
+    if (!this.#fold(applied)) return;
+    for (const listener of this.#listeners) {
+      try {
+        listener(applied);
+      } catch (error) {
+        this.#deps.log.error({ err: error, type: applied.event.type }, "a listener of the view failed");
+      }
+    }
+  }
+
+  /** The stream's category says which events may be in it. */
+  #fold({ stream, revision, event, metadata }: AppliedEvent): boolean {
+    switch (categoryOf(stream)) {
+      case "identity": {
+        const before = this.identities.get(stream)?.state;
+        if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
+        this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
+        return true;
+      }
+      case "agent":
+        return this.agents.apply(stream, revision, event as AgentEvent);
+      case "resource":
+        return this.resources.apply(stream, revision, event as ResourceEvent);
+      case "policy":
+        if (stream === policyStream()) this.policy.apply(revision, event as PolicyEvent, metadata);
+        return this.policies.apply(stream, revision, event as PolicyEvent);
+      case "approval":
+        return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
+      case "node":
+        return this.nodes.apply(stream, revision, event as NodeEvent);
+      default:
+        return false;
+    }
+  }
+
+  /** Undefined for streams that are not part of the view. */
+  #revisionOf(stream: string): bigint | undefined {
+    switch (categoryOf(stream)) {
+      case "identity":
+        return this.identities.revisionOf(stream);
+      case "agent":
+        return this.agents.revisionOf(stream);
+      case "resource":
+        return this.resources.revisionOf(stream);
+      case "policy":
+        return this.policies.revisionOf(stream);
+      case "approval":
+        return this.approvals.revisionOf(stream.slice(approvalStream("").length));
+      case "node":
+        return this.nodes.revisionOf(stream);
+      default:
+        return undefined;
+    }
+  }
+}
+
+export interface LiveStateDeps {
+  readonly ledger: Ledger;
+  readonly scheduler: Scheduler;
+  readonly log: Logger;
+  readonly maxSettledApprovals?: number;
+}
+
+const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "node-"] as const;
+
+/** A dropped connection is taken up at once; a dead ledger is not hammered. */
+export const RESUBSCRIBE_FIRST_MS = 50;
+export const RESUBSCRIBE_LAST_MS = 5_000;
+
+const categoryOf = (stream: string): string => stream.slice(0, stream.indexOf("-"));

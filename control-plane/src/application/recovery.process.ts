@@ -1,0 +1,94 @@
+import { approvalStream } from "../domain/approval/approval.events.ts";
+import * as agent from "../domain/agent/agent.decider.ts";
+import { agentStream } from "../domain/agent/agent.events.ts";
+import * as approval from "../domain/approval/approval.decider.ts";
+import { upcast } from "../domain/catalogue.ts";
+import * as node from "../domain/node/node.decider.ts";
+import { nodeStream } from "../domain/node/node.events.ts";
+import * as session from "../domain/session/session.decider.ts";
+import { type SessionEndCause, sessionStream } from "../domain/session/session.events.ts";
+import { isFinal } from "./approval-view.ts";
+import { systemContext, type UseCaseDeps } from "./use-case.ts";
+
+export interface Recovered {
+  readonly sessions: number;
+  readonly approvals: number;
+  readonly agents: number;
+}
+
+export interface Recovery {
+  /** At start, before anything is served: closes what the run before left open, then records NodeStarted. Safe to repeat. */
+  run(version: string): Promise<Recovered>;
+  /** Ends in the record a session that has no process any more. Ending one that has ended changes nothing. */
+  endSession(sessionId: string, cause: SessionEndCause, message: string): Promise<void>;
+  stopped(): Promise<void>;
+}
+
+/** Appends at once: enough to fill a group commit, few enough to hold little. */
+const CONCURRENCY = 16;
+
+export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDeps): Recovery {
+  const context = systemContext(nodeId);
+
+  const nodeCommand = (command: node.NodeCommand) =>
+    execute({ decider: node, stream: nodeStream(nodeId), command, context, believed: live.nodes.get(nodeStream(nodeId)) });
+
+  async function endSession(sessionId: string, cause: SessionEndCause, message: string): Promise<void> {
+    const data = { sessionId, cause, message, bytesToTarget: 0, bytesToClient: 0 };
+    await execute({ decider: session, stream: sessionStream(sessionId), command: { type: "End", data }, context });
+  }
+
+  /** Where this node's last run began; every session that it left open was requested after that. */
+  async function lastStart(): Promise<bigint | undefined> {
+    for await (const recorded of ledger.readStream(nodeStream(nodeId), { direction: "backwards" })) {
+      if (recorded.type === "NodeStarted") return recorded.position;
+    }
+    return undefined;
+  }
+
+  async function leftOpen(): Promise<ReadonlySet<string>> {
+    const from = await lastStart();
+    const open = new Set<string>();
+    for await (const recorded of ledger.readAll({ ...(from === undefined ? {} : { from }), filter: { by: "type", prefixes: ["Session"] } })) {
+      const event = upcast(recorded);
+      if (event.type === "SessionRequested") open.add(event.data.sessionId);
+      if (event.type === "SessionRefused" || event.type === "SessionEnded") open.delete(event.data.sessionId);
+    }
+    return open;
+  }
+
+  return {
+    endSession,
+
+    async run(version) {
+      const sessions = await leftOpen();
+      await inTurns(sessions, (sessionId) => endSession(sessionId, "control_plane_lost", "The control plane stopped without ending the session."));
+      // No held command outlives the process that holds its bytes.
+      const approvals = live.approvals.all().filter(({ state }) => !isFinal(state));
+      await inTurns(approvals, async ({ id }) => {
+        await execute({ decider: approval, stream: approvalStream(id), command: { type: "Withdraw", cause: "control_plane_lost" }, context });
+      });
+      const agents = Array.from(live.agents.states()).filter(({ connected }) => connected);
+      await inTurns(agents, async ({ agentId }) => {
+        const stream = agentStream(agentId);
+        await execute({ decider: agent, stream, command: { type: "Disconnect", cause: "control_plane_lost" }, context, believed: live.agents.get(stream) });
+      });
+      await nodeCommand({ type: "Start", nodeId, version });
+      const recovered = { sessions: sessions.size, approvals: approvals.length, agents: agents.length };
+      log.info(recovered, "recovered from the run before");
+      return recovered;
+    },
+
+    async stopped() {
+      await nodeCommand({ type: "Stop", nodeId });
+    },
+  };
+}
+
+async function inTurns<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items].values();
+  const worker = async (): Promise<void> => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+}

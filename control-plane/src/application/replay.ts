@@ -1,0 +1,57 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { approvalStream } from "../domain/approval/approval.events.ts";
+import { upcast } from "../domain/catalogue.ts";
+import { recordingStream } from "../domain/session/recording.events.ts";
+import { sessionStream } from "../domain/session/session.events.ts";
+import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
+
+/** A session that asked more often than this shows the events of the first so many approvals. Each is a few KB in memory. */
+export const MAX_REPLAYED_APPROVALS = 1_000;
+
+/**
+ * Everything that belongs to a session, in the order in which it was recorded: its own events, what passed, and its
+ * approvals. Streams page by page; only the approvals are held. Fails with `session.not_found`.
+ */
+export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<RecordedEvent> {
+  // An approval may have been asked for before the event that names it was written, so they are collected first.
+  const approvals: RecordedEvent[] = [];
+  let names = 0;
+  let known = false;
+  for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
+    known = true;
+    if (recorded.type !== "CommandHeld" || names === MAX_REPLAYED_APPROVALS) continue;
+    const event = upcast(recorded);
+    if (event.type !== "CommandHeld") continue;
+    names += 1;
+    for await (const each of ledger.readStream(approvalStream(event.data.approvalId))) approvals.push(each);
+  }
+  if (!known) throw new SallyportError("session.not_found", "No such session.", { sessionId });
+  approvals.sort((a, b) => (a.position < b.position ? -1 : 1));
+  yield* merged([ledger.readStream(sessionStream(sessionId)), ledger.readStream(recordingStream(sessionId)), asynchronous(approvals)]);
+}
+
+async function* merged(sources: readonly AsyncIterable<RecordedEvent>[]): AsyncIterable<RecordedEvent> {
+  const iterators = sources.map((source) => source[Symbol.asyncIterator]());
+  try {
+    const heads = await Promise.all(iterators.map((iterator) => iterator.next()));
+    for (;;) {
+      let first = -1;
+      let earliest: RecordedEvent | undefined;
+      for (const [index, head] of heads.entries()) {
+        if (head.done === true || (earliest !== undefined && head.value.position >= earliest.position)) continue;
+        first = index;
+        earliest = head.value;
+      }
+      const iterator = iterators[first];
+      if (earliest === undefined || iterator === undefined) return;
+      yield earliest;
+      heads[first] = await iterator.next();
+    }
+  } finally {
+    for (const iterator of iterators) await iterator.return?.();
+  }
+}
+
+async function* asynchronous<T>(items: readonly T[]): AsyncIterable<T> {
+  yield* items;
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
+import { pino } from "pino";
+import { type Decision, noObligations, type PolicyEngine } from "../../domain/decision.ts";
+import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+// oxlint-disable-next-line no-restricted-imports -- tests run on the real ledger; nothing but tests imports this file
+import { openSqliteLedger } from "../../ledger/sqlite/sqlite-ledger.ts";
+import { type Application, createApplication } from "../application.ts";
+import type { CommandContext, PolicyCompiler } from "../ports.ts";
+import type { Scheduler } from "../scheduler.ts";
+import { ManualTime } from "./manual-time.ts";
+import { UnreliableLedger } from "./unreliable-ledger.ts";
+
+export const silent = pino({ level: "silent" });
+export const admin: CommandContext = { actor: { kind: "human", id: "root" }, correlationId: "c0ffee00-0000-4000-8000-000000000000" };
+
+/** A policy language of one line: `approvers: bo cy`. `broken` does not check; `fails to load` checks and does not compile. */
+export const compiler: PolicyCompiler = {
+  check: (files) => files.filter(({ text }) => text === "broken").map(({ name }) => ({ severity: "error", file: name, line: 1, message: "it is broken" })),
+  compile(version, files): PolicyEngine {
+    if (files.some(({ text }) => text === "fails to load")) throw new SallyportError("policy.invalid", "it does not load");
+    const approvers = new Set(files.flatMap(({ text }) => text.replace("approvers:", "").trim().split(" ")));
+    return {
+      version,
+      decide({ principal, action }): Decision {
+        const effect = action === "approve" && !approvers.has(principal.id) ? "deny" : "allow";
+        return { effect, policyVersion: version, rules: ["the-rule"], reason: "by the list", obligations: noObligations, quorum: 0 };
+      },
+    };
+  },
+};
+
+export interface Stage {
+  readonly ledger: UnreliableLedger;
+  readonly time: ManualTime;
+  readonly app: Application;
+  /** The control plane dies without a word and comes back on the same ledger. */
+  readonly restart: () => Promise<Application>;
+}
+
+export async function openLedger(t: TestContext): Promise<UnreliableLedger> {
+  const folder = mkdtempSync(join(tmpdir(), "sallyport-application-"));
+  const real: Ledger = await openSqliteLedger(join(folder, "ledger.db"));
+  t.after(async () => {
+    await real.close();
+    rmSync(folder, { recursive: true });
+  });
+  return new UnreliableLedger(real);
+}
+
+export async function setStage(t: TestContext, { scheduler }: { readonly scheduler?: Scheduler } = {}): Promise<Stage> {
+  const time = new ManualTime();
+  const ledger = await openLedger(t);
+  const open = (): Promise<Application> => createApplication({ ledger, clock: time, log: silent, compiler, nodeId: "one", scheduler: scheduler ?? time });
+  const running = [await open()];
+  // Runs before the ledger closes: hooks run in the order of their registration, so this one closes the views first.
+  t.after(async () => {
+    ledger.thaw();
+    await Promise.all(running.map(({ live, failClosed }) => Promise.all([failClosed.close(), live.close()])));
+  });
+  const [app] = running;
+  assert.ok(app);
+  return {
+    ledger,
+    time,
+    app,
+    async restart() {
+      const again = await open();
+      running.push(again);
+      return again;
+    },
+  };
+}
+
+export const fails =
+  (code: ErrorCode): ((error: unknown) => boolean) =>
+  (error) =>
+    error instanceof SallyportError && error.code === code;
+
+export async function collect(events: AsyncIterable<RecordedEvent>): Promise<RecordedEvent[]> {
+  const all: RecordedEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+export const typesIn = async (ledger: Ledger, stream: string): Promise<string[]> => (await collect(ledger.readStream(stream))).map(({ type }) => type);
+
+/** Waits for what other turns of the event loop bring about; fails with the name of what never came. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 5_000; Date.now() < deadline;) {
+    if (await holds()) return;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.fail(`never happened: ${what}`);
+}

@@ -1,0 +1,122 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { initialTransition, type SnapshotFrom, transition } from "xstate";
+import { reached } from "../decider.ts";
+import { requireText } from "../names.ts";
+import type { ApprovalEvent } from "./approval.events.ts";
+import { approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
+
+type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
+
+/** A human or machine that decides; `onBehalfOf` when it is a delegate of somebody. */
+export interface DecidedBy {
+  readonly id: string;
+  readonly kind: "human" | "machine";
+  readonly onBehalfOf?: string;
+}
+
+export type ApprovalCommand =
+  | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
+  /** `digest` is what the approver saw; absent when the client shows none. `policyVersion` is what is in force now. */
+  | { readonly type: "Approve"; readonly by: DecidedBy; readonly comment: string; readonly digest: string | undefined; readonly policyVersion: string }
+  | { readonly type: "Deny"; readonly by: DecidedBy; readonly comment: string }
+  | { readonly type: "Expire" }
+  | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
+  | { readonly type: "Consume"; readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }
+  | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
+
+export type ApprovalState = SnapshotFrom<typeof approvalMachine>;
+
+export const [initialState] = initialTransition(approvalMachine);
+
+export const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalState => transition(approvalMachine, state, event)[0];
+
+export const MAX_COMMENT_LENGTH = 1_000;
+
+export function decide(command: ApprovalCommand, state: ApprovalState, at: string): ApprovalEvent[] {
+  if (command.type === "Request") return request(command.data, state, at);
+  const { request: asked } = state.context;
+  if (asked === undefined) throw new SallyportError("approval.not_found", "No such approval.");
+  const { approvalId } = asked;
+  switch (command.type) {
+    case "Approve": {
+      requireOpen(asked, state, at);
+      requireOther(asked, command.by);
+      if (command.digest !== undefined && command.digest !== asked.command.digest) throw drift("The command is not the one that was shown.");
+      if (command.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+      requireText("comment", command.comment, MAX_COMMENT_LENGTH);
+      if (state.context.approvers.includes(command.by.id)) return [];
+      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment } };
+      const agreed = accepted(state, given);
+      const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers } };
+      return agreed.can(granted) ? [given, granted] : [given];
+    }
+    case "Deny": {
+      requireOpen(asked, state, at);
+      requireOther(asked, command.by);
+      requireText("comment", command.comment, MAX_COMMENT_LENGTH);
+      return checked(state, { type: "ApprovalDenied", data: { approvalId, by: command.by.id, comment: command.comment } });
+    }
+    case "Expire": {
+      const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt: asked.expiresAt } };
+      return reached(asked.expiresAt, at) && state.can(expired) ? [expired] : [];
+    }
+    case "Withdraw": {
+      const withdrawn: ApprovalEvent = { type: "ApprovalWithdrawn", data: { approvalId, cause: command.cause } };
+      return state.can(withdrawn) ? [withdrawn] : [];
+    }
+    case "Consume": {
+      const { sessionId, commandId, digest, policyVersion } = command;
+      if (state.matches("pending")) throw new Error("An approval that is still pending cannot be consumed.");
+      if (state.matches("expired") || (state.matches("granted") && reached(asked.expiresAt, at))) throw expired();
+      if (!state.matches("granted")) throw alreadyDecided(state);
+      if (!isBoundTo(asked, command) || policyVersion !== asked.decision.policyVersion) throw drift("What was approved is not what would run.");
+      return checked(state, { type: "ApprovalConsumed", data: { approvalId, sessionId, commandId, digest } });
+    }
+    case "Revoke": {
+      if (!state.matches("granted")) throw alreadyDecided(state);
+      requireText("reason", command.reason, MAX_COMMENT_LENGTH);
+      return checked(state, { type: "ApprovalRevoked", data: { approvalId, by: command.by, reason: command.reason } });
+    }
+  }
+}
+
+function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: string): ApprovalEvent[] {
+  const { request: before } = state.context;
+  if (before !== undefined) {
+    // A retry of the same request changes nothing.
+    if (isBoundTo(before, { sessionId: data.sessionId, commandId: data.command.commandId, digest: data.command.digest })) return [];
+    throw new Error(`Approval ${data.approvalId} was requested for another command.`);
+  }
+  if (!Number.isSafeInteger(data.quorum) || data.quorum < 1) throw new Error("A quorum is at least one person.");
+  if (reached(data.expiresAt, at)) throw expired();
+  return checked(state, { type: "ApprovalRequested", data });
+}
+
+/** Expired is expired, even when the scanner that records it is late. */
+function requireOpen({ expiresAt }: DataOf<"ApprovalRequested">, state: ApprovalState, at: string): void {
+  if (state.matches("expired") || (state.matches("pending") && reached(expiresAt, at))) throw expired();
+  if (!state.matches("pending")) throw alreadyDecided(state);
+}
+
+function requireOther(asked: DataOf<"ApprovalRequested">, by: DecidedBy): void {
+  if (by.kind === "machine") throw new SallyportError("approval.machine", "A machine identity never decides on an approval.");
+  if (isParty(asked, by.id) || (by.onBehalfOf !== undefined && isParty(asked, by.onBehalfOf))) {
+    throw new SallyportError("approval.self", "Nobody decides on their own request; somebody else must.");
+  }
+}
+
+function accepted(state: ApprovalState, event: ApprovalEvent): ApprovalState {
+  const next = evolve(state, event);
+  if (next === state) throw new Error(`The approval machine refuses ${event.type} in state ${state.value}.`);
+  return next;
+}
+
+function checked(state: ApprovalState, event: ApprovalEvent): ApprovalEvent[] {
+  accepted(state, event);
+  return [event];
+}
+
+const drift = (message: string): SallyportError => new SallyportError("approval.drift", message);
+const expired = (): SallyportError => new SallyportError("approval.expired", "Nobody decided in time; run the command again to ask again.");
+const alreadyDecided = (state: ApprovalState): SallyportError =>
+  new SallyportError("approval.already_decided", `The approval is already ${state.value}.`, { state: state.value });

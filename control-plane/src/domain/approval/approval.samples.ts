@@ -1,0 +1,49 @@
+import type { ApprovalEvent } from "./approval.events.ts";
+
+/** One approval's events, for tests. */
+export const approvalId = "ap1";
+export const expiresAt = "2026-11-22T10:10:00.000Z";
+
+type Asked = Extract<ApprovalEvent, { type: "ApprovalRequested" }>;
+
+export const asked = (quorum: number, onBehalfOf?: string): Asked => ({
+  type: "ApprovalRequested",
+  data: {
+    approvalId,
+    sessionId: "s1",
+    command: {
+      commandId: 3,
+      via: "simple",
+      statement: "drop table orders",
+      statementBytes: 17,
+      redacted: false,
+      parameters: [],
+      digest: "d1",
+      facts: {
+        verbs: ["DROP TABLE"],
+        riskClass: "destructive",
+        relationsRead: [],
+        relationsWritten: ["orders"],
+        functions: [],
+        hazards: ["drop"],
+        statementCount: 1,
+        fingerprint: "",
+        unclassifiedReason: "",
+      },
+    },
+    resource: "orders",
+    requestedBy: "ana",
+    ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+    decision: { policyVersion: "p1", rules: ["r1"], reason: "because" },
+    quorum,
+    expiresAt,
+  },
+});
+
+export const givenBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalGiven", data: { approvalId, by, comment } });
+export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
+export const denied: ApprovalEvent = { type: "ApprovalDenied", data: { approvalId, by: "cy", comment: "no" } };
+export const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt } };
+export const withdrawn: ApprovalEvent = { type: "ApprovalWithdrawn", data: { approvalId, cause: "client_gone" } };
+export const consumed: ApprovalEvent = { type: "ApprovalConsumed", data: { approvalId, sessionId: "s1", commandId: 3, digest: "d1" } };
+export const revoked: ApprovalEvent = { type: "ApprovalRevoked", data: { approvalId, by: "cy", reason: "no" } };

@@ -1,0 +1,58 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { type Classification, fieldsOf } from "./classification.ts";
+import type { DomainEvent, EventType } from "./events.ts";
+import { schemas } from "./schemas.ts";
+
+/** What of a recorded event tells what it means. */
+export interface StoredEvent {
+  readonly type: string;
+  readonly data: object;
+  readonly metadata: { readonly schemaVersion: number };
+  readonly stream: string;
+  readonly revision: bigint;
+}
+
+/** Lifts the data of one version to the next. Pure; released versions are never changed, only lifted. */
+type Upcaster = (data: object) => object;
+
+/** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
+const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {};
+
+export const eventTypes = Object.keys(schemas) as readonly EventType[];
+
+export const isEventType = (type: string): type is EventType => Object.hasOwn(schemas, type);
+
+/** What is written today. */
+export const schemaVersionOf = (type: EventType): number => 1 + (upcasters[type]?.length ?? 0);
+
+export const classificationOf = (type: EventType): ReadonlyMap<string, Classification | undefined> => fieldsOf(schemas[type]);
+
+/**
+ * The event of today that a recorded one of any released version means. Fails with `ledger.corrupt` on what this release does
+ * not know: guessing at a fact would be worse than stopping. Does not check the data field by field; `validate` does.
+ */
+export function upcast({ type, data, metadata, stream, revision }: StoredEvent): DomainEvent {
+  if (!isEventType(type)) throw unreadable(`An event of the unknown type ${type.slice(0, 100)} is in the ledger.`, stream, revision);
+  const current = schemaVersionOf(type);
+  const { schemaVersion } = metadata;
+  if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1) throw unreadable(`${type} has no valid schema version.`, stream, revision);
+  if (schemaVersion > current) {
+    throw unreadable(`${type} has version ${String(schemaVersion)}; this release knows ${String(current)}. A newer release wrote it.`, stream, revision);
+  }
+  let lifted: object = data;
+  for (const lift of upcasters[type]?.slice(schemaVersion - 1) ?? []) lifted = lift(lifted);
+  // The type names the shape of the data; that both agree is what `validate` and the golden files prove.
+  return { type, data: lifted } as DomainEvent;
+}
+
+/** Checks every field; an unknown one is an error too. */
+export function validate(event: DomainEvent): void {
+  const result = schemas[event.type].safeParse(event.data);
+  if (result.success) return;
+  const where = result.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  throw new SallyportError("ledger.corrupt", `${event.type} does not match its schema: ${where}`);
+}
+
+function unreadable(message: string, stream: string, revision: bigint): SallyportError {
+  return new SallyportError("ledger.corrupt", message, { stream, revision: String(revision) });
+}

@@ -1,0 +1,15 @@
+import type { AgentEvent } from "./agent/agent.events.ts";
+import type { ApprovalEvent } from "./approval/approval.events.ts";
+import type { IdentityEvent } from "./identity/identity.events.ts";
+import type { NodeEvent } from "./node/node.events.ts";
+import type { PolicyEvent } from "./policy/policy.events.ts";
+import type { ResourceEvent } from "./resource/resource.events.ts";
+import type { RecordingEvent } from "./session/recording.events.ts";
+import type { SessionEvent } from "./session/session.events.ts";
+
+/** Everything that may stand in the ledger. */
+export type DomainEvent = AgentEvent | ApprovalEvent | IdentityEvent | NodeEvent | PolicyEvent | RecordingEvent | ResourceEvent | SessionEvent;
+
+export type EventType = DomainEvent["type"];
+
+export type DataOf<T extends EventType> = Extract<DomainEvent, { type: T }>["data"];

@@ -1,0 +1,21 @@
+import { SallyportError } from "@sallyport/proto/errors";
+
+/** Names become part of stream names, which must be ASCII without blanks in every store. */
+const patterns = {
+  identity: /^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/,
+  agent: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+  /** At most 63 bytes: what PostgreSQL takes for a database name. */
+  resource: /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+  protocol: /^[a-z][a-z0-9-]{0,31}$/,
+} as const;
+
+export function requireName(kind: keyof typeof patterns, name: string): void {
+  if (patterns[kind].test(name)) return;
+  throw new SallyportError("input.invalid", `Not a valid ${kind} name: it must match ${patterns[kind].source}.`, { field: kind });
+}
+
+/** Free text goes into JSON, whose strings must be well formed, and into events, which stay small. */
+export function requireText(field: string, text: string, maxLength: number): void {
+  if (!text.isWellFormed()) throw new SallyportError("input.invalid", `${field} is not well-formed Unicode.`, { field });
+  if (text.length > maxLength) throw new SallyportError("input.invalid", `${field} is longer than ${String(maxLength)} characters.`, { field });
+}

@@ -1,0 +1,42 @@
+import type { NodeEvent } from "./node.events.ts";
+
+export type NodeCommand =
+  | { readonly type: "Start"; readonly nodeId: string; readonly version: string }
+  /** Both at once: while the ledger refuses, nothing can be said; what was known since is said when it accepts again. */
+  | { readonly type: "RecordFailClosed"; readonly nodeId: string; readonly cause: string; readonly since: string; readonly refusedCommands: number }
+  | { readonly type: "Stop"; readonly nodeId: string };
+
+export interface NodeState {
+  readonly status: "absent" | "running" | "stopped";
+  readonly failClosed: boolean;
+}
+
+export const initialState: NodeState = { status: "absent", failClosed: false };
+
+export function decide(command: NodeCommand, state: NodeState): NodeEvent[] {
+  const { nodeId } = command;
+  switch (command.type) {
+    case "Start":
+      return [{ type: "NodeStarted", data: { nodeId, version: command.version } }];
+    case "RecordFailClosed":
+      return [
+        { type: "FailClosedEntered", data: { nodeId, cause: command.cause, since: command.since } },
+        { type: "FailClosedLeft", data: { nodeId, refusedCommands: command.refusedCommands } },
+      ];
+    case "Stop":
+      return state.status === "running" ? [{ type: "NodeStopped", data: { nodeId } }] : [];
+  }
+}
+
+export function evolve(state: NodeState, event: NodeEvent): NodeState {
+  switch (event.type) {
+    case "NodeStarted":
+      return { status: "running", failClosed: false };
+    case "FailClosedEntered":
+      return { ...state, failClosed: true };
+    case "FailClosedLeft":
+      return { ...state, failClosed: false };
+    case "NodeStopped":
+      return { ...state, status: "stopped" };
+  }
+}

@@ -1,0 +1,186 @@
+import { z } from "zod";
+import { open, sensitive } from "./classification.ts";
+import type { DataOf, EventType } from "./events.ts";
+import { hazards, riskClasses } from "./facts.ts";
+
+/**
+ * The shape of each event's data at its current version, with the class of every field. Strict: an unknown field is an error.
+ * The types and these schemas are held together by the compiler, in both directions (`Schemas`, and `exactly` in the test).
+ */
+type Schemas = { readonly [T in EventType]: z.ZodType<DataOf<T>> };
+
+const id = () => open(z.string());
+const instant = () => open(z.iso.datetime({ precision: 3 }));
+const word = () => open(z.string());
+const count = () => open(z.int().min(0));
+/** Names of people and machines: personal data. */
+const who = () => sensitive(z.string());
+const prose = () => sensitive(z.string());
+const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
+const words = () => open(z.array(z.string()).readonly());
+const privateWords = () => sensitive(z.array(z.string()).readonly());
+
+const decision = z.strictObject({ policyVersion: word(), rules: words(), reason: word() });
+
+const obligations = z.strictObject({
+  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null"])) })).readonly(),
+  detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
+  rowCap: count(),
+});
+
+const facts = z.strictObject({
+  verbs: words(),
+  riskClass: open(z.enum(riskClasses)),
+  relationsRead: privateWords(),
+  relationsWritten: privateWords(),
+  functions: privateWords(),
+  hazards: open(z.array(z.enum(hazards)).readonly()),
+  statementCount: count(),
+  fingerprint: word(),
+  unclassifiedReason: word(),
+});
+
+const parameter = z.strictObject({
+  typeOid: count(),
+  format: open(z.enum(["text", "binary"])),
+  value: sensitive(z.string().nullable()).exactOptional(),
+  encoding: open(z.enum(["utf8", "hex"])).exactOptional(),
+  bytes: count(),
+});
+
+const command = z.strictObject({
+  commandId: open(z.int().min(1)),
+  via: open(z.enum(["simple", "execute", "bind", "function_call"])),
+  statement: prose().exactOptional(),
+  statementBytes: count(),
+  redacted: open(z.boolean()),
+  parameters: z.array(parameter).readonly(),
+  recording: z.strictObject({ from: count(), to: count() }).exactOptional(),
+  digest: digest(),
+  facts,
+});
+
+const resource = z.strictObject({ name: word(), protocol: word(), labels: open(z.record(z.string(), z.string())), agentId: id() });
+
+export const schemas = {
+  JoinTokenIssued: z.strictObject({ agentId: id(), name: word(), tokenHash: sensitive(z.string()), expiresAt: instant() }),
+  AgentEnrolled: z.strictObject({ agentId: id(), name: word() }),
+  AgentCertificateIssued: z.strictObject({ agentId: id(), serial: word(), fingerprint: word(), notBefore: instant(), notAfter: instant() }),
+  AgentConnected: z.strictObject({ agentId: id(), version: word(), address: prose(), certificateFingerprint: word(), resources: words() }),
+  AgentDisconnected: z.strictObject({
+    agentId: id(),
+    cause: open(z.enum(["closed", "lost", "drained", "revoked", "replaced", "protocol_violation", "shutdown", "control_plane_lost"])),
+  }),
+  AgentRevoked: z.strictObject({ agentId: id(), reason: prose() }),
+
+  ApprovalRequested: z.strictObject({
+    approvalId: id(),
+    sessionId: id(),
+    command,
+    resource: word(),
+    requestedBy: who(),
+    onBehalfOf: who().exactOptional(),
+    decision,
+    quorum: open(z.int().min(1)),
+    expiresAt: instant(),
+  }),
+  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: prose() }),
+  ApprovalGranted: z.strictObject({ approvalId: id(), approvers: privateWords() }),
+  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: prose() }),
+  ApprovalExpired: z.strictObject({ approvalId: id(), expiresAt: instant() }),
+  ApprovalWithdrawn: z.strictObject({ approvalId: id(), cause: open(z.enum(["client_gone", "cancelled", "drift", "control_plane_lost"])) }),
+  ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
+  ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: prose() }),
+
+  IdentityProvisioned: z.strictObject({ identityId: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
+  RolesChanged: z.strictObject({ identityId: who(), groups: words() }),
+  TokenIssued: z.strictObject({ identityId: who(), tokenId: id(), tokenHash: sensitive(z.string()), expiresAt: instant(), note: prose() }),
+  TokenRevoked: z.strictObject({ identityId: who(), tokenId: id() }),
+  SignInFailed: z.strictObject({ identityId: who(), address: prose(), code: word() }),
+  IdentityDisabled: z.strictObject({ identityId: who(), reason: prose() }),
+
+  NodeStarted: z.strictObject({ nodeId: id(), version: word() }),
+  FailClosedEntered: z.strictObject({ nodeId: id(), cause: word(), since: instant() }),
+  FailClosedLeft: z.strictObject({ nodeId: id(), refusedCommands: count() }),
+  NodeStopped: z.strictObject({ nodeId: id() }),
+
+  PolicyProposed: z.strictObject({
+    version: word(),
+    // Policies name people and where the valuables are.
+    files: sensitive(z.array(z.strictObject({ name: z.string(), text: z.string() })).readonly()),
+    reason: prose(),
+  }),
+  PolicyPublished: z.strictObject({ version: word() }),
+  PolicyRetired: z.strictObject({ version: word(), replacedBy: word() }),
+
+  InputRecorded: z.strictObject({
+    sequence: count(),
+    commandId: open(z.int().min(1)),
+    part: open(z.union([z.literal("statement"), z.int().min(0)])),
+    offset: count(),
+    base64: prose(),
+  }),
+  OutputRecorded: z.strictObject({ sequence: count(), commandId: count(), bytes: count(), gzipBase64: prose() }),
+
+  ResourceRegistered: resource,
+  ResourceChanged: resource,
+  ResourceRetired: z.strictObject({ name: word(), agentId: id() }),
+
+  SessionRequested: z.strictObject({
+    sessionId: id(),
+    identity: z.strictObject({ id: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
+    tokenId: id(),
+    resource: word(),
+    protocol: word(),
+    clientAddress: prose(),
+    application: prose(),
+    transport: word(),
+    parameters: sensitive(z.record(z.string(), z.string())),
+  }),
+  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision }),
+  SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional() }),
+  CommandAuthorized: command.extend({ decision, obligations }),
+  CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
+  CommandHeld: command.extend({ decision, approvalId: id(), expiresAt: instant() }),
+  CommandReleased: z.strictObject({ commandId: open(z.int().min(1)), approvalId: id(), digest: digest(), approvers: privateWords(), obligations }),
+  CommandCompleted: z.strictObject({
+    commandId: open(z.int().min(1)),
+    outcome: open(z.enum(["succeeded", "failed", "cancelled", "unknown"])),
+    errorCode: word().exactOptional(),
+    tag: word(),
+    rows: count(),
+    withheldRows: count(),
+    bytes: count(),
+    // Column names can tell what is stored about people.
+    maskedCells: sensitive(z.record(z.string(), z.int().min(0))),
+    resultDigest: open(z.string().regex(/^([0-9a-f]{64})?$/)),
+    durationMicros: count(),
+  }),
+  SessionEnded: z.strictObject({
+    sessionId: id(),
+    cause: open(
+      z.enum([
+        "client_closed",
+        "client_lost",
+        "client_timeout",
+        "protocol_violation",
+        "target_closed",
+        "agent_lost",
+        "ledger_lost",
+        "ended_by_administrator",
+        "identity_disabled",
+        "token_expired",
+        "shutdown",
+        "control_plane_lost",
+        "internal_error",
+      ]),
+    ),
+    message: prose(),
+    commands: count(),
+    bytesToTarget: count(),
+    bytesToClient: count(),
+  }),
+} as const satisfies Schemas;
+
+/** Each name whose schema says less, or other, than the type does. Empty; the test holds the compiler to it. */
+export type SchemaMismatch = { [T in EventType]: DataOf<T> extends z.infer<(typeof schemas)[T]> ? never : T }[EventType];
