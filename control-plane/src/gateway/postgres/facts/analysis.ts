@@ -1,0 +1,61 @@
+import type { CommandFacts } from "../../../domain/facts.ts";
+
+export type TransactionVerb = "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to" | "prepare" | "other";
+
+/** SQL-level names of prepared statements that a text touches. They share one namespace with those of the extended protocol. */
+export interface PreparedNames {
+  readonly prepares: readonly string[];
+  readonly deallocates: readonly string[] | "all";
+  readonly executes: readonly string[];
+}
+
+export interface StatementAnalysis {
+  readonly facts: CommandFacts;
+  /** The text as it may be recorded, logged and shown: password literals replaced by `'<redacted>'`. */
+  readonly recordable: string;
+  readonly redacted: boolean;
+  /**
+   * For a single COPY … TO STDOUT: a query with the same result columns, for a Describe.
+   * For the target only, never for the record: secrets are not replaced in it.
+   * `COPY t TO STDOUT` without a column list leaves generated columns out, which this text cannot know: compare the column counts.
+   */
+  readonly copyOutQuery: string | undefined;
+  readonly preparedNames: PreparedNames;
+  readonly transactionVerbs: readonly TransactionVerb[];
+  /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
+  readonly changesSearchPath: boolean;
+}
+
+export interface StatementAnalyser {
+  /** Never throws and never rejects: what cannot be analysed is `unclassified`. Synchronous when the same text was seen before. */
+  analyse(sql: Buffer): StatementAnalysis | Promise<StatementAnalysis>;
+  /** Resolves when the parser is loaded; the first statement then costs what the others do. */
+  ready(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const noPreparedNames: PreparedNames = { prepares: [], deallocates: [], executes: [] };
+
+/** What is known of a text that was not parsed: nothing, hence the riskiest class (I11). */
+export function unclassified(reason: string, recordable: string, redacted: boolean): StatementAnalysis {
+  return {
+    facts: {
+      verbs: [],
+      riskClass: "unclassified",
+      relationsRead: [],
+      relationsWritten: [],
+      functions: [],
+      hazards: ["unparsed"],
+      // Unknown, but not none: a count of 0 means an empty query.
+      statementCount: 1,
+      fingerprint: "",
+      unclassifiedReason: reason,
+    },
+    recordable,
+    redacted,
+    copyOutQuery: undefined,
+    preparedNames: noPreparedNames,
+    transactionVerbs: [],
+    changesSearchPath: true,
+  };
+}

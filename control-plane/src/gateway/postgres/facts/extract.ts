@@ -1,0 +1,65 @@
+import type { CopyStmt, ParseResult } from "@pgsql/types";
+import { unclassified, type StatementAnalysis } from "./analysis.ts";
+import { copyOutQuery } from "./copy-out.ts";
+import { Expressions } from "./expressions.ts";
+import { FactsBuilder } from "./facts-builder.ts";
+import { redact } from "./redact.ts";
+import { type Descent, walk } from "./tree.ts";
+import { statements } from "./statements.ts";
+
+/** The part of libpg-query that is used; both throw an error named `SqlError` on text that is not SQL. */
+export interface Parser {
+  parse(text: string): ParseResult;
+  fingerprint(text: string): string;
+}
+
+type AnyHandler = (facts: FactsBuilder, node: object) => Descent | undefined;
+const handlers: ReadonlyMap<string, AnyHandler> = new Map(Object.entries(statements) as [string, AnyHandler][]);
+
+/** Kinds named `…Stmt` that are parts of statements. */
+const partsOfStatements = new Set(["RawStmt", "ReplicaIdentityStmt"]);
+
+/** Throws only what means that the parser itself is broken. */
+export function analyseText(parser: Parser, text: string, alsoHarmless: ReadonlySet<string>): StatementAnalysis {
+  const parsed = text.trim() === "" ? { stmts: [] } : parseOrNothing(parser, text);
+  const { recordable, redacted } = redact(text, parsed !== undefined);
+  // The parser's message quotes the text, secrets included: it stays here.
+  if (parsed === undefined) return unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted);
+
+  const facts = new FactsBuilder();
+  const expressions = new Expressions(facts, alsoHarmless);
+  walk(parsed.stmts ?? [], (tag, node, context) => {
+    facts.planned = context.planned;
+    const statement = handlers.get(tag);
+    if (statement !== undefined) return statement(facts, node);
+    if (tag.endsWith("Stmt") && !partsOfStatements.has(tag)) facts.unclassified(`${tag} is a kind of statement that is not known`);
+    return expressions.visit(tag, node, context);
+  });
+  facts.planned = false;
+  expressions.finish();
+
+  const count = parsed.stmts?.length ?? 0;
+  return {
+    facts: facts.build(count, count === 0 ? "" : parser.fingerprint(text)),
+    recordable,
+    redacted,
+    copyOutQuery: copyOutQuery(text, soleCopy(parsed)),
+    preparedNames: facts.preparedNames(),
+    transactionVerbs: facts.transactionVerbs,
+    changesSearchPath: facts.changesSearchPath,
+  };
+}
+
+function parseOrNothing(parser: Parser, text: string): ParseResult | undefined {
+  try {
+    return parser.parse(text);
+  } catch (error) {
+    if (error instanceof Error && error.name === "SqlError") return undefined;
+    throw error;
+  }
+}
+
+function soleCopy({ stmts = [] }: ParseResult): CopyStmt | undefined {
+  const only = stmts.length === 1 ? stmts[0]?.stmt : undefined;
+  return only !== undefined && "CopyStmt" in only ? only.CopyStmt : undefined;
+}

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { fingerprintSync, loadModule, parseSync } from "libpg-query";
+import fc from "fast-check";
+import { analyseText } from "./extract.ts";
+import { redact } from "./redact.ts";
+
+await loadModule();
+const parser = { parse: parseSync, fingerprint: fingerprintSync };
+const recorded = (sql: string): string => analyseText(parser, sql, new Set()).recordable;
+
+describe("what is recorded of a statement with a password", () => {
+  const cases: readonly (readonly [string, string])[] = [
+    ["CREATE ROLE a LOGIN PASSWORD 'topsecret' VALID UNTIL '2030-01-01'", "CREATE ROLE a LOGIN PASSWORD '<redacted>' VALID UNTIL '2030-01-01'"],
+    ["ALTER USER a WITH ENCRYPTED PASSWORD E'top\\x73ecret'", "ALTER USER a WITH ENCRYPTED PASSWORD '<redacted>'"],
+    ["ALTER ROLE a PASSWORD U&'top!0073ecret' UESCAPE '!'", "ALTER ROLE a PASSWORD '<redacted>' UESCAPE '!'"],
+    ["ALTER ROLE a PASSWORD $x$topsecret$x$", "ALTER ROLE a PASSWORD '<redacted>'"],
+    ["ALTER ROLE a PASSWORD 'top'\n'secret'", "ALTER ROLE a PASSWORD '<redacted>'\n'<redacted>'"],
+    ["ALTER ROLE a /* now */ PASSWORD /* ! */ 'topsecret'", "ALTER ROLE a /* now */ PASSWORD /* ! */ '<redacted>'"],
+    ["ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5'", "ALTER ROLE a PASSWORD '<redacted>'"],
+    ["ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL"],
+    ["ALTER ROLE a PASSWORD topsecret", "ALTER ROLE a PASSWORD '<redacted>'"],
+    ["ALTER ROLE a PASSWORD 'topsecret", "ALTER ROLE a PASSWORD '<redacted>'"],
+    ["ALTER ROLE a PASSWORD 'topsecret'; SELEC", "ALTER ROLE a PASSWORD '<redacted>'; SELEC"],
+    [
+      "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'topsecret')",
+      "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '<redacted>')",
+    ],
+    ["ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing 'topsecret')", "ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing '<redacted>')"],
+    [
+      "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', passfile '/a')",
+      "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', passfile '<redacted>')",
+    ],
+    ["CREATE SUBSCRIPTION s CONNECTION 'host=h password=topsecret' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION '<redacted>' PUBLICATION p"],
+    ["SELECT dblink_connect('c', 'host=h password=''topsecret''')", "SELECT dblink_connect('c', '<redacted>')"],
+    ["SELECT dblink('postgres://u:topsecret@h/d', 'SELECT 1')", "SELECT dblink('<redacted>', 'SELECT 1')"],
+    ["ALTER SYSTEM SET primary_conninfo = 'host=h password=topsecret'", "ALTER SYSTEM SET primary_conninfo = '<redacted>'"],
+    ["SET my.password = 'topsecret'", "SET my.password = '<redacted>'"],
+    ["SET LOCAL my.api_secret TO topsecret", "SET LOCAL my.api_secret TO '<redacted>'"],
+    ["ALTER ROLE a SET my.secret = 'topsecret'", "ALTER ROLE a SET my.secret = '<redacted>'"],
+    ["SELECT set_config('my.password', 'topsecret', true)", "SELECT set_config('my.password', '<redacted>', true)"],
+    ["SELECT crypt('topsecret', hash), pgp_sym_encrypt(a, 'topsecret')", "SELECT crypt('<redacted>', hash), pgp_sym_encrypt(a, '<redacted>')"],
+    ["DO $$ BEGIN ALTER ROLE a PASSWORD 'topsecret'; END $$", "DO $$ BEGIN ALTER ROLE a PASSWORD '<redacted>'; END $$"],
+    ["DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''topsecret'''; END $$", "DO $$ BEGIN EXECUTE '<redacted>'; END $$"],
+    ["DO 'BEGIN ALTER ROLE a PASSWORD ''topsecret''; END'", "DO '<redacted>'"],
+    [
+      "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('topsecret'); END $$",
+      "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('<redacted>'); END $$",
+    ],
+    ["SELECT format('ALTER ROLE %I PASSWORD %L', 'a', 'topsecret')", "SELECT format('ALTER ROLE %I PASSWORD %L', '<redacted>', '<redacted>')"],
+    ["ALTER ROLE a PASSWORD 'topsecret' -- was topsecret", "ALTER ROLE a PASSWORD '<redacted>' -- was <redacted>"],
+    ["SELECT 1 -- ALTER ROLE a PASSWORD 'topsecret'", "SELECT 1 -- ALTER ROLE a PASSWORD '<redacted>'"],
+    ["CREATE USER a IDENTIFIED BY 'topsecret'", "CREATE USER a IDENTIFIED BY '<redacted>'"],
+  ];
+  for (const [sql, expected] of cases) {
+    it(sql, () => {
+      assert.equal(recorded(sql), expected);
+    });
+  }
+
+  it("holds the secret nowhere, however it is written and wherever it stands", () => {
+    const secret = fc.stringMatching(/^[A-Za-z0-9]{10,20}$/);
+    const literal = fc.constantFrom<(s: string) => string>(
+      (s) => `'${s}'`,
+      (s) => `E'${s}'`,
+      (s) => `e'${s}\\n'`,
+      (s) => `U&'${s}'`,
+      (s) => `$$${s}$$`,
+      (s) => `$a$${s}$a$`,
+      (s) => `'${s.slice(0, 5)}'\n  '${s.slice(5)}${s}'`,
+      (s) => `'it''s ${s}'`,
+    );
+    const place = fc.constantFrom<(s: string) => string>(
+      (s) => `ALTER ROLE bob PASSWORD ${s}`,
+      (s) => `CREATE USER bob WITH LOGIN ENCRYPTED PASSWORD ${s} CONNECTION LIMIT 3`,
+      (s) => `SELECT 1; create/**/group bob password--\n${s}; SELECT 2`,
+      (s) => `CREATE USER MAPPING FOR bob SERVER s OPTIONS ("user" 'bob', "passWord" ${s})`,
+      (s) => `ALTER SERVER s OPTIONS (ADD password ${s})`,
+      (s) => `SET app.secret = ${s}`,
+      (s) => `ALTER ROLE bob PASSWORD ${s} SYNTAX ERROR`,
+      (s) => `ALTER ROLE bob PASSWORD ${s}; 'unterminated`,
+      (s) => `DO $body$ BEGIN ALTER ROLE bob PASSWORD ${s}; END $body$`,
+      (s) => `CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$ BEGIN PERFORM crypt(${s}, gen_salt('bf')); END $body$`,
+      (s) => `EXPLAIN ANALYZE SELECT dblink_connect('password=' || ${s})`,
+    );
+    const dressing = fc.constantFrom<(s: string) => string>(
+      (s) => s,
+      (s) => `/* ${"x".repeat(40)} */ ${s}`,
+      (s) => `SELECT '\u017e\u{1f600}'; ${s}`,
+      (s) => (s.toLowerCase().includes("$") ? s : `${s} -- done`),
+    );
+    fc.assert(
+      fc.property(secret, literal, place, dressing, (value, write, put, dress) => {
+        const analysis = analyseText(parser, dress(put(write(value))), new Set());
+        assert.ok(!JSON.stringify(analysis).includes(value), analysis.recordable);
+        assert.ok(analysis.redacted);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("what is recorded of a statement without a password", () => {
+  for (const sql of [
+    "SELECT password, secret FROM users WHERE password = $1",
+    "UPDATE users SET password = 'in the application''s own table' WHERE id = 1",
+    "CREATE TABLE \"user\" (id int, password text NOT NULL DEFAULT 'x')",
+    "INSERT INTO settings VALUES ('password', 'min length 8')",
+    "SET password_encryption = 'scram-sha-256'",
+    "CREATE FUNCTION f(p text) RETURNS bool LANGUAGE sql AS $$ SELECT true FROM u WHERE u.password = p $$",
+    "SELECT 'see https://example.com/password?reset=1'",
+    "SELECT * FROM pg_settings WHERE name = 'password_encryption' AND setting <> 'md5'",
+    "COPY orders TO STDOUT WITH (DELIMITER ',')",
+    "VACUUM (VERBOSE) orders",
+  ]) {
+    it(`is the text itself: ${sql}`, () => {
+      assert.equal(recorded(sql), sql);
+    });
+  }
+
+  it("is found in linear time in texts made to slow a search down", () => {
+    for (const hostile of [
+      "://a:",
+      "password ",
+      "set secret ",
+      "alter role ",
+      "'",
+      "$a$b",
+      "options(",
+      "crypt(",
+      "/*",
+      "host=x ",
+      "password = ",
+      "alter role a password x ",
+      "update set ",
+      "password 'x1234567' ",
+      "E'\\",
+      "a".repeat(50),
+    ]) {
+      const start = performance.now();
+      redact(`pass ${hostile.repeat(Math.floor(100_000 / hostile.length))}`, false);
+      redact(`'pass ${hostile.replaceAll("'", "''").repeat(Math.floor(100_000 / hostile.length))}'`, false);
+      assert.ok(performance.now() - start < 3_000, `${hostile} took ${performance.now() - start} ms`);
+    }
+  });
+});
