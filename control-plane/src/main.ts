@@ -74,6 +74,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     },
     secureContext: () => secureContext,
     overlapReads: settings.SALLYPORT_PG_READ_OVERLAP === "on",
+    guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
       const session = application.openRecord(sessionId);
       const recording = new RecordingRecord({ ledger: watched, clock }, sessionId);

@@ -51,6 +51,8 @@ export interface DeskSetup {
   readonly clock: Clock;
   readonly holdMillis: number;
   readonly overlapReads: boolean;
+  /** Throws `ledger.unavailable` while nothing can be recorded (I3). */
+  readonly guard: () => void;
 }
 
 /** Verbs that change nothing at all, not even the transaction: these may run while their event is being written (I1). */
@@ -84,6 +86,7 @@ export class CommandDesk {
 
   async judge(executables: readonly Executable[], hold: HoldPort): Promise<Verdict> {
     try {
+      this.#setup.guard();
       return await this.#judge(executables, hold);
     } catch (error) {
       return { kind: "refused", error: SallyportError.from(error), hint: undefined };

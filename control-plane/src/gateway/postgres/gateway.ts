@@ -31,6 +31,8 @@ export interface GatewayDeps {
   /** Asked for each connection, so that a renewed certificate serves at once. */
   readonly secureContext: () => SecureContext;
   readonly overlapReads: boolean;
+  /** Throws `ledger.unavailable` while nothing can be recorded. */
+  readonly guard: () => void;
   /** The writers of a session's stream and of its recording. */
   readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: SessionWriter; readonly recording: RecordingWriter };
   /** Lets an administrator end the session; answers how to take it off the list. */

@@ -85,6 +85,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       clock: deps.clock,
       holdMillis: gateway.limits.holdMillis,
       overlapReads: deps.overlapReads,
+      guard: deps.guard,
     });
     const session = new PostgresSession(
       {

@@ -12,6 +12,7 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import { sameObligations } from "../../domain/obligations-equal.ts";
 import { BackendSkimmer } from "./backend-skimmer.ts";
 import { ClientOutput } from "./client-output.ts";
+import type { CopyOut } from "./facts/analysis.ts";
 import { CommandDesk, type Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import { judgeFunctionCall, judgeGroup, judgeQuery, type Portal, preparedNamesAfter, type Prepared, type Step } from "./judge.ts";
@@ -191,9 +192,8 @@ export class PostgresSession implements ChannelHandlers {
         this.#skipping = false;
         await this.#closeOpenGroup();
         const { executable, analysis } = await judgeQuery(unit.frame, this.#setup.gateway.analyser, this.#reading());
-        const copyColumns = analysis.copyOutQuery;
         const names = preparedNamesAfter(analysis);
-        return this.#whole(unit.frame, executable, names, copyColumns);
+        return this.#whole(unit.frame, executable, names, analysis.copyOut);
       }
       case "function_call":
         this.#skipping = false;
@@ -203,13 +203,13 @@ export class PostgresSession implements ChannelHandlers {
     }
   }
 
-  async #whole(frame: Frame, executable: Executable, names: readonly string[] | "all", copyOutQuery: string | undefined): Promise<void> {
+  async #whole(frame: Frame, executable: Executable, names: readonly string[] | "all", copyOut: CopyOut | undefined): Promise<void> {
     const verdict = await this.#judge([executable]);
     if (verdict.kind === "refused") {
       this.#output.write(Buffer.concat([encodeRefusal(verdict.error, "ERROR", verdict.hint), encodeReadyForQuery(this.#status)]));
       return;
     }
-    await this.#oblige(verdict.obligations, copyOutQuery);
+    await this.#oblige(verdict.obligations, copyOut);
     this.#forget(names);
     const ready = this.#nextReady();
     const [command] = verdict.commands;
@@ -345,7 +345,7 @@ export class PostgresSession implements ChannelHandlers {
     await ready;
   }
 
-  async #oblige(obligations: Obligations, copyOutQuery: string | undefined): Promise<void> {
+  async #oblige(obligations: Obligations, copyOut: CopyOut | undefined): Promise<void> {
     if (!sameObligations(obligations, this.#obligations)) {
       if (this.#groupOpen) {
         await this.#forward([encodeFrame(frontend.flush, Buffer.alloc(0))]);
@@ -354,7 +354,10 @@ export class PostgresSession implements ChannelHandlers {
       this.#obligations = obligations;
       this.#channel().post({ $case: "obligations", value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) } });
     }
-    if (copyOutQuery !== undefined && obligations.maskColumns.length > 0) this.#channel().post({ $case: "describeCopy", value: { query: copyOutQuery } });
+    if (copyOut === undefined || obligations.maskColumns.length === 0) return;
+    // In another encoding a delimiter's byte may be part of a character.
+    const layout = /^(UTF8|SQL_ASCII)$/i.test(this.#clientEncoding) ? copyOut.layout : undefined;
+    this.#channel().post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
   }
 
   /** Now, and again once the group is answered: a Parse of the same group may be confirmed in between. */

@@ -9,17 +9,33 @@ export interface PreparedNames {
   readonly executes: readonly string[];
 }
 
+/** How a COPY spells its rows; each of the characters is one as PostgreSQL takes it. */
+export interface CopyOutLayout {
+  readonly format: "text" | "csv" | "binary";
+  readonly delimiter: string;
+  readonly quote: string;
+  readonly escape: string;
+  readonly nullText: string;
+  readonly header: boolean;
+}
+
+export interface CopyOut {
+  /**
+   * Its result has the same columns; not redacted, so never to be recorded. `COPY t TO STDOUT` without a column list leaves
+   * generated columns out, which this text cannot know: whoever uses it compares the column counts.
+   */
+  readonly query: string;
+  /** Undefined when not every option is known. */
+  readonly layout: CopyOutLayout | undefined;
+}
+
 export interface StatementAnalysis {
   readonly facts: CommandFacts;
   /** The text as it may be recorded, logged and shown: password literals replaced by `'<redacted>'`. */
   readonly recordable: string;
   readonly redacted: boolean;
-  /**
-   * For a single COPY … TO STDOUT: a query with the same result columns, for a Describe.
-   * For the target only, never for the record: secrets are not replaced in it.
-   * `COPY t TO STDOUT` without a column list leaves generated columns out, which this text cannot know: compare the column counts.
-   */
-  readonly copyOutQuery: string | undefined;
+  /** Of a single COPY … TO STDOUT. */
+  readonly copyOut: CopyOut | undefined;
   readonly preparedNames: PreparedNames;
   readonly transactionVerbs: readonly TransactionVerb[];
   /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
@@ -53,7 +69,7 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     },
     recordable,
     redacted,
-    copyOutQuery: undefined,
+    copyOut: undefined,
     preparedNames: noPreparedNames,
     transactionVerbs: [],
     changesSearchPath: true,

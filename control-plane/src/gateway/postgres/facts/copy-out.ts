@@ -1,10 +1,17 @@
 import type { CopyStmt } from "@pgsql/types";
+import type { CopyOut } from "./analysis.ts";
+import { copyOutLayout } from "./copy-layout.ts";
 import { tokens } from "./lexer.ts";
 import { quoteIdentifier, strings } from "./names.ts";
 
-/** For COPY … TO STDOUT: a query whose result has the same columns. */
-export function copyOutQuery(text: string, copy: CopyStmt | undefined): string | undefined {
+/** What the client will get, and how it is spelt: undefined for anything but COPY … TO STDOUT. */
+export function copyOut(text: string, copy: CopyStmt | undefined): CopyOut | undefined {
   if (copy === undefined || copy.is_from === true || copy.is_program === true || copy.filename !== undefined) return undefined;
+  const query = sameColumns(text, copy);
+  return query === undefined ? undefined : { query, layout: copyOutLayout(copy) };
+}
+
+function sameColumns(text: string, copy: CopyStmt): string | undefined {
   if (copy.relation === undefined) return insideParentheses(text);
   const { schemaname, relname = "" } = copy.relation;
   const columns = strings(copy.attlist).map(quoteIdentifier);

@@ -154,7 +154,7 @@ describe("the query that describes a COPY", () => {
     ["SELECT 1; COPY t TO STDOUT", undefined],
     ["SELECT 1", undefined],
   ];
-  for (const [sql, query] of cases) it(sql, () => assert.equal(analyse(sql).copyOutQuery, query));
+  for (const [sql, query] of cases) it(sql, () => assert.equal(analyse(sql).copyOut?.query, query));
 });
 
 describe("what is not classified", () => {

@@ -1,6 +1,6 @@
 import type { CopyStmt, ParseResult } from "@pgsql/types";
 import { unclassified, type StatementAnalysis } from "./analysis.ts";
-import { copyOutQuery } from "./copy-out.ts";
+import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
 import { FactsBuilder } from "./facts-builder.ts";
 import { redact } from "./redact.ts";
@@ -43,7 +43,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     facts: facts.build(count, count === 0 ? "" : parser.fingerprint(text)),
     recordable,
     redacted,
-    copyOutQuery: copyOutQuery(text, soleCopy(parsed)),
+    copyOut: copyOut(text, soleCopy(parsed)),
     preparedNames: facts.preparedNames(),
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,

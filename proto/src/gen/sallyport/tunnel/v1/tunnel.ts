@@ -223,6 +223,18 @@ export interface MaskedCells {
  */
 export interface DescribeCopy {
   query: string;
+  layout: CopyLayout | undefined;
+}
+
+/** How a COPY spells its rows. Each character is one byte. */
+export interface CopyLayout {
+  /** text, csv or binary. */
+  format: string;
+  delimiter: string;
+  quote: string;
+  escape: string;
+  nullText: string;
+  header: boolean;
 }
 
 /** Control plane to agent: cancel what the target runs for this session. */
@@ -2929,13 +2941,16 @@ export const MaskedCells: MessageFns<MaskedCells> = {
 };
 
 function createBaseDescribeCopy(): DescribeCopy {
-  return { query: "" };
+  return { query: "", layout: undefined };
 }
 
 export const DescribeCopy: MessageFns<DescribeCopy> = {
   encode(message: DescribeCopy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.query !== "") {
       writer.uint32(10).string(message.query);
+    }
+    if (message.layout !== undefined) {
+      CopyLayout.encode(message.layout, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2961,6 +2976,14 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
             message.query = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.layout = CopyLayout.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2974,13 +2997,19 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
   },
 
   fromJSON(object: any): DescribeCopy {
-    return { query: isSet(object.query) ? globalThis.String(object.query) : "" };
+    return {
+      query: isSet(object.query) ? globalThis.String(object.query) : "",
+      layout: isSet(object.layout) ? CopyLayout.fromJSON(object.layout) : undefined,
+    };
   },
 
   toJSON(message: DescribeCopy): unknown {
     const obj: any = {};
     if (message.query !== "") {
       obj.query = message.query;
+    }
+    if (message.layout !== undefined) {
+      obj.layout = CopyLayout.toJSON(message.layout);
     }
     return obj;
   },
@@ -2991,6 +3020,162 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
   fromPartial(object: DeepPartial<DescribeCopy>): DescribeCopy {
     const message = createBaseDescribeCopy();
     message.query = object.query ?? "";
+    message.layout = (object.layout !== undefined && object.layout !== null)
+      ? CopyLayout.fromPartial(object.layout)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCopyLayout(): CopyLayout {
+  return { format: "", delimiter: "", quote: "", escape: "", nullText: "", header: false };
+}
+
+export const CopyLayout: MessageFns<CopyLayout> = {
+  encode(message: CopyLayout, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.format !== "") {
+      writer.uint32(10).string(message.format);
+    }
+    if (message.delimiter !== "") {
+      writer.uint32(18).string(message.delimiter);
+    }
+    if (message.quote !== "") {
+      writer.uint32(26).string(message.quote);
+    }
+    if (message.escape !== "") {
+      writer.uint32(34).string(message.escape);
+    }
+    if (message.nullText !== "") {
+      writer.uint32(42).string(message.nullText);
+    }
+    if (message.header !== false) {
+      writer.uint32(48).bool(message.header);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CopyLayout {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCopyLayout();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.format = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.delimiter = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.quote = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.escape = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nullText = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.header = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CopyLayout {
+    return {
+      format: isSet(object.format) ? globalThis.String(object.format) : "",
+      delimiter: isSet(object.delimiter) ? globalThis.String(object.delimiter) : "",
+      quote: isSet(object.quote) ? globalThis.String(object.quote) : "",
+      escape: isSet(object.escape) ? globalThis.String(object.escape) : "",
+      nullText: isSet(object.nullText)
+        ? globalThis.String(object.nullText)
+        : isSet(object.null_text)
+        ? globalThis.String(object.null_text)
+        : "",
+      header: isSet(object.header) ? globalThis.Boolean(object.header) : false,
+    };
+  },
+
+  toJSON(message: CopyLayout): unknown {
+    const obj: any = {};
+    if (message.format !== "") {
+      obj.format = message.format;
+    }
+    if (message.delimiter !== "") {
+      obj.delimiter = message.delimiter;
+    }
+    if (message.quote !== "") {
+      obj.quote = message.quote;
+    }
+    if (message.escape !== "") {
+      obj.escape = message.escape;
+    }
+    if (message.nullText !== "") {
+      obj.nullText = message.nullText;
+    }
+    if (message.header !== false) {
+      obj.header = message.header;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CopyLayout>): CopyLayout {
+    return CopyLayout.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CopyLayout>): CopyLayout {
+    const message = createBaseCopyLayout();
+    message.format = object.format ?? "";
+    message.delimiter = object.delimiter ?? "";
+    message.quote = object.quote ?? "";
+    message.escape = object.escape ?? "";
+    message.nullText = object.nullText ?? "";
+    message.header = object.header ?? false;
     return message;
   },
 };

@@ -1,0 +1,70 @@
+import type { DescribeCopy } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { encodeFrame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
+import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types";
+import { PayloadReader } from "@sallyport/proto/wire/postgres/reader";
+import type { Catalogue } from "./catalogue.ts";
+import type { CopyColumns, CopyLayout } from "./relay/copy-layout.ts";
+
+/** No client has a statement of this name, and it is gone again before the client's next message. */
+const STATEMENT = "sallyport_describe_copy";
+/** A description of 1,600 columns, PostgreSQL's most, with names of 63 bytes is far below this. */
+const MAX_REPLY_BYTES = 1_048_576;
+
+/** What the client is to see although it came while we were asking: notices, notifications, settings. */
+const clientsOwn = new Set<number>([backend.noticeResponse, backend.notificationResponse, backend.parameterStatus]);
+
+/** Parse, Describe, Close and Sync: nothing is executed. On the session's own connection, since names mean there what COPY will mean. */
+export function describeRequest({ query }: DescribeCopy): Buffer {
+  const name = Buffer.from(`${STATEMENT}\0`);
+  const statement = Buffer.concat([Buffer.from("S"), name]);
+  return Buffer.concat([
+    encodeFrame(frontend.parse, Buffer.concat([name, Buffer.from(`${query.replaceAll("\0", "")}\0`), Buffer.alloc(2)])),
+    encodeFrame(frontend.describe, statement),
+    encodeFrame(frontend.close, statement),
+    encodeFrame(frontend.sync, Buffer.alloc(0)),
+  ]);
+}
+
+/** Reads the target's answer, up to its ReadyForQuery. */
+export class DescribeReply {
+  readonly #decoder = new FrameDecoder(MAX_REPLY_BYTES);
+  readonly #catalogue: Catalogue;
+  readonly #forClient: Buffer[] = [];
+  #columns: CopyColumns = "unknown";
+
+  constructor(catalogue: Catalogue) {
+    this.#catalogue = catalogue;
+  }
+
+  /** Undefined while there is more to come. A query that the target refuses leaves the columns unknown. */
+  push(chunk: Buffer): { readonly columns: CopyColumns; readonly forClient: Buffer } | undefined {
+    let over = false;
+    for (const { type, raw, payload } of this.#decoder.push(chunk)) {
+      if (clientsOwn.has(type)) this.#forClient.push(raw);
+      if (type === backend.rowDescription) this.#columns = this.#read(payload);
+      if (type === backend.readyForQuery) over = true;
+    }
+    return over ? { columns: this.#columns, forClient: Buffer.concat(this.#forClient) } : undefined;
+  }
+
+  /** int16 count; for each: string name, int32 table OID, int16 attribute, int32 type, int16 size, int32 modifier, int16 format. */
+  #read(payload: Buffer): CopyColumns {
+    const reader = new PayloadReader(payload);
+    return Array.from({ length: reader.int16() }, () => {
+      const label = reader.cstring().toString("utf8");
+      const origin = this.#catalogue.lookup(reader.uint32(), reader.int16());
+      reader.bytes(12);
+      return origin ?? { table: "", column: label };
+    });
+  }
+}
+
+/** Undefined for binary, which has a layout of its own, and for one that is not made of single bytes. */
+export function copyLayoutOf({ layout }: DescribeCopy): CopyLayout | undefined {
+  if (layout === undefined || (layout.format !== "text" && layout.format !== "csv")) return undefined;
+  const [delimiter, quote, escape] = [layout.delimiter, layout.quote, layout.escape].map((text) =>
+    Buffer.byteLength(text) === 1 ? text.charCodeAt(0) : undefined,
+  );
+  if (delimiter === undefined || quote === undefined || escape === undefined) return undefined;
+  return { format: layout.format, delimiter, quote, escape, nullText: Buffer.from(layout.nullText), header: layout.header };
+}
