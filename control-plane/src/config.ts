@@ -15,6 +15,13 @@ export const configSchema = z.strictObject({
   SALLYPORT_SERVER_NAMES: z.string().default("").describe("Further DNS names and IP addresses, comma-separated, that clients and agents reach this server by; they go into its certificate."),
   SALLYPORT_PG_PORT: port(6432).describe("Port on which PostgreSQL clients connect. 0 takes a free one."),
   SALLYPORT_TUNNEL_PORT: port(7443).describe("Port on which agents dial in (gRPC, mutual TLS)."),
+  SALLYPORT_TUNNEL_WINDOW_BYTES: z.coerce
+    .number()
+    .int()
+    .min(65_536)
+    .max(64 * MIB)
+    .default(4 * MIB)
+    .describe("Bytes of result that may be on their way to one session. More is faster over long distances (throughput is at most this per round trip) and holds more memory for clients that do not read."),
   SALLYPORT_API_PORT: port(7444).describe("Port of the API for the command line and for enrolment (gRPC, TLS)."),
   SALLYPORT_ADVERTISED_HOST: z.string().default("").describe("Host name that join tokens and agents are given. Default: the bind address, or this machine's name when that is a wildcard."),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info").describe("Least severe level that is logged."),

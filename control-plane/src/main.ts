@@ -34,7 +34,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
 
   const analyser = createStatementAnalyser();
   await analyser.ready();
-  const tunnel = await startTunnelServer({ host, port: settings.SALLYPORT_TUNNEL_PORT, ca, credential, agents: application.agents, resources: application.resources, clock, nodeId, log });
+  const tunnel = await startTunnelServer({ host, port: settings.SALLYPORT_TUNNEL_PORT, ca, credential, agents: application.agents, resources: application.resources, clock, nodeId, log, window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES });
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,

@@ -1,8 +1,9 @@
-import { type handleServerStreamingCall, type handleUnaryCall, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { errorCodes, SallyportError } from "@sallyport/proto/errors";
+import type { handleServerStreamingCall, handleUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
+import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { CommandContext, Identities } from "../application/ports.ts";
 import type { Principal } from "../domain/decision.ts";
+import { serviceErrorOf } from "../grpc-status.ts";
 
 export interface ApiContext {
   readonly identities: Identities;
@@ -75,11 +76,5 @@ function report({ log }: ApiContext, rpc: string, error: unknown): ServiceError 
   const known = SallyportError.from(error);
   if (known.code === "internal") log.error({ err: error, rpc }, "call failed");
   else log.info({ code: known.code, rpc }, "call refused");
-  return toServiceError(known);
-}
-
-export function toServiceError(error: SallyportError): ServiceError {
-  const metadata = new Metadata();
-  metadata.set("sallyport-error-code", error.code);
-  return Object.assign(new Error(error.message), { code: errorCodes[error.code].grpc, details: error.message, metadata });
+  return serviceErrorOf(known);
 }

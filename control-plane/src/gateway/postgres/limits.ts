@@ -23,6 +23,3 @@ export const GROUP_BYTES = 1_048_576;
 
 /** Client bytes waiting behind the command in hand; above it the client's socket is paused. */
 export const INPUT_QUEUE_BYTES = 2 * GROUP_BYTES;
-
-/** Bytes of result that may be on their way to one session: two of the tunnel's usual windows. */
-export const RESULT_WINDOW_BYTES = 4_194_304;

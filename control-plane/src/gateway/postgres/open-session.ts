@@ -8,7 +8,6 @@ import type { CommandFacts } from "../../domain/facts.ts";
 import { recordDecision, type RecordedDecision } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
-import { RESULT_WINDOW_BYTES } from "./limits.ts";
 import { PostgresSession } from "./session.ts";
 import { carriedParameters } from "./startup-parameters.ts";
 
@@ -178,7 +177,7 @@ async function openTarget({ gateway, sessionId, socket }: Visitor, resource: Res
       sessionId,
       parameters,
       obligations: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) },
-      credit: RESULT_WINDOW_BYTES,
+      credit: 0,
     },
     {
       data: (bytes) => owner.data(bytes),
