@@ -1,0 +1,260 @@
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { DescribeCopy, Obligations, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
+import type { Logger } from "pino";
+import type { TargetSession } from "../target.ts";
+import { cancelRequest } from "./cancel.ts";
+import { Catalogue } from "./catalogue.ts";
+import { connectAndLogin, type Timeouts } from "./connect.ts";
+import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
+import { ConnectionLost, targetFailure } from "./failure.ts";
+import type { BackendKey } from "./login.ts";
+import type { CopyLayout } from "./relay/copy-layout.ts";
+import { PostgresRelay } from "./relay/relay.ts";
+import type { PostgresResource } from "./resource.ts";
+import { startupParameters } from "./startup-parameters.ts";
+import { windDown } from "./wind-down.ts";
+
+/** What a session accepts from the control plane before it gives the first credit. */
+export const CLIENT_WINDOW_BYTES = 1024 * 1024;
+
+/** Of this session alone, so that hashed values can be joined within it and not beyond. */
+const MASK_KEY_BYTES = 32;
+
+export interface PostgresSessionDeps {
+  readonly log: Logger;
+  readonly timeouts: Timeouts;
+}
+
+interface Relaying {
+  readonly kind: "relaying";
+  readonly socket: Socket;
+  readonly relay: PostgresRelay;
+  readonly catalogue: Catalogue;
+  readonly cancel: () => Promise<void>;
+  /** A wish to cancel that comes while a request is under way is served after it; more of them are the same wish. */
+  cancelling: "no" | "once" | "again";
+  /** Bytes that the socket took beyond what it wanted; given back to the control plane when it has drained. */
+  unconsumed: number;
+  /** What came while the catalogue was being extended or the target asked, in order: at most one window of data, as none of it is given back meanwhile. */
+  held: (() => void)[] | undefined;
+  /** The target's next bytes answer a question of ours. */
+  describing: Describing | undefined;
+}
+
+interface Describing {
+  readonly reply: DescribeReply;
+  readonly layout: CopyLayout | undefined;
+}
+
+type Phase = { readonly kind: "connecting"; readonly abort: AbortController } | Relaying | { readonly kind: "closed" };
+
+/**
+ * One session on a PostgreSQL server: connecting → relaying → closed.
+ *
+ * Q1. The channel learns of the end once: `Opened` may come before it, nothing after it.
+ * Q2. The target is read no faster than the channel takes it, and credit is given no faster than the target takes what it pays for.
+ *     A session that stalls stops its own socket only.
+ * Q3. No obligation is in force before the catalogue knows the tables that it names; what the client sends meanwhile waits.
+ * Q4. The end of a session is the end of its backend: what still runs is cancelled, and the connection is cut within a bound.
+ */
+export class PostgresSession implements TargetSession {
+  readonly #resource: PostgresResource;
+  readonly #deps: PostgresSessionDeps;
+  readonly #log: Logger;
+  readonly #channel: Channel;
+  #phase: Phase;
+
+  constructor(resource: PostgresResource, deps: PostgresSessionDeps, open: Open, channel: Channel) {
+    this.#resource = resource;
+    this.#deps = deps;
+    this.#log = deps.log.child({ session: open.sessionId });
+    this.#channel = channel;
+    const abort = new AbortController();
+    this.#phase = { kind: "connecting", abort };
+    this.#connect(open, abort.signal).catch((error: unknown) => this.#fail(targetFailure(error, resource.name)));
+  }
+
+  data(bytes: Buffer): void {
+    const phase = this.#phase;
+    if (phase.kind === "connecting") return this.#fail(new SallyportError("tunnel.violation", "Data came before the session was open."));
+    if (phase.kind === "closed") return;
+    const kept = phase.held === undefined ? bytes : Buffer.from(bytes);
+    this.#inOrder(phase, () => {
+      phase.relay.fromClient(kept);
+      if (phase.socket.writableNeedDrain) phase.unconsumed += kept.length;
+      else this.#channel.consumed(kept.length);
+    });
+  }
+
+  control(body: ControlBody): void {
+    const phase = this.#phase;
+    if (phase.kind !== "relaying") return;
+    if (body.$case === "cancel") this.#cancel(phase);
+    if (body.$case === "obligations") this.#inOrder(phase, () => this.#oblige(phase, body.value));
+    if (body.$case === "describeCopy") this.#inOrder(phase, () => this.#describeCopy(phase, body.value));
+  }
+
+  drained(): void {
+    if (this.#phase.kind === "relaying") this.#phase.socket.resume();
+  }
+
+  closed(reason: CloseReason): void {
+    this.#log.info({ code: reason.code }, "session closed by the control plane");
+    this.#release();
+  }
+
+  async #connect(open: Open, signal: AbortSignal): Promise<void> {
+    const obligations = open.obligations ?? { maskColumns: [], detectors: [], rowCap: 0n };
+    const catalogue = new Catalogue();
+    const parameters = startupParameters(this.#resource, open.parameters);
+    const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal, (idle) =>
+      catalogue.learn(idle, this.#resource, catalogue.unknownTables(obligations)),
+    );
+    if (this.#phase.kind !== "connecting") {
+      socket.destroy();
+      return;
+    }
+    try {
+      this.#relay(socket, backendKey, obligations, catalogue);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+    this.#channel.post({ $case: "opened", value: { greeting, transport, credit: CLIENT_WINDOW_BYTES } });
+    this.#log.info({ transport }, "session open on the target");
+  }
+
+  #relay(socket: Socket, backendKey: BackendKey | undefined, obligations: Obligations, catalogue: Catalogue): void {
+    const relay = new PostgresRelay({
+      obligations,
+      catalogue,
+      maskKey: randomBytes(MASK_KEY_BYTES),
+      toTarget: (bytes) => void socket.write(bytes),
+      toClient: (bytes) => {
+        if (this.#phase.kind === "relaying" && !this.#channel.send(bytes)) socket.pause();
+      },
+      report: (report) => {
+        if (this.#phase.kind === "relaying") this.#channel.post({ $case: "report", value: report });
+      },
+    });
+    // The address that this connection has, for a name may lead elsewhere next time.
+    const address = socket.remoteAddress;
+    const cancel = async (): Promise<void> => {
+      if (backendKey === undefined) return;
+      await cancelRequest(this.#resource, backendKey, this.#deps.timeouts, address).catch((error: unknown) =>
+        this.#log.warn({ err: error }, "cancel request failed"),
+      );
+    };
+    const phase: Relaying = { kind: "relaying", socket, relay, catalogue, cancel, cancelling: "no", unconsumed: 0, held: undefined, describing: undefined };
+    this.#phase = phase;
+
+    socket.on("data", (chunk: Buffer) => {
+      if (this.#phase !== phase) return;
+      this.#attempt(() => (phase.describing === undefined ? relay.fromTarget(chunk) : this.#described(phase, phase.describing, chunk)));
+    });
+    socket.on("drain", () => {
+      if (this.#phase === phase && phase.unconsumed > 0) this.#channel.consumed(phase.unconsumed);
+      phase.unconsumed = 0;
+    });
+    socket.on("end", () => this.#ended(phase));
+    socket.on("close", () => this.#fail(targetFailure(socket.errored ?? new ConnectionLost("the target closed the connection"), this.#resource.name)));
+  }
+
+  /** The target has said all that it had to say. */
+  #ended(phase: Relaying): void {
+    if (this.#phase !== phase) return;
+    if (phase.relay.busy()) return this.#fail(targetFailure(new ConnectionLost("the target closed the connection"), this.#resource.name));
+    this.#channel.close({ code: "", message: "" });
+    this.#release();
+  }
+
+  #cancel(phase: Relaying): void {
+    if (phase.cancelling !== "no") {
+      phase.cancelling = "again";
+      return;
+    }
+    phase.cancelling = "once";
+    void phase.cancel().then(() => {
+      const again = phase.cancelling === "again";
+      phase.cancelling = "no";
+      if (again && this.#phase === phase) this.#cancel(phase);
+    });
+  }
+
+  #oblige(phase: Relaying, obligations: Obligations): void {
+    const tables = phase.catalogue.unknownTables(obligations);
+    if (tables.length === 0) return phase.relay.setObligations(obligations);
+    phase.held = [];
+    this.#learn(phase.catalogue, tables).then(
+      () =>
+        this.#attempt(() => {
+          phase.relay.setObligations(obligations);
+          this.#resume(phase);
+        }),
+      (error: unknown) => this.#fail(targetFailure(error, this.#resource.name)),
+    );
+  }
+
+  /** On a connection of its own: the session's may be inside a transaction, or a failed one. */
+  async #learn(catalogue: Catalogue, tables: readonly string[]): Promise<void> {
+    const parameters = startupParameters(this.#resource, { application_name: "sallyport" });
+    const { socket } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, undefined, (idle) =>
+      catalogue.learn(idle, this.#resource, tables),
+    );
+    void windDown(socket, this.#deps.timeouts.closeTimeoutMs, false, async () => {});
+  }
+
+  /** Asks on the session's own connection, while the client's bytes wait; only between commands, so that no answer can be mistaken. */
+  #describeCopy(phase: Relaying, copy: DescribeCopy): void {
+    if (phase.relay.busy()) return;
+    phase.held = [];
+    phase.describing = { reply: new DescribeReply(phase.catalogue), layout: copyLayoutOf(copy) };
+    phase.socket.write(describeRequest(copy));
+  }
+
+  #described(phase: Relaying, { reply, layout }: Describing, chunk: Buffer): void {
+    const answer = reply.push(chunk);
+    if (answer === undefined) return;
+    phase.describing = undefined;
+    if (answer.forClient.length > 0) phase.relay.fromTarget(answer.forClient);
+    phase.relay.expectCopyColumns(answer.columns, layout);
+    this.#resume(phase);
+  }
+
+  #resume(phase: Relaying): void {
+    const steps = phase.held ?? [];
+    phase.held = undefined;
+    // Each in turn by the same way in, for a step may hold the rest back again, or end the session.
+    for (const step of steps) if (this.#phase === phase) this.#inOrder(phase, step);
+  }
+
+  #inOrder(phase: Relaying, step: () => void): void {
+    if (phase.held === undefined) this.#attempt(step);
+    else phase.held.push(step);
+  }
+
+  #attempt(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#fail(SallyportError.from(error));
+    }
+  }
+
+  #fail(failure: SallyportError): void {
+    if (this.#phase.kind === "closed") return;
+    this.#log[failure.code === "internal" ? "error" : "warn"]({ err: failure, code: failure.code }, "session failed");
+    this.#channel.close({ code: failure.code, message: failure.message });
+    this.#release();
+  }
+
+  #release(): void {
+    const phase = this.#phase;
+    this.#phase = { kind: "closed" };
+    if (phase.kind === "connecting") phase.abort.abort();
+    if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, phase.relay.busy(), phase.cancel);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Open, Resource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
+
+/** One session on a target. It lives until it closes its channel or is told `closed`, and then frees all that it holds. */
+export interface TargetSession extends ChannelHandlers {}
+
+/** One thing in the private network that sessions can be opened on. What it speaks is its own affair. */
+export interface Target {
+  readonly protocol: string;
+  /** Connects, logs in, then posts `Opened` on the channel, or closes the channel with a code. Returns the channel's handlers at once. */
+  open(open: Open, channel: Channel): TargetSession;
+}
+
+export interface ServedResource {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target: Target;
+}
+
+/** What a channel gets that could not be opened: it is closed already. */
+const nobody: TargetSession = { data: () => {}, control: () => {}, drained: () => {}, closed: () => {} };
+
+/** Everything that this agent serves, by resource name. */
+export class TargetDirectory {
+  readonly #served: ReadonlyMap<string, ServedResource>;
+
+  constructor(served: readonly ServedResource[]) {
+    this.#served = new Map(served.map((resource) => [resource.name, resource]));
+    if (this.#served.size !== served.length) throw new Error("two resources have one name");
+  }
+
+  /** As `Hello` announces them: no address and no credential. */
+  get resources(): Resource[] {
+    return [...this.#served.values()].map(({ name, labels, target }) => ({ name, protocol: target.protocol, labels: { ...labels } }));
+  }
+
+  open(open: Open, channel: Channel): TargetSession {
+    const resource = this.#served.get(open.resource);
+    if (resource === undefined) {
+      channel.close({ code: "resource.not_found", message: "The agent does not serve this resource." });
+      return nobody;
+    }
+    return resource.target.open(open, channel);
+  }
+}
