@@ -1,0 +1,1 @@
+export { freePort } from "@sallyport/deploy/demo/free-port";
