@@ -54,6 +54,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const secureContext = createSecureContext({ cert: credential.certPem, key: credential.keyPem, minVersion: "TLSv1.2" });
   const watched = application.failClosed.watch(ledger);
   const postgres = new PostgresGateway({
+    nodeId,
     identities: application.identities,
     resources: application.resources,
     policies: application.policies,

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { agentStream } from "../domain/agent/agent.events.ts";
+import { agentNameStream, agentStream } from "../domain/agent/agent.events.ts";
 import type { Application } from "./application.ts";
 import { orders } from "./testing/samples.ts";
 import { admin, collect, fails, setStage, typesIn } from "./testing/stage.ts";
 
 const link = { version: "0.1.0", address: "192.0.2.7:4000", certificateFingerprint: "ff", resources: ["orders"] };
+
+/** SHA-256 of `warehouse`, its first half; data at rest. */
+const nameHash = "ae1fd358c7612a02fdc6d923fd40308e";
 
 async function enrolled(app: Application, name: string): Promise<string> {
   const { secret } = await app.agents.issueJoinSecret(name, 60, admin);
@@ -59,6 +62,17 @@ describe("an agent's name", () => {
     assert.notEqual(second, first);
     assert.throws(() => app.agents.requireEnrolled(first), fails("agent.revoked"));
     assert.equal(app.agents.requireEnrolled(second).name, "warehouse");
+  });
+
+  it("is reserved by its hash, with no trace of the token, in a stream of its own", async (t) => {
+    const { app, ledger } = await setStage(t);
+    const { agentId } = await app.agents.issueJoinSecret("warehouse", 60, admin);
+    await app.agents.issueJoinSecret("warehouse", 60, admin);
+    const reserved = await collect(ledger.readAll({ filter: { by: "stream", prefixes: ["agentname-"] } }));
+    assert.deepEqual(
+      reserved.map(({ stream, type, data }) => [stream, type, data]),
+      [[agentNameStream(nameHash), "AgentNameReserved", { nameHash, agentId }]],
+    );
   });
 
   it("that was reserved before a crash is taken up by the next attempt", async (t) => {

@@ -1,7 +1,7 @@
-import { createHash, randomUUID } from "node:crypto";
+import { hash, randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import * as agent from "../domain/agent/agent.decider.ts";
-import { agentNameStream, agentStream, type AgentEvent } from "../domain/agent/agent.events.ts";
+import { type AgentNameEvent, agentNameStream, agentStream } from "../domain/agent/agent.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { requireName } from "../domain/names.ts";
 import { eventId } from "../ledger/event-id.ts";
@@ -24,14 +24,14 @@ export const MAX_JOIN_TTL_SECONDS = 86_400;
  * A name belongs to one agent at a time: the last event of its reservation stream says to which. The reservation is written
  * before the agent's own first event; whoever is killed in between leaves a name that the next attempt takes up.
  */
-export function createAgents({ ledger, live, execute, clock, resources }: UseCaseDeps & { readonly resources: Pick<Resources, "offer"> }): Agents {
+export function createAgents({ ledger, live, execute, clock, nodeId, resources }: UseCaseDeps & { readonly resources: Pick<Resources, "offer"> }): Agents {
   const run = (agentId: string, command: agent.AgentCommand, context: CommandContext, believed = live.agents.get(agentStream(agentId))) =>
     execute({ decider: agent, stream: agentStream(agentId), command, context, believed });
 
   async function reservationOf(name: string): Promise<Reservation | undefined> {
-    for await (const recorded of ledger.readStream(reservationStream(name), { direction: "backwards", limit: 1 })) {
+    for await (const recorded of ledger.readStream(agentNameStream(hashName(name)), { direction: "backwards", limit: 1 })) {
       const event = upcast(recorded);
-      if (event.type === "JoinTokenIssued") return { agentId: event.data.agentId, revision: recorded.revision };
+      if (event.type === "AgentNameReserved") return { agentId: event.data.agentId, revision: recorded.revision };
     }
     return undefined;
   }
@@ -50,16 +50,16 @@ export function createAgents({ ledger, live, execute, clock, resources }: UseCas
       if (status === "enrolled") throw nameTaken(name);
       // Whoever was revoked comes back as another agent; whoever never enrolled is still the same.
       const agentId = reserved === undefined || status === "revoked" ? randomUUID() : reserved.agentId;
-      const data = { agentId, name, tokenHash: hashSecret(secret), expiresAt: expiresAt.toISOString() };
       if (agentId !== reserved?.agentId) {
-        const event: AgentEvent = { type: "JoinTokenIssued", data };
+        const nameHash = hashName(name);
+        const event: AgentNameEvent = { type: "AgentNameReserved", data: { nameHash, agentId } };
         try {
-          await ledger.append(reservationStream(name), [newEvent(eventId(randomUUID(), 0), event, context, at.toISOString())], reserved?.revision ?? "none");
+          await ledger.append(agentNameStream(nameHash), [newEvent(eventId(randomUUID(), 0), event, context, at.toISOString())], reserved?.revision ?? "none");
         } catch (error) {
           throw error instanceof SallyportError && error.code === "stream.conflict" ? nameTaken(name) : error;
         }
       }
-      await run(agentId, { type: "IssueJoinToken", ...data }, context);
+      await run(agentId, { type: "IssueJoinToken", agentId, name, tokenHash: hashSecret(secret), expiresAt: expiresAt.toISOString() }, context);
       return { agentId, secret, expiresAt };
     },
 
@@ -83,7 +83,7 @@ export function createAgents({ ledger, live, execute, clock, resources }: UseCas
     },
 
     async connected(agentId, { version, address, certificateFingerprint, resources: offered }) {
-      await run(agentId, { type: "Connect", link: { version, address, certificateFingerprint, resources: offered } }, agentContext(agentId));
+      await run(agentId, { type: "Connect", link: { nodeId, version, address, certificateFingerprint, resources: offered } }, agentContext(agentId));
     },
 
     async disconnected(agentId, cause) {
@@ -103,7 +103,7 @@ const nameTaken = (name: string): SallyportError =>
   new SallyportError("agent.name_taken", `An agent named ${name} is already enrolled, or just being invited.`, { name });
 
 /** Hashed, so that no name given by people stands in a stream's name. */
-const reservationStream = (name: string): string => agentNameStream(createHash("sha256").update(name, "utf8").digest("hex").slice(0, 32));
+const hashName = (name: string): string => hash("sha256", name).slice(0, 32);
 
 const viewOf = ({ agentId, name, status, connected, version, certificateNotAfter }: agent.AgentState): AgentView => ({
   id: agentId,

@@ -6,10 +6,10 @@ import { startApprovalExpiry } from "./approval-expiry.process.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
 import { createExecute } from "./execute-command.ts";
 import { FailClosed } from "./fail-closed.ts";
-import { createIdentities, type IdentityService } from "./identities.ts";
+import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { createPolicies } from "./policies.ts";
-import type { Agents, Clock, Policies, PolicyCompiler, Resources } from "./ports.ts";
+import type { Agents, Clock, Identities, Policies, PolicyCompiler, Resources } from "./ports.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -27,7 +27,7 @@ export interface ApplicationDeps {
 }
 
 export interface Application {
-  readonly identities: IdentityService;
+  readonly identities: Identities;
   readonly agents: Agents;
   readonly resources: Resources;
   readonly policies: Policies;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { approvalStream } from "../domain/approval/approval.events.ts";
 import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
-import { admin, fails, setStage, typesIn, until } from "./testing/stage.ts";
+import { admin, collect, fails, setStage, typesIn, until } from "./testing/stage.ts";
 
 const never = new AbortController().signal;
 
@@ -84,6 +84,24 @@ describe("an approval", () => {
     await assert.rejects(app.approvals.approve("none", human("bo"), "", undefined, admin), fails("approval.not_found"));
     const delegate = { ...admin, actor: { kind: "human", id: "bo", onBehalfOf: "ana" } } as const;
     await assert.rejects(app.approvals.approve("ap1", human("bo"), "", undefined, delegate), fails("approval.self"));
+  });
+
+  it("records with each yes and no the decision of policy that let this person decide (I14)", async (t) => {
+    const { app, ledger, version } = await setUp(t, 2);
+    await app.approvals.approve("ap1", human("bo"), "", undefined, admin);
+    await app.approvals.deny("ap1", human("cy"), "", admin);
+    const decisions = (await collect(ledger.readStream(approvalStream("ap1")))).slice(1).map(({ type, data }) => [type, "decision" in data && data.decision]);
+    const decision = { policyVersion: version, rules: ["the-rule"], reason: "by the list" };
+    assert.deepEqual(decisions, [
+      ["ApprovalGiven", decision],
+      ["ApprovalDenied", decision],
+    ]);
+  });
+
+  it("is not given for a resource that is gone", async (t) => {
+    const { app } = await setUp(t);
+    await app.resources.offer("a1", []);
+    await assert.rejects(app.approvals.approve("ap1", human("bo"), "", undefined, admin), fails("auth.forbidden"));
   });
 
   it("asked for through a delegate is not given by whom the delegate acts for", async (t) => {

@@ -1,17 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
-import type { Decider } from "../domain/decider.ts";
 import { upcast } from "../domain/catalogue.ts";
-import type { PolicyEngine, Principal } from "../domain/decision.ts";
-import { recordDecision } from "../domain/session/session.events.ts";
+import { type Decision, noObligations, type Principal, recordDecision } from "../domain/decision.ts";
 import { evolveView } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface ApprovalService extends Approvals {
-  /** Like `find`, but also those that memory has let go of. */
-  load(approvalId: string): Promise<ApprovalView | undefined>;
   /** Records that the time is up, if it is and nothing else came first. */
   expire(approvalId: string): Promise<void>;
 }
@@ -24,8 +20,6 @@ export interface ApprovalDeps extends UseCaseDeps {
   readonly resources: Pick<Resources, "find">;
 }
 
-type ApprovalDecider = Decider<approval.ApprovalCommand, approval.ApprovalState, ApprovalEvent>;
-
 export function createApprovals({ ledger, live, execute, policies, resources, nodeId }: ApprovalDeps): ApprovalService {
   const waiting = new Map<string, Set<(view: ApprovalView) => void>>();
 
@@ -36,13 +30,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, no
     for (const settle of waiting.get(view.id) ?? []) settle(view);
   });
 
-  async function run(
-    approvalId: string,
-    command: approval.ApprovalCommand,
-    context: CommandContext,
-    decider: ApprovalDecider = approval,
-  ): Promise<ApprovalView> {
-    await execute({ decider, stream: approvalStream(approvalId), command, context });
+  async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
+    await execute({ decider: approval, stream: approvalStream(approvalId), command, context });
     return requireView(approvalId);
   }
 
@@ -61,27 +50,16 @@ export function createApprovals({ ledger, live, execute, policies, resources, no
     return view;
   }
 
-  /** The approval's own rules speak first; then policy says whether this person may decide on this. */
-  const authorised = (by: Principal, engine: PolicyEngine): ApprovalDecider => ({
-    ...approval,
-    decide(command, state, at) {
-      const events = approval.decide(command, state, at);
-      const asked = state.context.request;
-      if (events.length === 0 || asked === undefined) return events;
-      const resource = resources.find(asked.resource);
-      if (resource === undefined) throw new SallyportError("resource.not_found", "The resource is gone.");
-      const { name, protocol, labels } = resource;
-      const decision = engine.decide({ principal: by, action: "approve", resource: { name, protocol, labels }, facts: asked.command.facts });
-      if (decision.effect !== "allow")
-        throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
-      return events;
-    },
-  });
-
-  function requirePolicy(): PolicyEngine {
+  /** Whether policy lets this person decide on what was asked for, which never changes once it is asked for. */
+  async function judge(approvalId: string, by: Principal): Promise<Decision> {
     const engine = policies.current();
     if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
-    return engine;
+    const asked = await requireView(approvalId);
+    const resource = resources.find(asked.resource);
+    if (resource === undefined)
+      return { effect: "deny", policyVersion: engine.version, rules: [], reason: "The resource is gone.", obligations: noObligations, quorum: 0 };
+    const { name, protocol, labels } = resource;
+    return engine.decide({ principal: by, action: "approve", resource: { name, protocol, labels }, facts: asked.command.facts });
   }
 
   const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext): approval.DecidedBy => ({
@@ -145,13 +123,13 @@ export function createApprovals({ ledger, live, execute, policies, resources, no
     },
 
     async approve(approvalId, by, comment, digest, context) {
-      const engine = requirePolicy();
-      const command = { type: "Approve", by: decidedBy(by, context), comment, digest, policyVersion: engine.version } as const;
-      return run(approvalId, command, context, authorised(by, engine));
+      const decision = await judge(approvalId, by);
+      return run(approvalId, { type: "Approve", by: decidedBy(by, context), comment, digest, decision }, context);
     },
 
     async deny(approvalId, by, comment, context) {
-      return run(approvalId, { type: "Deny", by: decidedBy(by, context), comment }, context, authorised(by, requirePolicy()));
+      const decision = await judge(approvalId, by);
+      return run(approvalId, { type: "Deny", by: decidedBy(by, context), comment, decision }, context);
     },
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),

@@ -6,17 +6,12 @@ import type { CommandContext, Identities, SignedIn } from "./ports.ts";
 import { formatToken, hashSecret, newToken, parseToken, sameHash } from "./secrets.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
-export interface IdentityService extends Identities {
-  /** Ends its live sessions, and lets it in no more. */
-  disable(identityId: string, reason: string, context: CommandContext): Promise<void>;
-}
-
 /** Whoever guesses tokens must not fill the ledger. */
 export const SIGN_IN_FAILURE_INTERVAL_MS = 1_000;
 /** Ten years: longer is a mistake in the unit. */
 export const MAX_TOKEN_TTL_SECONDS = 10 * 366 * 86_400;
 
-export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseDeps): IdentityService {
+export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseDeps): Identities {
   /** By identity, so there are no more than identities. */
   const lastFailure = new Map<string, number>();
 

@@ -7,7 +7,8 @@ import { nodeStream } from "../domain/node/node.events.ts";
 import { resourceStream } from "../domain/resource/resource.events.ts";
 import { ApprovalIndex } from "./approval-index.ts";
 import { LiveState } from "./live-state.ts";
-import { asked, denied } from "../domain/approval/approval.samples.ts";
+import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
+import { asked } from "../domain/approval/approval.samples.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
 import { admin, collect, fails, openLedger, setStage, silent, until } from "./testing/stage.ts";
@@ -163,14 +164,15 @@ describe("approvals in memory", () => {
   it("keep every open one and only the last settled ones", () => {
     const index = new ApprovalIndex(2);
     const at = "2026-11-22T10:00:00.000Z";
+    const settled = (approvalId: string): ApprovalEvent => ({ type: "ApprovalExpired", data: { approvalId, expiresAt: at } });
     for (let i = 0; i < 10; i++) index.apply(0n, { ...asked(1), data: { ...asked(1).data, approvalId: String(i) } }, at);
-    for (let i = 0; i < 9; i++) index.apply(1n, { type: "ApprovalDenied", data: { ...denied.data, approvalId: String(i), by: "cy", comment: "" } }, at);
+    for (let i = 0; i < 9; i++) index.apply(1n, settled(String(i)), at);
     assert.deepEqual(
       index.all().map(({ id }) => id),
       ["7", "8", "9"],
     );
     assert.equal(index.openCount, 1);
     // Told again of one that was dropped.
-    assert.equal(index.apply(1n, { type: "ApprovalDenied", data: { approvalId: "0", by: "cy", comment: "" } }, at), false);
+    assert.equal(index.apply(1n, settled("0"), at), false);
   });
 });

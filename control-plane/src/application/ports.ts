@@ -36,6 +36,8 @@ export interface Identities {
   list(): readonly (Principal & { readonly disabled: boolean })[];
   issueToken(identityId: string, ttlSeconds: number, note: string, context: CommandContext): Promise<IssuedToken>;
   revokeToken(tokenId: string, context: CommandContext): Promise<void>;
+  /** Lets it in no more, and ends its live sessions. */
+  disable(identityId: string, reason: string, context: CommandContext): Promise<void>;
 }
 
 export interface AgentView {
@@ -59,13 +61,20 @@ export type DisconnectCause = "closed" | "lost" | "drained" | "revoked" | "repla
 
 export interface Agents {
   /** The secret half of a join token: the caller adds address and CA fingerprint. Fails with `agent.name_taken`. */
-  issueJoinSecret(name: string, ttlSeconds: number, context: CommandContext): Promise<{ readonly agentId: string; readonly secret: string; readonly expiresAt: Date }>;
+  issueJoinSecret(
+    name: string,
+    ttlSeconds: number,
+    context: CommandContext,
+  ): Promise<{ readonly agentId: string; readonly secret: string; readonly expiresAt: Date }>;
   /** Checks the secret and uses it up, durably. Fails with `join.invalid`. Answers the new agent's id. */
   enrol(name: string, secret: string): Promise<string>;
   certificateIssued(agentId: string, certificate: IssuedCertificate): Promise<void>;
   /** Fails with `agent.revoked` or `agent.not_found`. */
   requireEnrolled(agentId: string): AgentView;
-  connected(agentId: string, link: { readonly version: string; readonly address: string; readonly certificateFingerprint: string; readonly resources: readonly string[] }): Promise<void>;
+  connected(
+    agentId: string,
+    link: { readonly version: string; readonly address: string; readonly certificateFingerprint: string; readonly resources: readonly string[] },
+  ): Promise<void>;
   disconnected(agentId: string, cause: DisconnectCause): Promise<void>;
   revoke(agentId: string, reason: string, context: CommandContext): Promise<void>;
   list(): readonly AgentView[];
@@ -125,9 +134,16 @@ export interface Approvals {
   approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
   /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */
-  consume(approvalId: string, bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }, context: CommandContext): Promise<ApprovalView>;
+  consume(
+    approvalId: string,
+    bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string },
+    context: CommandContext,
+  ): Promise<ApprovalView>;
   withdraw(approvalId: string, cause: "client_gone" | "cancelled" | "drift" | "control_plane_lost", context: CommandContext): Promise<void>;
+  /** What memory holds: every open one and the last settled ones. */
   find(approvalId: string): ApprovalView | undefined;
+  /** Like `find`, but also those that memory has let go of. */
+  load(approvalId: string): Promise<ApprovalView | undefined>;
   list(): readonly ApprovalView[];
 }
 

@@ -8,6 +8,7 @@ import { nodeStream } from "../domain/node/node.events.ts";
 import * as session from "../domain/session/session.decider.ts";
 import { type SessionEndCause, sessionStream } from "../domain/session/session.events.ts";
 import { isFinal } from "./approval-view.ts";
+import type { ApprovalView } from "./ports.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface Recovered {
@@ -17,7 +18,7 @@ export interface Recovered {
 }
 
 export interface Recovery {
-  /** At start, before anything is served: closes what the run before left open, then records NodeStarted. Safe to repeat. */
+  /** At start, before anything is served: closes what this node's run before left open, then records NodeStarted. Safe to repeat. */
   run(version: string): Promise<Recovered>;
   /** Ends in the record a session that has no process any more. Ending one that has ended changes nothing. */
   endSession(sessionId: string, cause: SessionEndCause, message: string): Promise<void>;
@@ -51,10 +52,26 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
     const open = new Set<string>();
     for await (const recorded of ledger.readAll({ ...(from === undefined ? {} : { from }), filter: { by: "type", prefixes: ["Session"] } })) {
       const event = upcast(recorded);
-      if (event.type === "SessionRequested") open.add(event.data.sessionId);
+      if (event.type === "SessionRequested" && event.data.nodeId === nodeId) open.add(event.data.sessionId);
       if (event.type === "SessionRefused" || event.type === "SessionEnded") open.delete(event.data.sessionId);
     }
     return open;
+  }
+
+  async function wasRequestedHere(sessionId: string): Promise<boolean> {
+    for await (const recorded of ledger.readStream(sessionStream(sessionId), { limit: 1 })) {
+      const event = upcast(recorded);
+      return event.type === "SessionRequested" && event.data.nodeId === nodeId;
+    }
+    return false;
+  }
+
+  /** No held command outlives the process that holds its bytes. */
+  async function withdraw({ id, sessionId }: ApprovalView): Promise<boolean> {
+    if (!(await wasRequestedHere(sessionId))) return false;
+    const command = { type: "Withdraw", cause: "control_plane_lost" } as const;
+    const { events } = await execute({ decider: approval, stream: approvalStream(id), command, context });
+    return events.length > 0;
   }
 
   return {
@@ -63,18 +80,20 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
     async run(version) {
       const sessions = await leftOpen();
       await inTurns(sessions, (sessionId) => endSession(sessionId, "control_plane_lost", "The control plane stopped without ending the session."));
-      // No held command outlives the process that holds its bytes.
-      const approvals = live.approvals.all().filter(({ state }) => !isFinal(state));
-      await inTurns(approvals, async ({ id }) => {
-        await execute({ decider: approval, stream: approvalStream(id), command: { type: "Withdraw", cause: "control_plane_lost" }, context });
-      });
-      const agents = Array.from(live.agents.states()).filter(({ connected }) => connected);
+      let approvals = 0;
+      await inTurns(
+        live.approvals.all().filter(({ state }) => !isFinal(state)),
+        async (view) => {
+          if (await withdraw(view)) approvals += 1;
+        },
+      );
+      const agents = Array.from(live.agents.states()).filter((each) => each.connected && each.nodeId === nodeId);
       await inTurns(agents, async ({ agentId }) => {
         const stream = agentStream(agentId);
         await execute({ decider: agent, stream, command: { type: "Disconnect", cause: "control_plane_lost" }, context, believed: live.agents.get(stream) });
       });
       await nodeCommand({ type: "Start", nodeId, version });
-      const recovered = { sessions: sessions.size, approvals: approvals.length, agents: agents.length };
+      const recovered = { sessions: sessions.size, approvals, agents: agents.length };
       log.info(recovered, "recovered from the run before");
       return recovered;
     },

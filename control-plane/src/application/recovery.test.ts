@@ -28,6 +28,46 @@ describe("recovering from a run that was killed", () => {
     assert.deepEqual(await typesIn(ledger, nodeStream("one")), ["NodeStarted", "NodeStarted"]);
   });
 
+  it("leaves alone what belongs to another node", async (t) => {
+    const { app, ledger, restart, join } = await setStage(t);
+    await app.recovery.run("0.1.0");
+    const other = await join("two");
+    assert.deepEqual(await other.recovery.run("0.1.0"), { sessions: 0, approvals: 0, agents: 0 });
+    const [here, there] = [randomUUID(), randomUUID()];
+    for (const [node, nodeId, id] of [
+      [app, "one", here],
+      [other, "two", there],
+    ] as const) {
+      const { secret, agentId } = await node.agents.issueJoinSecret(`agent-${nodeId}`, 60, admin);
+      await node.agents.enrol(`agent-${nodeId}`, secret);
+      await node.agents.connected(agentId, { version: "0.1.0", address: "192.0.2.7:1", certificateFingerprint: "ff", resources: [] });
+      await node.openRecord(id).append([requested(id, undefined, undefined, nodeId), opened(id), held(1, `ap-${nodeId}`)], admin);
+      await node.approvals.request(`ap-${nodeId}`, approvalRequest(id, "p1", 1), admin);
+    }
+
+    const again = await restart();
+    assert.deepEqual(await again.recovery.run("0.1.0"), { sessions: 1, approvals: 1, agents: 1 });
+    assert.equal((await typesIn(ledger, sessionStream(there))).length, 3);
+    assert.deepEqual(await typesIn(ledger, approvalStream("ap-two")), ["ApprovalRequested"]);
+    assert.deepEqual(
+      again.agents.list().map(({ name, connected }) => [name, connected]),
+      [
+        ["agent-one", false],
+        ["agent-two", true],
+      ],
+    );
+    assert.deepEqual(await (await join("two")).recovery.run("0.1.0"), { sessions: 1, approvals: 1, agents: 1 });
+  });
+
+  it("withdraws an approval whose session was ended in the record before it was killed again", async (t) => {
+    const { app, restart } = await setStage(t);
+    await app.recovery.run("0.1.0");
+    const id = randomUUID();
+    await app.openRecord(id).append([requested(id), opened(id), held(1, "ap1"), ended(id)], admin);
+    await app.approvals.request("ap1", approvalRequest(id, "p1", 1), admin);
+    assert.deepEqual(await (await restart()).recovery.run("0.1.0"), { sessions: 0, approvals: 1, agents: 0 });
+  });
+
   it("changes nothing when repeated, also after being killed half way", async (t) => {
     const { app, ledger, restart } = await setStage(t);
     await app.recovery.run("0.1.0");

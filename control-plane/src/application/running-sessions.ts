@@ -34,7 +34,7 @@ export function createRunningSessions(live: Pick<LiveState, "onApplied">): Runni
     if (event.type === "IdentityDisabled") {
       endWhere(({ identityId }) => identityId === event.data.identityId, "identity_disabled", "The identity was disabled.");
     } else if (event.type === "TokenRevoked") {
-      endWhere(({ tokenId }) => tokenId === event.data.tokenId, "ended_by_administrator", "The token of this session was revoked.");
+      endWhere(({ tokenId }) => tokenId === event.data.tokenId, "token_revoked", "The token of this session was revoked.");
     }
   });
 

@@ -5,7 +5,15 @@ import fc from "fast-check";
 import { SallyportError } from "@sallyport/proto/errors";
 import { eventId } from "../ledger/event-id.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
-import { AUTHORIZATION_PATIENCE_MS, MAX_BATCH_EVENTS, MAX_QUEUED_BYTES, MAX_QUEUED_EVENTS, MAX_STALL_MS, SessionRecord } from "./session-record.ts";
+import {
+  AUTHORIZATION_PATIENCE_MS,
+  COMPLETION_LINGER_MS,
+  MAX_BATCH_EVENTS,
+  MAX_QUEUED_BYTES,
+  MAX_QUEUED_EVENTS,
+  MAX_STALL_MS,
+  SessionRecord,
+} from "./session-record.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { authorized, completed, denied, ended, opened, requested } from "./testing/samples.ts";
 import { admin, collect, fails, openLedger, silent, typesIn, until } from "./testing/stage.ts";
@@ -58,6 +66,51 @@ describe("the record of a session", () => {
     ledger.thaw();
     await writing;
     assert.ok(durable);
+  });
+
+  it("writes a completion along with the command that follows it, one append for each command (R6)", async (t) => {
+    const { ledger, record, sessionId, stream, time } = await setUp(t);
+    await record.append([requested(sessionId), opened(sessionId)], admin);
+    for (let id = 1; id <= 5; id++) {
+      await record.append([authorized(id)], admin, { patience: "fail" });
+      void record.append([completed(id)], admin);
+    }
+    await record.append([ended(sessionId)], admin);
+    assert.deepEqual(
+      ledger.appends.slice(1).map(({ types }) => types.join(" ")),
+      ["CommandAuthorized", ...Array<string>(4).fill("CommandCompleted CommandAuthorized"), "CommandCompleted SessionEnded"],
+    );
+    assert.equal((await typesIn(ledger, stream)).length, 13);
+    time.advance(COMPLETION_LINGER_MS);
+    assert.equal(ledger.appends.length, 7);
+  });
+
+  it("writes a completion by itself soon when nothing follows, also one that came while an append was under way (R6)", async (t) => {
+    const { ledger, record, sessionId, time } = await setUp(t);
+    const opening = record.append([requested(sessionId), opened(sessionId), authorized(1), authorized(2)], admin);
+    const first = record.append([completed(1)], admin);
+    await opening;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(ledger.appends.length, 1);
+    time.advance(COMPLETION_LINGER_MS);
+    await first;
+    const second = record.append([completed(2)], admin);
+    time.advance(COMPLETION_LINGER_MS - 1);
+    assert.equal(ledger.appends.length, 2);
+    time.advance(1);
+    await second;
+    assert.deepEqual(
+      ledger.appends.slice(1).map(({ types }) => types),
+      [["CommandCompleted"], ["CommandCompleted"]],
+    );
+  });
+
+  it("keeps nobody waiting for a completion who waits for the record to be complete (R6)", async (t) => {
+    const { ledger, record, sessionId } = await setUp(t);
+    await record.append([requested(sessionId), opened(sessionId), authorized(1)], admin);
+    void record.append([completed(1)], admin);
+    await record.drained();
+    assert.equal(ledger.appends.length, 2);
   });
 
   it("keeps a batch within what one append may hold", async (t) => {
@@ -139,6 +192,7 @@ describe("the record of a session while the ledger is away", () => {
     await record.append([requested(sessionId), opened(sessionId), authorized(1)], admin);
     ledger.line = "refuse";
     const kept = record.append([completed(1)], admin);
+    time.advance(COMPLETION_LINGER_MS);
     await until("stalled", () => record.stalled);
     time.advance(AUTHORIZATION_PATIENCE_MS * 3);
     ledger.line = "good";
@@ -171,6 +225,7 @@ describe("the record of a session while the ledger is away", () => {
     for (let i = 0; i < MAX_QUEUED_EVENTS; i++) writing.push(record.append([completed(i + 1)], admin));
     await assert.rejects(record.append([completed(9_999)], admin), unwritten("no"));
     ledger.thaw();
+    await record.drained();
     await Promise.all(writing);
     ledger.line = "freeze";
     const text = "x".repeat(500_000);

@@ -26,6 +26,8 @@ import { backOff, type Scheduler } from "./scheduler.ts";
  *     that was sent while its event was being written). Both follow them in the record, or are lost along with them.
  *     The same CommandDenied is right after `no`: the decider takes it for a new command and for an authorised one.
  * R5. Everything that waits is bounded: `MAX_QUEUED_EVENTS`, `MAX_QUEUED_BYTES`, `MAX_STALL_MS`.
+ * R6. A completion by itself waits for company, at most `COMPLETION_LINGER_MS`: it has happened, nobody acts on it, and the next
+ *     command nearly always comes first, so that each command costs one append and waits for one. Everything else goes at once.
  */
 export class SessionRecord {
   readonly #deps: SessionRecordDeps;
@@ -35,10 +37,13 @@ export class SessionRecord {
   #waiting: Group[] = [];
   #waitingEvents = 0;
   #waitingBytes = 0;
+  /** Of the waiting groups, those that do not linger. */
+  #waitingUrgent = 0;
   #batch: Batch | undefined;
   #stalledSince: number | undefined;
   #broken: SallyportError | undefined;
   #cancelDeadline: (() => void) | undefined;
+  #cancelLinger: (() => void) | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
   #onePerBatch = false;
 
@@ -66,15 +71,15 @@ export class SessionRecord {
     if (patience === "fail" && this.stalled) return this.#refuse(patience, "The record cannot be written, so nothing may run.");
     const now = this.#deps.clock.now();
     const at = now.toISOString();
-    // Alone in an idle queue it goes out at once, and the ledger itself measures it.
-    const bytes = this.#batch === undefined ? 0 : events.reduce((sum, { data }) => sum + EVENT_OVERHEAD_BYTES + Buffer.byteLength(JSON.stringify(data)), 0);
+    let bytes = 0;
+    for (const { data } of events) bytes += EVENT_OVERHEAD_BYTES + roughBytes(data);
     if (this.#waitingEvents + events.length > MAX_QUEUED_EVENTS || this.#waitingBytes + bytes > MAX_QUEUED_BYTES) {
       return this.#refuse(patience, "Too much waits to be recorded.");
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ events, context, at, bytes, patience, deadline: now.getTime() + AUTHORIZATION_PATIENCE_MS, answered: false, resolve, reject });
-      this.#waitingEvents += events.length;
-      this.#waitingBytes += bytes;
+      const lingers = events.every(({ type }) => type === "CommandCompleted");
+      const deadline = now.getTime() + AUTHORIZATION_PATIENCE_MS;
+      this.#wait([{ events, context, at, bytes, patience, lingers, deadline, answered: false, resolve, reject }], "last");
       this.#watchDeadlines(AUTHORIZATION_PATIENCE_MS);
       if (this.#batch === undefined) this.#next();
     });
@@ -84,7 +89,9 @@ export class SessionRecord {
   drained(): Promise<void> {
     if (this.#batch === undefined && this.#waiting.length === 0) return Promise.resolve();
     this.#drained ??= Promise.withResolvers();
-    return this.#drained.promise;
+    const { promise } = this.#drained;
+    if (this.#batch === undefined) this.#next();
+    return promise;
   }
 
   #next(): void {
@@ -93,6 +100,20 @@ export class SessionRecord {
       this.#drained = undefined;
       return;
     }
+    const mayLinger = this.#waitingUrgent === 0 && this.#waitingEvents < MAX_BATCH_EVENTS && this.#drained === undefined;
+    if (mayLinger) this.#linger();
+    else this.#send();
+  }
+
+  /** A timer that runs already is soon enough; one that finds nothing was in vain, once for many commands. */
+  #linger(): void {
+    this.#cancelLinger ??= this.#deps.scheduler.after(COMPLETION_LINGER_MS, () => {
+      this.#cancelLinger = undefined;
+      if (this.#batch === undefined && this.#waiting.length > 0) this.#send();
+    });
+  }
+
+  #send(): void {
     const groups = this.#takeGroups();
     const first = this.#revision === "none" ? 0 : Number(this.#revision) + 1;
     const events: NewEvent[] = [];
@@ -113,9 +134,21 @@ export class SessionRecord {
       events += group.events.length;
       bytes += group.bytes;
     }
+    const taken = this.#waiting.splice(0, count);
     this.#waitingEvents -= events;
     this.#waitingBytes -= bytes;
-    return this.#waiting.splice(0, count);
+    for (const { lingers } of taken) if (!lingers) this.#waitingUrgent -= 1;
+    return taken;
+  }
+
+  #wait(groups: readonly Group[], place: "first" | "last"): void {
+    if (place === "first") this.#waiting.unshift(...groups);
+    else this.#waiting.push(...groups);
+    for (const { events, bytes, lingers } of groups) {
+      this.#waitingEvents += events.length;
+      this.#waitingBytes += bytes;
+      if (!lingers) this.#waitingUrgent += 1;
+    }
   }
 
   #write(batch: Batch): void {
@@ -150,9 +183,7 @@ export class SessionRecord {
       settle(only, new SallyportError(error.code, error.message, { ...error.details, recorded: "no" }, error));
     } else {
       this.#onePerBatch = true;
-      this.#waiting.unshift(...batch.groups);
-      this.#waitingEvents += batch.events.length;
-      for (const { bytes } of batch.groups) this.#waitingBytes += bytes;
+      this.#wait(batch.groups, "first");
     }
     this.#next();
   }
@@ -200,12 +231,14 @@ export class SessionRecord {
     const { log, abandoned } = this.#deps;
     this.#broken = error;
     this.#cancelDeadline?.();
+    this.#cancelLinger?.();
     log.error({ err: error, sessionId: this.#sessionId }, "the session's record is broken");
     const groups = [...(this.#batch?.groups ?? []), ...this.#waiting];
     this.#batch = undefined;
     this.#waiting = [];
     this.#waitingEvents = 0;
     this.#waitingBytes = 0;
+    this.#waitingUrgent = 0;
     for (const group of groups) {
       if (group.patience === "fail" && !group.answered) this.#deps.refused();
       settle(group, new SallyportError(error.code, error.message, { ...error.details, recorded: "unknown" }, error));
@@ -236,6 +269,8 @@ export interface SessionRecordDeps {
 
 /** How long a command waits for its event: longer than a disk's hiccup, shorter than people wait before they try again. */
 export const AUTHORIZATION_PATIENCE_MS = 2_000;
+/** Longer than a client takes from one result to its next command, if it is a program; shorter than anybody notices. */
+export const COMPLETION_LINGER_MS = 5;
 /** How long a session survives without its record being written. */
 export const MAX_STALL_MS = 60_000;
 /** Small commands are about 1 KB, so this many fill an append. */
@@ -256,6 +291,8 @@ interface Group {
   readonly at: string;
   readonly bytes: number;
   readonly patience: Patience;
+  /** R6. */
+  readonly lingers: boolean;
   readonly deadline: number;
   answered: boolean;
   readonly resolve: () => void;
@@ -266,6 +303,18 @@ interface Batch {
   readonly groups: readonly Group[];
   readonly events: readonly NewEvent[];
   failures: number;
+}
+
+/**
+ * Of the texts in it, in their UTF-16 length: what it holds in memory, and about its size as JSON. Should a batch turn out too large
+ * because of what that misses, its groups go one by one.
+ */
+function roughBytes(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  let bytes = 0;
+  for (const member of Object.values(value)) bytes += roughBytes(member);
+  return bytes;
 }
 
 function settle(group: Group, error?: SallyportError): void {

@@ -56,6 +56,15 @@ export interface Decision {
   readonly quorum: number;
 }
 
+/** A decision as it is recorded: with the facts beside it, enough to take it again (I14). */
+export interface RecordedDecision {
+  readonly policyVersion: string;
+  readonly rules: readonly string[];
+  readonly reason: string;
+}
+
+export const recordDecision = ({ policyVersion, rules, reason }: Decision): RecordedDecision => ({ policyVersion, rules, reason });
+
 /** The policy port. Never throws for a decision: an error inside is a deny that names it (I3). */
 export interface PolicyEngine {
   readonly version: string;

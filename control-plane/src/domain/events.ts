@@ -1,4 +1,4 @@
-import type { AgentEvent } from "./agent/agent.events.ts";
+import type { AgentEvent, AgentNameEvent } from "./agent/agent.events.ts";
 import type { ApprovalEvent } from "./approval/approval.events.ts";
 import type { IdentityEvent } from "./identity/identity.events.ts";
 import type { NodeEvent } from "./node/node.events.ts";
@@ -8,7 +8,7 @@ import type { RecordingEvent } from "./session/recording.events.ts";
 import type { SessionEvent } from "./session/session.events.ts";
 
 /** Everything that may stand in the ledger. */
-export type DomainEvent = AgentEvent | ApprovalEvent | IdentityEvent | NodeEvent | PolicyEvent | RecordingEvent | ResourceEvent | SessionEvent;
+export type DomainEvent = AgentEvent | AgentNameEvent | ApprovalEvent | IdentityEvent | NodeEvent | PolicyEvent | RecordingEvent | ResourceEvent | SessionEvent;
 
 export type EventType = DomainEvent["type"];
 

@@ -50,7 +50,7 @@ const parameter = z.strictObject({
 
 const command = z.strictObject({
   commandId: open(z.int().min(1)),
-  via: open(z.enum(["simple", "execute", "bind", "function_call"])),
+  via: open(z.enum(["simple", "parse", "execute", "bind", "function_call"])),
   statement: prose().exactOptional(),
   statementBytes: count(),
   redacted: open(z.boolean()),
@@ -66,12 +66,13 @@ export const schemas = {
   JoinTokenIssued: z.strictObject({ agentId: id(), name: word(), tokenHash: sensitive(z.string()), expiresAt: instant() }),
   AgentEnrolled: z.strictObject({ agentId: id(), name: word() }),
   AgentCertificateIssued: z.strictObject({ agentId: id(), serial: word(), fingerprint: word(), notBefore: instant(), notAfter: instant() }),
-  AgentConnected: z.strictObject({ agentId: id(), version: word(), address: prose(), certificateFingerprint: word(), resources: words() }),
+  AgentConnected: z.strictObject({ agentId: id(), nodeId: id(), version: word(), address: prose(), certificateFingerprint: word(), resources: words() }),
   AgentDisconnected: z.strictObject({
     agentId: id(),
     cause: open(z.enum(["closed", "lost", "drained", "revoked", "replaced", "protocol_violation", "shutdown", "control_plane_lost"])),
   }),
   AgentRevoked: z.strictObject({ agentId: id(), reason: prose() }),
+  AgentNameReserved: z.strictObject({ nameHash: id(), agentId: id() }),
 
   ApprovalRequested: z.strictObject({
     approvalId: id(),
@@ -84,9 +85,9 @@ export const schemas = {
     quorum: open(z.int().min(1)),
     expiresAt: instant(),
   }),
-  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: prose() }),
+  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: prose(), decision }),
   ApprovalGranted: z.strictObject({ approvalId: id(), approvers: privateWords() }),
-  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: prose() }),
+  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: prose(), decision }),
   ApprovalExpired: z.strictObject({ approvalId: id(), expiresAt: instant() }),
   ApprovalWithdrawn: z.strictObject({ approvalId: id(), cause: open(z.enum(["client_gone", "cancelled", "drift", "control_plane_lost"])) }),
   ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
@@ -128,6 +129,7 @@ export const schemas = {
 
   SessionRequested: z.strictObject({
     sessionId: id(),
+    nodeId: id(),
     identity: z.strictObject({ id: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
     tokenId: id(),
     resource: word(),
@@ -169,6 +171,7 @@ export const schemas = {
         "ledger_lost",
         "ended_by_administrator",
         "identity_disabled",
+        "token_revoked",
         "token_expired",
         "shutdown",
         "control_plane_lost",

@@ -1,5 +1,5 @@
 import type { Detector, MaskColumn, MaskKind, Obligations } from "../domain/decision.ts";
-import { maskKinds } from "./obligations.ts";
+import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
 
 export interface Annotations {
   readonly id: string;
@@ -35,11 +35,11 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
     id: id ?? "",
     reason: reason.trim(),
     hasObligations: (mask ?? detect ?? rowCap) !== undefined,
-    obligations: {
+    obligations: canonicalObligations({
       maskColumns: mask === undefined ? [] : readMask(mask, problem),
       detectors: detect === undefined ? [] : readDetectors(detect, problem),
       rowCap: rowCap === undefined ? 0 : readRowCap(rowCap, problem),
-    },
+    }),
   };
 }
 

@@ -1,8 +1,8 @@
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine } from "../domain/decision.ts";
+import { strictestObligations } from "../domain/obligations.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
 import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
-import { mergeObligations } from "./obligations.ts";
 import { approvalsNeeded, explain, nothingPermits } from "./reason.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions, policySchema } from "./schema.ts";
@@ -127,7 +127,7 @@ export class CedarEngine implements PolicyEngine {
   }
 
   #permit(effect: "allow" | "needs_approval", rules: readonly Rule[], reason: string, permits: readonly Rule[], quorum: number): Decision {
-    const obligations = mergeObligations(permits.map((rule) => rule.obligations));
+    const obligations = strictestObligations(permits.map((rule) => rule.obligations));
     return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum });
   }
 }

@@ -29,10 +29,11 @@ export const command = (commandId: number, statement = "select 1"): RecordedComm
 
 const decision = { policyVersion: "p1", rules: ["r1"], reason: "because" };
 
-export const requested = (sessionId: string, identity = human("ana"), tokenId = "0123456789abcdef"): SessionEvent => ({
+export const requested = (sessionId: string, identity = human("ana"), tokenId = "0123456789abcdef", nodeId = "one"): SessionEvent => ({
   type: "SessionRequested",
   data: {
     sessionId,
+    nodeId,
     identity,
     tokenId,
     resource: "orders",

@@ -40,6 +40,8 @@ export interface Stage {
   readonly app: Application;
   /** The control plane dies without a word and comes back on the same ledger. */
   readonly restart: () => Promise<Application>;
+  /** Another node of the cluster, on the same ledger. */
+  readonly join: (nodeId: string) => Promise<Application>;
 }
 
 export async function openLedger(t: TestContext): Promise<UnreliableLedger> {
@@ -55,25 +57,19 @@ export async function openLedger(t: TestContext): Promise<UnreliableLedger> {
 export async function setStage(t: TestContext, { scheduler }: { readonly scheduler?: Scheduler } = {}): Promise<Stage> {
   const time = new ManualTime();
   const ledger = await openLedger(t);
-  const open = (): Promise<Application> => createApplication({ ledger, clock: time, log: silent, compiler, nodeId: "one", scheduler: scheduler ?? time });
-  const running = [await open()];
+  const running: Application[] = [];
+  const start = async (nodeId: string): Promise<Application> => {
+    const app = await createApplication({ ledger, clock: time, log: silent, compiler, nodeId, scheduler: scheduler ?? time });
+    running.push(app);
+    return app;
+  };
+  const app = await start("one");
   // Runs before the ledger closes: hooks run in the order of their registration, so this one closes the views first.
   t.after(async () => {
     ledger.thaw();
     await Promise.all(running.map(({ live, failClosed }) => Promise.all([failClosed.close(), live.close()])));
   });
-  const [app] = running;
-  assert.ok(app);
-  return {
-    ledger,
-    time,
-    app,
-    async restart() {
-      const again = await open();
-      running.push(again);
-      return again;
-    },
-  };
+  return { ledger, time, app, restart: () => start("one"), join: start };
 }
 
 export const fails =

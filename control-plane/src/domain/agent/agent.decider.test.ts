@@ -10,7 +10,7 @@ const [agentId, name, tokenHash] = ["a1", "warehouse", "ab".repeat(32)];
 
 const invited: AgentEvent = { type: "JoinTokenIssued", data: { agentId, name, tokenHash, expiresAt: "2026-11-22T10:15:00.000Z" } };
 const enrolled: AgentEvent = { type: "AgentEnrolled", data: { agentId, name } };
-const link = { version: "0.1.0", address: "192.0.2.7:4000", certificateFingerprint: "ff", resources: ["orders"] };
+const link = { nodeId: "one", version: "0.1.0", address: "192.0.2.7:4000", certificateFingerprint: "ff", resources: ["orders"] };
 const connected: AgentEvent = { type: "AgentConnected", data: { agentId, ...link } };
 const disconnected = (cause: "lost" | "replaced"): AgentEvent => ({ type: "AgentDisconnected", data: { agentId, cause } });
 const revoked: AgentEvent = { type: "AgentRevoked", data: { agentId, reason: "gone" } };

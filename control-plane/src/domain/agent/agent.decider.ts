@@ -20,6 +20,8 @@ export interface AgentState {
   readonly tokenHash: string;
   readonly tokenExpiresAt: string;
   readonly connected: boolean;
+  /** Where it is, or was last, connected; empty until then. */
+  readonly nodeId: string;
   readonly version: string;
   /** Empty until a certificate was issued. */
   readonly certificateNotAfter: string;
@@ -32,6 +34,7 @@ export const initialState: AgentState = {
   tokenHash: "",
   tokenExpiresAt: "",
   connected: false,
+  nodeId: "",
   version: "",
   certificateNotAfter: "",
 };
@@ -85,7 +88,7 @@ export function evolve(state: AgentState, event: AgentEvent): AgentState {
     case "AgentCertificateIssued":
       return { ...state, certificateNotAfter: event.data.notAfter };
     case "AgentConnected":
-      return { ...state, connected: true, version: event.data.version };
+      return { ...state, connected: true, nodeId: event.data.nodeId, version: event.data.version };
     case "AgentDisconnected":
       return { ...state, connected: false };
     case "AgentRevoked":

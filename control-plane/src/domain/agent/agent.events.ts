@@ -1,5 +1,8 @@
 export type AgentEvent =
-  | { readonly type: "JoinTokenIssued"; readonly data: { readonly agentId: string; readonly name: string; readonly tokenHash: string; readonly expiresAt: string } }
+  | {
+      readonly type: "JoinTokenIssued";
+      readonly data: { readonly agentId: string; readonly name: string; readonly tokenHash: string; readonly expiresAt: string };
+    }
   /** Uses the join token up. */
   | { readonly type: "AgentEnrolled"; readonly data: { readonly agentId: string; readonly name: string } }
   | {
@@ -8,13 +11,27 @@ export type AgentEvent =
     }
   | {
       readonly type: "AgentConnected";
-      readonly data: { readonly agentId: string; readonly version: string; readonly address: string; readonly certificateFingerprint: string; readonly resources: readonly string[] };
+      readonly data: {
+        readonly agentId: string;
+        /** The control-plane node that it dialled. */
+        readonly nodeId: string;
+        readonly version: string;
+        readonly address: string;
+        readonly certificateFingerprint: string;
+        readonly resources: readonly string[];
+      };
     }
   | {
       readonly type: "AgentDisconnected";
-      readonly data: { readonly agentId: string; readonly cause: "closed" | "lost" | "drained" | "revoked" | "replaced" | "protocol_violation" | "shutdown" | "control_plane_lost" };
+      readonly data: {
+        readonly agentId: string;
+        readonly cause: "closed" | "lost" | "drained" | "revoked" | "replaced" | "protocol_violation" | "shutdown" | "control_plane_lost";
+      };
     }
   | { readonly type: "AgentRevoked"; readonly data: { readonly agentId: string; readonly reason: string } };
+
+/** The last one of its stream says whose the name is. */
+export type AgentNameEvent = { readonly type: "AgentNameReserved"; readonly data: { readonly nameHash: string; readonly agentId: string } };
 
 export const agentStream = (agentId: string): string => `agent-${agentId}`;
 /** Reserved with `none`, so that a name is given once over all agents. */

@@ -5,12 +5,12 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { scenario } from "../given.ts";
 import * as approval from "./approval.decider.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
-import { approvalId, asked, consumed, denied, expired, expiresAt, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
+import { asked, consumed, denied, deniedBy, expired, expiresAt, givenBy, granted, permitted, revoked, withdrawn } from "./approval.samples.ts";
 
 const given = scenario(approval, "2026-11-22T10:00:00.000Z");
 const approve = (id: string, more: Partial<Extract<approval.ApprovalCommand, { type: "Approve" }>> = {}) =>
-  ({ type: "Approve", by: { id, kind: "human" }, comment: "", digest: undefined, policyVersion: "p1", ...more }) as const;
-const deny = (id: string) => ({ type: "Deny", by: { id, kind: "human" }, comment: "" }) as const;
+  ({ type: "Approve", by: { id, kind: "human" }, comment: "", digest: undefined, decision: permitted, ...more }) as const;
+const deny = (id: string) => ({ type: "Deny", by: { id, kind: "human" }, comment: "", decision: permitted }) as const;
 const consume = { type: "Consume", sessionId: "s1", commandId: 3, digest: "d1", policyVersion: "p1" } as const;
 
 describe("asking for approval", () => {
@@ -66,7 +66,7 @@ describe("approving", () => {
       .when(approve("ci", { by: { id: "ci", kind: "machine" } }))
       .fails("approval.machine");
     given(asked(1))
-      .when({ type: "Deny", by: { id: "ci", kind: "machine" }, comment: "" })
+      .when({ ...deny("ci"), by: { id: "ci", kind: "machine" } })
       .fails("approval.machine");
   });
 
@@ -75,11 +75,23 @@ describe("approving", () => {
       .when(approve("bo", { digest: "d2" }))
       .fails("approval.drift");
     given(asked(1))
-      .when(approve("bo", { policyVersion: "p2" }))
+      .when(approve("bo", { decision: { ...permitted, policyVersion: "p2" } }))
       .fails("approval.drift");
     given(asked(1))
       .when(approve("bo", { digest: "d1" }))
       .gives(givenBy("bo"), granted("bo"));
+  });
+
+  it("is refused to whom policy does not let decide, after the approval's own rules", () => {
+    for (const effect of ["deny", "needs_approval"] as const) {
+      const decision = { ...permitted, effect };
+      given(asked(1)).when(approve("bo", { decision })).fails("auth.forbidden");
+      given(asked(1))
+        .when({ ...deny("bo"), decision })
+        .fails("auth.forbidden");
+      given(asked(1)).when(approve("ana", { decision })).fails("approval.self");
+      given(asked(1), denied).when(approve("bo", { decision })).fails("approval.already_decided");
+    }
   });
 
   it("is too late at the deadline, even when nobody has recorded that yet", () => {
@@ -100,9 +112,7 @@ describe("approving", () => {
 
 describe("denying", () => {
   it("takes one person, whatever the quorum, also after others agreed", () => {
-    given(asked(2), givenBy("bo"))
-      .when(deny("cy"))
-      .gives({ type: "ApprovalDenied", data: { approvalId, by: "cy", comment: "" } });
+    given(asked(2), givenBy("bo")).when(deny("cy")).gives(deniedBy("cy"));
   });
 
   it("comes too late after it was granted", () => given(asked(1), givenBy("bo"), granted("bo")).when(deny("cy")).fails("approval.already_decided"));
@@ -178,7 +188,7 @@ describe("a quorum", () => {
             const state = log.slice(0, seen).reduce(approval.evolve, approval.initialState);
             const by = { id: who, kind: who === "ci" ? "machine" : "human" } as const;
             try {
-              const events = approval.decide(says === "deny" ? { type: "Deny", by, comment: "" } : approve(who, { by }), state, "2026-11-22T10:00:00.000Z");
+              const events = approval.decide(says === "deny" ? { ...deny(who), by } : approve(who, { by }), state, "2026-11-22T10:00:00.000Z");
               if (seen !== log.length) continue;
               log.push(...events);
             } catch (error) {

@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
+import { type Decision, recordDecision, type RecordedDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
@@ -16,9 +17,9 @@ export interface DecidedBy {
 
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
-  /** `digest` is what the approver saw; absent when the client shows none. `policyVersion` is what is in force now. */
-  | { readonly type: "Approve"; readonly by: DecidedBy; readonly comment: string; readonly digest: string | undefined; readonly policyVersion: string }
-  | { readonly type: "Deny"; readonly by: DecidedBy; readonly comment: string }
+  /** `digest` is what the approver saw; absent when the client shows none. `decision`: whether policy in force now lets them decide. */
+  | { readonly type: "Approve"; readonly by: DecidedBy; readonly comment: string; readonly digest: string | undefined; readonly decision: Decision }
+  | { readonly type: "Deny"; readonly by: DecidedBy; readonly comment: string; readonly decision: Decision }
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
   | { readonly type: "Consume"; readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }
@@ -42,10 +43,11 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       requireOpen(asked, state, at);
       requireOther(asked, command.by);
       if (command.digest !== undefined && command.digest !== asked.command.digest) throw drift("The command is not the one that was shown.");
-      if (command.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+      if (command.decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
-      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment } };
+      const decision = requirePermitted(command.decision);
+      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment, decision } };
       const agreed = accepted(state, given);
       const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers } };
       return agreed.can(granted) ? [given, granted] : [given];
@@ -54,7 +56,8 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       requireOpen(asked, state, at);
       requireOther(asked, command.by);
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
-      return checked(state, { type: "ApprovalDenied", data: { approvalId, by: command.by.id, comment: command.comment } });
+      const decision = requirePermitted(command.decision);
+      return checked(state, { type: "ApprovalDenied", data: { approvalId, by: command.by.id, comment: command.comment, decision } });
     }
     case "Expire": {
       const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt: asked.expiresAt } };
@@ -103,6 +106,12 @@ function requireOther(asked: DataOf<"ApprovalRequested">, by: DecidedBy): void {
   if (isParty(asked, by.id) || (by.onBehalfOf !== undefined && isParty(asked, by.onBehalfOf))) {
     throw new SallyportError("approval.self", "Nobody decides on their own request; somebody else must.");
   }
+}
+
+/** Last, so that the approval's own rules speak first. Answers what is recorded with the event. */
+function requirePermitted(decision: Decision): RecordedDecision {
+  if (decision.effect === "allow") return recordDecision(decision);
+  throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
 }
 
 function accepted(state: ApprovalState, event: ApprovalEvent): ApprovalState {

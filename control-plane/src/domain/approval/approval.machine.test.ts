@@ -4,7 +4,7 @@ import { getShortestPaths, getSimplePaths } from "xstate/graph";
 import { type ApprovalState, evolve } from "./approval.decider.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine } from "./approval.machine.ts";
-import { asked, consumed, denied, expired, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
+import { asked, consumed, denied, deniedBy, expired, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
 
 const events: ApprovalEvent[] = [
   asked(2, "eve"),
@@ -14,7 +14,7 @@ const events: ApprovalEvent[] = [
   givenBy("cy"),
   granted("bo", "cy"),
   denied,
-  { type: "ApprovalDenied", data: { ...denied.data, by: "ana", comment: "" } },
+  deniedBy("ana"),
   expired,
   withdrawn,
   consumed,

@@ -1,3 +1,4 @@
+import type { Decision } from "../decision.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 
 /** One approval's events, for tests. */
@@ -40,9 +41,21 @@ export const asked = (quorum: number, onBehalfOf?: string): Asked => ({
   },
 });
 
-export const givenBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalGiven", data: { approvalId, by, comment } });
+/** What policy says of whoever is an approver. */
+export const permitted: Decision = {
+  effect: "allow",
+  policyVersion: "p1",
+  rules: ["approvers"],
+  reason: "they approve",
+  obligations: { maskColumns: [], detectors: [], rowCap: 0 },
+  quorum: 0,
+};
+const decision = { policyVersion: "p1", rules: ["approvers"], reason: "they approve" };
+
+export const givenBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalGiven", data: { approvalId, by, comment, decision } });
 export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
-export const denied: ApprovalEvent = { type: "ApprovalDenied", data: { approvalId, by: "cy", comment: "no" } };
+export const deniedBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalDenied", data: { approvalId, by, comment, decision } });
+export const denied = deniedBy("cy", "no");
 export const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt } };
 export const withdrawn: ApprovalEvent = { type: "ApprovalWithdrawn", data: { approvalId, cause: "client_gone" } };
 export const consumed: ApprovalEvent = { type: "ApprovalConsumed", data: { approvalId, sessionId: "s1", commandId: 3, digest: "d1" } };

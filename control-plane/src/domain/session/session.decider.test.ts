@@ -37,6 +37,7 @@ const requested: SessionEvent = {
   type: "SessionRequested",
   data: {
     sessionId,
+    nodeId: "one",
     identity: { id: "ana", kind: "human", groups: [] },
     tokenId: "t1",
     resource: "orders",

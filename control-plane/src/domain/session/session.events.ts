@@ -1,14 +1,5 @@
-import type { Decision, Obligations, Principal } from "../decision.ts";
+import type { Obligations, Principal, RecordedDecision } from "../decision.ts";
 import type { CommandFacts } from "../facts.ts";
-
-/** A decision as it is recorded: enough to take it again (I14). */
-export interface RecordedDecision {
-  readonly policyVersion: string;
-  readonly rules: readonly string[];
-  readonly reason: string;
-}
-
-export const recordDecision = ({ policyVersion, rules, reason }: Decision): RecordedDecision => ({ policyVersion, rules, reason });
 
 /** A bound parameter as the client sent it. */
 export interface RecordedParameter {
@@ -25,7 +16,8 @@ export interface RecordedParameter {
 export interface RecordedCommand {
   /** Unique within the session, from 1. */
   readonly commandId: number;
-  readonly via: "simple" | "execute" | "bind" | "function_call";
+  /** `parse`: refused before it could be executed. */
+  readonly via: "simple" | "parse" | "execute" | "bind" | "function_call";
   /** Literals that hold passwords are replaced. Absent when it is in the recording. */
   readonly statement?: string;
   readonly statementBytes: number;
@@ -50,6 +42,7 @@ export type SessionEndCause =
   | "ledger_lost"
   | "ended_by_administrator"
   | "identity_disabled"
+  | "token_revoked"
   | "token_expired"
   | "shutdown"
   | "control_plane_lost"
@@ -60,6 +53,8 @@ export type SessionEvent =
       readonly type: "SessionRequested";
       readonly data: {
         readonly sessionId: string;
+        /** The control-plane node that holds the client's connection. */
+        readonly nodeId: string;
         readonly identity: Principal;
         readonly tokenId: string;
         readonly resource: string;

@@ -48,6 +48,19 @@ export class ClientOutput {
     else this.#write(bytes, fromTarget);
   }
 
+  /** Resolves when the socket takes more, or is gone: what we say ourselves must not pile up for a client that does not read. */
+  async writable(): Promise<void> {
+    while (this.#socket.writableNeedDrain && !this.#socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#socket.off("drain", done).off("close", done);
+          resolve();
+        };
+        this.#socket.on("drain", done).on("close", done);
+      });
+    }
+  }
+
   /** Takes back what waits, of the target's bytes, unseen by the client. */
   discard(): void {
     for (const { fromTarget } of this.#waiting.splice(0)) this.#consumed(fromTarget);

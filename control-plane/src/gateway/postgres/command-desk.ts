@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import type { Decision, Obligations, Principal } from "../../domain/decision.ts";
-import { type RecordedCommand, recordDecision, type SessionEvent } from "../../domain/session/session.events.ts";
+import { type Decision, noObligations, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { type Executable, recordCommand } from "./command-record.ts";
-import { strictest } from "../../domain/strictest-obligations.ts";
+import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -56,20 +56,27 @@ export interface DeskSetup {
 }
 
 /** Verbs that change nothing at all, not even the transaction: these may run while their event is being written (I1). */
-const overlapping = new Set(["SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN", "FETCH"]);
+const overlapping = new Set(["SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN"]);
 
 interface Judged {
   readonly executable: Executable;
   readonly command: RecordedCommand;
   readonly decision: Decision;
+  /** Set when it was held. */
+  readonly approvalId?: string;
 }
+
+/** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
+const APPEND_COMMANDS = 8;
 
 /**
  * Where each command of one session is decided, recorded and, if need be, held.
  *
  * D1. A verdict of `passed` means: the events that authorise it are durable, or `durable` says when they are (I1).
- * D2. All commands of a unit pass, or none does; the one that was refused is recorded with its reason.
- * D3. A held command is released once, under the policy version that it was held by, or not at all (I4).
+ * D2. All commands of a unit pass, or none does. What was refused is recorded with its reason; what was recorded as authorised
+ *     or released and did not go is recorded as denied behind it.
+ * D3. A held command is released once, under the policy version that it was held by, and only if policy still allows it, or
+ *     not at all (I4). No approval is used up before all that a unit needs are granted.
  */
 export class CommandDesk {
   readonly #setup: DeskSetup;
@@ -84,10 +91,11 @@ export class CommandDesk {
     return this.#lastId;
   }
 
-  async judge(executables: readonly Executable[], hold: HoldPort): Promise<Verdict> {
+  /** `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already. */
+  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort): Promise<Verdict> {
     try {
       this.#setup.guard();
-      return await this.#judge(executables, hold);
+      return await this.#judge(executables, prospects, hold);
     } catch (error) {
       return { kind: "refused", error: SallyportError.from(error), hint: undefined };
     }
@@ -98,104 +106,167 @@ export class CommandDesk {
     void this.#setup.session.append([command.completed()], "keep").catch(() => undefined);
   }
 
-  async #judge(executables: readonly Executable[], hold: HoldPort): Promise<Verdict> {
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort): Promise<Verdict> {
     const judged: Judged[] = [];
-    for (const executable of executables) judged.push(await this.#decide(executable));
-    const denied = judged.find(({ decision }) => decision.effect === "deny");
-    if (denied !== undefined) return this.#refuse(denied, refusalOf(denied.decision));
-
-    const obligations = strictest(judged.map(({ decision }) => decision.obligations));
+    for (const executable of executables) {
+      const decision = this.#decide(executable);
+      const one = { executable, command: await this.#describe(executable), decision };
+      if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
+      judged.push(one);
+    }
+    for (const executable of prospects) {
+      const decision = this.#decide(executable);
+      if (decision.effect === "deny") return this.#refuse([{ executable, command: await this.#describe(executable), decision }], refusalOf(decision));
+    }
+    const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
+    const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval") continue;
-      const refusal = await this.#hold(each, obligations, hold);
-      if (refusal !== undefined) return refusal;
+      const granted = await this.#hold(each, hold);
+      if (granted.kind === "refused") return this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
+      released.push({ ...each, approvalId: granted.approvalId });
     }
-    const authorised = judged.filter(({ decision }) => decision.effect === "allow");
+    const events = [...(await this.#release(released, obligations)), ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : []))];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
-    if (authorised.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
-
-    const durable = this.#setup.session.append(
-      authorised.map(({ command, decision }) => ({ type: "CommandAuthorized", data: { ...command, decision: recordDecision(decision), obligations } })),
-      "fail",
-    );
-    if (this.#setup.overlapReads && judged.every(mayOverlap)) return { kind: "passed", commands, obligations, durable };
-    await durable.catch((error: unknown) => this.#supersede(authorised, SallyportError.from(error)));
+    if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
+    const overlap = this.#setup.overlapReads && judged.every(mayOverlap);
+    const durable = this.#append(events).catch((error: unknown) => {
+      const known = SallyportError.from(error);
+      // Whether the events will be found in the record is unknown; that nothing was sent is not, and is said behind them.
+      if (!overlap && known.details["recorded"] !== "no") this.#deny(judged, known);
+      throw known;
+    });
+    if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
+    await durable;
     return { kind: "passed", commands, obligations, durable: undefined };
   }
 
-  /** Whether the authorisation will be found in the record is unknown; that nothing was sent is not, and is said behind it. */
-  #supersede(authorised: readonly Judged[], error: SallyportError): never {
-    if (error.details["recorded"] === "unknown") {
-      const denied = authorised.map(({ command, decision }): SessionEvent => ({ type: "CommandDenied", data: { ...command, decision: recordDecision(decision), code: error.code } }));
-      void this.#setup.session.append(denied, "keep").catch(() => undefined);
-    }
-    throw error;
+  async #append(events: readonly SessionEvent[]): Promise<void> {
+    const parts: Promise<void>[] = [];
+    for (let at = 0; at < events.length; at += APPEND_COMMANDS) parts.push(this.#setup.session.append(events.slice(at, at + APPEND_COMMANDS), "fail"));
+    await Promise.all(parts);
   }
 
-  async #decide(executable: Executable): Promise<Judged> {
-    const { identities, resources, policies, recording } = this.#setup;
-    const principal = identities.find(this.#setup.principal.id) ?? this.#setup.principal;
-    const resource = resources.find(this.#setup.resource.name) ?? this.#setup.resource;
+  #deny(judged: readonly Judged[], { code }: SallyportError): void {
+    for (const each of judged) void this.#setup.session.append([denial(each, code)], "keep").catch(() => undefined);
+  }
+
+  /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
+  #decide({ facts }: Executable): Decision {
+    const { identities, resources, policies } = this.#setup;
+    const policy = policies.current();
+    if (policy === undefined) return noPolicy;
+    const principal = identities.find(this.#setup.principal.id);
+    const resource = resources.find(this.#setup.resource.name);
+    if (principal === undefined || principal.disabled) return gone(policy.version, "The identity was disabled.");
+    if (resource === undefined) return gone(policy.version, "The resource is not served any more.");
+    return policy.decide({ principal, action: "run", resource, facts });
+  }
+
+  async #describe(executable: Executable): Promise<RecordedCommand> {
+    const { recording, resource, principal } = this.#setup;
     const { command, input } = recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
-    if (command.recording !== undefined) {
-      for (const event of input) await recording.append(event);
-      this.#recorded = command.recording.to;
-    }
-    const decision = policies.current()?.decide({ principal, action: "run", resource, facts: executable.facts }) ?? noPolicy;
-    return { executable, command, decision };
+    if (command.recording === undefined) return command;
+    for (const event of input) await recording.append(event);
+    this.#recorded = command.recording.to;
+    return command;
   }
 
-  async #refuse({ command, decision }: Judged, error: SallyportError, approvalId?: string): Promise<Verdict> {
-    const { session } = this.#setup;
-    const denied: SessionEvent = {
-      type: "CommandDenied",
-      data: { ...command, decision: recordDecision(decision), code: error.code, ...(approvalId === undefined ? {} : { approvalId }) },
-    };
-    await session.append([denied], "fail");
+  /** `granted`: commands of the same unit whose approvals are then of no use. */
+  async #refuse(refused: readonly Judged[], error: SallyportError, granted: readonly Judged[] = []): Promise<Verdict> {
+    for (const { approvalId } of granted) if (approvalId !== undefined) await this.#withdraw(approvalId, "drift");
+    const all = [...refused, ...granted];
+    await this.#append(all.map((each) => denial(each, error.code))).catch((failure: unknown) => {
+      const known = SallyportError.from(failure);
+      if (known.details["recorded"] !== "no") this.#deny(all, error);
+      throw known;
+    });
     return { kind: "refused", error, hint: hintFor(error) };
   }
 
-  /** Waits for people; undefined when the command may go. */
-  async #hold(judged: Judged, obligations: Obligations, hold: HoldPort): Promise<Verdict | undefined> {
-    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, policies } = this.#setup;
-    const { command, decision } = judged;
+  /** Asks people and waits for them. */
+  async #hold({ command, decision, executable }: Judged, hold: HoldPort): Promise<Granted | NotGranted> {
+    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
     const approvalId = randomUUID();
     const expiresAt = new Date(clock.now().getTime() + holdMillis);
     const signal = hold.begin();
-    const held = { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() };
-    await session.append([{ type: "CommandHeld", data: held }], "fail");
-    await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt }, context);
-    hold.tell(heldNotice(approvalId, decision, judged.executable.facts.riskClass, expiresAt));
-
-    const settled = await approvals.settled(approvalId, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-      return undefined;
-    });
-    if (settled === undefined) return this.#withdrawn(judged, approvalId, signal);
-    if (settled.state !== "granted") return this.#refuse(judged, settledError(settled), approvalId);
+    const held: SessionEvent = { type: "CommandHeld", data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() } };
     try {
-      const consumed = await approvals.consume(
-        approvalId,
-        { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" },
-        context,
-      );
-      await session.append(
-        [{ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers: consumed.approvers, obligations } }],
-        "fail",
-      );
+      await session.append([held], "fail");
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt }, context);
+    } catch (error) {
+      return { kind: "refused", approvalId, error: SallyportError.from(error) };
+    }
+    hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    try {
+      const settled = await approvals.settled(approvalId, signal);
+      return settled.state === "granted" ? { kind: "granted", approvalId } : { kind: "refused", approvalId, error: settledError(settled) };
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
+      return { kind: "refused", approvalId, error: withdrawn(approvalId) };
+    }
+  }
+
+  /** Uses the approvals up, durably, after policy was asked once more. Fails, with everything denied, when one of them cannot be used. */
+  async #release(granted: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
+    const { approvals, policies, sessionId, context } = this.#setup;
+    const events: SessionEvent[] = [];
+    try {
+      for (const { executable, command, approvalId = "" } of granted) {
+        const now = this.#decide(executable);
+        if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });
+        const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
+        const { approvers } = await approvals.consume(approvalId, bound, context);
+        events.push({ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } });
+      }
+      return events;
     } catch (error) {
       const known = SallyportError.from(error);
-      if (known.code === "ledger.unavailable") throw known;
-      return this.#refuse(judged, known, approvalId);
+      for (const { approvalId = "" } of granted.slice(events.length)) await this.#withdraw(approvalId, "drift");
+      this.#deny(granted, known);
+      throw known;
     }
-    return signal.aborted ? this.#withdrawn(judged, approvalId, signal) : undefined;
   }
 
-  async #withdrawn(judged: Judged, approvalId: string, signal: AbortSignal): Promise<Verdict> {
-    const cause = signal.reason === "cancelled" ? "cancelled" : "client_gone";
+  async #withdraw(approvalId: string, cause: "cancelled" | "client_gone" | "drift"): Promise<void> {
+    // One that is settled already cannot be withdrawn, and need not be.
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
-    return this.#refuse(judged, new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId }), approvalId);
   }
+}
+
+interface Granted {
+  readonly kind: "granted";
+  readonly approvalId: string;
+}
+
+interface NotGranted {
+  readonly kind: "refused";
+  readonly approvalId: string;
+  readonly error: SallyportError;
+}
+
+const authorised = ({ command, decision }: Judged, obligations: Obligations): SessionEvent => ({
+  type: "CommandAuthorized",
+  data: { ...command, decision: recordDecision(decision), obligations },
+});
+
+const denial = ({ command, decision, approvalId }: Judged, code: string): SessionEvent => ({
+  type: "CommandDenied",
+  data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
+});
+
+const withdrawn = (approvalId: string): SallyportError => new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId });
+
+const gone = (policyVersion: string, reason: string): Decision => ({ ...noPolicy, policyVersion, reason });
+
+/** A record that is known to be stalled refuses at the call: such a read must not even be sent (I3). */
+async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
+  let failed = false;
+  durable.catch(() => (failed = true));
+  // As many turns of the microtask queue as a rejection takes to come through the desk.
+  for (let turn = 0; turn < 8 && !failed; turn++) await undefined;
+  return failed;
 }
 
 const noPolicy: Decision = {
@@ -203,7 +274,7 @@ const noPolicy: Decision = {
   policyVersion: "none",
   rules: [],
   reason: "No policy is published.",
-  obligations: { maskColumns: [], detectors: [], rowCap: 0 },
+  obligations: noObligations,
   quorum: 0,
 };
 

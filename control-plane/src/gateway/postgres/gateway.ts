@@ -19,6 +19,7 @@ import { openSession } from "./open-session.ts";
 import type { PostgresSession } from "./session.ts";
 
 export interface GatewayDeps {
+  readonly nodeId: string;
   readonly identities: Identities;
   readonly resources: Resources;
   readonly policies: Policies;
@@ -56,6 +57,7 @@ export class PostgresGateway {
   /** In order of arrival. */
   readonly #strangers = new Set<Socket>();
   readonly #sessions = new Set<PostgresSession>();
+  #opening = 0;
   /** Ends of sessions that are being recorded. */
   readonly #ending = new Set<Promise<void>>();
   readonly #stallCheck: NodeJS.Timeout;
@@ -107,12 +109,14 @@ export class PostgresGateway {
   async #accept(raw: Socket): Promise<void> {
     raw.on("error", () => raw.destroy());
     this.#admit(raw);
-    const deadline = setTimeout(() => raw.destroy(), this.limits.authenticationMillis);
-    const settled = (): void => {
+    const deadline = setTimeout(() => {
+      if (this.#strangers.has(raw)) raw.destroy();
+    }, this.limits.authenticationMillis);
+    const settled = (): void => void this.#strangers.delete(raw);
+    raw.once("close", () => {
       clearTimeout(deadline);
-      this.#strangers.delete(raw);
-    };
-    raw.once("close", settled);
+      settled();
+    });
     let client: Socket = raw;
     try {
       const negotiated = await negotiate(raw, this.deps.secureContext);
@@ -122,7 +126,7 @@ export class PostgresGateway {
       }
       await this.#negotiated(raw, negotiated, settled);
     } catch (error) {
-      settled();
+      // Still a stranger, and under its deadline, until the socket is closed.
       this.#refuse(client, SallyportError.from(error));
     }
   }
@@ -160,10 +164,18 @@ export class PostgresGateway {
         }
         const address = `${raw.remoteAddress ?? ""}:${raw.remotePort ?? ""}`;
         const signedIn = await this.deps.identities.authenticate(token, address, user);
-        settled();
-        if (this.#sessions.size >= this.limits.sessions) throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
-        socket.write(encodeAuthentication(authentication.ok));
-        await openSession({ gateway: this, socket, parameters: startup.parameters, signedIn, address, transport, sessionId: randomUUID() });
+        if (this.#sessions.size + this.#opening >= this.limits.sessions) throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
+        this.#opening++;
+        try {
+          settled();
+          socket.write(encodeAuthentication(authentication.ok));
+          await openSession({ gateway: this, socket, parameters: startup.parameters, signedIn, address, transport, sessionId: randomUUID() });
+        } catch (error) {
+          this.#strangers.add(raw);
+          throw error;
+        } finally {
+          this.#opening--;
+        }
       }
     }
   }
@@ -171,7 +183,7 @@ export class PostgresGateway {
   #refuse(socket: Socket, error: SallyportError): void {
     if (error.code === "internal") this.deps.log.error({ err: error }, "connection failed");
     if (socket.writable) socket.end(encodeRefusal(error, "FATAL"));
-    setTimeout(() => socket.destroy(), this.limits.authenticationMillis).unref();
+    else socket.destroy();
   }
 
   #cutStalled(): void {

@@ -1,3 +1,4 @@
+import { isAscii } from "node:buffer";
 import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
@@ -24,18 +25,19 @@ export interface SessionNames {
   readonly portals: NamedObjects<Portal>;
 }
 
-/** How the target reads text now: what our parser assumes must hold, or nothing it says counts. */
-export interface TextReading {
-  readonly clientEncoding: string;
-  readonly standardConformingStrings: boolean;
-}
+/**
+ * How the target reads text: what our parser assumes must hold, or what it says does not count. `plain` once stays `plain`:
+ * settings can come back in ways that are not announced in time (RESET, ROLLBACK).
+ */
+export type TextReading = { readonly kind: "as_parsed" } | { readonly kind: "plain"; readonly why: string };
 
 /** One message of an extended group with what it does. */
 export type Step =
-  | { readonly kind: "parse"; readonly frame: Frame; readonly name: string; readonly prepared: Prepared }
+  /** Executes nothing; `executable` is what could be, for policy to refuse it here already. */
+  | { readonly kind: "parse"; readonly frame: Frame; readonly name: string; readonly prepared: Prepared; readonly prospect: Executable }
   | { readonly kind: "bind"; readonly frame: Frame; readonly name: string; readonly portal: Portal; readonly executable: Executable | undefined }
   /** `names`: prepared statements that mean something else once this has run. */
-  | { readonly kind: "execute"; readonly frame: Frame; readonly executable: Executable; readonly names: readonly string[] | "all" }
+  | { readonly kind: "execute"; readonly frame: Frame; readonly executable: Executable; readonly names: readonly string[] | "all"; readonly analysis: StatementAnalysis | undefined }
   | { readonly kind: "close"; readonly frame: Frame; readonly target: "statement" | "portal"; readonly name: string }
   | { readonly kind: "other"; readonly frame: Frame };
 
@@ -81,22 +83,31 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
   let trusted = true;
-  const find = (name: string): Prepared | undefined => (statements.has(name) || !trusted ? statements.get(name) : names.statements.get(name));
+  const find = (name: string): Prepared | undefined => {
+    // A name that is not ASCII may come in other bytes when the encoding changes.
+    if (!isAscii(Buffer.from(name, "latin1"))) return undefined;
+    return statements.has(name) || !trusted ? statements.get(name) : names.statements.get(name);
+  };
   const steps: Step[] = [];
   const openBinds = new Map<string, number>();
+  /** Bound again before they were executed: the target has planned them all the same. */
+  const abandoned: number[] = [];
   for (const frame of frames) {
     switch (frame.type) {
       case frontend.parse: {
         const { statement, sql, parameterTypes } = decodeParse(frame.payload);
-        const prepared = { sql, parameterTypes, analysis: await analyse(sql, analyser, reading) };
+        // A copy: what is remembered must not keep the whole chunk that it came in.
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: await analyse(sql, analyser, reading) };
         statements.set(statement, prepared);
-        steps.push({ kind: "parse", frame, name: statement, prepared });
+        steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;
       }
       case frontend.bind: {
         const bind = decodeBind(frame.payload);
         const portal = { prepared: find(bind.statement), bind };
         portals.set(bind.portal, portal);
+        const before = openBinds.get(bind.portal);
+        if (before !== undefined) abandoned.push(before);
         openBinds.set(bind.portal, steps.length);
         steps.push({ kind: "bind", frame, name: bind.portal, portal, executable: undefined });
         break;
@@ -106,7 +117,7 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
         openBinds.delete(portal);
         const bound = portals.get(portal) ?? names.portals.get(portal);
         const effect = preparedNamesAfter(bound?.prepared?.analysis);
-        steps.push({ kind: "execute", frame, executable: executableOf("execute", bound?.prepared, bound?.bind), names: effect });
+        steps.push({ kind: "execute", frame, executable: executableOf("execute", bound?.prepared, bound?.bind), names: effect, analysis: bound?.prepared?.analysis });
         if (effect === "all") {
           statements.clear();
           trusted = false;
@@ -126,12 +137,17 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
         steps.push({ kind: "other", frame });
     }
   }
-  for (const index of openBinds.values()) {
+  for (const index of [...abandoned, ...openBinds.values()]) {
     const step = steps[index];
     if (step?.kind === "bind") steps[index] = { ...step, executable: executableOf("bind", step.portal.prepared, step.portal.bind) };
   }
-  return settingsInMidGroup(steps) ? steps.map(distrust) : steps;
+  return steps;
 }
+
+/** Commands that make or end cursors, which share their names with portals. */
+const cursorVerbs = /^(DECLARE|CLOSE|ROLLBACK|DISCARD|FETCH|MOVE)/;
+
+export const touchesPortals = ({ facts }: StatementAnalysis): boolean => facts.riskClass === "unclassified" || facts.verbs.some((verb) => cursorVerbs.test(verb));
 
 /**
  * Names that mean something else, or nothing known, once this has run: SQL's PREPARE and DEALLOCATE share them with the
@@ -152,25 +168,13 @@ async function analyse(sql: Buffer, analyser: StatementAnalyser, reading: TextRe
 }
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
-const asciiSafe = /^(UTF8|UNICODE|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN\d+|KOI8[RU]?|EUC_\w+)$/i;
+const asciiSafe = /^(UTF8|UNICODE|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN(866|874|125\d)|KOI8[RU]?|EUC_\w+)$/i;
 
-function misread(sql: Buffer, { clientEncoding, standardConformingStrings }: TextReading): string | undefined {
-  if (!asciiSafe.test(clientEncoding) && sql.some((byte) => byte >= 0x80)) return `Text in the client encoding ${clientEncoding} cannot be parsed safely.`;
-  if (!standardConformingStrings && sql.includes(0x5c)) return "With standard_conforming_strings off, backslashes cannot be parsed safely.";
-  return undefined;
-}
+export const isAsciiSafe = (encoding: string): boolean => asciiSafe.test(encoding);
 
-/** Settings that change how later text of the same group is read, before the target reports them. */
-const readingSettings = /standard_conforming_strings|client_encoding|names/i;
-
-function settingsInMidGroup(steps: readonly Step[]): boolean {
-  const parses = steps.filter((step) => step.kind === "parse");
-  return parses.length > 1 && parses.some(({ prepared }) => prepared.analysis.facts.verbs.includes("SET") && readingSettings.test(prepared.sql.toString("latin1")));
-}
-
-function distrust(step: Step): Step {
-  if (!("executable" in step) || step.executable === undefined) return step;
-  return { ...step, executable: { ...step.executable, facts: opaque("A setting that changes how text is read stands in the same group.", "UNKNOWN") } };
+/** Text without quotes that could be read in two ways is read alike under every setting. */
+function misread(sql: Buffer, reading: TextReading): string | undefined {
+  return reading.kind === "plain" && (!isAscii(sql) || sql.includes(0x5c)) ? reading.why : undefined;
 }
 
 function executableOf(via: Executable["via"], prepared: Prepared | undefined, bind: Bind | undefined): Executable {

@@ -21,5 +21,8 @@ export interface PostgresLimits {
 /** Extended-protocol messages collected before they are judged together, even without Sync or Flush. */
 export const GROUP_BYTES = 1_048_576;
 
+/** And as many executions: a longer pipeline is judged in parts, so that none of them holds up other sessions. */
+export const GROUP_COMMANDS = 128;
+
 /** Client bytes waiting behind the command in hand; above it the client's socket is paused. */
 export const INPUT_QUEUE_BYTES = 2 * GROUP_BYTES;

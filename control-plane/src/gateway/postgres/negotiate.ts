@@ -65,6 +65,8 @@ async function secure(raw: Socket, secureContext: SecureContext, first: Buffer |
     socket.once("error", fail);
     socket.once("close", () => fail());
   });
+  // Without a tls.Server around it, a TLS error after the handshake is told to nobody else: it must not leave the socket hanging.
+  socket.on("_tlsError", (error: Error) => socket.destroy(error));
   if (requireAlpn && socket.alpnProtocol !== ALPN_POSTGRESQL) {
     socket.destroy();
     throw new SallyportError("wire.malformed", "A direct TLS connection must offer the ALPN protocol postgresql.");

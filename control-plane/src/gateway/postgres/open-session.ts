@@ -2,10 +2,10 @@ import type { Socket } from "node:net";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
-import type { CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
-import { type Decision, noObligations, type Obligations } from "../../domain/decision.ts";
+import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
-import { recordDecision, type RecordedDecision } from "../../domain/session/session.events.ts";
+import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { PostgresSession } from "./session.ts";
@@ -52,12 +52,16 @@ export async function openSession(visitor: Visitor): Promise<void> {
     [
       {
         type: "SessionRequested",
-        data: { sessionId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
+        data: { sessionId, nodeId: deps.nodeId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
       },
     ],
     "fail",
   );
   let decision: RecordedDecision | undefined;
+  // Registered from the start: whoever is disabled, or shut out, while the target is being opened does not get in.
+  const leaving = new AbortController();
+  let end: (cause: SessionEndCause, message: string) => void = (_cause, message) => leaving.abort(new SallyportError("session.ended", message));
+  const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
   try {
     const resource = findResource(gateway, name);
     const decided = decideOpen(visitor, resource);
@@ -65,7 +69,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     if (decided.effect !== "allow") throw refusedToOpen(decided, name);
 
     const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead }).obligations ?? noObligations;
-    const opened = await openTarget(visitor, resource, carried, obligations);
+    const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
     await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision } }], "fail").catch((error: unknown) => {
       opened.channel.close({ code: "", message: "" });
       throw error;
@@ -108,10 +112,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
       () => opened.channel,
     );
     const cancel = gateway.cancels.register(() => session.cancel());
-    const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => session.end(cause, message));
-    const expiry = expireAt(signedIn.expiresAt, deps.clock.now(), () => session.end("token_expired", "The token of this session has expired."));
+    end = (cause, message) => session.end(cause, message);
+    const cancelExpiry = expireAt(signedIn.expiresAt, deps.clock, () => session.end("token_expired", "The token of this session has expired."));
     const release = (recorded: Promise<void>): void => {
-      clearTimeout(expiry);
+      cancelExpiry();
       cancel.release();
       unregister();
       gateway.remove(session, recorded);
@@ -120,7 +124,9 @@ export async function openSession(visitor: Visitor): Promise<void> {
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);
+    if (leaving.signal.aborted) session.end("ended_by_administrator", leaving.signal.reason instanceof Error ? leaving.signal.reason.message : "");
   } catch (error) {
+    unregister();
     const known = SallyportError.from(error);
     await record.append([{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }], "keep").catch(() => undefined);
     throw known;
@@ -155,7 +161,7 @@ interface OpenedTarget {
 }
 
 /** Asks the agent to connect and log in, and waits for the target's greeting within a bound. */
-async function openTarget({ gateway, sessionId, socket }: Visitor, resource: ResourceView, parameters: Record<string, string>, obligations: Obligations): Promise<OpenedTarget> {
+async function openTarget({ gateway, sessionId, socket }: Visitor, resource: ResourceView, parameters: Record<string, string>, obligations: Obligations, leaving: AbortSignal): Promise<OpenedTarget> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   /** What comes between the greeting and the hand-over: kept, and given to the session first. */
   const early: ((session: ChannelHandlers) => void)[] = [];
@@ -189,6 +195,9 @@ async function openTarget({ gateway, sessionId, socket }: Visitor, resource: Res
   const deadline = setTimeout(() => reject(new SallyportError("session.timeout", "The target did not answer in time.")), gateway.limits.openMillis);
   const gone = (): void => reject(new SallyportError("session.ended", "The client went away."));
   socket.once("close", gone);
+  if (socket.destroyed) gone();
+  leaving.addEventListener("abort", () => reject(leaving.reason as Error));
+  if (leaving.aborted) reject(leaving.reason as Error);
   try {
     const greeting = await promise;
     const handOver = (session: ChannelHandlers): void => {
@@ -210,6 +219,13 @@ const closedError = ({ code, message }: CloseReason): SallyportError => new Sall
 /** setTimeout counts in 31 bits of milliseconds. */
 const MAX_TIMEOUT_MILLIS = 2_147_483_647;
 
-function expireAt(at: Date, now: Date, expired: () => void): NodeJS.Timeout {
-  return setTimeout(expired, Math.min(Math.max(at.getTime() - now.getTime(), 0), MAX_TIMEOUT_MILLIS)).unref();
+/** Answers how to call it off. */
+function expireAt(at: Date, clock: Clock, expired: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (): void => {
+    const left = at.getTime() - clock.now().getTime();
+    timer = setTimeout(() => (left > MAX_TIMEOUT_MILLIS ? wait() : expired()), Math.min(Math.max(left, 0), MAX_TIMEOUT_MILLIS)).unref();
+  };
+  wait();
+  return () => clearTimeout(timer);
 }

@@ -8,6 +8,7 @@ type Completed = Extract<SessionEvent, { type: "CommandCompleted" }>;
 export class RunningCommand {
   readonly commandId: number;
   readonly #startedAt = process.hrtime.bigint();
+  #durationMicros: number | undefined;
   #outcome: CommandOutcome = "unknown";
   #errorCode: string | undefined;
   #tag = "";
@@ -18,7 +19,6 @@ export class RunningCommand {
   readonly #masked = new Map<string, bigint>();
   /** Reports that the agent still owes for it. */
   awaitedReports = 0;
-  finished = false;
 
   constructor(commandId: number) {
     this.commandId = commandId;
@@ -41,6 +41,11 @@ export class RunningCommand {
   /** An earlier command of its group failed, so that the target never ran it. */
   skipped(): void {
     this.#outcome = "cancelled";
+  }
+
+  /** The target is done with it, though its group may not be over. */
+  ended(): void {
+    this.#durationMicros ??= this.#elapsed();
   }
 
   add(report: Report): void {
@@ -66,8 +71,12 @@ export class RunningCommand {
         bytes: Number(this.#bytes),
         maskedCells: Object.fromEntries([...this.#masked].map(([column, cells]) => [column, Number(cells)])),
         resultDigest: this.#digest,
-        durationMicros: Number((process.hrtime.bigint() - this.#startedAt) / 1000n),
+        durationMicros: this.#durationMicros ?? this.#elapsed(),
       },
     };
+  }
+
+  #elapsed(): number {
+    return Number((process.hrtime.bigint() - this.#startedAt) / 1000n);
   }
 }

@@ -3,25 +3,25 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeErrorResponse, encodeReadyForQuery, type TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import { encodeFrame, type Frame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
-import { frontend } from "@sallyport/proto/wire/postgres/message-types";
+import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { CommandContext, ResourceView } from "../../application/ports.ts";
 import type { Obligations, Principal } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
-import { sameObligations } from "../../domain/obligations-equal.ts";
+import { sameObligations } from "../../domain/obligations.ts";
 import { BackendSkimmer } from "./backend-skimmer.ts";
 import { ClientOutput } from "./client-output.ts";
-import type { CopyOut } from "./facts/analysis.ts";
+import type { CopyOut, StatementAnalysis } from "./facts/analysis.ts";
 import { CommandDesk, type Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
-import { judgeFunctionCall, judgeGroup, judgeQuery, type Portal, preparedNamesAfter, type Prepared, type Step } from "./judge.ts";
+import { isAsciiSafe, judgeFunctionCall, judgeGroup, judgeQuery, type Portal, preparedNamesAfter, type Prepared, type Step, type TextReading, touchesPortals } from "./judge.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
 import { NamedObjects } from "./named-objects.ts";
 import { ReportCollector } from "./report-collector.ts";
 import { RunningCommand } from "./running-command.ts";
 import { TargetReplies } from "./target-replies.ts";
-import { type Unit, UnitQueue } from "./units.ts";
+import { sizeOf, type Unit, UnitQueue } from "./units.ts";
 import type { PostgresGateway } from "./gateway.ts";
 
 export interface SessionSetup {
@@ -44,11 +44,14 @@ export interface SessionSetup {
  * One client's session with one target: reads the client's messages, has them judged and recorded, forwards them, and
  * passes the target's answer on.
  *
- * P1. Units are handled one after the other. A group that ended in Sync (or a simple query) is answered in full before the
- *     next one is judged, so that prepared statements, obligations and transaction status are known, not guessed.
+ * P1. Units are handled one after the other. The next one is judged when the one before is answered and its record is
+ *     durable (or it was refused), so that prepared statements, obligations and transaction status are known, not guessed.
+ *     In a group that is still open the target is made to answer by a Flush.
  * P2. Nothing is forwarded that the desk has not let through; what is forwarded are the client's own bytes (I4, I12).
- * P3. A refusal ends in ReadyForQuery like any error of the target's: the connection goes on (I13).
- * P4. Everything that waits is bounded: the client's input by pausing its socket, the target's output by the tunnel's window.
+ * P3. A refusal is an error like the target's own: the transaction it stands in fails, at the target too, the rest of its
+ *     group is skipped, ReadyForQuery ends it, and the connection goes on (I13).
+ * P4. Everything that waits is bounded: the client's input by pausing its socket, the target's output by the tunnel's window,
+ *     what we say ourselves by waiting for the client to read it.
  */
 export class PostgresSession implements ChannelHandlers {
   readonly #setup: SessionSetup;
@@ -64,26 +67,33 @@ export class PostgresSession implements ChannelHandlers {
   #hold: AbortController | undefined;
   #status: TransactionStatus = "I";
   #clientEncoding: string;
-  #standardConformingStrings = true;
+  #reading: TextReading = { kind: "as_parsed" };
   #obligations: Obligations;
   /** Something of the current extended group was forwarded and its Sync was not. */
   #groupOpen = false;
   /** The group was refused: what the client still sends of it is dropped, as the target would. */
   #skipping = false;
-  /** The answer of the current group must not reach the client: its record could not be written. */
+  /** The answer of the current unit must not reach the client: its record could not be written. */
   #withheld = false;
+  /** The target's next error is one that we provoked to make its transaction fail: the client has been told already. */
+  #swallowError = false;
+  /** Code that cannot be classified ran in this group: it may have changed how later text is read. */
+  #suspect = false;
   #copying = false;
   #readyWaiter: (() => void) | undefined;
   #idleWaiter: (() => void) | undefined;
   #drainWaiter: (() => void) | undefined;
   readonly #forgotten: (readonly string[] | "all")[] = [];
   #bytesToTarget = 0;
+  #inHandBytes = 0;
   #over = false;
+  #running: Promise<void> = Promise.resolve();
 
   constructor(setup: SessionSetup, channel: () => Channel) {
     this.#setup = setup;
     this.#channel = channel;
-    this.#clientEncoding = setup.clientEncoding;
+    this.#clientEncoding = "UTF8";
+    this.#parameter("client_encoding", setup.clientEncoding);
     this.#obligations = setup.obligations;
     this.#decoder = new FrameDecoder(setup.gateway.limits.messageBytes);
     this.#output = new ClientOutput(setup.socket, (bytes) => {
@@ -96,6 +106,7 @@ export class PostgresSession implements ChannelHandlers {
         // The target has swallowed, or will swallow, a Sync that was sent along: the group goes on behind the data.
         if (!this.#replies.whole) this.#groupOpen = true;
         this.#readyWaiter?.();
+        this.#idleWaiter?.();
       },
       ready: (status) => this.#ready(status),
       parameter: (name, value) => this.#parameter(name, value),
@@ -115,8 +126,9 @@ export class PostgresSession implements ChannelHandlers {
     socket.on("end", () => this.#end("client_closed", "The client closed the connection.", false));
     socket.on("close", () => this.#end("client_lost", "The client's connection was lost.", false));
     socket.on("error", () => this.#end("client_lost", "The client's connection was lost.", false));
-    void this.#run().catch((error: unknown) => this.#failed(error));
-    socket.resume();
+    this.#running = this.#run().catch((error: unknown) => this.#failed(error));
+    if (socket.destroyed) this.#end("client_lost", "The client's connection was lost.", false);
+    else socket.resume();
   }
 
   /** From outside: an administrator, an expiry, a shutdown. */
@@ -161,7 +173,7 @@ export class PostgresSession implements ChannelHandlers {
   #input(chunk: Buffer): void {
     try {
       this.#units.push(this.#decoder.push(chunk));
-      this.#setup.gateway.budget.hold(this, this.#decoder.pending);
+      this.#account();
     } catch (error) {
       this.#failed(error);
       return;
@@ -169,17 +181,26 @@ export class PostgresSession implements ChannelHandlers {
     if (this.#units.waitingBytes > INPUT_QUEUE_BYTES) this.#setup.socket.pause();
   }
 
+  #account(): void {
+    this.#setup.gateway.budget.hold(this, this.#over ? 0 : this.#decoder.pending + this.#units.waitingBytes + this.#inHandBytes);
+  }
+
   async #run(): Promise<void> {
     while (!this.#over) {
       await this.#units.available();
       const unit = this.#units.shift();
+      if (unit === undefined || this.#over) continue;
+      this.#inHandBytes = sizeOf(unit);
       if (this.#setup.socket.isPaused() && this.#units.waitingBytes <= INPUT_QUEUE_BYTES) this.#setup.socket.resume();
-      if (unit !== undefined && !this.#over) await this.#handle(unit);
+      await this.#handle(unit);
+      await this.#output.writable();
+      this.#inHandBytes = 0;
+      this.#account();
     }
   }
 
   async #handle(unit: Unit): Promise<void> {
-    if (this.#copying && (unit.kind === "query" || unit.kind === "function_call")) {
+    if (this.#copying && unit.kind !== "copy" && unit.kind !== "terminate" && !isBareSync(unit)) {
       throw new SallyportError("wire.malformed", "A command came in the middle of COPY data.");
     }
     switch (unit.kind) {
@@ -188,88 +209,116 @@ export class PostgresSession implements ChannelHandlers {
         return;
       case "copy":
         return this.#copy(unit.frame, unit.last);
-      case "query": {
-        this.#skipping = false;
-        await this.#closeOpenGroup();
-        const { executable, analysis } = await judgeQuery(unit.frame, this.#setup.gateway.analyser, this.#reading());
-        const names = preparedNamesAfter(analysis);
-        return this.#whole(unit.frame, executable, names, analysis.copyOut);
-      }
+      case "query":
       case "function_call":
-        this.#skipping = false;
-        return this.#whole(unit.frame, judgeFunctionCall(unit.frame), "all", undefined);
+        await this.#settleGroup();
+        // In a group that has failed the target ignores everything up to Sync.
+        if (this.#replies.failed || this.#over) return;
+        this.#groupOpen = false;
+        if (this.#skipping) return;
+        if (unit.kind === "function_call") return this.#whole(unit.frame, judgeFunctionCall(unit.frame), undefined);
+        return this.#query(unit.frame);
       case "extended":
         return this.#extended(unit);
     }
   }
 
-  async #whole(frame: Frame, executable: Executable, names: readonly string[] | "all", copyOut: CopyOut | undefined): Promise<void> {
-    const verdict = await this.#judge([executable]);
+  async #query(frame: Frame): Promise<void> {
+    const { executable, analysis } = await judgeQuery(frame, this.#setup.gateway.analyser, this.#textReading());
+    return this.#whole(frame, executable, analysis);
+  }
+
+  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined): Promise<void> {
+    const verdict = await this.#judge([executable], []);
     if (verdict.kind === "refused") {
-      this.#output.write(Buffer.concat([encodeRefusal(verdict.error, "ERROR", verdict.hint), encodeReadyForQuery(this.#status)]));
-      return;
+      this.#output.write(encodeRefusal(verdict.error, "ERROR", verdict.hint));
+      return this.#endRefused();
     }
-    await this.#oblige(verdict.obligations, copyOut);
-    this.#forget(names);
+    if (this.#over) return this.#abandon(verdict.commands);
+    await this.#oblige(verdict.obligations, analysis?.copyOut);
+    this.#ran(analysis);
     const ready = this.#nextReady();
     const [command] = verdict.commands;
     if (command !== undefined) this.#replies.expect({ kind: "whole", command });
-    this.#guard(verdict.durable);
+    const settled = this.#guard(verdict.durable);
     await this.#forward([frame.raw]);
     await ready;
+    await settled;
   }
 
   async #extended({ frames, end }: Extract<Unit, { kind: "extended" }>): Promise<void> {
     const sync = end === "sync";
-    if (this.#skipping) return sync ? this.#endSkipping() : undefined;
+    if (!(this.#copying || this.#skipping)) await this.#settleGroup();
+    if (this.#over) return;
+    if (this.#skipping || this.#replies.failed) return sync ? this.#endSkipping() : undefined;
     const names = { statements: this.#statements, portals: this.#portals };
-    const steps = await judgeGroup(frames, names, this.#setup.gateway.analyser, this.#reading());
+    const steps = await judgeGroup(frames, names, this.#setup.gateway.analyser, this.#textReading());
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
-    const verdict: Verdict = executables.length === 0 ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined } : await this.#judge(executables);
+    const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
+    const nothing = executables.length === 0 && prospects.length === 0;
+    const verdict: Verdict = nothing ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined } : await this.#judge(executables, prospects);
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
-    await this.#oblige(verdict.obligations, undefined);
+    if (this.#over) return this.#abandon(verdict.commands);
+    if (executables.length > 0) await this.#oblige(verdict.obligations, undefined);
     const ready = sync ? this.#nextReady() : undefined;
     this.#expect(steps, verdict.commands);
-    this.#guard(verdict.durable);
+    const settled = this.#guard(verdict.durable);
     this.#groupOpen = !sync;
     await this.#forward(frames.map(({ raw }) => raw));
     await ready;
+    await settled;
   }
 
-  async #judge(executables: readonly Executable[]): Promise<Verdict> {
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[]): Promise<Verdict> {
     const wait = {
       begin: (): AbortSignal => {
         this.#hold = new AbortController();
+        if (this.#over) this.#hold.abort("client_gone");
         return this.#hold.signal;
       },
       tell: (notice: Buffer): void => this.#output.write(notice),
     };
-    const verdict = await this.#setup.desk.judge(executables, wait);
+    const verdict = await this.#setup.desk.judge(executables, prospects, wait);
     this.#hold = undefined;
     return verdict;
   }
 
-  /** Until `durable` resolves nothing of the answer leaves; when it fails the answer is dropped and the client told. */
-  #guard(durable: Promise<void> | undefined): void {
+  /** The session ended while these were being recorded: they were never sent. */
+  #abandon(commands: readonly RunningCommand[]): void {
+    for (const command of commands) {
+      command.skipped();
+      this.#setup.desk.complete(command);
+    }
+  }
+
+  /**
+   * Until `durable` resolves nothing of the answer leaves; when it fails the answer is dropped and the client told. Resolves
+   * when that is settled: at most one unit is ever guarded.
+   */
+  async #guard(durable: Promise<void> | undefined): Promise<void> {
     if (durable === undefined) return;
     this.#output.shut();
-    durable.then(
-      () => this.#output.open(),
-      (error: unknown) => this.#withhold(SallyportError.from(error)),
-    );
+    try {
+      await durable;
+      this.#output.open();
+    } catch (error) {
+      this.#withhold(SallyportError.from(error));
+    }
   }
 
   #withhold(error: SallyportError): void {
-    if (this.#over) return;
     this.#output.discard();
     this.#output.open();
+    if (this.#over) return;
     this.#output.write(encodeRefusal(error, "ERROR", "What ran only read; its result was not released."));
-    if (this.#readyWaiter === undefined && !this.#groupOpen) {
+    if (this.#groupOpen) {
+      this.#withheld = true;
+      this.#skipping = true;
+    } else if (this.#readyWaiter === undefined) {
       this.#output.write(encodeReadyForQuery(this.#status));
-      return;
+    } else {
+      this.#withheld = true;
     }
-    this.#withheld = true;
-    if (this.#groupOpen) this.#skipping = true;
   }
 
   #expect(steps: readonly Step[], commands: readonly RunningCommand[]): void {
@@ -278,10 +327,10 @@ export class PostgresSession implements ChannelHandlers {
     for (const step of steps) {
       switch (step.kind) {
         case "parse":
-          this.#replies.expect({ kind: "parse", confirmed: () => this.#statements.set(step.name, step.prepared) });
+          this.#replies.expect({ kind: "parse", confirmed: () => this.#statements.set(step.name, step.prepared, step.frame.raw.length + KEPT_ANALYSIS_BYTES) });
           break;
         case "bind":
-          this.#replies.expect({ kind: "bind", confirmed: () => this.#portals.set(step.name, step.portal), command: step.executable && next() });
+          this.#replies.expect({ kind: "bind", confirmed: () => this.#portals.set(step.name, step.portal, step.frame.raw.length), command: step.executable && next() });
           break;
         case "execute": {
           const command = next();
@@ -297,15 +346,26 @@ export class PostgresSession implements ChannelHandlers {
           break;
       }
     }
-    for (const step of steps) if (step.kind === "execute") this.#forget(step.names);
+    for (const step of steps) if (step.kind === "execute") this.#ran(step.analysis);
   }
 
-  /** The target answers what it has first, then the client hears of the refusal, in the order of its requests. */
+  /** What this changes for the commands after it, as far as it can be known. */
+  #ran(analysis: StatementAnalysis | undefined): void {
+    this.#forget(preparedNamesAfter(analysis));
+    if (analysis === undefined || touchesPortals(analysis)) this.#portals.clear();
+    if (analysis === undefined || analysis.facts.riskClass === "unclassified") this.#suspect = true;
+  }
+
+  /** Makes the target answer what it has of an open group, so that nothing is judged on what is still pending. */
+  async #settleGroup(): Promise<void> {
+    if (!this.#groupOpen || this.#copying || this.#over) return;
+    if (!this.#replies.idle || !this.#skimmer.aligned) await this.#forward([encodeFrame(frontend.flush, Buffer.alloc(0))]);
+    await this.#answered();
+  }
+
+  /** The target's part of the group fails too, as if it had refused by itself; the rest of the group is skipped. */
   async #refuseGroup(error: SallyportError, hint: string | undefined, sync: boolean): Promise<void> {
-    if (this.#groupOpen) {
-      await this.#forward([encodeFrame(frontend.flush, Buffer.alloc(0))]);
-      await this.#answered();
-    }
+    if (this.#groupOpen) await this.#provokeError(frontend.flush);
     this.#output.write(encodeRefusal(error, "ERROR", hint));
     this.#skipping = true;
     if (sync) await this.#endSkipping();
@@ -313,22 +373,7 @@ export class PostgresSession implements ChannelHandlers {
 
   async #endSkipping(): Promise<void> {
     this.#skipping = false;
-    if (!this.#groupOpen) {
-      this.#output.write(encodeReadyForQuery(this.#status));
-      return;
-    }
-    await this.#sync();
-  }
-
-  /** A client may send a simple query without the Sync of its extended group; the target takes it as an end too. */
-  async #closeOpenGroup(): Promise<void> {
-    if (!this.#groupOpen) return;
-    await this.#forward([encodeFrame(frontend.flush, Buffer.alloc(0))]);
-    await this.#answered();
-    this.#groupOpen = false;
-  }
-
-  async #sync(): Promise<void> {
+    if (!this.#groupOpen) return this.#endRefused();
     this.#groupOpen = false;
     const ready = this.#nextReady();
     this.#replies.expect({ kind: "sync" });
@@ -336,8 +381,28 @@ export class PostgresSession implements ChannelHandlers {
     await ready;
   }
 
+  /** ReadyForQuery after a refusal: in a transaction, of the target's own, which has failed by then. */
+  async #endRefused(): Promise<void> {
+    if (this.#status === "T" && !this.#over) await this.#provokeError(frontend.sync);
+    else this.#output.write(encodeReadyForQuery(this.#status));
+  }
+
+  /** A Parse that cannot be parsed: it executes nothing and fails the transaction. Its own error is not the client's. */
+  async #provokeError(end: typeof frontend.sync | typeof frontend.flush): Promise<void> {
+    const sync = end === frontend.sync;
+    const done = sync ? this.#nextReady() : undefined;
+    this.#swallowError = true;
+    this.#replies.expect({ kind: "parse", confirmed: () => undefined });
+    if (sync) this.#replies.expect({ kind: "sync" });
+    const text = Buffer.concat([Buffer.from(`${PROVOKED_NAME}\0${PROVOKED_TEXT}\0`), Buffer.alloc(2)]);
+    await this.#forward([encodeFrame(frontend.parse, text), encodeFrame(end, Buffer.alloc(0))]);
+    await (done ?? this.#answered());
+  }
+
   /** COPY data goes to a target that asked for it; otherwise it is dropped, as the target would. */
   async #copy(frame: Frame, last: boolean): Promise<void> {
+    // Data may come right behind the command, before the target has asked for it.
+    if (!this.#copying) await this.#settleGroup();
     if (!this.#copying) return;
     if (last) this.#copying = false;
     const ready = last && this.#replies.whole ? this.#nextReady() : undefined;
@@ -347,10 +412,6 @@ export class PostgresSession implements ChannelHandlers {
 
   async #oblige(obligations: Obligations, copyOut: CopyOut | undefined): Promise<void> {
     if (!sameObligations(obligations, this.#obligations)) {
-      if (this.#groupOpen) {
-        await this.#forward([encodeFrame(frontend.flush, Buffer.alloc(0))]);
-        await this.#answered();
-      }
       this.#obligations = obligations;
       this.#channel().post({ $case: "obligations", value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) } });
     }
@@ -385,15 +446,22 @@ export class PostgresSession implements ChannelHandlers {
   }
 
   #fromTarget(bytes: Buffer): void {
-    let keepFrom = 0;
-    const out = this.#skimmer.push(bytes, (message) => {
-      const dropping = this.#withheld;
+    const out: Buffer[] = [];
+    let from = 0;
+    const passed = this.#skimmer.push(bytes, (message) => {
+      const withheld = this.#withheld;
       this.#replies.visit(message);
       // ReadyForQuery ends what is withheld; it is itself the client's to see.
-      if (dropping && !this.#withheld) keepFrom = message.start;
+      if (withheld && !this.#withheld) from = message.start;
+      if (message.type === backend.errorResponse && this.#swallowError) {
+        this.#swallowError = false;
+        out.push(message.buffer.subarray(from, message.start));
+        from = message.end;
+      }
     });
-    const passed = this.#withheld ? out.subarray(0, 0) : out.subarray(keepFrom);
-    this.#output.write(passed, bytes.length);
+    if (!this.#withheld) out.push(passed.subarray(from));
+    const [only, more] = out;
+    this.#output.write(more === undefined ? (only ?? Buffer.alloc(0)) : Buffer.concat(out), bytes.length);
     if (this.#idleWaiter !== undefined && this.#replies.idle && this.#skimmer.aligned) this.#idleWaiter();
   }
 
@@ -401,6 +469,8 @@ export class PostgresSession implements ChannelHandlers {
     this.#status = status;
     this.#withheld = false;
     this.#copying = false;
+    this.#swallowError = false;
+    this.#suspect = false;
     if (status === "I") this.#portals.clear();
     for (const names of this.#forgotten.splice(0)) this.#drop(names);
     this.#readyWaiter?.();
@@ -416,40 +486,44 @@ export class PostgresSession implements ChannelHandlers {
     });
   }
 
+  /** Resolves when nothing is owed, or the target asks for COPY data, or at the session's end. */
   async #answered(): Promise<void> {
-    if (this.#replies.idle && this.#skimmer.aligned) return;
+    if (this.#over || this.#copying || (this.#replies.idle && this.#skimmer.aligned)) return;
     await new Promise<void>((resolve) => {
       this.#idleWaiter = resolve;
     });
     this.#idleWaiter = undefined;
   }
 
-  #reading(): { readonly clientEncoding: string; readonly standardConformingStrings: boolean } {
-    return { clientEncoding: this.#clientEncoding, standardConformingStrings: this.#standardConformingStrings };
+  #textReading(): TextReading {
+    return this.#suspect ? { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." } : this.#reading;
   }
 
   #parameter(name: string, value: string): void {
-    if (name === "client_encoding") this.#clientEncoding = value;
-    else if (name === "standard_conforming_strings") this.#standardConformingStrings = value === "on";
+    if (name === "client_encoding") {
+      this.#clientEncoding = value;
+      if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
+    } else if (name === "standard_conforming_strings" && value !== "on") {
+      this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
+    }
   }
 
   #failed(error: unknown): void {
     const known = SallyportError.from(error);
     if (known.code === "internal") this.#setup.log.error({ err: error }, "session failed");
-    const violation = known.code === "wire.malformed" || known.code === "wire.too_large";
-    this.#end(violation ? "protocol_violation" : "internal_error", known.message, true, known);
+    this.#end(known.code === "internal" ? "internal_error" : "protocol_violation", known.message, true, known);
   }
 
   #end(cause: SessionEndCause, message: string, tell: boolean, error?: SallyportError): void {
     if (this.#over) return;
     this.#over = true;
     const { socket, ended, gateway } = this.#setup;
-    gateway.budget.hold(this, 0);
+    this.#account();
     this.#hold?.abort("client_gone");
     this.#channel().close({ code: "", message: "" });
     this.#replies.lost();
     this.#reports.flush();
-    if (tell && socket.writable) {
+    if (tell && socket.writable && !this.#replies.fatal) {
       const refusal = error === undefined ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` }) : encodeRefusal(error, "FATAL");
       socket.write(refusal);
     }
@@ -458,9 +532,19 @@ export class PostgresSession implements ChannelHandlers {
     setTimeout(() => socket.destroy(), CLOSE_GRACE_MILLIS).unref();
     for (const waiter of [this.#readyWaiter, this.#idleWaiter, this.#drainWaiter]) waiter?.();
     this.#units.wake();
-    ended(cause, message, { toTarget: this.#bytesToTarget, toClient: this.#output.bytesSent });
+    // The end is the last thing recorded: the unit in hand has its own to record first.
+    void this.#running.finally(() => ended(cause, message, { toTarget: this.#bytesToTarget, toClient: this.#output.bytesSent }));
   }
 }
+
+const isBareSync = (unit: Unit): boolean => unit.kind === "extended" && unit.frames.every(({ type }) => type === frontend.sync || type === frontend.flush);
+
+/** What is kept of a prepared statement beside its text. */
+const KEPT_ANALYSIS_BYTES = 2_048;
+
+/** No client's statement is called so; what a log of the target shows says where it came from. */
+const PROVOKED_NAME = "sallyport_refused";
+const PROVOKED_TEXT = "sallyport refused the client's last command, so this transaction fails";
 
 /** For the last error to reach a client that is slow to read. */
 const CLOSE_GRACE_MILLIS = 2_000;

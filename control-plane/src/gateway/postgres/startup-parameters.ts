@@ -1,3 +1,4 @@
+import { isAsciiSafe } from "./judge.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 
 /** Ours, not the target's: who and what. */
@@ -43,6 +44,11 @@ export function carriedParameters(parameters: ReadonlyMap<string, string>): Reco
     } else {
       result[allowed(key)] = value;
     }
+  }
+  const encoding = result["client_encoding"];
+  // psql's "auto" comes as the encoding it stands for; an encoding whose bytes can hide a quote cannot be judged.
+  if (encoding !== undefined && !isAsciiSafe(encoding.replaceAll(/['"\s-]/g, ""))) {
+    throw new SallyportError("feature.unsupported", `The gateway does not carry the client encoding "${encoding}": its bytes can be read in more than one way. Use UTF8.`, { parameter: "client_encoding" });
   }
   return result;
 }

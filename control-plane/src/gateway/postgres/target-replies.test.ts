@@ -45,7 +45,28 @@ describe("TargetReplies", () => {
     replies.expect({ kind: "sync" });
     target(message("1"), message("2"), message("C", "SELECT 1\0"), message("2"), failure, encodeReadyForQuery("E"));
     assert.deepEqual(confirmed, ["a", "b1", "b2"]);
-    assert.deepEqual(happened, ["ended 1", "finished 1 succeeded SELECT 1", "ended 2", "finished 2 failed 22012", "finished 3 cancelled", "ready E"]);
+    assert.deepEqual(happened, ["ended 1", "ended 2", "finished 1 succeeded SELECT 1", "finished 2 failed 22012", "finished 3 cancelled", "ready E"]);
+  });
+
+  it("skips what is sent into a failed group, and is idle rather than waiting for answers that never come", () => {
+    const { replies, happened, target } = session();
+    replies.expect({ kind: "execute", command: new RunningCommand(1) });
+    target(failure);
+    assert.equal(replies.failed, true);
+    replies.expect({ kind: "execute", command: new RunningCommand(2) });
+    assert.equal(replies.idle, true);
+    replies.expect({ kind: "sync" });
+    target(encodeReadyForQuery("I"));
+    assert.equal(replies.failed, false);
+    assert.deepEqual(happened, ["ended 1", "finished 1 failed 22012", "finished 2 cancelled", "ready I"]);
+  });
+
+  it("fails what had succeeded when the end of the group fails, as a deferred constraint does", () => {
+    const { replies, happened, target } = session();
+    replies.expect({ kind: "execute", command: new RunningCommand(1) });
+    replies.expect({ kind: "sync" });
+    target(message("C", "INSERT 0 1\0"), encodeErrorResponse({ severity: "ERROR", sqlstate: "23503", message: "deferred" }), encodeReadyForQuery("I"));
+    assert.deepEqual(happened, ["ended 1", "ended nobody", "finished 1 failed INSERT 0 1 23503", "ready I"]);
   });
 
   it("believes no name whose Parse the target refused", () => {

@@ -30,11 +30,16 @@ export interface ReplyEvents {
  * Matches the target's messages with what was forwarded.
  *
  * R1. Replies come in the order of requests; after an error everything up to the next Sync is skipped, by the target and here.
- * R2. Each command that was forwarded finishes exactly once, whatever the target does.
+ * R2. Each command that was forwarded finishes exactly once, whatever the target does, and not before its group is over: an
+ *     error at the end (a deferred constraint) undoes what seemed to have succeeded.
  */
 export class TargetReplies {
   #owed: Expectation[] = [];
+  /** Have ended in this group, which is not over. */
+  #ended: RunningCommand[] = [];
+  #failedGroup = false;
   readonly #events: ReplyEvents;
+  #fatal = false;
 
   constructor(events: ReplyEvents) {
     this.#events = events;
@@ -45,12 +50,29 @@ export class TargetReplies {
     return this.#owed.length === 0;
   }
 
+  /** The target skips what comes until the next Sync. */
+  get failed(): boolean {
+    return this.#failedGroup;
+  }
+
+  /** The target has told the client itself why it ends the connection. */
+  get fatal(): boolean {
+    return this.#fatal;
+  }
+
   /** A simple query or a function call is being answered. */
   get whole(): boolean {
     return this.#owed[0]?.kind === "whole";
   }
 
   expect(expectation: Expectation): void {
+    if (this.#failedGroup && expectation.kind !== "sync") {
+      if ("command" in expectation && expectation.command !== undefined) {
+        expectation.command.skipped();
+        this.#settle(expectation.command);
+      }
+      return;
+    }
     this.#owed.push(expectation);
   }
 
@@ -73,7 +95,7 @@ export class TargetReplies {
         this.#end(() => undefined);
         break;
       case backend.errorResponse:
-        this.#failed(decodeSqlstate(buffer.subarray(start + FRAME_HEADER_BYTES, end)));
+        this.#failed(readError(buffer.subarray(start + FRAME_HEADER_BYTES, end)));
         break;
       case backend.copyInResponse:
       case backend.copyBothResponse:
@@ -94,7 +116,8 @@ export class TargetReplies {
 
   /** The target is gone: whatever was under way has an unknown outcome. */
   lost(): void {
-    for (const owed of this.#owed.splice(0)) if ("command" in owed && owed.command !== undefined) this.#finish(owed.command);
+    for (const owed of this.#owed.splice(0)) if ("command" in owed && owed.command !== undefined) this.#settle(owed.command);
+    this.#finishAll();
   }
 
   #confirm(): void {
@@ -104,7 +127,7 @@ export class TargetReplies {
     owed.confirmed();
     if (owed.kind === "bind" && owed.command !== undefined) {
       owed.command.succeeded();
-      this.#finish(owed.command);
+      this.#settle(owed.command);
     }
   }
 
@@ -115,7 +138,7 @@ export class TargetReplies {
       owed.command.succeeded();
       mark(owed.command);
       this.#events.ended(owed.command);
-      this.#finish(owed.command);
+      this.#settle(owed.command);
     } else {
       const command = owed?.kind === "whole" ? owed.command : undefined;
       if (command !== undefined) mark(command);
@@ -123,13 +146,16 @@ export class TargetReplies {
     }
   }
 
-  #failed(sqlstate: string): void {
+  #failed({ sqlstate, fatal }: { readonly sqlstate: string; readonly fatal: boolean }): void {
+    this.#fatal ||= fatal;
     const [owed] = this.#owed;
     if (owed?.kind === "whole") {
       owed.command.failed(sqlstate);
       this.#events.ended(owed.command);
       return;
     }
+    if (owed?.kind === "sync") for (const command of this.#ended) command.failed(sqlstate);
+    this.#failedGroup = owed !== undefined;
     const sync = this.#owed.findIndex(({ kind }) => kind === "sync");
     const skipped = this.#owed.splice(0, sync === -1 ? this.#owed.length : sync);
     const commands = skipped.flatMap((each) => ("command" in each && each.command !== undefined ? [each.command] : []));
@@ -137,7 +163,7 @@ export class TargetReplies {
     first?.failed(sqlstate);
     this.#events.ended(first);
     for (const command of rest) command.skipped();
-    for (const command of commands) this.#finish(command);
+    for (const command of commands) this.#settle(command);
   }
 
   /** In COPY the target swallows a Sync that was sent already; the one that ends the group comes after the data. */
@@ -152,20 +178,33 @@ export class TargetReplies {
     for (const owed of this.#owed.splice(0, sync + 1)) {
       if (!("command" in owed) || owed.command === undefined) continue;
       if (owed.kind === "whole") owed.command.succeeded();
-      this.#finish(owed.command);
+      this.#settle(owed.command);
     }
+    this.#failedGroup = false;
+    this.#finishAll();
     this.#events.ready(status);
   }
 
-  #finish(command: RunningCommand): void {
-    this.#events.finished(command);
+  #settle(command: RunningCommand): void {
+    command.ended();
+    this.#ended.push(command);
+    if (this.#ended.length > MAX_UNFINISHED) this.#finishAll();
+  }
+
+  #finishAll(): void {
+    for (const command of this.#ended.splice(0)) this.#events.finished(command);
   }
 }
 
-function decodeSqlstate(payload: Buffer): string {
+/** A client may never send Sync; the record of what it did must not wait for ever. */
+const MAX_UNFINISHED = 1_024;
+
+function readError(payload: Buffer): { readonly sqlstate: string; readonly fatal: boolean } {
   try {
-    return decodeFields(payload).get("C") ?? "";
+    const fields = decodeFields(payload);
+    const severity = fields.get("V") ?? fields.get("S");
+    return { sqlstate: fields.get("C") ?? "", fatal: severity === "FATAL" || severity === "PANIC" };
   } catch {
-    return ""; // an error that is too long to read whole is passed on all the same
+    return { sqlstate: "", fatal: false }; // an error that is too long to read whole is passed on all the same
   }
 }

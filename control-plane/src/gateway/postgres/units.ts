@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
-import { GROUP_BYTES } from "./limits.ts";
+import { GROUP_BYTES, GROUP_COMMANDS } from "./limits.ts";
 
 /** What is judged, recorded and forwarded as one. */
 export type Unit =
@@ -15,13 +15,15 @@ export type Unit =
 /**
  * Cuts the client's messages into units, in order.
  *
- * U1. A unit is complete before it is handed out; one that never completes is bounded by GROUP_BYTES (or one message).
- * U2. `waitingBytes` counts everything that is not handed out yet.
+ * U1. A unit is complete before it is handed out; one that never completes is bounded by GROUP_BYTES (or one message) and
+ *     by GROUP_COMMANDS.
+ * U2. `waitingBytes` counts everything that is not handed out yet, and what it costs to keep each message.
  */
 export class UnitQueue {
   readonly #units: Unit[] = [];
   #collecting: Frame[] = [];
   #collectingBytes = 0;
+  #collectingCommands = 0;
   #waitingBytes = 0;
   #wake: (() => void) | undefined;
 
@@ -31,7 +33,7 @@ export class UnitQueue {
 
   push(frames: readonly Frame[]): void {
     for (const frame of frames) {
-      this.#waitingBytes += frame.raw.length;
+      this.#waitingBytes += weigh(frame);
       this.#add(frame);
     }
     if (this.#units.length > 0) this.#wake?.();
@@ -77,7 +79,7 @@ export class UnitQueue {
       case frontend.execute:
       case frontend.close:
         this.#collect(frame);
-        if (this.#collectingBytes >= GROUP_BYTES) this.#finish("bound");
+        if (this.#collectingBytes >= GROUP_BYTES || this.#collectingCommands >= GROUP_COMMANDS) this.#finish("bound");
         break;
       case frontend.sync:
         this.#collect(frame);
@@ -98,6 +100,8 @@ export class UnitQueue {
         break;
       case frontend.terminate:
         this.#finish("bound");
+        // Its frame is not kept, but was counted.
+        this.#waitingBytes += FRAME_OVERHEAD_BYTES - weigh(frame);
         this.#units.push({ kind: "terminate" });
         break;
       default:
@@ -108,6 +112,7 @@ export class UnitQueue {
   #collect(frame: Frame): void {
     this.#collecting.push(frame);
     this.#collectingBytes += frame.raw.length;
+    if (frame.type === frontend.execute || frame.type === frontend.bind) this.#collectingCommands += 0.5;
   }
 
   #finish(end: "sync" | "flush" | "bound"): void {
@@ -115,16 +120,23 @@ export class UnitQueue {
     this.#units.push({ kind: "extended", frames: this.#collecting, end });
     this.#collecting = [];
     this.#collectingBytes = 0;
+    this.#collectingCommands = 0;
   }
 }
 
-function sizeOf(unit: Unit): number {
+/** What a message costs to keep beyond its bytes: objects around it. A flood of tiny messages must not look like nothing. */
+const FRAME_OVERHEAD_BYTES = 256;
+
+const weigh = (frame: Frame): number => frame.raw.length + FRAME_OVERHEAD_BYTES;
+
+/** Bytes of memory that a unit stands for. */
+export function sizeOf(unit: Unit): number {
   switch (unit.kind) {
     case "terminate":
-      return 5;
+      return FRAME_OVERHEAD_BYTES;
     case "extended":
-      return unit.frames.reduce((sum, frame) => sum + frame.raw.length, 0);
+      return unit.frames.reduce((sum, frame) => sum + weigh(frame), 0);
     default:
-      return unit.frame.raw.length;
+      return weigh(unit.frame);
   }
 }

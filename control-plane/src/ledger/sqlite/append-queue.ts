@@ -1,5 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Appended } from "../ledger.ts";
+import type { Committed } from "./commit-signal.ts";
 import { errorOf, type Failure } from "./sqlite-failure.ts";
 import type { AppendOutcome, EncodedAppend, WriterReply } from "./writer-messages.ts";
 import type { Writer } from "./writer-thread.ts";
@@ -26,6 +27,9 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** Hears the highest position of each commit, and all of what it stored, after its appends are resolved. */
+type OnCommit = (position: number, committed: readonly Committed[]) => void;
+
 type Phase = { readonly kind: "open" } | { readonly kind: "closed" } | { readonly kind: "dead"; readonly failure: Failure };
 
 /**
@@ -39,7 +43,7 @@ type Phase = { readonly kind: "open" } | { readonly kind: "closed" } | { readonl
  */
 export class AppendQueue {
   readonly #writer: Writer;
-  readonly #onCommit: (position: number) => void;
+  readonly #onCommit: OnCommit;
   readonly #now: () => number;
   #phase: Phase = { kind: "open" };
   #waiting: Pending[] = [];
@@ -51,8 +55,7 @@ export class AppendQueue {
   #timer: NodeJS.Timeout | undefined;
   #drained: (() => void) | undefined;
 
-  /** `onCommit` hears the highest position of each commit, after its appends are resolved. */
-  constructor(writer: Writer, onCommit: (position: number) => void, now: () => number = () => performance.now()) {
+  constructor(writer: Writer, onCommit: OnCommit, now: () => number = () => performance.now()) {
     this.#writer = writer;
     this.#onCommit = onCommit;
     this.#now = now;
@@ -116,12 +119,16 @@ export class AppendQueue {
     this.#flush(); // before the answers, so that the writer works while they are handled
 
     let head = 0;
+    const committed: Committed[] = [];
     for (const [i, pending] of batch.entries()) {
       const outcome = reply.kind === "committed" ? reply.outcomes[i] : undefined;
-      if (outcome?.kind === "appended") head = Math.max(head, outcome.position);
+      if (outcome?.kind === "appended") {
+        head = Math.max(head, outcome.position);
+        committed.push({ append: pending.append, position: outcome.position });
+      }
       if (!this.#abandoned.delete(pending)) settle(pending, outcome, reply);
     }
-    if (head > 0) this.#onCommit(head);
+    if (head > 0) this.#onCommit(head, committed);
     if (this.#isEmpty()) this.#drained?.();
   }
 

@@ -45,6 +45,11 @@ export function decodeRow(row: EventRow): RecordedEvent {
 }
 
 export function matches(row: EventRow, filter: LedgerFilter): boolean {
-  const value = row[filter.by === "stream" ? STREAM : TYPE];
-  return filter.prefixes.some((prefix) => value.startsWith(prefix));
+  return matchesPrefix(row[filter.by === "stream" ? STREAM : TYPE], filter);
+}
+
+/** `name` is the stream's or the event type's, whichever the filter is by. */
+export function matchesPrefix(name: string, { prefixes }: LedgerFilter): boolean {
+  for (const prefix of prefixes) if (name.startsWith(prefix)) return true;
+  return false;
 }

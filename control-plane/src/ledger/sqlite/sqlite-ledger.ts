@@ -70,7 +70,7 @@ class SqliteLedger implements Ledger {
   constructor(path: string, parts: Parts) {
     this.path = path;
     this.#parts = parts;
-    this.#queue = new AppendQueue(parts.writer, (position) => parts.commits.advance(position));
+    this.#queue = new AppendQueue(parts.writer, (position, committed) => parts.commits.advance(position, committed));
     this.#log = new LiveLog(parts.reader, parts.commits);
   }
 

@@ -18,7 +18,8 @@ export interface Subscription {
 }
 
 /**
- * S1. `at` only grows, by pages that were looked at whole: no gap and no duplicate, whatever is appended meanwhile.
+ * S1. `at` only grows, by pages that were looked at whole, or past commits none of whose events match: no gap and no duplicate,
+ *     whatever is appended meanwhile.
  * S2. Never past the acknowledged head, so nobody acts on an event that its writer has not been told of.
  * S3. Holds one page. A turn of the event loop passes between two pages.
  */
@@ -53,7 +54,7 @@ export async function* subscribe(log: LiveLog, { after, filter, signal }: Subscr
     }
     if (!live) yield { kind: "caughtUp" };
     live = true;
-    await log.commits.past(at, signal);
+    at = await log.commits.past({ after: at, filter, atLatest: told + CHECKPOINT_POSITIONS, signal });
   }
 }
 

@@ -116,6 +116,8 @@ export class TargetSide implements MessageHandler {
         this.#expected(type);
         return;
       case backend.readyForQuery:
+        // A COPY that failed before it began must not lend its columns to the next one.
+        this.#copyKnowledge = NOTHING_KNOWN;
         this.#expected(type);
         this.#endOfCommand();
         return;

@@ -1,20 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type MaskColumn, noObligations, type Obligations } from "../domain/decision.ts";
-import { detectors } from "./annotations.ts";
-import { maskKinds, mergeObligations } from "./obligations.ts";
+import { type Detector, type MaskColumn, noObligations, type Obligations } from "./decision.ts";
+import { canonicalObligations, maskKinds, sameObligations, strictestObligations } from "./obligations.ts";
+
+const detectors: readonly Detector[] = ["email", "card", "ssn", "phone", "iban"];
 
 const anyMask = fc
   .tuple(fc.constantFrom("", "a", "b"), fc.constantFrom("*", "x", "y"), fc.constantFrom(...maskKinds))
   .map(([table, column, kind]): MaskColumn => ({ table, column, kind }));
-const anyObligations = fc
+const written = fc
   .tuple(fc.array(anyMask, { maxLength: 6 }), fc.array(fc.constantFrom(...detectors), { maxLength: 4 }), fc.constantFrom(0, 1, 10, 100))
   .map(([maskColumns, found, rowCap]): Obligations => ({ maskColumns, detectors: found, rowCap }));
+const anyObligations = written.map(canonicalObligations);
 
-const merge = (...all: Obligations[]): Obligations => mergeObligations(all);
+const merge = (...all: Obligations[]): Obligations => strictestObligations(all);
 
-describe("mergeObligations", () => {
+describe("the strictest of several obligations", () => {
   it("takes the strictest of each", () => {
     const a: Obligations = { maskColumns: [{ table: "", column: "ssn", kind: "partial" }], detectors: ["email"], rowCap: 0 };
     const b: Obligations = {
@@ -53,6 +55,22 @@ describe("mergeObligations", () => {
     );
   });
 
+  it("is the very same object when all are one, so that a cached decision costs nothing", () => {
+    const one: Obligations = { ...noObligations, rowCap: 5 };
+    assert.equal(merge(one), one);
+    assert.equal(merge(one, one, one), one);
+    assert.equal(merge(), noObligations);
+    assert.equal(merge(one, { ...one, rowCap: 4 }, one).rowCap, 4);
+  });
+
+  it("keeps two columns apart whose names only look alike when joined", () => {
+    const masks = [
+      { table: "a.b", column: "c", kind: "null" },
+      { table: "a", column: "b.c", kind: "partial" },
+    ] as const;
+    assert.deepEqual(merge(...masks.map((mask) => ({ ...noObligations, maskColumns: [mask] }))).maskColumns.length, 2);
+  });
+
   it("never loosens: whatever one asks for, the merged ones ask for at least as much", () => {
     fc.assert(
       fc.property(anyObligations, anyObligations, (a, b) => {
@@ -63,6 +81,30 @@ describe("mergeObligations", () => {
         }
         for (const detector of a.detectors) assert.ok(merged.detectors.includes(detector));
         if (a.rowCap > 0) assert.ok(merged.rowCap > 0 && merged.rowCap <= a.rowCap);
+      }),
+    );
+  });
+});
+
+describe("two obligations", () => {
+  it("are the same when they ask for the same, in whatever order", () => {
+    const shuffled = written.chain((one) =>
+      fc.tuple(
+        fc.constant(one),
+        fc.record({
+          maskColumns: fc.shuffledSubarray([...one.maskColumns], { minLength: one.maskColumns.length }),
+          detectors: fc.shuffledSubarray([...one.detectors], { minLength: one.detectors.length }),
+          rowCap: fc.constant(one.rowCap),
+        }),
+      ),
+    );
+    fc.assert(fc.property(shuffled, ([a, b]) => assert.ok(sameObligations(a, b))));
+  });
+
+  it("differ when one asks for anything else", () => {
+    fc.assert(
+      fc.property(anyObligations, anyObligations, (a, b) => {
+        assert.equal(sameObligations(a, b), JSON.stringify(a) === JSON.stringify(b));
       }),
     );
   });
