@@ -122,6 +122,18 @@ describe("the record of a session", () => {
     assert.ok(ledger.appends.every(({ types }) => types.length <= MAX_BATCH_EVENTS));
   });
 
+  it("writes one by one, and tries no more than that, what turns out too large together", async (t) => {
+    const { ledger, record, sessionId, stream } = await setUp(t);
+    const first = record.append([requested(sessionId)], admin);
+    // Three bytes each in UTF-8: together over what an append may hold, though their lengths are not.
+    const commands = Array.from({ length: 40 }, (_, i) => record.append([authorized(i + 1, "語".repeat(20_000))], admin));
+    await Promise.all([first, ...commands]);
+    assert.equal((await typesIn(ledger, stream)).length, 41);
+    assert.equal(ledger.appends.length, 42);
+    await record.append([completed(1), ended(sessionId)], admin);
+    assert.equal(ledger.appends.length, 43);
+  });
+
   it("rejects an event that never fits, and goes on with the others", async (t) => {
     const { ledger, record, sessionId, stream } = await setUp(t);
     const first = record.append([requested(sessionId)], admin);

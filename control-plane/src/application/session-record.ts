@@ -45,7 +45,8 @@ export class SessionRecord {
   #cancelDeadline: (() => void) | undefined;
   #cancelLinger: (() => void) | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
-  #onePerBatch = false;
+  /** The first so many waiting groups were too large together. */
+  #alone = 0;
 
   constructor(deps: SessionRecordDeps, sessionId: string) {
     this.#deps = deps;
@@ -129,11 +130,12 @@ export class SessionRecord {
     let events = 0;
     let bytes = 0;
     for (const group of this.#waiting) {
-      if (count > 0 && (this.#onePerBatch || events + group.events.length > MAX_BATCH_EVENTS || bytes + group.bytes > MAX_BATCH_BYTES)) break;
+      if (count > 0 && (this.#alone > 0 || events + group.events.length > MAX_BATCH_EVENTS || bytes + group.bytes > MAX_BATCH_BYTES)) break;
       count += 1;
       events += group.events.length;
       bytes += group.bytes;
     }
+    if (this.#alone > 0) this.#alone -= 1;
     const taken = this.#waiting.splice(0, count);
     this.#waitingEvents -= events;
     this.#waitingBytes -= bytes;
@@ -157,7 +159,6 @@ export class SessionRecord {
         if (this.#broken !== undefined) return;
         this.#revision = revision;
         this.#stalledSince = undefined;
-        this.#onePerBatch = false;
         this.#batch = undefined;
         for (const group of batch.groups) settle(group);
         this.#next();
@@ -182,7 +183,7 @@ export class SessionRecord {
     if (batch.groups.length === 1 && only !== undefined) {
       settle(only, new SallyportError(error.code, error.message, { ...error.details, recorded: "no" }, error));
     } else {
-      this.#onePerBatch = true;
+      this.#alone = batch.groups.length;
       this.#wait(batch.groups, "first");
     }
     this.#next();
