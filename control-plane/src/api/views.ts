@@ -1,9 +1,8 @@
 import type { Approval, Identity, RecordedEvent as EventMessage } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { ApprovalView } from "../application/ports.ts";
-import type { Principal } from "../domain/decision.ts";
+import type { ApprovalView, IdentityView } from "../application/ports.ts";
 import type { RecordedEvent } from "../ledger/ledger.ts";
 
-export const identityView = ({ id, kind, groups, disabled }: Principal & { readonly disabled: boolean }): Identity => ({ id, kind, groups: [...groups], disabled });
+export const identityView = ({ id, kind, groups, disabled }: IdentityView): Identity => ({ id, kind, groups: [...groups], disabled });
 
 export const eventView = ({ stream, revision, position, id, type, data, metadata, recordedAt }: RecordedEvent): EventMessage => ({
   stream,

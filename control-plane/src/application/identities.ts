@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { reached } from "../domain/decider.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
-import type { CommandContext, Identities, SignedIn } from "./ports.ts";
+import type { CommandContext, Identities, SignedIn, IdentityView } from "./ports.ts";
 import { formatToken, hashSecret, newToken, parseToken, sameHash } from "./secrets.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
@@ -44,8 +44,6 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
       log.warn({ err: error }, "a failed sign-in could not be recorded");
     }
   }
-
-  const publicView = ({ identityId: id, kind, groups, status }: identity.IdentityState) => ({ id, kind, groups, disabled: status === "disabled" });
 
   return {
     async authenticate(token, address, expectedIdentity) {
@@ -98,3 +96,15 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
 
 /** One message for every reason: whoever guesses must not learn which part was right. */
 const authFailed = (): SallyportError => new SallyportError("auth.failed", "The token is unknown, revoked, or belongs to another identity.");
+
+const views = new WeakMap<identity.IdentityState, IdentityView>();
+
+/** The same object for the same state: it is asked for with every command, and decisions are remembered by it. */
+function publicView(state: identity.IdentityState): IdentityView {
+  const known = views.get(state);
+  if (known !== undefined) return known;
+  const { identityId: id, kind, groups, status } = state;
+  const view = { id, kind, groups, disabled: status === "disabled" };
+  views.set(state, view);
+  return view;
+}

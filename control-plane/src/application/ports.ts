@@ -28,12 +28,16 @@ export interface IssuedToken {
   readonly expiresAt: Date;
 }
 
+export interface IdentityView extends Principal {
+  readonly disabled: boolean;
+}
+
 export interface Identities {
   /** Fails with `auth.failed` or `auth.expired`; a failure for a known identity is an event, at most one a second each. */
   authenticate(token: string, address: string, expectedIdentity?: string): Promise<SignedIn>;
   put(identity: Principal, context: CommandContext): Promise<Principal>;
-  find(id: string): (Principal & { readonly disabled: boolean }) | undefined;
-  list(): readonly (Principal & { readonly disabled: boolean })[];
+  find(id: string): IdentityView | undefined;
+  list(): readonly IdentityView[];
   issueToken(identityId: string, ttlSeconds: number, note: string, context: CommandContext): Promise<IssuedToken>;
   revokeToken(tokenId: string, context: CommandContext): Promise<void>;
   /** Lets it in no more, and ends its live sessions. */

@@ -60,4 +60,14 @@ export function createResources({ live, execute }: UseCaseDeps): Resources {
   };
 }
 
-const viewOf = ({ name, protocol, labels, agentId }: resource.ResourceState): ResourceView => ({ name, protocol, labels, agentId });
+const views = new WeakMap<resource.ResourceState, ResourceView>();
+
+/** The same object for the same state: it is asked for with every command, and decisions are remembered by it. */
+function viewOf(state: resource.ResourceState): ResourceView {
+  const known = views.get(state);
+  if (known !== undefined) return known;
+  const { name, protocol, labels, agentId } = state;
+  const view = { name, protocol, labels, agentId };
+  views.set(state, view);
+  return view;
+}
