@@ -1,10 +1,17 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { argv } from "node:process";
-import { errorCodes } from "../proto/src/errors.ts";
+import { cliPage } from "./documents/cli-page.ts";
+import { configPage } from "./documents/config-page.ts";
+import { errorsPage } from "./documents/errors-page.ts";
+import { eventsPage } from "./documents/events-page.ts";
 
 /** Reference pages that are written from the code. A new one is one line here; `check` finds the ones that are out of date. */
 const pages: Readonly<Record<string, () => string>> = {
+  "docs/reference/cli.md": cliPage,
+  "docs/reference/config.md": configPage,
   "docs/reference/errors.md": errorsPage,
+  "docs/reference/events.md": eventsPage,
 };
 
 /** Pages whose file differs from what the code says, or is not there. */
@@ -15,7 +22,10 @@ export function stalePages(): readonly string[] {
 }
 
 export function writePages(): void {
-  for (const [file, write] of Object.entries(pages)) writeFileSync(file, write());
+  for (const [file, write] of Object.entries(pages)) {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, write());
+  }
 }
 
 function contentOf(file: string): string | undefined {
@@ -24,31 +34,6 @@ function contentOf(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** A page says where it comes from, so that nobody edits it by hand. */
-export function page(title: string, source: string, introduction: string, columns: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  const table = [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
-  return `<!-- Written by \`npm run gen\` from ${source}. -->\n# ${title}\n\n${introduction}\n\n${table}\n`;
-}
-
-function errorsPage(): string {
-  const rows = Object.entries(errorCodes).map(([code, kind]) => [
-    `\`${code}\``,
-    kind.meaning,
-    kind.retryable ? "yes" : "no",
-    `\`${kind.sqlstate}\``,
-    String(kind.http),
-    String(kind.grpc),
-  ]);
-  return page(
-    "Errors",
-    "proto/src/errors.ts",
-    'Every failure that a client may act on has one of these codes. A PostgreSQL client sees the SQLSTATE, and the code in the detail of the error; a gRPC client sees the status, and the code in the metadata `sallyport-error-code`. "Again" says whether the same request may succeed later without a change.',
-    ["Code", "Meaning", "Again", "SQLSTATE", "HTTP", "gRPC"],
-    rows,
-  );
 }
 
 if (argv[1] === import.meta.filename) writePages();

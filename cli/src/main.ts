@@ -1,34 +1,6 @@
 #!/usr/bin/env node
-import { Command } from "commander";
-import { agentsVerb } from "./agents.ts";
-import { approvalsVerb } from "./approvals.ts";
-import { eventsVerb } from "./events.ts";
-import { execVerb } from "./exec.ts";
 import { exitStatus } from "./exit-status.ts";
-import { policyVerb } from "./policy.ts";
-import { resourcesVerb } from "./resources.ts";
-import { agentVerb, serveVerb } from "./serve.ts";
-import { sessionsVerb } from "./sessions.ts";
-import { tokenVerb } from "./token.ts";
-import { upVerb } from "./up.ts";
+import { createProgram } from "./program.ts";
 
-const program = new Command("sallyport")
-  .description("A self-hosted access gateway: every command decided, recorded first, and approved where it matters.")
-  .option("--as <profile>", "which identity to act as (a file in .sallyport/profiles); default: $SALLYPORT_CLI_AS, else `default`")
-  .option("--json", "write JSON")
-  .showHelpAfterError("(--help shows what there is)")
-  .addHelpText("after", "\nExit status: 0 done, 1 refused, 2 misused, 3 unreachable.\nStart here: sallyport up")
-  // Every mistake on the command line is a misuse; help is not.
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? exitStatus.done : exitStatus.misused));
-
-for (const verb of [upVerb, serveVerb, agentVerb, tokenVerb, resourcesVerb, execVerb, sessionsVerb, approvalsVerb, policyVerb, eventsVerb, agentsVerb]) verb(program);
-inherit(program);
-await program.parseAsync();
-
-/** Subcommands take over how the program ends and what it shows. */
-function inherit(parent: Command): void {
-  for (const child of parent.commands) {
-    child.copyInheritedSettings(parent);
-    inherit(child);
-  }
-}
+// Every mistake on the command line is a misuse; help is not.
+await createProgram((helped) => process.exit(helped ? exitStatus.done : exitStatus.misused)).parseAsync();

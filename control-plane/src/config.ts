@@ -32,7 +32,7 @@ export const configSchema = z.strictObject({
     .describe("When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way."),
   SALLYPORT_STOP_WITH_STDIN: z.enum(["on", "off"]).default("off").describe("Stop, in order, when standard input ends: for a parent process that must not leave this one behind."),
   SALLYPORT_TOKEN_TTL_MAX_SECONDS: seconds(86_400, 31_536_000).describe("Longest life of an access token."),
-  SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 604_800).describe("Longest life of a join token."),
+  SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 86_400).describe("Longest life of a join token."),
   SALLYPORT_PG_READ_OVERLAP: z.enum(["on", "off"]).default("on").describe("Whether a read-only command may be sent while its event is being written. Its result waits for the event either way."),
   SALLYPORT_PG_AUTH_TIMEOUT_SECONDS: seconds(15, 600).describe("From accept to the end of authentication."),
   SALLYPORT_PG_MAX_UNAUTHENTICATED: count(512, 100_000).describe("Connections that have not authenticated; beyond it the oldest of them is cut."),

@@ -1,0 +1,36 @@
+import { Command } from "commander";
+import { agentsVerb } from "./agents.ts";
+import { approvalsVerb } from "./approvals.ts";
+import { eventsVerb } from "./events.ts";
+import { execVerb } from "./exec.ts";
+import { policyVerb } from "./policy.ts";
+import { resourcesVerb } from "./resources.ts";
+import { agentVerb, serveVerb } from "./serve.ts";
+import { sessionsVerb } from "./sessions.ts";
+import { tokenVerb } from "./token.ts";
+import { upVerb } from "./up.ts";
+
+/** The whole command line; `end` is called instead of ending the process. The reference page is written from its help. */
+export function createProgram(end: (helped: boolean) => never): Command {
+  const program = new Command("sallyport")
+    .description("A self-hosted access gateway: every command decided, recorded first, and approved where it matters.")
+    .option("--as <profile>", "which identity to act as (a file in .sallyport/profiles); default: $SALLYPORT_CLI_AS, else `default`")
+    .option("--json", "write JSON")
+    .showHelpAfterError("(--help shows what there is)")
+    .addHelpText("after", "\nExit status: 0 done, 1 refused, 2 misused, 3 unreachable.\nStart here: sallyport up")
+    .exitOverride((error) => end(error.exitCode === 0));
+
+  for (const verb of [upVerb, serveVerb, agentVerb, tokenVerb, resourcesVerb, execVerb, sessionsVerb, approvalsVerb, policyVerb, eventsVerb, agentsVerb]) {
+    verb(program);
+  }
+  inherit(program);
+  return program;
+}
+
+/** Subcommands take over how the program ends and what it shows. */
+function inherit(parent: Command): void {
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent);
+    inherit(child);
+  }
+}
