@@ -29,7 +29,8 @@ export interface BindOptions {
 }
 
 export const query = (sql: string): Buffer => message("Q", text(sql));
-export const parse = (sql: string, name = "", types: readonly number[] = []): Buffer => message("P", text(name), text(sql), int16(types.length), ...types.map(int32));
+export const parse = (sql: string, name = "", types: readonly number[] = []): Buffer =>
+  message("P", text(name), text(sql), int16(types.length), ...types.map(int32));
 export const bind = ({ portal = "", statement = "", values = [], formats = [], resultFormats = [] }: BindOptions = {}): Buffer =>
   message(
     "B",
@@ -55,4 +56,11 @@ export const copyFail = (reason: string): Buffer => message("f", text(reason));
 export const terminate = message("X");
 /** The legacy call by OID; arguments and result as text. */
 export const functionCall = (oid: number, ...values: readonly (string | null)[]): Buffer =>
-  message("F", int32(oid), int16(0), int16(values.length), ...values.flatMap((value) => (value === null ? [int32(-1)] : [int32(Buffer.byteLength(value)), value])), int16(0));
+  message(
+    "F",
+    int32(oid),
+    int16(0),
+    int16(values.length),
+    ...values.flatMap((value) => (value === null ? [int32(-1)] : [int32(Buffer.byteLength(value)), value])),
+    int16(0),
+  );

@@ -50,8 +50,8 @@ const agentMain = fileURLToPath(new URL("../../edge-agent/src/main.ts", import.m
 const cliMain = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 const TOKEN_SECONDS = 3_600;
 const POLL_MS = 50;
-/** Node's own announcement of node:sqlite. */
-const quiet = "--disable-warning=ExperimentalWarning";
+/** As the command line starts them: without Node's announcement of node:sqlite, with room for the garbage of a busy relay. */
+const quiet = "--disable-warning=ExperimentalWarning --max-semi-space-size=64";
 
 /** The real processes: control plane, edge agent and a PostgreSQL that logs every statement; enrolled through the API. */
 export class Stack {
@@ -92,7 +92,12 @@ export class Stack {
     const controlPlane = TestProcess.node(cleanup, controlPlaneMain, [], { env, cwd: folder });
     const [server, line] = await Promise.all([target, controlPlane.json(({ msg }) => msg === "control plane ready")]);
     // From now on the same ports: whoever was connected finds a restarted control plane again.
-    for (const [name, port] of [["PG", "postgresPort"], ["TUNNEL", "tunnelPort"], ["API", "apiPort"]] as const) env[`SALLYPORT_${name}_PORT`] = String(line[port]);
+    for (const [name, port] of [
+      ["PG", "postgresPort"],
+      ["TUNNEL", "tunnelPort"],
+      ["API", "apiPort"],
+    ] as const)
+      env[`SALLYPORT_${name}_PORT`] = String(line[port]);
     const stack = new Stack(cleanup, server, folder, env, controlPlane);
     await stack.#provision(options.policy ?? starterPolicy);
     return stack;
@@ -125,7 +130,15 @@ export class Stack {
 
   /** How node-postgres connects through the gateway. */
   gateway(person: Person = "ana", more: ClientConfig = {}): ClientConfig {
-    return { host: "127.0.0.1", port: this.gatewayPort, user: person, database: RESOURCE, password: this.tokens[person], ssl: { ca: readFileSync(this.caFile, "utf8") }, ...more };
+    return {
+      host: "127.0.0.1",
+      port: this.gatewayPort,
+      user: person,
+      database: RESOURCE,
+      password: this.tokens[person],
+      ssl: { ca: readFileSync(this.caFile, "utf8") },
+      ...more,
+    };
   }
 
   /** How it connects without. */
@@ -137,7 +150,15 @@ export class Stack {
   /** libpq's variables for the same two ways. */
   gatewayEnv(person: Person = "ana"): Record<string, string> {
     const { host, port, user, database, password } = this.gateway(person);
-    return { PGHOST: String(host), PGPORT: String(port), PGUSER: String(user), PGDATABASE: String(database), PGPASSWORD: String(password), PGSSLMODE: "verify-full", PGSSLROOTCERT: this.caFile };
+    return {
+      PGHOST: String(host),
+      PGPORT: String(port),
+      PGUSER: String(user),
+      PGDATABASE: String(database),
+      PGPASSWORD: String(password),
+      PGSSLMODE: "verify-full",
+      PGSSLROOTCERT: this.caFile,
+    };
   }
 
   directEnv(): Record<string, string> {
@@ -244,7 +265,7 @@ export class Stack {
     await this.call("admin", async (api) => {
       for (;;) {
         const { agents } = await api.call(api.agents.listAgents.bind(api.agents), {});
-        if (agents.some(({ connected }) => connected)) return;
+        if (agents.some((agent) => agent.connected)) return;
         if (!this.agent.running) throw new Error(`The agent ended:\n${this.agent.stdout}${this.agent.stderr}`);
         await pause(POLL_MS);
       }
@@ -253,19 +274,36 @@ export class Stack {
 
   #profile(person: Person): Profile {
     const api = `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
-    return { identity: person, apiAddress: api, postgresAddress: `localhost:${this.gatewayPort}`, caFile: this.caFile, tokenFile: join(this.folder, "profiles", `${person}.token`) };
+    return {
+      identity: person,
+      apiAddress: api,
+      postgresAddress: `localhost:${this.gatewayPort}`,
+      caFile: this.caFile,
+      tokenFile: join(this.folder, "profiles", `${person}.token`),
+    };
   }
 
   async #provision(policy: readonly PolicyText[]): Promise<void> {
     const { app, host, port } = this.target;
     const passwordFile = join(this.folder, "target.password");
     writeFileSync(passwordFile, `${app.password}\n`, { mode: 0o600 });
-    const resource = { name: RESOURCE, protocol: "postgres", host, port, database: app.database, user: app.user, tls: { mode: "disable" }, ...(app.password === "" ? {} : { password: { file: passwordFile } }) };
+    const resource = {
+      name: RESOURCE,
+      protocol: "postgres",
+      host,
+      port,
+      database: app.database,
+      user: app.user,
+      tls: { mode: "disable" },
+      ...(app.password === "" ? {} : { password: { file: passwordFile } }),
+    };
     writeFileSync(join(this.folder, "agent.yaml"), stringify({ resources: [resource] }), { mode: 0o600 });
     await this.call("admin", async (api) => {
       for (const [id, { kind, groups }] of Object.entries(people)) {
         await api.call(api.identities.putIdentity.bind(api.identities), { id, kind, groups: [...groups] });
-        this.tokens[id as keyof typeof people] = (await api.call(api.identities.createToken.bind(api.identities), { identityId: id, ttlSeconds: TOKEN_SECONDS, note: "" })).token;
+        this.tokens[id as keyof typeof people] = (
+          await api.call(api.identities.createToken.bind(api.identities), { identityId: id, ttlSeconds: TOKEN_SECONDS, note: "" })
+        ).token;
       }
       const { joinToken } = await api.call(api.agents.createJoinToken.bind(api.agents), { agentName: "edge", ttlSeconds: 600 });
       const joining = TestProcess.node(this.#cleanup, agentMain, ["join", "-"], { env: this.#agentEnv, input: joinToken });

@@ -81,6 +81,11 @@ export class WireClient {
     this.#socket.write(bytes);
   }
 
+  /** Sends this and then the end of the stream; what the other side still says is heard. */
+  finish(bytes: Buffer): void {
+    this.#socket.end(bytes);
+  }
+
   /** Stops, or goes on, taking bytes from the wire. */
   pause(): void {
     this.#socket.pause();
