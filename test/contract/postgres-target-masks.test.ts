@@ -37,7 +37,7 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
     const catalogue = new Catalogue();
     const resource = resourceOf(server);
     const { socket } = await connectAndLogin(resource, startupParameters(resource, parameters), timeouts, undefined, (idle) =>
-      catalogue.learn(idle, resource, catalogue.unknownTables(obligations)),
+      catalogue.learn(idle, resource, catalogue.unlearnt(obligations)),
     );
     socket.destroy();
     return catalogue;

@@ -20,10 +20,11 @@ export interface ApprovalDeps extends UseCaseDeps {
   readonly resources: Pick<Resources, "find">;
 }
 
-export function createApprovals({ ledger, live, execute, policies, resources, nodeId }: ApprovalDeps): ApprovalService {
+export function createApprovals({ ledger, live, execute, policies, resources, log, nodeId }: ApprovalDeps): ApprovalService {
   const waiting = new Map<string, Set<(view: ApprovalView) => void>>();
 
   live.onApplied(({ event }) => {
+    if (event.type === "PolicyPublished") return void withdrawDrifted(event.data.version);
     if (!("approvalId" in event.data)) return;
     const view = live.approvals.get(event.data.approvalId);
     if (view === undefined || view.state === "pending") return;
@@ -33,6 +34,16 @@ export function createApprovals({ ledger, live, execute, policies, resources, no
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
     await execute({ decider: approval, stream: approvalStream(approvalId), command, context });
     return requireView(approvalId);
+  }
+
+  /** What was asked for under another policy can never be used: whoever waits for it is told at once. */
+  async function withdrawDrifted(version: string): Promise<void> {
+    for (const { id, state, policyVersion } of live.approvals.all()) {
+      if (state !== "pending" || policyVersion === version) continue;
+      await run(id, { type: "Withdraw", cause: "drift" }, systemContext(nodeId)).catch((error: unknown) => {
+        log.warn({ err: error, approvalId: id }, "an approval of an earlier policy could not be withdrawn");
+      });
+    }
   }
 
   async function load(approvalId: string): Promise<ApprovalView | undefined> {

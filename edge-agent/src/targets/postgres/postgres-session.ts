@@ -6,7 +6,7 @@ import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/
 import type { Logger } from "pino";
 import type { TargetSession } from "../target.ts";
 import { cancelRequest } from "./cancel.ts";
-import { Catalogue } from "./catalogue.ts";
+import { Catalogue, type Unlearnt } from "./catalogue.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
 import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
@@ -111,7 +111,7 @@ export class PostgresSession implements TargetSession {
     const catalogue = new Catalogue();
     const parameters = startupParameters(this.#resource, open.parameters);
     const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal, (idle) =>
-      catalogue.learn(idle, this.#resource, catalogue.unknownTables(obligations)),
+      catalogue.learn(idle, this.#resource, catalogue.unlearnt(obligations)),
     );
     if (this.#phase.kind !== "connecting") {
       socket.destroy();
@@ -185,10 +185,10 @@ export class PostgresSession implements TargetSession {
   }
 
   #oblige(phase: Relaying, obligations: Obligations): void {
-    const tables = phase.catalogue.unknownTables(obligations);
-    if (tables.length === 0) return phase.relay.setObligations(obligations);
+    const unlearnt = phase.catalogue.unlearnt(obligations);
+    if (unlearnt === undefined) return phase.relay.setObligations(obligations);
     phase.held = [];
-    this.#learn(phase.catalogue, tables).then(
+    this.#learn(phase.catalogue, unlearnt).then(
       () =>
         this.#attempt(() => {
           phase.relay.setObligations(obligations);
@@ -199,10 +199,10 @@ export class PostgresSession implements TargetSession {
   }
 
   /** On a connection of its own: the session's may be inside a transaction, or a failed one. */
-  async #learn(catalogue: Catalogue, tables: readonly string[]): Promise<void> {
+  async #learn(catalogue: Catalogue, unlearnt: Unlearnt): Promise<void> {
     const parameters = startupParameters(this.#resource, { application_name: "sallyport" });
     const { socket } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, undefined, (idle) =>
-      catalogue.learn(idle, this.#resource, tables),
+      catalogue.learn(idle, this.#resource, unlearnt),
     );
     void windDown(socket, this.#deps.timeouts.closeTimeoutMs, false, async () => {});
   }

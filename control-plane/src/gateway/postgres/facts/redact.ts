@@ -16,8 +16,8 @@ const MIN_REPEATED_SECRET = 6;
 const replacement = "'<redacted>'";
 /** Credentials in a URI that stands outside of any literal. */
 const uriCredentials = /(:\/\/[^\s/@:'"]{0,256}:)(?!<redacted>)[^\s@'"]{1,512}@/g;
-/** Together they must not be left in a text that does not parse and in which nothing was found. */
-const leftOver = [/\b(?:alter|create)\s+(?:role|user|group|subscription|server)\b/i, /\bpassw(?:or)?d\b/i];
+/** Where passwords belong. One that does not parse may have its password anywhere, even outside of quotes. */
+const accountStatement = /\b(?:alter|create)\s+(?:role|user|group|subscription|server)\b/i;
 /** The same, for texts that are too long to be searched: a keyword with a value right after it. */
 const suspicious =
   /passw(?:or)?d\s*(?:=|--|\/\*|'|"|e'|u&|\$)|identified\s+by|:\/\/[^\s/@:]{0,200}:[^\s@]{1,200}@|\bconnection\s+'|\b(?:pgp_sym|en|de)?crypt\w*\s*\(|\bset\s[^;=]{0,200}(?:passw|secret)/i;
@@ -25,9 +25,9 @@ const suspicious =
 /** The text as it may be recorded: secrets replaced, everything else as it was. */
 export function redact(text: string, parses: boolean): Recordable {
   if (text.length > MAX_SEARCHED_CHARS) return suspicious.test(text) ? withheld(text) : { recordable: text, redacted: false };
+  if (!parses && accountStatement.test(text)) return withheld(text);
   if (!mayHoldSecret.test(text)) return { recordable: text, redacted: false };
   const ranges = secretRanges(text);
-  if (!parses && ranges.length === 0 && leftOver.every((pattern) => pattern.test(text))) return withheld(text);
   const recordable = withoutRepetitions(replaceRanges(text, ranges), ranges).replaceAll(uriCredentials, "$1<redacted>@");
   return { recordable, redacted: recordable !== text };
 }
