@@ -31,13 +31,15 @@ export interface SessionNames {
  */
 export type TextReading = { readonly kind: "as_parsed" } | { readonly kind: "plain"; readonly why: string };
 
+/** Until the target says how it reads text now, which it does with ReadyForQuery. */
+export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
+
 /** One message of an extended group with what it does. */
 export type Step =
   /** Executes nothing; `executable` is what could be, for policy to refuse it here already. */
   | { readonly kind: "parse"; readonly frame: Frame; readonly name: string; readonly prepared: Prepared; readonly prospect: Executable }
   | { readonly kind: "bind"; readonly frame: Frame; readonly name: string; readonly portal: Portal; readonly executable: Executable | undefined }
-  /** `names`: prepared statements that mean something else once this has run. */
-  | { readonly kind: "execute"; readonly frame: Frame; readonly executable: Executable; readonly names: readonly string[] | "all"; readonly analysis: StatementAnalysis | undefined }
+  | { readonly kind: "execute"; readonly frame: Frame; readonly portal: string; readonly executable: Executable; readonly analysis: StatementAnalysis | undefined }
   | { readonly kind: "close"; readonly frame: Frame; readonly target: "statement" | "portal"; readonly name: string }
   | { readonly kind: "other"; readonly frame: Frame };
 
@@ -83,6 +85,8 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
   let trusted = true;
+  let portalsTrusted = true;
+  let textReading = reading;
   const find = (name: string): Prepared | undefined => {
     // A name that is not ASCII may come in other bytes when the encoding changes.
     if (!isAscii(Buffer.from(name, "latin1"))) return undefined;
@@ -97,7 +101,7 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
       case frontend.parse: {
         const { statement, sql, parameterTypes } = decodeParse(frame.payload);
         // A copy: what is remembered must not keep the whole chunk that it came in.
-        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: await analyse(sql, analyser, reading) };
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: await analyse(sql, analyser, textReading) };
         statements.set(statement, prepared);
         steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;
@@ -115,9 +119,16 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
       case frontend.execute: {
         const { portal } = decodeExecute(frame.payload);
         openBinds.delete(portal);
-        const bound = portals.get(portal) ?? names.portals.get(portal);
-        const effect = preparedNamesAfter(bound?.prepared?.analysis);
-        steps.push({ kind: "execute", frame, executable: executableOf("execute", bound?.prepared, bound?.bind), names: effect, analysis: bound?.prepared?.analysis });
+        const bound = portals.get(portal) ?? (portalsTrusted ? names.portals.get(portal) : undefined);
+        const analysis = bound?.prepared?.analysis;
+        const effect = preparedNamesAfter(analysis);
+        steps.push({ kind: "execute", frame, portal, executable: executableOf("execute", bound?.prepared, bound?.bind), analysis });
+        if (analysis === undefined || analysis.facts.riskClass === "unclassified") textReading = afterUnclassified;
+        if (touchesPortals(analysis)) {
+          portals.clear();
+          if (bound !== undefined) portals.set(portal, bound);
+          portalsTrusted = false;
+        }
         if (effect === "all") {
           statements.clear();
           trusted = false;
@@ -147,7 +158,8 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
 /** Commands that make or end cursors, which share their names with portals. */
 const cursorVerbs = /^(DECLARE|CLOSE|ROLLBACK|DISCARD|FETCH|MOVE)/;
 
-export const touchesPortals = ({ facts }: StatementAnalysis): boolean => facts.riskClass === "unclassified" || facts.verbs.some((verb) => cursorVerbs.test(verb));
+export const touchesPortals = (analysis: StatementAnalysis | undefined): boolean =>
+  analysis === undefined || analysis.facts.riskClass === "unclassified" || analysis.facts.verbs.some((verb) => cursorVerbs.test(verb));
 
 /**
  * Names that mean something else, or nothing known, once this has run: SQL's PREPARE and DEALLOCATE share them with the

@@ -37,8 +37,10 @@ export class NamedObjects<T> {
     this.#known.delete(name);
   }
 
-  clear(): void {
+  clear(except?: string): void {
+    const kept = except === undefined ? undefined : this.#known.get(except);
     this.#known.clear();
     this.#bytes = 0;
+    if (except !== undefined && kept !== undefined) this.set(except, kept.value, kept.bytes);
   }
 }

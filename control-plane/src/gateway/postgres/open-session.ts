@@ -93,12 +93,8 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const session = new PostgresSession(
       {
         gateway,
-        sessionId,
         socket,
-        principal,
-        resource,
         desk,
-        context,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
         obligations,

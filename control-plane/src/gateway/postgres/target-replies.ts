@@ -10,7 +10,8 @@ export type Expectation =
   | { readonly kind: "bind"; readonly confirmed: () => void; readonly command?: RunningCommand | undefined }
   | { readonly kind: "close"; readonly confirmed: () => void }
   | { readonly kind: "describe" }
-  | { readonly kind: "execute"; readonly command: RunningCommand }
+  /** `ran`: told when it ended, or failed half-way. */
+  | { readonly kind: "execute"; readonly command: RunningCommand; readonly ran?: () => void }
   /** A simple query or a function call: all until ReadyForQuery belongs to it. */
   | { readonly kind: "whole"; readonly command: RunningCommand }
   | { readonly kind: "sync" };
@@ -135,6 +136,7 @@ export class TargetReplies {
     const owed = this.#owed[0];
     if (owed?.kind === "execute") {
       this.#owed.shift();
+      owed.ran?.();
       owed.command.succeeded();
       mark(owed.command);
       this.#events.ended(owed.command);
@@ -155,6 +157,7 @@ export class TargetReplies {
       return;
     }
     if (owed?.kind === "sync") for (const command of this.#ended) command.failed(sqlstate);
+    if (owed?.kind === "execute") owed.ran?.();
     this.#failedGroup = owed !== undefined;
     const sync = this.#owed.findIndex(({ kind }) => kind === "sync");
     const skipped = this.#owed.splice(0, sync === -1 ? this.#owed.length : sync);

@@ -25,9 +25,10 @@ const suspicious =
 /** The text as it may be recorded: secrets replaced, everything else as it was. */
 export function redact(text: string, parses: boolean): Recordable {
   if (text.length > MAX_SEARCHED_CHARS) return suspicious.test(text) ? withheld(text) : { recordable: text, redacted: false };
-  if (!parses && accountStatement.test(text)) return withheld(text);
-  if (!mayHoldSecret.test(text)) return { recordable: text, redacted: false };
+  const suspect = !parses && accountStatement.test(text);
+  if (!suspect && !mayHoldSecret.test(text)) return { recordable: text, redacted: false };
   const ranges = secretRanges(text);
+  if (suspect && ranges.length === 0) return withheld(text);
   const recordable = withoutRepetitions(replaceRanges(text, ranges), ranges).replaceAll(uriCredentials, "$1<redacted>@");
   return { recordable, redacted: recordable !== text };
 }
