@@ -13,7 +13,13 @@ export function agentsVerb(program: Command): void {
         const client = api();
         const { agents: found } = await client.call(client.agents.listAgents.bind(client.agents), {});
         if (io.json) return io.out(toJson(found));
-        const rows = found.map(({ id, name, connected, revoked, version, resources }) => [id, name, revoked ? "revoked" : connected ? "connected" : "offline", version, resources.join(" ")]);
+        const rows = found.map(({ id, name, connected, revoked, version, resources }) => [
+          id,
+          name,
+          revoked ? "revoked" : connected ? "connected" : "offline",
+          version,
+          resources.join(" "),
+        ]);
         for (const line of table(["AGENT", "NAME", "STATE", "VERSION", "RESOURCES"], rows)) io.out(line);
       }),
     );

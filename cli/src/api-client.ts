@@ -63,7 +63,7 @@ export class ApiClient {
     try {
       for await (const response of call) yield response as Response;
     } catch (error) {
-      throw this.#failure(error as ServiceError);
+      throw isServiceError(error) ? this.#failure(error) : error;
     } finally {
       call.cancel();
     }
@@ -74,9 +74,12 @@ export class ApiClient {
   }
 
   #failure(error: ServiceError): Error {
-    const [code] = error.metadata?.get("sallyport-error-code") ?? [];
+    const [code] = error.metadata.get("sallyport-error-code");
     if (typeof code === "string" && isErrorCode(code)) return new SallyportError(code, error.details);
-    if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED) return new Unreachable(`The control plane at ${this.#address} does not answer: ${error.details}`);
+    if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
+      return new Unreachable(`The control plane at ${this.#address} does not answer: ${error.details}`);
     return new SallyportError("internal", error.details);
   }
 }
+
+const isServiceError = (error: unknown): error is ServiceError => error instanceof Error && "metadata" in error && "details" in error;

@@ -46,7 +46,10 @@ export function approvalsVerb(program: Command): void {
               ? await verb.api().call(service.approve.bind(service), { approvalId, comment, digest })
               : await verb.api().call(service.deny.bind(service), { approvalId, comment });
           if (verb.io.json) verb.io.out(toJson(approval));
-          else verb.io.out(`${approvalId}: ${approval?.state ?? ""}${approval?.state === "pending" ? ` (${approval.approvers.length} of ${approval.quorum})` : ""}`);
+          else
+            verb.io.out(
+              `${approvalId}: ${approval?.state ?? ""}${approval?.state === "pending" ? ` (${approval.approvers.length} of ${approval.quorum})` : ""}`,
+            );
         }),
       );
   }
@@ -67,11 +70,30 @@ async function find({ api }: Verb, id: string): Promise<Approval> {
 
 function show(io: Io, approval: Approval): void {
   if (io.json) return io.out(toJson(approval));
-  const { id, state, requestedBy, resource, riskClass, rule, policyVersion, statement, parameters, digest, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } = approval;
+  const {
+    id,
+    state,
+    requestedBy,
+    resource,
+    riskClass,
+    rule,
+    policyVersion,
+    statement,
+    parameters,
+    digest,
+    quorum,
+    approvers,
+    requestedAt,
+    expiresAt,
+    decidedBy,
+    comment,
+  } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
   io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
-  io.out(`${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`);
+  io.out(
+    `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,
+  );
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   io.out(bold("Statement"));
   for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);

@@ -48,7 +48,11 @@ async function run(profile: Profile, resource: string, sql: string, io: Io, form
     return exitStatus.done;
   } catch (error) {
     if (error instanceof pg.DatabaseError) {
-      io.err(format === "json" ? toJson({ error: { code: error.code, message: error.message, detail: error.detail, hint: error.hint } }) : tone("red", report(error.severity ?? "ERROR", error)));
+      io.err(
+        format === "json"
+          ? toJson({ error: { code: error.code, message: error.message, detail: error.detail, hint: error.hint } })
+          : tone("red", report(error.severity ?? "ERROR", error)),
+      );
       return exitStatus.refused;
     }
     throw new Unreachable(`The gateway at ${profile.postgresAddress} does not answer: ${error instanceof Error ? error.message : String(error)}`);
@@ -65,7 +69,12 @@ function show({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string |
   } else if (format === "csv") {
     for (const row of names.length === 0 ? [] : [names, ...rows]) io.out(row.map(csvCell).join(","));
   } else {
-    if (names.length > 0) for (const line of table(names, rows.map((row) => row.map((cell) => cell ?? "∅")))) io.out(line);
+    if (names.length > 0)
+      for (const line of table(
+        names,
+        rows.map((row) => row.map((cell) => cell ?? "∅")),
+      ))
+        io.out(line);
     io.out(dim(`${command} ${rowCount ?? ""}`.trimEnd()));
   }
 }

@@ -16,7 +16,9 @@ export const terminal = (json: boolean): Io => ({
 
 /** 64-bit counters become numbers where they fit and strings where they do not. */
 export const toJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, field: unknown) => (typeof field === "bigint" ? (field <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(field) : field.toString()) : field));
+  JSON.stringify(value, (_key, field: unknown) =>
+    typeof field === "bigint" ? (field <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(field) : field.toString()) : field,
+  );
 
 export const bold = (text: string): string => styleText("bold", text, { stream: process.stdout });
 export const dim = (text: string): string => styleText("dim", text, { stream: process.stdout });

@@ -19,7 +19,8 @@ export function policyVerb(program: Command): void {
         const errors = problems.filter(({ severity }) => severity === "error");
         if (io.json) io.out(toJson({ version, problems }));
         else {
-          for (const { severity, file, line, message } of problems) io.out(`${file}:${line}: ${tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
+          for (const { severity, file, line, message } of problems)
+            io.out(`${file}:${line}: ${tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
           io.out(errors.length === 0 ? `${version}: good` : `${errors.length} error(s); this cannot be published.`);
         }
         return errors.length === 0 ? exitStatus.done : exitStatus.refused;

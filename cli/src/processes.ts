@@ -62,7 +62,11 @@ export interface BackgroundOptions {
  * Starts one in the background, its log in a file; resolves with the fields of the log line that says that it is ready.
  * In a process group of its own, so that Ctrl-C reaches us and we stop things in order; it ends by itself when we are gone.
  */
-export async function startBackground(name: ProgramName, args: readonly string[], options: BackgroundOptions): Promise<{ readonly program: Background; readonly line: LogLine }> {
+export async function startBackground(
+  name: ProgramName,
+  args: readonly string[],
+  options: BackgroundOptions,
+): Promise<{ readonly program: Background; readonly line: LogLine }> {
   mkdirSync(dirname(options.logFile), { recursive: true });
   const log = createWriteStream(options.logFile, { flags: "a", mode: 0o600 });
   const child = spawn(process.execPath, [...nodeOptions, entry[name], ...args], {
@@ -86,7 +90,9 @@ export async function startBackground(name: ProgramName, args: readonly string[]
     });
     child.on("error", reject);
     void options.unless?.then(reject);
-    void exited.then(() => reject(new Error(`The ${name} ended before it was ready:\n${last.map((text) => parse(text)?.msg ?? text).join("\n")}\nIts log: ${options.logFile}`)));
+    void exited.then(() =>
+      reject(new Error(`The ${name} ended before it was ready:\n${last.map((text) => parse(text)?.msg ?? text).join("\n")}\nIts log: ${options.logFile}`)),
+    );
   });
   return { program: { name, pid: child.pid ?? 0, exited, stop: () => stop(child, exited) }, line };
 }

@@ -20,7 +20,12 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
   const rule = `${list(decision["rules"]) || "no rule"} @ ${text(decision["policyVersion"])}`;
   switch (type) {
     case "SessionRequested":
-      return [line(bold("session"), `${text(part(data["identity"])["id"])} asks for ${text(data["resource"])} from ${text(data["clientAddress"])} (${text(data["application"])}, ${text(data["transport"])})`)];
+      return [
+        line(
+          bold("session"),
+          `${text(part(data["identity"])["id"])} asks for ${text(data["resource"])} from ${text(data["clientAddress"])} (${text(data["application"])}, ${text(data["transport"])})`,
+        ),
+      ];
     case "SessionOpened":
       return [line(bold("opened "), `on agent ${text(data["agentId"])}; ${rule}`)];
     case "SessionRefused":
@@ -30,7 +35,11 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
     case "CommandDenied":
       return [line(tone("red", "denied "), `${command} ${statement(data)}  ${dim(`${text(data["code"])}; ${rule}`)}`), ...parameters(data)];
     case "CommandHeld":
-      return [line(tone("yellow", "held   "), `${command} ${statement(data)}  ${dim(`${text(part(data["facts"])["riskClass"])}; ${rule}`)}`), ...parameters(data), `${" ".repeat(34)}approval ${text(data["approvalId"])}`];
+      return [
+        line(tone("yellow", "held   "), `${command} ${statement(data)}  ${dim(`${text(part(data["facts"])["riskClass"])}; ${rule}`)}`),
+        ...parameters(data),
+        `${" ".repeat(34)}approval ${text(data["approvalId"])}`,
+      ];
     case "CommandReleased":
       return [line(tone("green", "released"), `${command} approved by ${list(data["approvers"])}`)];
     case "CommandCompleted": {
@@ -47,15 +56,23 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [line(bold("ended  "), `${text(data["cause"])} after ${text(data["commands"])} commands`)];
     case "ApprovalGiven":
     case "ApprovalDenied":
-      return [line(tone("cyan", type === "ApprovalGiven" ? "yes    " : "no     "), `${text(data["by"])}${data["comment"] === "" ? "" : `: ${text(data["comment"])}`}`)];
+      return [
+        line(
+          tone("cyan", type === "ApprovalGiven" ? "yes    " : "no     "),
+          `${text(data["by"])}${data["comment"] === "" ? "" : `: ${text(data["comment"])}`}`,
+        ),
+      ];
     default:
       return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
   }
 }
 
-const statement = (data: Data): string => (data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]));
+const statement = (data: Data): string =>
+  data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]);
 
 function parameters(data: Data): string[] {
   const all = Array.isArray(data["parameters"]) ? (data["parameters"] as Data[]) : [];
-  return all.map(({ value, bytes }, index) => `${" ".repeat(34)}$${index + 1} = ${value === undefined ? `<${text(bytes)} bytes, in the recording>` : text(value)}`);
+  return all.map(
+    ({ value, bytes }, index) => `${" ".repeat(34)}$${index + 1} = ${value === undefined ? `<${text(bytes)} bytes, in the recording>` : text(value)}`,
+  );
 }

@@ -13,7 +13,14 @@ export function resourcesVerb(program: Command): void {
         const { resources } = await client.call(client.resources.listResources.bind(client.resources), {});
         if (io.json) return io.out(toJson(resources));
         if (resources.length === 0) return io.out("There is no resource that you may open.");
-        const rows = resources.map(({ name, protocol, online, labels }) => [name, protocol, online ? "online" : "offline", Object.entries(labels).map(([key, value]) => `${key}=${value}`).join(" ")]);
+        const rows = resources.map(({ name, protocol, online, labels }) => [
+          name,
+          protocol,
+          online ? "online" : "offline",
+          Object.entries(labels)
+            .map(([key, value]) => `${key}=${value}`)
+            .join(" "),
+        ]);
         for (const line of table(["RESOURCE", "PROTOCOL", "AGENT", "LABELS"], rows)) io.out(line.replace(/\boffline\b/, tone("red", "offline")));
       }),
     );

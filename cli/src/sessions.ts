@@ -18,7 +18,14 @@ export function sessionsVerb(program: Command): void {
         const found = await list(verb, open === true, Number(limit));
         if (verb.io.json) return verb.io.out(toJson(found));
         if (found.length === 0) return verb.io.out("No sessions.");
-        const rows = found.map(({ id, identity, resource, state, requestedAt, cause }) => [id, requestedAt?.toISOString() ?? "", identity, resource, state, cause]);
+        const rows = found.map(({ id, identity, resource, state, requestedAt, cause }) => [
+          id,
+          requestedAt?.toISOString() ?? "",
+          identity,
+          resource,
+          state,
+          cause,
+        ]);
         for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);
       }),
     );
@@ -30,7 +37,8 @@ export function sessionsVerb(program: Command): void {
       runVerb(command, async (verb) => {
         const session = await find(verb, id);
         if (verb.io.json) return verb.io.out(toJson(session));
-        for (const [key, value] of Object.entries(session)) verb.io.out(`${bold(key.padEnd(14))} ${value instanceof Date ? value.toISOString() : String(value)}`);
+        for (const [key, value] of Object.entries(session))
+          verb.io.out(`${bold(key.padEnd(14))} ${value instanceof Date ? value.toISOString() : String(value)}`);
       }),
     );
   sessions

@@ -14,7 +14,11 @@ export const printable = (text: string): string => stripVTControlCharacters(text
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const cells = rows.map((row) => row.map((cell) => cut(printable(cell))));
   const widths = headings.map((heading, column) => Math.max(heading.length, ...cells.map((row) => [...(row[column] ?? "")].length)));
-  const line = (row: readonly string[], paint: (text: string) => string): string => row.map((cell, column) => paint(cell.padEnd(widths[column] ?? 0))).join("  ").trimEnd();
+  const line = (row: readonly string[], paint: (text: string) => string): string =>
+    row
+      .map((cell, column) => paint(cell.padEnd(widths[column] ?? 0)))
+      .join("  ")
+      .trimEnd();
   return [line(headings, bold), ...cells.map((row) => line(row, (text) => text))];
 }
 

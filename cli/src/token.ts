@@ -27,7 +27,11 @@ export function tokenVerb(program: Command): void {
         if (options.group !== undefined) {
           await client.call(client.identities.putIdentity.bind(client.identities), { id: identityId, kind: options.kind ?? "human", groups: options.group });
         }
-        const { token: secret, expiresAt } = await client.call(client.identities.createToken.bind(client.identities), { identityId, ttlSeconds, note: options.note });
+        const { token: secret, expiresAt } = await client.call(client.identities.createToken.bind(client.identities), {
+          identityId,
+          ttlSeconds,
+          note: options.note,
+        });
         deliver(io.json, io.out, secret, expiresAt, options.out);
       }),
     );

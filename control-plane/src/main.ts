@@ -34,7 +34,18 @@ async function serve(config: Config): Promise<() => Promise<void>> {
 
   const analyser = createStatementAnalyser();
   await analyser.ready();
-  const tunnel = await startTunnelServer({ host, port: settings.SALLYPORT_TUNNEL_PORT, ca, credential, agents: application.agents, resources: application.resources, clock, nodeId, log, window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES });
+  const tunnel = await startTunnelServer({
+    host,
+    port: settings.SALLYPORT_TUNNEL_PORT,
+    ca,
+    credential,
+    agents: application.agents,
+    resources: application.resources,
+    clock,
+    nodeId,
+    log,
+    window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
+  });
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
@@ -87,7 +98,10 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     register: (session, end) => application.running.register(session, end),
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
-  log.info({ postgresPort, tunnelPort: tunnel.port, apiPort: api.port, advertisedHost: config.advertisedHost, dataDir: config.dataDir, pid: process.pid }, "control plane ready");
+  log.info(
+    { postgresPort, tunnelPort: tunnel.port, apiPort: api.port, advertisedHost: config.advertisedHost, dataDir: config.dataDir, pid: process.pid },
+    "control plane ready",
+  );
 
   return async () => {
     await postgres.close();

@@ -32,7 +32,8 @@ describe("sallyport up", () => {
     up.kill("SIGINT");
     assert.equal((await up.exited).status, 0, up.stdout + up.stderr);
   };
-  const spawn = (...args: readonly string[]): TestProcess => TestProcess.node(cleanup, main, args, { env: { NODE_OPTIONS: quiet, SALLYPORT_CLI_DIR: directory } });
+  const spawn = (...args: readonly string[]): TestProcess =>
+    TestProcess.node(cleanup, main, args, { env: { NODE_OPTIONS: quiet, SALLYPORT_CLI_DIR: directory } });
   const run = async (...args: readonly string[]): Promise<Ended> => {
     const command = spawn(...args);
     const { status } = await command.exited;
@@ -52,7 +53,8 @@ describe("sallyport up", () => {
   });
 
   it("prints a psql line and a token for an engineer and an approver", () => {
-    for (const who of ["ana", "bo"]) assert.match(up.stdout, new RegExp(`psql "host=localhost port=${env["SALLYPORT_PG_PORT"]} dbname=customers user=${who} `, "u"));
+    for (const who of ["ana", "bo"])
+      assert.match(up.stdout, new RegExp(`psql "host=localhost port=${env["SALLYPORT_PG_PORT"]} dbname=customers user=${who} `, "u"));
     assert.equal(up.stdout.match(/token sp_[0-9a-f]{16}_/gu)?.length, 2);
   });
 
@@ -115,18 +117,25 @@ describe("sallyport up", () => {
   });
 
   it("goes on after Ctrl-C and a second start, its history intact, and is silent in between", async () => {
-    const before = JSON.parse((await run("--as", "bo", "--json", "sessions", "list", "--limit", "100")).out) as { id: string; state: string }[];
+    const earlier = JSON.parse((await run("--as", "bo", "--json", "sessions", "list", "--limit", "100")).out) as { id: string; state: string }[];
     await stop();
     assert.ok(existsSync(join(directory, "control-plane", "ledger.db")));
     assert.equal((await run("--as", "ana", "exec", "customers", "select 1")).status, 3);
     assert.equal((await run("--as", "bo", "sessions", "list")).status, 3);
     await start();
-    const after = JSON.parse((await run("--as", "bo", "--json", "sessions", "list", "--limit", "100")).out) as { id: string; state: string }[];
-    assert.deepEqual(after, before);
-    assert.ok(after.every(({ state }) => state === "ended"));
-    const replay = await Promise.all(after.map(({ id }) => run("--as", "bo", "sessions", "replay", id)));
+    const later = JSON.parse((await run("--as", "bo", "--json", "sessions", "list", "--limit", "100")).out) as { id: string; state: string }[];
+    assert.deepEqual(later, earlier);
+    assert.ok(later.every(({ state }) => state === "ended"));
+    const replay = await Promise.all(later.map(({ id }) => run("--as", "bo", "sessions", "replay", id)));
     const told = replay.map(({ out }) => out).join("\n");
-    for (const words of [/held {4}#1 drop table orders/u, /released #1 approved by bo/u, /denied {2}#1 drop table products/u, /done {4}#1 succeeded DROP TABLE/u, /masked: .*email×3/u]) assert.match(told, words);
+    for (const words of [
+      /held {4}#1 drop table orders/u,
+      /released #1 approved by bo/u,
+      /denied {2}#1 drop table products/u,
+      /done {4}#1 succeeded DROP TABLE/u,
+      /masked: .*email×3/u,
+    ])
+      assert.match(told, words);
     assert.equal((await run("--as", "ana", "exec", "customers", "select 1")).status, 0);
     await stop();
   });

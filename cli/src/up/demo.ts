@@ -84,7 +84,11 @@ export async function startDemo(dir: string, say: (line: string) => void): Promi
     // The control plane goes first: it tells every client why, while the agent can still pass it on.
     stops.splice(1, 0, () => agent.program.stop());
     api.close();
-    const firstExit = Promise.race([control.program.exited.then(() => "control plane"), agent.program.exited.then(() => "edge agent"), postgres.exited.then(() => "PostgreSQL")]);
+    const firstExit = Promise.race([
+      control.program.exited.then(() => "control plane"),
+      agent.program.exited.then(() => "edge agent"),
+      postgres.exited.then(() => "PostgreSQL"),
+    ]);
     return { directory, postgresAddress: reach.postgresAddress, resource: demoDatabase, caFile, engineer, approver, firstExit, stop };
   } catch (error) {
     await stop();

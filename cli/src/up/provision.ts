@@ -14,7 +14,11 @@ export async function ensurePerson(api: ApiClient, directory: string, reach: Omi
   const profile: Profile = { ...reach, tokenFile: join(directory, "profiles", `${reach.identity}.token`) };
   if (existsSync(profile.tokenFile) && (await works(profile))) return profile;
   await api.call(api.identities.putIdentity.bind(api.identities), { id: profile.identity, kind: "human", groups });
-  const { token } = await api.call(api.identities.createToken.bind(api.identities), { identityId: profile.identity, ttlSeconds: TOKEN_SECONDS, note: "sallyport up" });
+  const { token } = await api.call(api.identities.createToken.bind(api.identities), {
+    identityId: profile.identity,
+    ttlSeconds: TOKEN_SECONDS,
+    note: "sallyport up",
+  });
   mkdirSync(join(directory, "profiles"), { recursive: true, mode: 0o700 });
   writeFileSync(profile.tokenFile, `${token}\n`, { mode: 0o600 });
   return profile;

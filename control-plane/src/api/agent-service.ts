@@ -19,7 +19,8 @@ export function agentService(api: ApiContext, deps: AgentServiceDeps): AgentServ
   return {
     createJoinToken: unary(api, async ({ agentName, ttlSeconds }, { principal, context }) => {
       requireGroup(principal, ADMINS);
-      if (ttlSeconds < 1 || ttlSeconds > deps.maxTtlSeconds) throw new SallyportError("input.invalid", `A join token lives between 1 and ${deps.maxTtlSeconds} seconds.`);
+      if (ttlSeconds < 1 || ttlSeconds > deps.maxTtlSeconds)
+        throw new SallyportError("input.invalid", `A join token lives between 1 and ${deps.maxTtlSeconds} seconds.`);
       const { secret, expiresAt } = await deps.agents.issueJoinSecret(agentName, ttlSeconds, context);
       return { joinToken: encodeJoinToken({ address: deps.apiAddress(), caFingerprint: deps.caFingerprint, agentName, secret }), expiresAt };
     }),

@@ -9,7 +9,10 @@ import { approvalView } from "./views.ts";
 /** A listing holds no more than this, whatever is asked. */
 const MAX_LISTED = 1_000;
 
-export function approvalService(api: ApiContext, deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources }): ApprovalServiceServer {
+export function approvalService(
+  api: ApiContext,
+  deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources },
+): ApprovalServiceServer {
   const { approvals, policies, resources } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
   const maySee = (principal: Principal, { requestedBy, resource: name, command }: ApprovalView): boolean => {

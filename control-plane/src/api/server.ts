@@ -52,7 +52,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(IdentityServiceService, identityService(context, options.maxTokenTtlSeconds));
   server.addService(
     AgentServiceService,
-    agentService(context, { agents, resources, links, apiAddress: () => options.address(port), caFingerprint: options.caFingerprint, maxTtlSeconds: options.maxJoinTtlSeconds }),
+    agentService(context, {
+      agents,
+      resources,
+      links,
+      apiAddress: () => options.address(port),
+      caFingerprint: options.caFingerprint,
+      maxTtlSeconds: options.maxJoinTtlSeconds,
+    }),
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running }));

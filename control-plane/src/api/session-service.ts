@@ -25,7 +25,10 @@ export function sessionService(api: ApiContext, deps: { readonly sessions: Sessi
       const readable = all.filter((session) => mayRead(principal, session) && (!openOnly || session.state === "open"));
       return { sessions: readable.slice(0, wanted).map(sessionView) };
     }),
-    getSession: unary(api, async ({ sessionId }, { principal }): Promise<GetSessionResponse> => ({ session: sessionView(await requireReadable(sessionId, principal)), events: [] })),
+    getSession: unary(api, async ({ sessionId }, { principal }): Promise<GetSessionResponse> => ({
+      session: sessionView(await requireReadable(sessionId, principal)),
+      events: [],
+    })),
     endSession: unary(api, ({ sessionId, reason }, { principal, context }) => {
       requireGroup(principal, ADMINS);
       running.end(sessionId, reason === "" ? "An administrator ended this session." : reason, context);

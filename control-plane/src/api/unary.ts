@@ -18,7 +18,10 @@ export interface Caller {
 }
 
 /** One wrapper for all unary calls, so that every failure is mapped and logged exactly once. */
-export function unary<Request, Response>(api: ApiContext, run: (request: Request, caller: Caller) => Promise<Response> | Response): handleUnaryCall<Request, Response> {
+export function unary<Request, Response>(
+  api: ApiContext,
+  run: (request: Request, caller: Caller) => Promise<Response> | Response,
+): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     authenticate(api, call.metadata, call.getPeer())
       .then((caller) => run(call.request, caller))

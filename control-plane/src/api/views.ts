@@ -16,7 +16,8 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 });
 
 export function approvalView(approval: ApprovalView): Approval {
-  const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } = approval;
+  const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
+    approval;
   return {
     id,
     state,
@@ -25,7 +26,9 @@ export function approvalView(approval: ApprovalView): Approval {
     requestedBy,
     resource,
     statement: command.statement ?? `<${command.statementBytes} bytes, in the session's recording>`,
-    parameters: command.parameters.map(({ value, encoding, bytes }) => (value === null ? "NULL" : value === undefined ? `<${bytes} bytes>` : encoding === "hex" ? `\\x${value}` : value)),
+    parameters: command.parameters.map(({ value, encoding, bytes }) =>
+      value === null ? "NULL" : value === undefined ? `<${bytes} bytes>` : encoding === "hex" ? `\\x${value}` : value,
+    ),
     digest: command.digest,
     policyVersion,
     rule: rules.join(", "),

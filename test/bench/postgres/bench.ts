@@ -32,11 +32,11 @@ export async function benchPostgres(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      seconds: { type: "string", default: "5" },
-      rounds: { type: "string", default: "3" },
-      clients: { type: "string", default: "1,8,32" },
+      "seconds": { type: "string", default: "5" },
+      "rounds": { type: "string", default: "3" },
+      "clients": { type: "string", default: "1,8,32" },
       "copy-mib": { type: "string", default: "100" },
-      out: { type: "string", default: join(tmpdir(), "sallyport-bench-pg.json") },
+      "out": { type: "string", default: join(tmpdir(), "sallyport-bench-pg.json") },
     },
   });
   const cleanups: (() => void | Promise<void>)[] = [];
@@ -48,14 +48,21 @@ export async function benchPostgres(args: string[]): Promise<void> {
     for (const clients of values.clients.split(",").map(Number)) {
       for (const mode of ["simple", "prepared"] as const) {
         const measured = await inTurns(contenders, switchMasking, rounds, (contender) => pgbench(contender, mode, clients, Number(values.seconds)));
-        rows.push(...measured.map(([contender, runs, baseline]) => pgbenchRow(`${mode}, ${clients} client${clients === 1 ? "" : "s"}`, contender, runs, baseline)));
+        rows.push(
+          ...measured.map(([contender, runs, baseline]) => pgbenchRow(`${mode}, ${clients} client${clients === 1 ? "" : "s"}`, contender, runs, baseline)),
+        );
         print(rows.slice(-contenders.length));
       }
     }
     const copied = await inTurns(contenders, switchMasking, rounds, (contender) => copyOut(contender, "bench_copy"));
     for (const [contender, runs, baseline] of copied) {
       const seconds = median(runs.map((run) => run.seconds));
-      rows.push({ workload: `COPY ${values["copy-mib"]} MiB`, contender, ratio: median(baseline.map((run) => run.seconds)) / seconds, mibPerSecond: Number(values["copy-mib"]) / seconds });
+      rows.push({
+        workload: `COPY ${values["copy-mib"]} MiB`,
+        contender,
+        ratio: median(baseline.map((run) => run.seconds)) / seconds,
+        mibPerSecond: Number(values["copy-mib"]) / seconds,
+      });
     }
     print(rows.slice(-contenders.length));
     const result = { bench: "postgres", at: new Date().toISOString(), fdatasyncMicros: fdatasyncMicros(), rows };
@@ -102,7 +109,12 @@ async function prepare(cleanup: Cleanup, copyMib: number): Promise<Ready> {
 }
 
 /** For each contender its runs, and those of the first one, which is the baseline. */
-async function inTurns<T>(contenders: readonly Contender[], before: (contender: string) => Promise<void>, rounds: number, run: (contender: Contender) => Promise<T>): Promise<[string, T[], T[]][]> {
+async function inTurns<T>(
+  contenders: readonly Contender[],
+  before: (contender: string) => Promise<void>,
+  rounds: number,
+  run: (contender: Contender) => Promise<T>,
+): Promise<[string, T[], T[]][]> {
   const runs = new Map<string, T[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const contender of contenders) {
@@ -116,7 +128,14 @@ async function inTurns<T>(contenders: readonly Contender[], before: (contender: 
 
 function pgbenchRow(workload: string, contender: string, runs: readonly Measured[], baseline: readonly Measured[]): Row {
   const of = (key: keyof Measured, all: readonly Measured[]): number => median(all.map((run) => run[key]));
-  return { workload, contender, ratio: of("tps", runs) / of("tps", baseline), tps: of("tps", runs), latencyMs: of("latencyMs", runs), cpuMicros: of("cpuMicros", runs) };
+  return {
+    workload,
+    contender,
+    ratio: of("tps", runs) / of("tps", baseline),
+    tps: of("tps", runs),
+    latencyMs: of("latencyMs", runs),
+    cpuMicros: of("cpuMicros", runs),
+  };
 }
 
 function median(values: readonly number[]): number {
@@ -126,7 +145,8 @@ function median(values: readonly number[]): number {
 
 function print(rows: readonly Row[]): void {
   for (const { workload, contender, ratio, tps, latencyMs, cpuMicros, mibPerSecond } of rows) {
-    const figures = mibPerSecond === undefined ? `${tps?.toFixed(0)} tps  ${latencyMs?.toFixed(3)} ms  CPU ${cpuMicros?.toFixed(0)} µs` : `${mibPerSecond.toFixed(0)} MiB/s`;
+    const figures =
+      mibPerSecond === undefined ? `${tps?.toFixed(0)} tps  ${latencyMs?.toFixed(3)} ms  CPU ${cpuMicros?.toFixed(0)} µs` : `${mibPerSecond.toFixed(0)} MiB/s`;
     stderr.write(`${workload.padEnd(22)} ${contender.padEnd(18)} ${ratio.toFixed(2)} × direct  ${figures}\n`);
   }
 }

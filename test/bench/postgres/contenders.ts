@@ -56,7 +56,11 @@ ignore_startup_parameters = extra_float_digits
     if (tries === 50 || child.exitCode !== null) throw new Error("pgbouncer did not start.");
     await pause(100);
   }
-  return { name: "pgbouncer", pids: [child.pid ?? 0], env: { PGHOST: "127.0.0.1", PGPORT: String(port), PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE: "require" } };
+  return {
+    name: "pgbouncer",
+    pids: [child.pid ?? 0],
+    env: { PGHOST: "127.0.0.1", PGPORT: String(port), PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE: "require" },
+  };
 }
 
 async function accepts(port: number): Promise<boolean> {

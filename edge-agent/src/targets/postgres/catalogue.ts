@@ -44,7 +44,9 @@ export class Catalogue implements ColumnCatalogue {
     const names = (list: readonly string[]): string[] => [...new Set(list.map((name) => name.toLowerCase()))];
     const tables = names(maskColumns.flatMap(({ table }) => (table === "" ? [] : [table]))).filter((table) => !this.#looked.has(maskKey(table, "*")));
     // A rule without a table is met by its column's label, or, behind an alias, by its origin.
-    const columns = names(maskColumns.flatMap(({ table, column }) => (table === "" && column !== "*" ? [column] : []))).filter((column) => !this.#looked.has(maskKey("", column)));
+    const columns = names(maskColumns.flatMap(({ table, column }) => (table === "" && column !== "*" ? [column] : []))).filter(
+      (column) => !this.#looked.has(maskKey("", column)),
+    );
     return tables.length + columns.length === 0 ? undefined : { tables, columns };
   }
 

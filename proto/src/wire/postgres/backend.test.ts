@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SallyportError } from "../../errors.ts";
-import { decodeFields, encodeAuthentication, encodeBackendKeyData, encodeErrorResponse, encodeNegotiateProtocolVersion, encodeParameterStatus, encodeReadyForQuery } from "./backend.ts";
+import {
+  decodeFields,
+  encodeAuthentication,
+  encodeBackendKeyData,
+  encodeErrorResponse,
+  encodeNegotiateProtocolVersion,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+} from "./backend.ts";
 import { encodeRefusal } from "./refusal.ts";
 
 describe("backend messages", () => {

@@ -65,7 +65,6 @@ export class FrameDecoder {
     this.#need = need;
     return frames;
   }
-
 }
 
 /** `byte type`, `int32 length`, payload. */
