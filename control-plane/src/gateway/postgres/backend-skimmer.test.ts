@@ -5,14 +5,20 @@ import fc from "fast-check";
 import { BackendSkimmer } from "./backend-skimmer.ts";
 
 const letters = ["C", "D", "E", "I", "S", "T", "Z", "d", "1", "2", "G", "N"];
-const message = fc.tuple(fc.constantFrom(...letters), fc.uint8Array({ maxLength: 40 })).map(([letter, payload]) => encodeFrame(letter.charCodeAt(0), Buffer.from(payload)));
+const message = fc
+  .tuple(fc.constantFrom(...letters), fc.uint8Array({ maxLength: 40 }))
+  .map(([letter, payload]) => encodeFrame(letter.charCodeAt(0), Buffer.from(payload)));
 
 function skim(bytes: Buffer, cut: number): { readonly out: Buffer; readonly seen: string[] } {
   const skimmer = new BackendSkimmer();
   const out: Buffer[] = [];
   const seen: string[] = [];
   for (let at = 0; at < bytes.length; at += cut) {
-    out.push(skimmer.push(bytes.subarray(at, at + cut), ({ type, buffer, start, end }) => seen.push(`${String.fromCharCode(type)}${type === 0x54 ? "" : buffer.toString("hex", start + 5, end)}`)));
+    out.push(
+      skimmer.push(bytes.subarray(at, at + cut), ({ type, buffer, start, end }) =>
+        seen.push(`${String.fromCharCode(type)}${type === 0x54 ? "" : buffer.toString("hex", start + 5, end)}`),
+      ),
+    );
   }
   assert.equal(skimmer.aligned, true);
   return { out: Buffer.concat(out), seen };
@@ -36,7 +42,10 @@ describe("BackendSkimmer", () => {
     const ready = encodeFrame(0x5a, Buffer.from("I"));
     assert.equal(skimmer.push(ready.subarray(0, 5), () => assert.fail("not whole yet")).length, 0);
     let seen = 0;
-    assert.deepEqual(skimmer.push(ready.subarray(5), () => seen++), ready);
+    assert.deepEqual(
+      skimmer.push(ready.subarray(5), () => seen++),
+      ready,
+    );
     assert.equal(seen, 1);
   });
 

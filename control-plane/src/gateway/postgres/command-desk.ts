@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { SallyportError } from "@sallyport/proto/errors";
+import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
@@ -130,14 +130,19 @@ export class CommandDesk {
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
     const overlap = this.#setup.overlapReads && judged.every(mayOverlap);
-    const durable = this.#append(events).catch((error: unknown) => {
-      const known = SallyportError.from(error);
-      // Whether the events will be found in the record is unknown; that nothing was sent is not, and is said behind them.
-      if (!overlap && known.details["recorded"] !== "no") this.#deny(judged, known);
-      throw known;
-    });
+    const durable = this.#append(events);
     if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
-    await durable;
+    try {
+      await durable;
+    } catch (error) {
+      const known = SallyportError.from(error);
+      this.#denyUnsent(
+        judged.map((each) => released.find(({ command }) => command === each.command) ?? each),
+        known,
+        known.code,
+      );
+      throw known;
+    }
     return { kind: "passed", commands, obligations, durable: undefined };
   }
 
@@ -147,7 +152,14 @@ export class CommandDesk {
     await Promise.all(parts);
   }
 
-  #deny(judged: readonly Judged[], { code }: SallyportError): void {
+  /** Whether the events will be found in the record may be unknown; that nothing was sent is not, and is said behind them. */
+  #denyUnsent(judged: readonly Judged[], { details }: SallyportError, code: ErrorCode): void {
+    // One append that was refused at the call has left nothing but what was held before.
+    const nothing = details["recorded"] === "no" && judged.length <= APPEND_COMMANDS;
+    this.#deny(nothing ? judged.filter(({ approvalId }) => approvalId !== undefined) : judged, code);
+  }
+
+  #deny(judged: readonly Judged[], code: ErrorCode): void {
     for (const each of judged) void this.#setup.session.append([denial(each, code)], "keep").catch(() => undefined);
   }
 
@@ -178,7 +190,7 @@ export class CommandDesk {
     const all = [...refused, ...granted];
     await this.#append(all.map((each) => denial(each, error.code))).catch((failure: unknown) => {
       const known = SallyportError.from(failure);
-      if (known.details["recorded"] !== "no") this.#deny(all, error);
+      this.#denyUnsent(all, known, error.code);
       throw known;
     });
     return { kind: "refused", error, hint: hintFor(error) };
@@ -224,7 +236,7 @@ export class CommandDesk {
     } catch (error) {
       const known = SallyportError.from(error);
       for (const { approvalId = "" } of granted.slice(events.length)) await this.#withdraw(approvalId, "drift");
-      this.#deny(granted, known);
+      this.#deny(granted, known.code);
       throw known;
     }
   }

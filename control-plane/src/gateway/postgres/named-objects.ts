@@ -1,8 +1,8 @@
 import { isAscii } from "node:buffer";
 
 /** Beyond these, names are forgotten, oldest first; what is forgotten is unclassified when it runs. */
-const MAX_NAMES = 10_000;
-const MAX_BYTES = 16 * 1_048_576;
+export const MAX_NAMES = 10_000;
+export const MAX_BYTES = 16 * 1_048_576;
 
 /**
  * What the target's prepared statements, or portals, hold.

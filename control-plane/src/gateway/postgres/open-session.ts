@@ -5,7 +5,7 @@ import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
-import type { SessionEndCause } from "../../domain/session/session.events.ts";
+import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { PostgresSession } from "./session.ts";
@@ -46,23 +46,27 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const log = deps.log.child({ sessionId });
   const { session: record, recording } = deps.openRecord(sessionId, context);
   const name = parameters.get("database") ?? principal.id;
-  const carried = carriedParameters(parameters);
+  const { carried, refused } = readParameters(parameters);
 
-  await record.append(
-    [
-      {
-        type: "SessionRequested",
-        data: { sessionId, nodeId: deps.nodeId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
-      },
-    ],
-    "fail",
-  );
-  let decision: RecordedDecision | undefined;
   // Registered from the start: whoever is disabled, or shut out, while the target is being opened does not get in.
   const leaving = new AbortController();
-  let end: (cause: SessionEndCause, message: string) => void = (_cause, message) => leaving.abort(new SallyportError("session.ended", message));
+  let left: { readonly cause: SessionEndCause; readonly message: string } | undefined;
+  let end = (cause: SessionEndCause, message: string): void => {
+    left ??= { cause, message };
+    leaving.abort(new SallyportError("session.ended", message));
+  };
   const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
+  const requested: SessionEvent = {
+    type: "SessionRequested",
+    data: { sessionId, nodeId: deps.nodeId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
+  };
+  await record.append([requested], "fail").catch((error: unknown) => {
+    unregister();
+    throw error;
+  });
+  let decision: RecordedDecision | undefined;
   try {
+    if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
     const decided = decideOpen(visitor, resource);
     decision = recordDecision(decided);
@@ -117,15 +121,24 @@ export async function openSession(visitor: Visitor): Promise<void> {
       gateway.remove(session, recorded);
     };
     gateway.add(session);
+    if (left !== undefined) return session.end(left.cause, left.message);
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);
-    if (leaving.signal.aborted) session.end("ended_by_administrator", leaving.signal.reason instanceof Error ? leaving.signal.reason.message : "");
   } catch (error) {
     unregister();
     const known = SallyportError.from(error);
     await record.append([{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }], "keep").catch(() => undefined);
     throw known;
+  }
+}
+
+/** What is refused is refused when the request is recorded. */
+function readParameters(parameters: ReadonlyMap<string, string>): { readonly carried: Record<string, string>; readonly refused: unknown } {
+  try {
+    return { carried: carriedParameters(parameters), refused: undefined };
+  } catch (error) {
+    return { carried: {}, refused: error };
   }
 }
 

@@ -22,9 +22,19 @@ describe("startup parameters", () => {
     });
   });
 
-  for (const fields of [{ role: "postgres" }, { options: "-c role=postgres" }, { options: "-c Session_Authorization=x" }, { standard_conforming_strings: "off" }, { replication: "database" }, { options: "-X" }]) {
+  for (const fields of [
+    { role: "postgres" },
+    { options: "-c role=postgres" },
+    { options: "-c Session_Authorization=x" },
+    { standard_conforming_strings: "off" },
+    { replication: "database" },
+    { options: "-X" },
+  ]) {
     it(`refuses ${JSON.stringify(fields)} by name instead of leaving it out in silence`, () => {
-      assert.throws(() => carried(fields), (error) => error instanceof SallyportError && error.code === "feature.unsupported");
+      assert.throws(
+        () => carried(fields),
+        (error) => error instanceof SallyportError && error.code === "feature.unsupported",
+      );
     });
   }
 });

@@ -10,7 +10,8 @@ const frames = (letters: string, size = 1): ReturnType<FrameDecoder["push"]> =>
 
 function kinds(queue: UnitQueue): string[] {
   const list: string[] = [];
-  for (let unit = queue.shift(); unit !== undefined; unit = queue.shift()) list.push(unit.kind === "extended" ? `${unit.frames.map(({ type }) => String.fromCharCode(type)).join("")}:${unit.end}` : unit.kind);
+  for (let unit = queue.shift(); unit !== undefined; unit = queue.shift())
+    list.push(unit.kind === "extended" ? `${unit.frames.map(({ type }) => String.fromCharCode(type)).join("")}:${unit.end}` : unit.kind);
   return list;
 }
 
@@ -60,6 +61,9 @@ describe("UnitQueue", () => {
   });
 
   it("refuses a message type that no client sends", () => {
-    assert.throws(() => new UnitQueue().push(frames("z")), (error) => error instanceof SallyportError && error.code === "wire.malformed");
+    assert.throws(
+      () => new UnitQueue().push(frames("z")),
+      (error) => error instanceof SallyportError && error.code === "wire.malformed",
+    );
   });
 });

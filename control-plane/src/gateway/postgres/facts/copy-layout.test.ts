@@ -9,7 +9,8 @@ const csv: CopyOutLayout = { ...text, format: "csv", delimiter: ",", nullText: "
 describe("the layout of COPY TO STDOUT", () => {
   const analyser = createStatementAnalyser();
   after(() => analyser.close());
-  const layout = async (options: string): Promise<CopyOutLayout | undefined> => (await analyser.analyse(Buffer.from(`copy t to stdout ${options}`))).copyOut?.layout;
+  const layout = async (options: string): Promise<CopyOutLayout | undefined> =>
+    (await analyser.analyse(Buffer.from(`copy t to stdout ${options}`))).copyOut?.layout;
 
   const cases: [string, CopyOutLayout | undefined][] = [
     ["", text],

@@ -1,0 +1,197 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
+import type { Frame } from "@sallyport/proto/wire/postgres/frames";
+import { frontend } from "@sallyport/proto/wire/postgres/message-types";
+import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
+import type { Obligations } from "../../domain/decision.ts";
+import { sameObligations } from "../../domain/obligations.ts";
+import type { ClientOutput } from "./client-output.ts";
+import type { CommandDesk, Verdict } from "./command-desk.ts";
+import type { Executable } from "./command-record.ts";
+import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
+import { judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
+import { owedReplies } from "./owed-replies.ts";
+import type { RunningCommand } from "./running-command.ts";
+import type { SessionKnowledge } from "./session-knowledge.ts";
+import type { TargetLine } from "./target-line.ts";
+import type { Unit } from "./units.ts";
+
+export interface UnitHandlerDeps {
+  readonly desk: CommandDesk;
+  readonly analyser: StatementAnalyser;
+  readonly line: TargetLine;
+  readonly output: ClientOutput;
+  readonly knowledge: SessionKnowledge;
+  /** Those that the agent opened the target with. */
+  readonly obligations: Obligations;
+}
+
+/**
+ * Has the client's units judged and recorded, and forwards or refuses them.
+ *
+ * P1. Units are handled one after the other. The next one is judged when the one before is answered and its record is
+ *     durable (or it was refused), so that prepared statements, obligations and transaction status are known, not guessed.
+ *     In a group that is still open the target is made to answer by a Flush.
+ * P2. Nothing is forwarded that the desk has not let through; what is forwarded are the client's own bytes (I4, I12).
+ * P3. A refusal is an error like the target's own: the transaction it stands in fails, at the target too, the rest of its
+ *     group is skipped, ReadyForQuery ends it, and the connection goes on (I13).
+ */
+export class UnitHandler {
+  readonly #deps: UnitHandlerDeps;
+  #obligations: Obligations;
+  #hold: AbortController | undefined;
+  /** The group was refused: what the client still sends of it is dropped, as the target would. */
+  #skipping = false;
+
+  constructor(deps: UnitHandlerDeps) {
+    this.#deps = deps;
+    this.#obligations = deps.obligations;
+  }
+
+  /** Withdraws the command that is held, and answers whether there is one. */
+  withdraw(reason: "cancelled" | "client_gone"): boolean {
+    this.#hold?.abort(reason);
+    return this.#hold !== undefined;
+  }
+
+  async handle(unit: Exclude<Unit, { kind: "terminate" }>): Promise<void> {
+    const { line } = this.#deps;
+    if (unit.kind === "copy") return line.copy(unit.frame, unit.last);
+    if (line.copying) {
+      if (unit.kind === "extended" && unit.frames.every(endsPart)) return line.duringCopy(unit.frames);
+      throw new SallyportError("wire.malformed", "A command came in the middle of COPY data.");
+    }
+    await line.settle();
+    if (line.over) return;
+    const sync = unit.kind === "extended" && unit.end === "sync";
+    // In a group that has failed, here or at the target, everything is ignored up to Sync.
+    if (this.#skipping || line.failed) return sync ? this.#endSkipping() : undefined;
+    switch (unit.kind) {
+      case "extended":
+        return this.#group(unit.frames, sync);
+      case "function_call":
+        return this.#whole(unit.frame, judgeFunctionCall(unit.frame), undefined);
+      case "query": {
+        const { executable, analysis } = await judgeQuery(unit.frame, this.#deps.analyser, this.#deps.knowledge.reading);
+        return this.#whole(unit.frame, executable, analysis);
+      }
+    }
+  }
+
+  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined): Promise<void> {
+    const { line, output, knowledge } = this.#deps;
+    const verdict = await this.#judge([executable], []);
+    if (verdict.kind === "refused") {
+      output.write(encodeRefusal(verdict.error, "ERROR", verdict.hint));
+      return this.#endRefused();
+    }
+    if (line.over) return this.#abandon(verdict.commands);
+    this.#oblige(verdict.obligations, analysis?.copyOut);
+    knowledge.ran(analysis);
+    const settled = this.#guard(verdict.durable);
+    await line.whole(frame, verdict.commands[0]);
+    await settled;
+  }
+
+  async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
+    const { line, knowledge, analyser } = this.#deps;
+    const steps = await judgeGroup(frames, knowledge, analyser, knowledge.reading);
+    const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
+    const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
+    const nothing = executables.length === 0 && prospects.length === 0;
+    const verdict: Verdict = nothing ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined } : await this.#judge(executables, prospects);
+    if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
+    if (line.over) return this.#abandon(verdict.commands);
+    if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
+    const settled = this.#guard(verdict.durable);
+    await line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync);
+    await settled;
+  }
+
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[]): Promise<Verdict> {
+    const { desk, line, output } = this.#deps;
+    const wait = {
+      begin: (): AbortSignal => {
+        this.#hold = new AbortController();
+        if (line.over) this.#hold.abort("client_gone");
+        return this.#hold.signal;
+      },
+      tell: (notice: Buffer): void => output.write(notice),
+    };
+    const verdict = await desk.judge(executables, prospects, wait);
+    this.#hold = undefined;
+    return verdict;
+  }
+
+  /** The session ended while these were being recorded: they were never sent. */
+  #abandon(commands: readonly RunningCommand[]): void {
+    for (const command of commands) {
+      command.skipped();
+      this.#deps.desk.complete(command);
+    }
+  }
+
+  /**
+   * Until `durable` resolves nothing of the answer leaves; when it fails the answer is dropped and the client told. Resolves
+   * when that is settled: at most one unit is ever guarded.
+   */
+  async #guard(durable: Promise<void> | undefined): Promise<void> {
+    if (durable === undefined) return;
+    const { output } = this.#deps;
+    output.shut();
+    try {
+      await durable;
+      output.open();
+    } catch (error) {
+      output.discard();
+      output.open();
+      this.#withhold(SallyportError.from(error));
+    }
+  }
+
+  #withhold(error: SallyportError): void {
+    const { line, output } = this.#deps;
+    if (line.over) return;
+    output.write(encodeRefusal(error, "ERROR", "What ran only read; its result was not released."));
+    if (line.groupOpen) this.#skipping = true;
+    if (line.groupOpen || line.awaitsReady) line.withhold();
+    else output.write(encodeReadyForQuery(line.status));
+  }
+
+  /** The target's part of the group fails too, as if it had refused by itself; the rest of the group is skipped. */
+  async #refuseGroup(error: SallyportError, hint: string | undefined, sync: boolean): Promise<void> {
+    const { line, output } = this.#deps;
+    if (line.groupOpen) await line.fail({ sync: false });
+    output.write(encodeRefusal(error, "ERROR", hint));
+    this.#skipping = true;
+    if (sync) await this.#endSkipping();
+  }
+
+  async #endSkipping(): Promise<void> {
+    const { line } = this.#deps;
+    this.#skipping = false;
+    if (line.groupOpen && line.failed) return line.sync();
+    return this.#endRefused();
+  }
+
+  /** ReadyForQuery after a refusal: of the target, where something of it may be undone, which has failed by then. */
+  async #endRefused(): Promise<void> {
+    const { line, output } = this.#deps;
+    if (line.groupOpen || line.status === "T") await line.fail({ sync: true });
+    else if (!line.over) output.write(encodeReadyForQuery(line.status));
+  }
+
+  #oblige(obligations: Obligations, copyOut: CopyOut | undefined): void {
+    const { line, knowledge } = this.#deps;
+    if (!sameObligations(obligations, this.#obligations)) {
+      this.#obligations = obligations;
+      line.post({ $case: "obligations", value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) } });
+    }
+    if (copyOut === undefined || obligations.maskColumns.length === 0) return;
+    // In another encoding a delimiter's byte may be part of a character.
+    const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
+    line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
+  }
+}
+
+const endsPart = ({ type }: Frame): boolean => type === frontend.sync || type === frontend.flush;

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
+import { bind, execute, message, parse, query, sync } from "../support/frontend-messages.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
+import type { OpenTarget } from "./gateway-session-target.ts";
+
+const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
+
+/** Resolves when `measure` has stayed the same for so long that nothing can be under way. */
+async function still(measure: () => number): Promise<number> {
+  let last = measure();
+  for (let turns = 0; turns < 500; turns++) {
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+    if (measure() === last) continue;
+    last = measure();
+    turns = 0;
+  }
+  return last;
+}
+
+describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
+  const cleanup = suiteCleanup();
+  let ground: Ground;
+  let real: OpenTarget;
+  before(async () => {
+    ground = await prepareGround(cleanup);
+    real = (await startRealTarget(cleanup)).open;
+  });
+
+  it("let a pipeline of 5,000 executions pass, recorded in full, while other sessions go on", { timeout: 2 * HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target: real });
+    const { client, record } = await bed.open();
+    const { client: other } = await bed.open();
+    client.write(together(parse("SELECT 1", "s"), ...Array.from({ length: 5_000 }, () => together(bind({ statement: "s" }), execute())), sync));
+    await record.until(() => record.of("CommandAuthorized").length > 0);
+    assert.equal(await ask(other, query("SELECT 2")), "T D C:SELECT 1 Z:I");
+    assert.ok(record.of("CommandAuthorized").length < 5_000, "the other one did not wait for it");
+    await client.more("Z");
+    assert.equal(client.messages.filter(({ type }) => type === "C").length, 5_000);
+    assert.equal(new Set((await record.completed(5_000)).map(({ commandId }) => commandId)).size, 5_000);
+    assert.ok(record.of("CommandAuthorized").every(({ statement }) => statement === "SELECT 1"));
+  });
+
+  it("stop reading from a client whose tiny messages pile up behind a command", { timeout: HANG_MS }, async (t) => {
+    // Had all of them been read, the session would have ended at this limit on what may wait.
+    const bed = await GatewayBed.start(t, ground, { limits: { largeMessageBytes: 12 * 1_048_576 } });
+    const { client, record, heard, target } = await bed.open();
+    client.write(query("SELECT 1"));
+    await heard.until(() => heard.types === "Q");
+    client.write(Buffer.concat(Array.from({ length: 400_000 }, () => message("H"))));
+    await still(() => record.events.length);
+    assert.equal(client.over, false);
+    target.say(encodeReadyForQuery("I"));
+    await client.more("Z");
+  });
+
+  it("make refusals wait for a client that does not read", { timeout: HANG_MS }, async (t) => {
+    const count = 600;
+    const bed = await GatewayBed.start(t, ground, { rule: () => ({ effect: "deny", reason: "no".repeat(30_000) }) });
+    const { client, record } = await bed.open();
+    client.pause();
+    client.write(together(...Array.from({ length: count }, () => query("SELECT 1"))));
+    await record.until(() => record.commands.length > 0);
+    const judged = await still(() => record.commands.length);
+    assert.ok(judged < count, `${judged} were judged, so that as many refusals pile up`);
+    client.resume();
+    await client.more("Z", count);
+    assert.equal(client.messages.filter(({ type }) => type === "E").length, count);
+  });
+});

@@ -1,0 +1,217 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import type { Client } from "pg";
+import { bind, closePortal, closeStatement, execute, flush, message, parse, query, sync } from "../support/frontend-messages.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { ask, firstCells, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import type { RecordProbe } from "./gateway-session-ports.ts";
+import type { OpenTarget } from "./gateway-session-target.ts";
+
+const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
+const run = (sql: string): Buffer => together(parse(sql), bind(), execute());
+const denyDelete: Rule = ({ facts }) => (facts?.verbs.includes("DELETE") === true ? "deny" : "allow");
+/** Names as they travel: not of one encoding, so not text. */
+const parseNamed = (name: Buffer, sql: string): Buffer => message("P", name, `\0${sql}\0\0\0`);
+const bindNamed = (name: Buffer): Buffer => message("B", "\0", name, "\0", Buffer.alloc(6));
+
+/** What was judged of each command that ran: how, and what. */
+const judged = (record: RecordProbe): string[] =>
+  record.of("CommandAuthorized").map(({ via, statement = "", facts }) => `${via} ${facts.riskClass === "unclassified" ? "unclassified" : statement}`);
+
+describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, () => {
+  const cleanup = suiteCleanup();
+  let ground: Ground;
+  let target: OpenTarget;
+  let admin: Client;
+
+  before(async () => {
+    ground = await prepareGround(cleanup);
+    const { server, open } = await startRealTarget(cleanup);
+    target = open;
+    admin = await server.connectAsApp();
+    await admin.query("create table t (id int)");
+    await admin.query("create function opaque() returns int language plpgsql as 'begin return 1; end'");
+  });
+
+  describe("a name that is used before the target confirmed it", () => {
+    it("is judged as what the packet before made of it", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, together(parse("SELECT 1"), sync));
+      assert.equal(await ask(client, together(parse("SELECT 'made anew'"), flush, bind(), execute(), sync)), "1 2 D C:SELECT 1 Z:I");
+      assert.deepEqual(judged(record), ["execute SELECT 'made anew'"]);
+    });
+
+    it("is refused when that is refused", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target, rule: denyDelete });
+      const { client, heard } = await bed.open();
+      await ask(client, together(parse("SELECT 1"), parse("SELECT 1", "s"), sync));
+      assert.equal(await ask(client, together(parse("DELETE FROM t"), flush, bind(), execute(), sync)), "E:42501 Z:I");
+      assert.equal(await ask(client, together(closeStatement("s"), parse("DELETE FROM t", "s"), flush, bind({ statement: "s" }), execute(), sync)), "E:42501 Z:I");
+      assert.doesNotMatch(heard.text, /DELETE/);
+    });
+
+    it("is judged anew after Close and Parse, and a portal after it is bound again", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, query("BEGIN"));
+      await ask(client, together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), sync));
+      await ask(client, together(closeStatement("s"), parse("SELECT 2", "s"), flush, closePortal("p"), bind({ portal: "p", statement: "s" }), flush, execute("p"), sync));
+      assert.deepEqual(firstCells(client.messages), ["2"]);
+      assert.deepEqual(judged(record).slice(1), ["bind SELECT 1", "bind SELECT 2", "execute SELECT 2"]);
+    });
+
+    for (const [name, padding] of Object.entries({ bytes: [parse(`SELECT '${"x".repeat(1_048_576)}'`, "long")], executions: Array.from({ length: 300 }, () => together(bind({ statement: "s" }), execute())) })) {
+      it(`is known when the bound on ${name} cuts its group`, { timeout: HANG_MS }, async (t) => {
+        const bed = await GatewayBed.start(t, ground, { target });
+        const { client, record } = await bed.open();
+        await ask(client, together(parse("SELECT 1", "s"), ...padding, bind({ statement: "s" }), execute(), parse("SELECT 2"), bind(), execute(), sync));
+        assert.equal(judged(record).at(-1), "execute SELECT 2");
+        assert.equal(
+          judged(record).some((each) => each.includes("unclassified")),
+          false,
+        );
+        assert.equal(firstCells(client.messages).at(-1), "2");
+      });
+    }
+  });
+
+  it("is not known when SQL may have given it another meaning in the same group", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    await ask(client, together(parse("SELECT 1", "s"), run("DEALLOCATE s"), run("PREPARE s AS SELECT 'another'"), flush, bind({ statement: "s" }), execute(), sync));
+    assert.deepEqual(firstCells(client.messages), ["another"]);
+    assert.equal(judged(record).at(-1), "execute unclassified");
+  });
+
+  for (const [name, between] of Object.entries({ "in the same part": Buffer.alloc(0), "after a Flush": flush, "after a Sync": sync })) {
+    it(`is not known when a cursor may have taken a portal's place, executed ${name}`, { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, query("BEGIN"));
+      client.write(together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), run("CLOSE p"), run("DECLARE p CURSOR FOR SELECT 'another'"), between));
+      await ask(client, together(execute("p"), sync), between === sync ? 2 : 1);
+      assert.deepEqual(firstCells(client.messages), ["another"]);
+      assert.equal(judged(record).at(-1), "execute unclassified");
+    });
+  }
+
+  it("stays known for a portal that is fetched in parts, whatever runs in it", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    const sql = "SELECT opaque() FROM generate_series(1, 3)";
+    await ask(client, query("BEGIN"));
+    await ask(client, together(parse(sql), bind({ portal: "p" }), execute("p", 1), execute("p", 1), sync));
+    await ask(client, together(execute("p", 5), sync));
+    assert.deepEqual(
+      record.of("CommandAuthorized").map(({ statement }) => statement),
+      ["BEGIN", sql, sql, sql],
+    );
+  });
+
+  for (const [name, bytes] of Object.entries({
+    Parse: parse("SELECT 1", "A".repeat(64)),
+    "Bind of a statement": bind({ statement: "A".repeat(64) }),
+    "Bind of a portal": bind({ portal: "A".repeat(64) }),
+    Execute: execute("A".repeat(64)),
+    Close: closeStatement("A".repeat(64)),
+  })) {
+    it(`ends the session when it is longer than the target keeps, in ${name}`, { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, heard } = await bed.open();
+      client.write(together(bytes, sync));
+      await client.ended();
+      assert.match(transcript(client.messages), /^E:\w{5}$/);
+      assert.equal(heard.types.includes(bytes.toString("latin1", 0, 1)), false);
+    });
+  }
+
+  it("of 63 bytes is known", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    await ask(client, together(parse("SELECT 1", "A".repeat(63)), sync));
+    await ask(client, together(bind({ statement: "A".repeat(63) }), execute(), sync));
+    assert.deepEqual(judged(record), ["execute SELECT 1"]);
+  });
+
+  it("that is not ASCII is never believed, as the same one comes in other bytes in another encoding", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open({ client_encoding: "LATIN1" });
+    const [latin, utf8] = [Buffer.from("é", "latin1"), Buffer.from("é", "utf8")];
+    await ask(client, together(parseNamed(latin, "SELECT 1"), bindNamed(latin), execute(), sync));
+    await ask(client, query("SET client_encoding = 'UTF8'"));
+    await ask(client, together(message("C", "S", utf8, "\0"), parseNamed(utf8, "SELECT 'another'"), sync));
+    await ask(client, query("RESET client_encoding"));
+    await ask(client, together(bindNamed(latin), execute(), sync));
+    assert.deepEqual(firstCells(client.messages), ["1", "another"]);
+    assert.deepEqual(judged(record), ["execute unclassified", "simple SET client_encoding = 'UTF8'", "simple RESET client_encoding", "execute unclassified"]);
+  });
+
+  describe("a Bind", () => {
+    it("that is bound again before it is executed is judged and recorded by itself, for the target plans it", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, together(parse("SELECT 1"), bind(), parse("SELECT 2"), bind(), execute(), sync));
+      assert.deepEqual(judged(record), ["bind SELECT 1", "execute SELECT 2"]);
+      assert.deepEqual((await record.completed(2)).map(({ outcome }) => outcome), ["succeeded", "succeeded"]);
+    });
+
+    it("whose statement is denied is refused though another takes its place", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, heard } = await bed.open();
+      await ask(client, together(parse("DELETE FROM t", "d"), parse("SELECT 1", "s"), sync));
+      bed.rule = denyDelete;
+      assert.equal(await ask(client, together(bind({ statement: "d" }), bind({ statement: "s" }), execute(), sync)), "E:42501 Z:I");
+      assert.equal(heard.types.includes("B"), false);
+    });
+  });
+
+  describe("text", () => {
+    const hidden = "SELECT E'\u30c3\\' ; DROP TABLE t; --'";
+
+    it("that another encoding may read otherwise is not classified behind code that cannot be, in an open group", { timeout: HANG_MS }, async (t) => {
+      for (const end of [flush, Buffer.alloc(0)]) {
+        const bed = await GatewayBed.start(t, ground, { target });
+        const { client, record } = await bed.open();
+        await ask(client, together(run("SET client_encoding = 'SJIS'"), end, run("SELECT '\\'"), sync));
+        assert.deepEqual(judged(record), ["execute unclassified", "execute unclassified"]);
+      }
+    });
+
+    it("is classified again once the target says that nothing has changed", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, together(run("SELECT opaque()"), flush, run("SELECT '\\'"), sync));
+      await ask(client, together(run("SELECT '\\'"), sync));
+      assert.deepEqual(judged(record).slice(1), ["execute unclassified", "execute SELECT '\\'"]);
+    });
+
+    it("is not classified for the rest of a session once the encoding was one that hides quotes", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      await ask(client, query("SET client_encoding = 'SJIS'"));
+      await ask(client, query("SET client_encoding = 'UTF8'"));
+      await ask(client, query(hidden.slice(0, 9)));
+      await ask(client, query("SELECT 1"));
+      assert.deepEqual(judged(record), ["simple unclassified", "simple SET client_encoding = 'UTF8'", "simple unclassified", "simple SELECT 1"]);
+    });
+
+    it("is not classified on a target whose own setting is such an encoding", { timeout: HANG_MS }, async (t) => {
+      await admin.query("alter role app set client_encoding = 'GBK'");
+      t.after(() => admin.query("alter role app reset client_encoding").then(() => undefined));
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open();
+      for (const sql of ["SELECT '\\'", "SELECT '\u00e9\u00e9'", "SELECT 1"]) await ask(client, query(sql));
+      assert.deepEqual(judged(record), ["simple unclassified", "simple unclassified", "simple SELECT 1"]);
+    });
+
+    for (const encoding of ["SJIS", "GBK", "BIG5", "UHC", "JOHAB", "GB18030", "SHIFT_JIS_2004"]) {
+      it(`in ${encoding} is refused at the start`, { timeout: HANG_MS }, async (t) => {
+        const bed = await GatewayBed.start(t, ground, { target });
+        await assert.rejects(bed.open({ client_encoding: encoding }), /feature\.unsupported/);
+        await bed.records[0]?.until(() => bed.records[0]?.of("SessionRefused").length === 1);
+        assert.equal(bed.heard.length, 0);
+      });
+    }
+  });
+});
