@@ -70,7 +70,11 @@ export class PostgresSession implements ChannelHandlers {
     const ready = greeting.length - encodeReadyForQuery("I").length;
     this.#output.write(Buffer.concat([greeting.subarray(0, ready), keyData, greeting.subarray(ready)]));
     socket.on("data", (chunk: Buffer) => this.#input(chunk));
-    socket.on("end", () => this.#end("client_closed", "The client closed the connection.", false));
+    socket.on("end", () => {
+      // What it sent before runs, as at the target itself, and its answer may still be read.
+      this.#handler.hungUp();
+      this.#units.end();
+    });
     socket.on("close", () => this.#end("client_lost", "The client's connection was lost.", false));
     socket.on("error", () => this.#end("client_lost", "The client's connection was lost.", false));
     this.#running = this.#run().catch((error: unknown) => this.#failed(error));

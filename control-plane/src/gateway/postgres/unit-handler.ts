@@ -40,12 +40,19 @@ export class UnitHandler {
   readonly #deps: UnitHandlerDeps;
   #obligations: Obligations;
   #hold: AbortController | undefined;
+  #clientGone = false;
   /** The group was refused: what the client still sends of it is dropped, as the target would. */
   #skipping = false;
 
   constructor(deps: UnitHandlerDeps) {
     this.#deps = deps;
     this.#obligations = deps.obligations;
+  }
+
+  /** The client sends nothing more and may be gone: what it sent still runs, but nobody is there to wait for people. */
+  hungUp(): void {
+    this.#clientGone = true;
+    this.withdraw("client_gone");
   }
 
   /** Withdraws the command that is held, and answers whether there is one. */
@@ -113,7 +120,7 @@ export class UnitHandler {
     const wait = {
       begin: (): AbortSignal => {
         this.#hold = new AbortController();
-        if (line.over) this.#hold.abort("client_gone");
+        if (line.over || this.#clientGone) this.#hold.abort("client_gone");
         return this.#hold.signal;
       },
       tell: (notice: Buffer): void => output.write(notice),

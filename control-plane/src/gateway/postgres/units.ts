@@ -39,6 +39,14 @@ export class UnitQueue {
     if (this.#units.length > 0) this.#wake?.();
   }
 
+  /** Nothing more will come: what was collected is handed out, and then the end. */
+  end(): void {
+    this.#finish("bound");
+    this.#waitingBytes += FRAME_OVERHEAD_BYTES;
+    this.#units.push({ kind: "terminate" });
+    this.#wake?.();
+  }
+
   peek(): Unit | undefined {
     return this.#units[0];
   }
