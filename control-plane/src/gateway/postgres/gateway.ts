@@ -67,7 +67,7 @@ export class PostgresGateway {
     this.limits = deps.limits;
     this.analyser = deps.analyser;
     this.budget = new LargeMessageBudget(deps.limits.largeMessageBytes);
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => void this.#accept(socket));
+    this.#server = createServer({ allowHalfOpen: false, noDelay: true, keepAlive: true }, (socket) => void this.#accept(socket));
     this.#stallCheck = setInterval(() => this.#cutStalled(), STALL_CHECK_MILLIS).unref();
   }
 

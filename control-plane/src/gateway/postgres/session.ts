@@ -69,6 +69,8 @@ export class PostgresSession implements ChannelHandlers {
     // ReadyForQuery is the last message of a greeting; the key goes before it, as a server would send it.
     const ready = greeting.length - encodeReadyForQuery("I").length;
     this.#output.write(Buffer.concat([greeting.subarray(0, ready), keyData, greeting.subarray(ready)]));
+    // Until now a client that hung up was gone; from here on it may still read.
+    socket.allowHalfOpen = true;
     socket.on("data", (chunk: Buffer) => this.#input(chunk));
     socket.on("end", () => {
       // What it sent before runs, as at the target itself, and its answer may still be read.
