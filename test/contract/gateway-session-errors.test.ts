@@ -79,7 +79,12 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
       assert.equal(await ask(client, query("SELECT 4")), "T D C:SELECT 1 Z:I");
     });
 
-    for (const [name, intruder] of Object.entries({ Parse: together(parse("SELECT 1", "s"), sync), "a Bind of a denied statement": together(bind({ statement: "s" }), execute(), sync), Query: query("SELECT 1"), FunctionCall: message("F", Buffer.alloc(8)) })) {
+    for (const [name, intruder] of Object.entries({
+      "Parse": together(parse("SELECT 1", "s"), sync),
+      "a Bind of a denied statement": together(bind({ statement: "s" }), execute(), sync),
+      "Query": query("SELECT 1"),
+      "FunctionCall": message("F", Buffer.alloc(8)),
+    })) {
       it(`ends the session at ${name} in the middle of its data`, { timeout: HANG_MS }, async (t) => {
         const bed = await GatewayBed.start(t, ground, { target });
         const { client, record, heard } = await bed.open();

@@ -111,7 +111,12 @@ export class GatewayBed {
       nodeId: "node",
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
-      policies: { current: () => ({ version: this.policyVersion, decide: (request) => this.#decide(request) }), published: () => undefined, check: unused, publish: unused },
+      policies: {
+        current: () => ({ version: this.policyVersion, decide: (request) => this.#decide(request) }),
+        published: () => undefined,
+        check: unused,
+        publish: unused,
+      },
       approvals: this.approvals,
       links: {
         isConnected: () => true,
@@ -152,7 +157,13 @@ export class GatewayBed {
   /** A client that is signed in, and its session. One at a time. */
   async open(parameters: Readonly<Record<string, string>> = {}): Promise<Bench> {
     const index = this.records.length;
-    const client = await WireClient.open(this.#cleanup, { host: "127.0.0.1", port: this.port, ca: this.#ground.ca, parameters: { user: "ana", database: RESOURCE, ...parameters }, password: "token" });
+    const client = await WireClient.open(this.#cleanup, {
+      host: "127.0.0.1",
+      port: this.port,
+      ca: this.#ground.ca,
+      parameters: { user: "ana", database: RESOURCE, ...parameters },
+      password: "token",
+    });
     const record = this.records[index];
     const heard = this.heard[index];
     if (record === undefined || heard === undefined) throw new Error("no session was opened");
@@ -171,7 +182,15 @@ export class GatewayBed {
   #decide(request: DecisionRequest): Decision {
     const said = request.action === "run" ? this.rule(request) : "allow";
     const decision = typeof said === "string" ? { effect: said } : said;
-    return { effect: "allow", policyVersion: this.policyVersion, rules: ["rule"], reason: "", obligations: noObligations, quorum: decision.effect === "needs_approval" ? 1 : 0, ...decision };
+    return {
+      effect: "allow",
+      policyVersion: this.policyVersion,
+      rules: ["rule"],
+      reason: "",
+      obligations: noObligations,
+      quorum: decision.effect === "needs_approval" ? 1 : 0,
+      ...decision,
+    };
   }
 
   #identities(): Identities {
@@ -218,5 +237,5 @@ export async function ask(client: WireClient, bytes: Buffer, readies = 1): Promi
 }
 
 /** First column of every row. */
-export const firstCells = (messages: readonly WireMessage[]): string[] => messages.filter(({ type }) => type === "D").map(({ bytes }) => bytes.toString("latin1", 11, 11 + bytes.readInt32BE(7)));
-
+export const firstCells = (messages: readonly WireMessage[]): string[] =>
+  messages.filter(({ type }) => type === "D").map(({ bytes }) => bytes.toString("latin1", 11, 11 + bytes.readInt32BE(7)));

@@ -19,7 +19,8 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
     real = open;
     await (await server.connectAsApp()).query("create table t (id int)");
   });
-  const start = (cleanup: Parameters<typeof GatewayBed.start>[0], options: BedOptions = {}): Promise<GatewayBed> => GatewayBed.start(cleanup, ground, { rule: holdWrites, ...options });
+  const start = (context: Parameters<typeof GatewayBed.start>[0], options: BedOptions = {}): Promise<GatewayBed> =>
+    GatewayBed.start(context, ground, { rule: holdWrites, ...options });
 
   it("is announced between two messages of a read that is still being streamed, never inside one", { timeout: HANG_MS }, async (t) => {
     const bed = await start(t);
@@ -73,7 +74,7 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
     assert.equal(transcript(client.messages), "N:01000 N:01000 E:42501 Z:I");
     assert.deepEqual(bed.approvals.states, ["withdrawn", "denied"]);
     assert.deepEqual(bed.approvals.taken, []);
-    assert.deepEqual(record.commands.slice(2).sort(), ["CommandDenied 1 approval.denied", "CommandDenied 2 approval.denied"]);
+    assert.deepEqual(record.commands.slice(2).toSorted(), ["CommandDenied 1 approval.denied", "CommandDenied 2 approval.denied"]);
     assert.equal(heard.types, "");
   });
 
@@ -84,28 +85,32 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
   };
   for (const [name, change] of Object.entries(changes)) {
     for (const sql of [query("DELETE FROM t"), together(run("INSERT INTO t VALUES (1)"), run("UPDATE t SET id = 2"), sync)]) {
-      it(`does not run when ${name} while it was held, ${sql.toString("latin1", 0, 1) === "Q" ? "alone" : "with another one"}`, { timeout: HANG_MS }, async (t) => {
-        const bed = await start(t);
-        const { client, record, heard } = await bed.open();
-        client.write(sql);
-        const first = await bed.approvals.number(1);
-        const two = sql.toString("latin1", 0, 1) === "P";
-        if (two) {
-          await bed.approvals.approve(first);
-          await bed.approvals.number(2);
-        }
-        change(bed);
-        await bed.approvals.approve(await bed.approvals.number(two ? 2 : 1));
-        await client.more("Z");
-        assert.match(client.messages.map(({ bytes }) => bytes.toString("latin1")).join(""), /code: approval\.drift/);
-        assert.deepEqual(
-          record.of("CommandDenied").map(({ commandId, code }) => `${commandId} ${code}`),
-          two ? ["1 approval.drift", "2 approval.drift"] : ["1 approval.drift"],
-        );
-        assert.deepEqual(bed.approvals.taken, []);
-        assert.deepEqual(new Set(bed.approvals.states), new Set(["withdrawn"]));
-        assert.equal(heard.types, "");
-      });
+      it(
+        `does not run when ${name} while it was held, ${sql.toString("latin1", 0, 1) === "Q" ? "alone" : "with another one"}`,
+        { timeout: HANG_MS },
+        async (t) => {
+          const bed = await start(t);
+          const { client, record, heard } = await bed.open();
+          client.write(sql);
+          const first = await bed.approvals.number(1);
+          const two = sql.toString("latin1", 0, 1) === "P";
+          if (two) {
+            await bed.approvals.approve(first);
+            await bed.approvals.number(2);
+          }
+          change(bed);
+          await bed.approvals.approve(await bed.approvals.number(two ? 2 : 1));
+          await client.more("Z");
+          assert.match(client.messages.map(({ bytes }) => bytes.toString("latin1")).join(""), /code: approval\.drift/);
+          assert.deepEqual(
+            record.of("CommandDenied").map(({ commandId, code }) => `${commandId} ${code}`),
+            two ? ["1 approval.drift", "2 approval.drift"] : ["1 approval.drift"],
+          );
+          assert.deepEqual(bed.approvals.taken, []);
+          assert.deepEqual(new Set(bed.approvals.states), new Set(["withdrawn"]));
+          assert.equal(heard.types, "");
+        },
+      );
     }
   }
 

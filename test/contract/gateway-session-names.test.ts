@@ -47,7 +47,10 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       const { client, heard } = await bed.open();
       await ask(client, together(parse("SELECT 1"), parse("SELECT 1", "s"), sync));
       assert.equal(await ask(client, together(parse("DELETE FROM t"), flush, bind(), execute(), sync)), "E:42501 Z:I");
-      assert.equal(await ask(client, together(closeStatement("s"), parse("DELETE FROM t", "s"), flush, bind({ statement: "s" }), execute(), sync)), "E:42501 Z:I");
+      assert.equal(
+        await ask(client, together(closeStatement("s"), parse("DELETE FROM t", "s"), flush, bind({ statement: "s" }), execute(), sync)),
+        "E:42501 Z:I",
+      );
       assert.doesNotMatch(heard.text, /DELETE/);
     });
 
@@ -56,12 +59,18 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       const { client, record } = await bed.open();
       await ask(client, query("BEGIN"));
       await ask(client, together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), sync));
-      await ask(client, together(closeStatement("s"), parse("SELECT 2", "s"), flush, closePortal("p"), bind({ portal: "p", statement: "s" }), flush, execute("p"), sync));
+      await ask(
+        client,
+        together(closeStatement("s"), parse("SELECT 2", "s"), flush, closePortal("p"), bind({ portal: "p", statement: "s" }), flush, execute("p"), sync),
+      );
       assert.deepEqual(firstCells(client.messages), ["2"]);
       assert.deepEqual(judged(record).slice(1), ["bind SELECT 1", "bind SELECT 2", "execute SELECT 2"]);
     });
 
-    for (const [name, padding] of Object.entries({ bytes: [parse(`SELECT '${"x".repeat(1_048_576)}'`, "long")], executions: Array.from({ length: 300 }, () => together(bind({ statement: "s" }), execute())) })) {
+    for (const [name, padding] of Object.entries({
+      bytes: [parse(`SELECT '${"x".repeat(1_048_576)}'`, "long")],
+      executions: Array.from({ length: 300 }, () => together(bind({ statement: "s" }), execute())),
+    })) {
       it(`is known when the bound on ${name} cuts its group`, { timeout: HANG_MS }, async (t) => {
         const bed = await GatewayBed.start(t, ground, { target });
         const { client, record } = await bed.open();
@@ -79,7 +88,10 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
   it("is not known when SQL may have given it another meaning in the same group", { timeout: HANG_MS }, async (t) => {
     const bed = await GatewayBed.start(t, ground, { target });
     const { client, record } = await bed.open();
-    await ask(client, together(parse("SELECT 1", "s"), run("DEALLOCATE s"), run("PREPARE s AS SELECT 'another'"), flush, bind({ statement: "s" }), execute(), sync));
+    await ask(
+      client,
+      together(parse("SELECT 1", "s"), run("DEALLOCATE s"), run("PREPARE s AS SELECT 'another'"), flush, bind({ statement: "s" }), execute(), sync),
+    );
     assert.deepEqual(firstCells(client.messages), ["another"]);
     assert.equal(judged(record).at(-1), "execute unclassified");
   });
@@ -89,7 +101,9 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       const bed = await GatewayBed.start(t, ground, { target });
       const { client, record } = await bed.open();
       await ask(client, query("BEGIN"));
-      client.write(together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), run("CLOSE p"), run("DECLARE p CURSOR FOR SELECT 'another'"), between));
+      client.write(
+        together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), run("CLOSE p"), run("DECLARE p CURSOR FOR SELECT 'another'"), between),
+      );
       await ask(client, together(execute("p"), sync), between === sync ? 2 : 1);
       assert.deepEqual(firstCells(client.messages), ["another"]);
       assert.equal(judged(record).at(-1), "execute unclassified");
@@ -110,11 +124,11 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
   });
 
   for (const [name, bytes] of Object.entries({
-    Parse: parse("SELECT 1", "A".repeat(64)),
+    "Parse": parse("SELECT 1", "A".repeat(64)),
     "Bind of a statement": bind({ statement: "A".repeat(64) }),
     "Bind of a portal": bind({ portal: "A".repeat(64) }),
-    Execute: execute("A".repeat(64)),
-    Close: closeStatement("A".repeat(64)),
+    "Execute": execute("A".repeat(64)),
+    "Close": closeStatement("A".repeat(64)),
   })) {
     it(`ends the session when it is longer than the target keeps, in ${name}`, { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target });
@@ -153,7 +167,10 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       const { client, record } = await bed.open();
       await ask(client, together(parse("SELECT 1"), bind(), parse("SELECT 2"), bind(), execute(), sync));
       assert.deepEqual(judged(record), ["bind SELECT 1", "execute SELECT 2"]);
-      assert.deepEqual((await record.completed(2)).map(({ outcome }) => outcome), ["succeeded", "succeeded"]);
+      assert.deepEqual(
+        (await record.completed(2)).map(({ outcome }) => outcome),
+        ["succeeded", "succeeded"],
+      );
     });
 
     it("whose statement is denied is refused though another takes its place", { timeout: HANG_MS }, async (t) => {

@@ -29,7 +29,14 @@ class Waiting {
 /** Signs in, and waits for nothing. */
 async function signIn(bed: GatewayBed): Promise<WireClient> {
   const client = await bed.connect();
-  client.write(encodeStartupMessage(new Map([["user", "ana"], ["database", "orders"]])));
+  client.write(
+    encodeStartupMessage(
+      new Map([
+        ["user", "ana"],
+        ["database", "orders"],
+      ]),
+    ),
+  );
   await client.more("R");
   client.write(message("p", "token\0"));
   return client;
@@ -49,7 +56,9 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
   });
 
   /** A gateway with one client whose target has not greeted yet. */
-  async function opening(t: Parameters<typeof GatewayBed.start>[0]): Promise<{ readonly bed: GatewayBed; readonly waiting: Waiting; readonly client: WireClient }> {
+  async function opening(
+    t: Parameters<typeof GatewayBed.start>[0],
+  ): Promise<{ readonly bed: GatewayBed; readonly waiting: Waiting; readonly client: WireClient }> {
     const waiting = new Waiting();
     const bed = await GatewayBed.start(t, ground, { target: waiting.open });
     const client = await signIn(bed);
@@ -65,7 +74,10 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
     const [record] = bed.records;
     await record?.until(() => record.of("SessionRefused").length === 1);
     await bed.heard[0]?.until(() => bed.heard[0]?.closed === true);
-    assert.deepEqual(record?.events.map(({ type }) => type), ["SessionRequested", "SessionRefused"]);
+    assert.deepEqual(
+      record?.events.map(({ type }) => type),
+      ["SessionRequested", "SessionRefused"],
+    );
     assert.equal(bed.running.size, 0);
     assert.equal(bed.gateway.sessions, 0);
   });
@@ -116,7 +128,11 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
       assert.match(transcript(client.messages), /^R R E:57P01$/, `${type}: no greeting`);
       await record?.until(() => record.events.length > (type === "SessionRequested" ? 1 : 2));
       if (type === "SessionOpened") assert.equal(record?.of("SessionEnded")[0]?.cause, "identity_disabled");
-      else assert.deepEqual(record?.events.map((event) => event.type), ["SessionRequested", "SessionRefused"]);
+      else
+        assert.deepEqual(
+          record?.events.map((event) => event.type),
+          ["SessionRequested", "SessionRefused"],
+        );
       assert.equal(bed.running.size, 0);
     }
   });

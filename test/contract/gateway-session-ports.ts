@@ -96,7 +96,8 @@ export class MemoryApprovals extends Watched implements Approvals {
   async consume(id: string, { commandId, digest, policyVersion }: Parameters<Approvals["consume"]>[1]): Promise<ApprovalView> {
     const { command, decision } = this.#request(id);
     if (this.stateOf(id) !== "granted") throw new SallyportError("approval.already_decided", "It is not granted.");
-    if (command.commandId !== commandId || command.digest !== digest || decision.policyVersion !== policyVersion) throw new SallyportError("approval.drift", "What was approved is not what would run.");
+    if (command.commandId !== commandId || command.digest !== digest || decision.policyVersion !== policyVersion)
+      throw new SallyportError("approval.drift", "What was approved is not what would run.");
     this.taken.push(`consumed ${commandId}`);
     this.#set(id, "consumed");
     return this.#view(id);

@@ -78,7 +78,10 @@ describe("a command and its record", { timeout: 6 * HANG_MS }, () => {
       target.say(answered);
       await client.more("C");
       assert.equal(transcript(client.messages), "E:58030 Z:I D C:SELECT 1 Z:I");
-      assert.deepEqual((await record.completed(2)).map(({ outcome }) => outcome), ["succeeded", "succeeded"]);
+      assert.deepEqual(
+        (await record.completed(2)).map(({ outcome }) => outcome),
+        ["succeeded", "succeeded"],
+      );
     });
 
     it(`skips the rest of a flushed group whose read's record fails ${when} its answer, and goes on behind Sync`, { timeout: HANG_MS }, async (t) => {
@@ -166,12 +169,12 @@ describe("a command and its record", { timeout: 6 * HANG_MS }, () => {
       }
     });
 
-    for (const [name, before] of Object.entries({ "at the start of a group": Buffer.alloc(0), "in an open group": together(run("SELECT 1"), flush) })) {
+    for (const [name, opening] of Object.entries({ "at the start of a group": Buffer.alloc(0), "in an open group": together(run("SELECT 1"), flush) })) {
       it(`while it is held ${name} was withdrawn, and the end is the last event`, { timeout: HANG_MS }, async (t) => {
         const bed = await GatewayBed.start(t, ground, { rule: ({ facts }) => (facts?.verbs.includes("DELETE") === true ? "needs_approval" : "allow") });
         const { client, record, heard, target } = await bed.open();
-        if (before.length > 0) {
-          client.write(before);
+        if (opening.length > 0) {
+          client.write(opening);
           await heard.until(() => heard.types === "PBEH");
           target.say(executed);
         }

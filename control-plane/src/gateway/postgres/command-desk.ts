@@ -126,7 +126,10 @@ export class CommandDesk {
       if (granted.kind === "refused") return this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
       released.push({ ...each, approvalId: granted.approvalId });
     }
-    const events = [...(await this.#release(released, obligations)), ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : []))];
+    const events = [
+      ...(await this.#release(released, obligations)),
+      ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : [])),
+    ];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
     const overlap = this.#setup.overlapReads && judged.every(mayOverlap);
@@ -202,7 +205,10 @@ export class CommandDesk {
     const approvalId = randomUUID();
     const expiresAt = new Date(clock.now().getTime() + holdMillis);
     const signal = hold.begin();
-    const held: SessionEvent = { type: "CommandHeld", data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() } };
+    const held: SessionEvent = {
+      type: "CommandHeld",
+      data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() },
+    };
     try {
       await session.append([held], "fail");
       await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt }, context);
@@ -268,17 +274,18 @@ const denial = ({ command, decision, approvalId }: Judged, code: string): Sessio
   data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
 });
 
-const withdrawn = (approvalId: string): SallyportError => new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId });
+const withdrawn = (approvalId: string): SallyportError =>
+  new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId });
 
 const gone = (policyVersion: string, reason: string): Decision => ({ ...noPolicy, policyVersion, reason });
 
 /** A record that is known to be stalled refuses at the call: such a read must not even be sent (I3). */
 async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
-  let failed = false;
-  durable.catch(() => (failed = true));
+  const outcome = { failed: false };
+  durable.catch(() => (outcome.failed = true));
   // As many turns of the microtask queue as a rejection takes to come through the desk.
-  for (let turn = 0; turn < 8 && !failed; turn++) await undefined;
-  return failed;
+  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
+  return outcome.failed;
 }
 
 const noPolicy: Decision = {

@@ -30,7 +30,12 @@ export interface CommandRecord {
 }
 
 /** `sequence`: the recording's next number. */
-export function recordCommand(commandId: number, executable: Executable, bound: { readonly resource: string; readonly requester: string }, sequence: number): CommandRecord {
+export function recordCommand(
+  commandId: number,
+  executable: Executable,
+  bound: { readonly resource: string; readonly requester: string },
+  sequence: number,
+): CommandRecord {
   const { via, sql, parameters, facts, recordable, redacted } = executable;
   const statement = Buffer.from(recordable, "utf8");
   const parameterBytes = parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
@@ -63,7 +68,11 @@ function recordParameter({ format, value }: BoundParameter, typeOid: number, inl
   return { typeOid, format, value: value.toString(readable ? "utf8" : "hex"), encoding: readable ? "utf8" : "hex", bytes: value.length };
 }
 
-function* inputRecording(commandId: number, parts: readonly { readonly part: "statement" | number; readonly bytes: Buffer }[], first: number): Generator<RecordingEvent> {
+function* inputRecording(
+  commandId: number,
+  parts: readonly { readonly part: "statement" | number; readonly bytes: Buffer }[],
+  first: number,
+): Generator<RecordingEvent> {
   let sequence = first;
   for (const { part, bytes } of parts) {
     for (let offset = 0; offset < bytes.length; offset += RECORDING_CHUNK_BYTES) {
@@ -80,7 +89,10 @@ const ONE_SHOT_BYTES = 65_536;
  * What an approval is bound to (I4): SHA-256 over a JSON header line (way of execution, resource, requester, parameter
  * types, formats and lengths), then the statement's bytes and each parameter's bytes.
  */
-export function commandDigest({ via, sql, parameterTypes, parameters }: Executable, { resource, requester }: { readonly resource: string; readonly requester: string }): string {
+export function commandDigest(
+  { via, sql, parameterTypes, parameters }: Executable,
+  { resource, requester }: { readonly resource: string; readonly requester: string },
+): string {
   const shape = parameters.map(({ format, value }, index) => [parameterTypes[index] ?? 0, format, value?.length ?? -1]);
   const header = Buffer.from(`${JSON.stringify({ via: via === "simple" ? via : "extended", resource, requester, sql: sql.length, shape })}\n`, "utf8");
   const pieces = [header, sql, ...parameters.flatMap(({ value }) => (value === undefined ? [] : [value]))];

@@ -37,7 +37,10 @@ export interface GatewayDeps {
   /** The writers of a session's stream and of its recording. */
   readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: SessionWriter; readonly recording: RecordingWriter };
   /** Lets an administrator end the session; answers how to take it off the list. */
-  readonly register: (session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string }, end: (cause: SessionEndCause, message: string) => void) => () => void;
+  readonly register: (
+    session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string },
+    end: (cause: SessionEndCause, message: string) => void,
+  ) => () => void;
 }
 
 /** How often clients are looked at that take nothing of their results. */
@@ -76,7 +79,12 @@ export class PostgresGateway {
       this.#server.listen(port, host);
       await once(this.#server, "listening");
     } catch (error) {
-      throw new SallyportError("config.invalid", `The PostgreSQL gateway cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : ""}`, {}, error);
+      throw new SallyportError(
+        "config.invalid",
+        `The PostgreSQL gateway cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : ""}`,
+        {},
+        error,
+      );
     }
     const address = this.#server.address();
     return typeof address === "object" && address !== null ? address.port : port;
@@ -152,7 +160,8 @@ export class PostgresGateway {
         return;
       case "startup": {
         const { socket, startup, encrypted, transport } = negotiated;
-        if (startup.major !== 3) throw new SallyportError("feature.unsupported", `PostgreSQL protocol ${startup.major}.${startup.minor} is not spoken here; 3.0 is.`);
+        if (startup.major !== 3)
+          throw new SallyportError("feature.unsupported", `PostgreSQL protocol ${startup.major}.${startup.minor} is not spoken here; 3.0 is.`);
         if (!encrypted) throw new SallyportError("tls.required", "This gateway speaks TLS only: connect with sslmode=require or stronger.");
         const options = [...startup.parameters.keys()].filter((name) => name.startsWith("_pq_."));
         if (startup.minor > 0 || options.length > 0) socket.write(encodeNegotiateProtocolVersion(0, options));
@@ -164,7 +173,8 @@ export class PostgresGateway {
         }
         const address = `${raw.remoteAddress ?? ""}:${raw.remotePort ?? ""}`;
         const signedIn = await this.deps.identities.authenticate(token, address, user);
-        if (this.#sessions.size + this.#opening >= this.limits.sessions) throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
+        if (this.#sessions.size + this.#opening >= this.limits.sessions)
+          throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
         this.#opening++;
         try {
           settled();

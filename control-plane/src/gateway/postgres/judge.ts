@@ -39,7 +39,13 @@ export type Step =
   /** Executes nothing; `executable` is what could be, for policy to refuse it here already. */
   | { readonly kind: "parse"; readonly frame: Frame; readonly name: string; readonly prepared: Prepared; readonly prospect: Executable }
   | { readonly kind: "bind"; readonly frame: Frame; readonly name: string; readonly portal: Portal; readonly executable: Executable | undefined }
-  | { readonly kind: "execute"; readonly frame: Frame; readonly portal: string; readonly executable: Executable; readonly analysis: StatementAnalysis | undefined }
+  | {
+      readonly kind: "execute";
+      readonly frame: Frame;
+      readonly portal: string;
+      readonly executable: Executable;
+      readonly analysis: StatementAnalysis | undefined;
+    }
   | { readonly kind: "close"; readonly frame: Frame; readonly target: "statement" | "portal"; readonly name: string }
   | { readonly kind: "other"; readonly frame: Frame };
 
@@ -55,7 +61,11 @@ const opaque = (reason: string, verb: string): CommandFacts => ({
   unclassifiedReason: reason,
 });
 
-export async function judgeQuery(frame: Frame, analyser: StatementAnalyser, reading: TextReading): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
+export async function judgeQuery(
+  frame: Frame,
+  analyser: StatementAnalyser,
+  reading: TextReading,
+): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
   const sql = decodeQuery(frame.payload);
   const analysis = await analyse(sql, analyser, reading);
   return { executable: executableOf("simple", { sql, parameterTypes: [], analysis }, undefined), analysis };
@@ -193,7 +203,15 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
   const parameters = bind?.parameters ?? [];
   if (prepared === undefined) {
     const recordable = `<statement unknown to the gateway${bind === undefined ? "" : `, bound as "${bind.statement}"`}>`;
-    return { via, sql: Buffer.from(recordable), parameterTypes: [], parameters, facts: opaque("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"), recordable, redacted: false };
+    return {
+      via,
+      sql: Buffer.from(recordable),
+      parameterTypes: [],
+      parameters,
+      facts: opaque("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"),
+      recordable,
+      redacted: false,
+    };
   }
   const { facts, recordable, redacted } = prepared.analysis;
   return { via, sql: prepared.sql, parameterTypes: prepared.parameterTypes, parameters, facts, recordable, redacted };

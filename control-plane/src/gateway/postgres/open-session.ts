@@ -58,7 +58,18 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
   const requested: SessionEvent = {
     type: "SessionRequested",
-    data: { sessionId, nodeId: deps.nodeId, identity: principal, tokenId, resource: name, protocol: "postgres", clientAddress: address, application: carried["application_name"] ?? "", transport, parameters: carried },
+    data: {
+      sessionId,
+      nodeId: deps.nodeId,
+      identity: principal,
+      tokenId,
+      resource: name,
+      protocol: "postgres",
+      clientAddress: address,
+      application: carried["application_name"] ?? "",
+      transport,
+      parameters: carried,
+    },
   };
   await record.append([requested], "fail").catch((error: unknown) => {
     unregister();
@@ -104,7 +115,9 @@ export async function openSession(visitor: Visitor): Promise<void> {
         obligations,
         ended: (cause, message, bytes) => {
           const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
-          const recorded = record.append([{ type: "SessionEnded", data }], "keep").catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
+          const recorded = record
+            .append([{ type: "SessionEnded", data }], "keep")
+            .catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
           release(recorded);
           log.info({ cause, commands: desk.commands }, "session ended");
         },
@@ -128,27 +141,33 @@ export async function openSession(visitor: Visitor): Promise<void> {
   } catch (error) {
     unregister();
     const known = SallyportError.from(error);
-    await record.append([{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }], "keep").catch(() => undefined);
+    await record
+      .append(
+        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }],
+        "keep",
+      )
+      .catch(() => undefined);
     throw known;
   }
 }
 
 /** What is refused is refused when the request is recorded. */
-function readParameters(parameters: ReadonlyMap<string, string>): { readonly carried: Record<string, string>; readonly refused: unknown } {
+function readParameters(parameters: ReadonlyMap<string, string>): { readonly carried: Record<string, string>; readonly refused: SallyportError | undefined } {
   try {
     return { carried: carriedParameters(parameters), refused: undefined };
   } catch (error) {
-    return { carried: {}, refused: error };
+    return { carried: {}, refused: SallyportError.from(error) };
   }
 }
 
 function findResource(gateway: PostgresGateway, name: string): ResourceView {
   const resource = gateway.deps.resources.find(name);
-  if (resource === undefined || resource.protocol !== "postgres") throw unknownResource(name);
+  if (resource?.protocol !== "postgres") throw unknownResource(name);
   return resource;
 }
 
-const unknownResource = (name: string): SallyportError => new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
+const unknownResource = (name: string): SallyportError =>
+  new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
 function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView): Decision {
   const policy = gateway.deps.policies.current();
@@ -170,7 +189,13 @@ interface OpenedTarget {
 }
 
 /** Asks the agent to connect and log in, and waits for the target's greeting within a bound. */
-async function openTarget({ gateway, sessionId, socket }: Visitor, resource: ResourceView, parameters: Record<string, string>, obligations: Obligations, leaving: AbortSignal): Promise<OpenedTarget> {
+async function openTarget(
+  { gateway, sessionId, socket }: Visitor,
+  resource: ResourceView,
+  parameters: Record<string, string>,
+  obligations: Obligations,
+  leaving: AbortSignal,
+): Promise<OpenedTarget> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   /** What comes between the greeting and the hand-over: kept, and given to the session first. */
   const early: ((session: ChannelHandlers) => void)[] = [];
@@ -223,7 +248,8 @@ async function openTarget({ gateway, sessionId, socket }: Visitor, resource: Res
   }
 }
 
-const closedError = ({ code, message }: CloseReason): SallyportError => new SallyportError((code || "target.unreachable") satisfies ErrorCode, message || "The target closed the connection.");
+const closedError = ({ code, message }: CloseReason): SallyportError =>
+  new SallyportError((code || "target.unreachable") satisfies ErrorCode, message || "The target closed the connection.");
 
 /** setTimeout counts in 31 bits of milliseconds. */
 const MAX_TIMEOUT_MILLIS = 2_147_483_647;

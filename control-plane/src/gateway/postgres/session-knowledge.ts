@@ -1,6 +1,15 @@
 import type { TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import type { StatementAnalysis } from "./facts/analysis.ts";
-import { afterUnclassified, isAsciiSafe, type Portal, preparedNamesAfter, type Prepared, type SessionNames, type TextReading, touchesPortals } from "./judge.ts";
+import {
+  afterUnclassified,
+  isAsciiSafe,
+  type Portal,
+  preparedNamesAfter,
+  type Prepared,
+  type SessionNames,
+  type TextReading,
+  touchesPortals,
+} from "./judge.ts";
 import { NamedObjects } from "./named-objects.ts";
 
 /**

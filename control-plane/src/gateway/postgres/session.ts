@@ -137,10 +137,11 @@ export class PostgresSession implements ChannelHandlers {
   }
 
   async #run(): Promise<void> {
-    while (!this.#line.over) {
+    for (;;) {
       await this.#units.available();
+      if (this.#line.over) return;
       const unit = this.#units.shift();
-      if (unit === undefined || this.#line.over) continue;
+      if (unit === undefined) continue;
       this.#inHandBytes = sizeOf(unit);
       if (this.#setup.socket.isPaused() && this.#units.waitingBytes <= INPUT_QUEUE_BYTES) this.#setup.socket.resume();
       if (unit.kind === "terminate") this.#end("client_closed", "The client closed the connection.", false);
@@ -165,7 +166,10 @@ export class PostgresSession implements ChannelHandlers {
     this.#channel().close({ code: "", message: "" });
     const { socket, ended } = this.#setup;
     if (tell && socket.writable && !this.#line.fatal) {
-      const refusal = error === undefined ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` }) : encodeRefusal(error, "FATAL");
+      const refusal =
+        error === undefined
+          ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` })
+          : encodeRefusal(error, "FATAL");
       socket.write(refusal);
     }
     socket.end();

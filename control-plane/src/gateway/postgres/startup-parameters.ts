@@ -48,7 +48,11 @@ export function carriedParameters(parameters: ReadonlyMap<string, string>): Reco
   const encoding = result["client_encoding"];
   // psql's "auto" comes as the encoding it stands for; an encoding whose bytes can hide a quote cannot be judged.
   if (encoding !== undefined && !isAsciiSafe(encoding.replaceAll(/['"\s-]/g, ""))) {
-    throw new SallyportError("feature.unsupported", `The gateway does not carry the client encoding "${encoding}": its bytes can be read in more than one way. Use UTF8.`, { parameter: "client_encoding" });
+    throw new SallyportError(
+      "feature.unsupported",
+      `The gateway does not carry the client encoding "${encoding}": its bytes can be read in more than one way. Use UTF8.`,
+      { parameter: "client_encoding" },
+    );
   }
   return result;
 }
@@ -66,7 +70,8 @@ function parseOptions(options: string): readonly [string, string][] {
   for (let i = 0; i < words.length; i++) {
     const word = words[i] === "-c" ? `-c${words[++i] ?? ""}` : (words[i] ?? "");
     const match = OPTION.exec(word);
-    if (match?.[1] === undefined) throw new SallyportError("feature.unsupported", `The gateway does not carry the startup option "${word}".`, { parameter: "options" });
+    if (match?.[1] === undefined)
+      throw new SallyportError("feature.unsupported", `The gateway does not carry the startup option "${word}".`, { parameter: "options" });
     settings.push([match[1].replaceAll("-", "_"), (match[2] ?? "").replaceAll(/\\(.)/gs, "$1")]);
   }
   return settings;

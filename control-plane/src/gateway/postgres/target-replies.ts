@@ -35,9 +35,9 @@ export interface ReplyEvents {
  *     error at the end (a deferred constraint) undoes what seemed to have succeeded.
  */
 export class TargetReplies {
-  #owed: Expectation[] = [];
+  readonly #owed: Expectation[] = [];
   /** Have ended in this group, which is not over. */
-  #ended: RunningCommand[] = [];
+  readonly #ended: RunningCommand[] = [];
   #failedGroup = false;
   readonly #events: ReplyEvents;
   #fatal = false;

@@ -106,7 +106,9 @@ export class UnitHandler {
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
     const nothing = executables.length === 0 && prospects.length === 0;
-    const verdict: Verdict = nothing ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined } : await this.#judge(executables, prospects);
+    const verdict: Verdict = nothing
+      ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined }
+      : await this.#judge(executables, prospects);
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
     if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
@@ -192,7 +194,10 @@ export class UnitHandler {
     const { line, knowledge } = this.#deps;
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
-      line.post({ $case: "obligations", value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) } });
+      line.post({
+        $case: "obligations",
+        value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) },
+      });
     }
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.

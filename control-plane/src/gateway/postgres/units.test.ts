@@ -31,7 +31,7 @@ describe("UnitQueue", () => {
 
   it("hands out a pipeline in parts of a bounded number of commands", () => {
     const queue = new UnitQueue();
-    queue.push(frames("BE".repeat(GROUP_COMMANDS * 2) + "S", 0));
+    queue.push(frames(`${"BE".repeat(GROUP_COMMANDS * 2)}S`, 0));
     assert.deepEqual(
       kinds(queue).map((kind) => kind.length),
       [GROUP_COMMANDS * 2 + ":bound".length, GROUP_COMMANDS * 2 + ":bound".length, "S:sync".length],

@@ -27,7 +27,7 @@ function describedHarmless(): { readonly relay: PostgresRelay; readonly copied: 
 }
 
 const secret = [wire.copyOut(1), wire.copyData("123-45-6789\n"), wire.copyDone, wire.complete("COPY 1")];
-const failure = wire.errorResponse({ S: "ERROR", C: "42703", M: "column \"nope\" does not exist" });
+const failure = wire.errorResponse({ S: "ERROR", C: "42703", M: 'column "nope" does not exist' });
 
 describe("what is known of a COPY", () => {
   it("is used for that COPY", () => {
