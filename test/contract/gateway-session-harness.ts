@@ -62,7 +62,7 @@ const limits: PostgresLimits = {
   sessions: 10,
   messageBytes: 1 << 26,
   largeMessageBytes: 1 << 28,
-  openMillis: 10_000,
+  openMillis: 60_000,
   holdMillis: 60_000,
   clientStallMillis: 60_000,
 };

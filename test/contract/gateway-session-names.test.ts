@@ -110,6 +110,16 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
     });
   }
 
+  it("is not known for a portal of an earlier group, when a cursor may have taken its place in this one", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    await ask(client, query("BEGIN"));
+    await ask(client, together(parse("SELECT 1", "s"), bind({ portal: "p", statement: "s" }), sync));
+    await ask(client, together(run("CLOSE p"), run("DECLARE p CURSOR FOR SELECT 'another'"), execute("p"), sync));
+    assert.deepEqual(firstCells(client.messages), ["another"]);
+    assert.equal(judged(record).at(-1), "execute unclassified");
+  });
+
   it("stays known for a portal that is fetched in parts, whatever runs in it", { timeout: HANG_MS }, async (t) => {
     const bed = await GatewayBed.start(t, ground, { target });
     const { client, record } = await bed.open();

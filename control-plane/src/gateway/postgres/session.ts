@@ -137,11 +137,11 @@ export class PostgresSession implements ChannelHandlers {
   }
 
   async #run(): Promise<void> {
-    for (;;) {
+    const isOver = (): boolean => this.#line.over;
+    while (!isOver()) {
       await this.#units.available();
-      if (this.#line.over) return;
       const unit = this.#units.shift();
-      if (unit === undefined) continue;
+      if (unit === undefined || isOver()) continue;
       this.#inHandBytes = sizeOf(unit);
       if (this.#setup.socket.isPaused() && this.#units.waitingBytes <= INPUT_QUEUE_BYTES) this.#setup.socket.resume();
       if (unit.kind === "terminate") this.#end("client_closed", "The client closed the connection.", false);
