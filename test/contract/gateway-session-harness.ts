@@ -16,7 +16,7 @@ import type { Cleanup } from "../support/cleanup.ts";
 import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { WireClient, type WireMessage } from "../support/wire-client.ts";
-import { MemoryApprovals, RecordProbe } from "./gateway-session-ports.ts";
+import { MemoryApprovals, RecordProbe, Watched } from "./gateway-session-ports.ts";
 import { Heard, openChannel, type OpenTarget, ScriptedTarget } from "./gateway-session-target.ts";
 import { resourceOf, timeouts } from "./postgres-target-server.ts";
 
@@ -93,6 +93,8 @@ export class GatewayBed {
   port = 0;
   /** Sessions that can be ended from outside, and how. */
   readonly running = new Map<string, (cause: SessionEndCause, message: string) => void>();
+  /** Tells when a target is asked for. */
+  readonly targets = new Watched();
   /** Prepares the record of each new session. */
   onRecord: (record: RecordProbe) => void = () => undefined;
   readonly #ground: Ground;
@@ -124,6 +126,7 @@ export class GatewayBed {
         open: (_agent, open, handlers) => {
           const heard = new Heard();
           this.heard.push(heard);
+          this.targets.changed();
           return openChannel(options.target ?? scripted, open, handlers, heard);
         },
       },

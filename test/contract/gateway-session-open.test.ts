@@ -64,7 +64,7 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
     const client = await signIn(bed);
     // The gateway answers the password before it asks for the target.
     await client.more("R");
-    while (bed.heard.length === 0) await turns(1);
+    await bed.targets.until(() => bed.heard.length === 1);
     return { bed, waiting, client };
   }
 
@@ -141,7 +141,7 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
     const waiting = new Waiting();
     const bed = await GatewayBed.start(t, ground, { target: waiting.open, limits: { sessions: 1 } });
     const first = await signIn(bed);
-    while (bed.heard.length === 0) await turns(1);
+    await bed.targets.until(() => bed.heard.length === 1);
     const second = await signIn(bed);
     await second.ended();
     assert.equal(transcript(second.messages), "R E:53300");
@@ -150,7 +150,7 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
     await record?.until(() => record.of("SessionRefused").length === 1);
     await turns();
     const third = await signIn(bed);
-    while (bed.heard.length === 1) await turns(1);
+    await bed.targets.until(() => bed.heard.length === 2);
     waiting.greet(1);
     await third.more("Z");
   });

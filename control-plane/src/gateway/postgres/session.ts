@@ -76,6 +76,8 @@ export class PostgresSession implements ChannelHandlers {
       // What it sent before runs, as at the target itself, and its answer may still be read.
       this.#handler.hungUp();
       this.#units.end();
+      // But nobody may be there any more, and a query must not go on for hours for nobody.
+      setTimeout(() => this.#end("client_lost", "The client hung up.", false), HANG_UP_GRACE_MILLIS).unref();
     });
     socket.on("close", () => this.#end("client_lost", "The client's connection was lost.", false));
     socket.on("error", () => this.#end("client_lost", "The client's connection was lost.", false));
@@ -180,6 +182,9 @@ export class PostgresSession implements ChannelHandlers {
     void this.#running.finally(() => ended(cause, message, { toTarget: this.#line.bytesSent, toClient: this.#output.bytesSent }));
   }
 }
+
+/** Clients that end their stream and read on are short scripts; all others that end it are gone. */
+const HANG_UP_GRACE_MILLIS = 1_000;
 
 /** For the last error to reach a client that is slow to read. */
 const CLOSE_GRACE_MILLIS = 2_000;
