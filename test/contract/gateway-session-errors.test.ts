@@ -136,6 +136,16 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
       });
     }
 
+    it("lets go at once of what its group has locked, as an error of the target would", { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
+      const { client } = await bed.open();
+      client.write(together(run("UPDATE t SET id = 5"), flush, run("DROP TABLE t"), flush));
+      await client.more("E");
+      await admin.query("set lock_timeout = '5s'; update t set id = 6");
+      assert.equal(await ask(client, sync), "Z:I");
+      assert.deepEqual(await ids(), [6]);
+    });
+
     it("of what is only prepared comes at Parse and is recorded", { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
       const { client, record, heard } = await bed.open();
