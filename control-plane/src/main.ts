@@ -1,3 +1,4 @@
+import "./v8-settings.ts";
 import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { createSecureContext } from "node:tls";

@@ -1,3 +1,4 @@
+import "./v8-settings.ts";
 import { resolve } from "node:path";
 import { argv, env, stderr, stdin, stdout } from "node:process";
 import { text } from "node:stream/consumers";
