@@ -199,6 +199,20 @@ describe("the record of a session while the ledger is away", () => {
     assert.equal(record.stalled, false);
   });
 
+  it("runs out of patience in time also for a command that came behind something else that waits (R4)", async (t) => {
+    const { ledger, record, sessionId, time } = await setUp(t);
+    await record.append([requested(sessionId), opened(sessionId), authorized(1)], admin);
+    ledger.line = "freeze";
+    void record.append([completed(1)], admin);
+    time.advance(AUTHORIZATION_PATIENCE_MS - 1);
+    const late = record.append([authorized(2)], admin, { patience: "fail" });
+    time.advance(1);
+    time.advance(AUTHORIZATION_PATIENCE_MS);
+    await assert.rejects(late, unwritten("unknown"));
+    ledger.thaw();
+    await record.drained();
+  });
+
   it("keeps what has happened beyond that time, and writes it when the ledger is back", async (t) => {
     const { ledger, record, sessionId, stream, time } = await setUp(t);
     await record.append([requested(sessionId), opened(sessionId), authorized(1)], admin);

@@ -42,6 +42,8 @@ export class SessionRecord {
   #batch: Batch | undefined;
   #stalledSince: number | undefined;
   #broken: SallyportError | undefined;
+  /** When the deadlines are looked at next, in milliseconds since the epoch. */
+  #deadlineAt = Infinity;
   #cancelDeadline: (() => void) | undefined;
   #cancelLinger: (() => void) | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
@@ -198,8 +200,12 @@ export class SessionRecord {
 
   /** One timer for the whole record, so that a command costs none while the ledger answers. */
   #watchDeadlines(ms: number): void {
-    this.#cancelDeadline ??= this.#deps.scheduler.after(ms, () => {
-      this.#cancelDeadline = undefined;
+    const at = this.#deps.clock.now().getTime() + ms;
+    if (this.#deadlineAt <= at) return;
+    this.#cancelDeadline?.();
+    this.#deadlineAt = at;
+    this.#cancelDeadline = this.#deps.scheduler.after(ms, () => {
+      this.#deadlineAt = Infinity;
       this.#checkDeadlines();
     });
   }
