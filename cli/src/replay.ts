@@ -54,6 +54,32 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
     }
     case "SessionEnded":
       return [line(bold("ended  "), `${text(data["cause"])} after ${text(data["commands"])} commands`)];
+    case "ApprovalRequested":
+      return [
+        line(
+          tone("yellow", "asked  "),
+          `#${text(part(data["command"])["commandId"])} approval ${text(data["approvalId"])}: ${people(data["quorum"])} until ${text(data["expiresAt"])}`,
+        ),
+      ];
+    case "ApprovalGranted":
+      return [line(tone("cyan", "granted"), `by ${list(data["approvers"])}`)];
+    case "ApprovalExpired":
+      return [line(tone("red", "expired"), `nobody decided until ${text(data["expiresAt"])}`)];
+    case "ApprovalWithdrawn":
+      return [line(bold("withdrawn"), withdrawals[text(data["cause"])] ?? text(data["cause"]))];
+    case "ApprovalConsumed":
+      return [line(tone("cyan", "used   "), `${command} runs by the approval, which is good for this once`)];
+    case "ApprovalRevoked":
+      return [line(tone("red", "revoked"), `by ${text(data["by"])}: ${text(data["reason"])}`)];
+    case "InputRecorded":
+      return [
+        line(
+          dim("input  "),
+          dim(`${command} ${data["part"] === "statement" ? "statement" : `$${Number(data["part"]) + 1}`} from byte ${text(data["offset"])}`),
+        ),
+      ];
+    case "OutputRecorded":
+      return [line(dim("output "), dim(`${command} ${text(data["bytes"])} bytes, as the client saw them`))];
     case "ApprovalGiven":
     case "ApprovalDenied":
       return [
@@ -66,6 +92,15 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
   }
 }
+
+const people = (quorum: unknown): string => (quorum === 1 ? "one person" : `${text(quorum)} people`);
+
+const withdrawals: Readonly<Record<string, string>> = {
+  client_gone: "the client is gone",
+  cancelled: "the client cancelled it",
+  drift: "another policy is in force since it was asked for",
+  control_plane_lost: "the control plane ended while it waited",
+};
 
 const statement = (data: Data): string =>
   data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]);

@@ -5,8 +5,9 @@ export function serveVerb(program: Command): void {
   program
     .command("serve")
     .description("run the control plane; configured by SALLYPORT_* variables (docs/reference/config.md)")
-    .action(async () => {
-      process.exitCode = await runForeground("control-plane", []);
+    .option("--print-config", "print the configuration, without secrets, and exit")
+    .action(async ({ printConfig }: { printConfig?: boolean }) => {
+      process.exitCode = await runForeground("control-plane", printConfig === true ? ["--print-config"] : []);
     });
 }
 

@@ -5,6 +5,9 @@ import { explain } from "./io.ts";
 import { startDemo } from "./up/demo.ts";
 import { welcome } from "./up/welcome.ts";
 
+/** The same wish to stop may come twice within this. */
+const SIGNAL_ECHO_MS = 2_000;
+
 export function upVerb(program: Command): void {
   program
     .command("up")
@@ -12,12 +15,13 @@ export function upVerb(program: Command): void {
     .option("--dir <path>", "where its data stays", ".sallyport")
     .action(async ({ dir }: { dir: string }) => {
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
-      let stopping = false;
+      let stopping: number | undefined;
       const stopped = Promise.withResolvers<void>();
       const demo = startDemo(dir, say);
       const onSignal = (): void => {
-        if (stopping) process.exit(exitStatus.refused);
-        stopping = true;
+        // npm passes on what the terminal or a service manager has sent to the whole group: that is not the second Ctrl-C.
+        if (stopping !== undefined && performance.now() - stopping > SIGNAL_ECHO_MS) process.exit(exitStatus.refused);
+        stopping ??= performance.now();
         stopped.resolve();
       };
       process.on("SIGINT", onSignal).on("SIGTERM", onSignal);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
+import { parse } from "yaml";
 import { z } from "zod";
 import { environmentSchema, fileSchema, loadConfig, printConfig } from "./config.ts";
 
@@ -92,9 +93,21 @@ describe("loadConfig", () => {
 
   it("prints neither a password nor where it is kept", () => {
     const yaml = `resources:\n${customers}, password: { env: SALLYPORT_AGENT_DB_PASSWORD } }\n`;
-    const printed = printConfig(load(yaml, { SALLYPORT_AGENT_DB_PASSWORD: "hunter2" }));
+    const env = { SALLYPORT_AGENT_DB_PASSWORD: "hunter2" };
+    const printed = printConfig(load(yaml, env), env);
     assert.match(printed, /host: db/);
     assert.doesNotMatch(printed, /hunter2|DB_PASSWORD/);
+  });
+
+  it("prints each setting, and where it came from", () => {
+    const env = { SALLYPORT_AGENT_LOGIN_TIMEOUT_MS: "1234", SALLYPORT_LOG_LEVEL: "" };
+    const config = load(`resources:\n${customers} }\n`, env);
+    const printed = printConfig(config, env);
+    assert.match(printed, /^SALLYPORT_AGENT_LOGIN_TIMEOUT_MS: 1234 # environment$/m);
+    assert.match(printed, /^SALLYPORT_LOG_LEVEL: "info" # default$/m);
+    assert.ok(printed.includes(`# from ${config.file}\n`));
+    const parsed = parse(printed) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(parsed), [...Object.keys(environmentSchema.shape), "resources"]);
   });
 });
 

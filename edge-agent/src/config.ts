@@ -30,6 +30,10 @@ export const environmentSchema = z.strictObject({
     "How long a target has to end a session by itself before the connection is cut.",
   ),
   SALLYPORT_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("The least severe messages that are logged."),
+  SALLYPORT_STOP_WITH_STDIN: z
+    .enum(["on", "off"])
+    .default("off")
+    .describe("Stop, in order, when standard input ends: for a parent process that must not leave this one behind."),
 });
 
 /** The file half. Relative paths in it start at the file's own folder. */
@@ -53,6 +57,8 @@ export interface AgentConfig {
   readonly connectTimeoutMs: number;
   readonly loginTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  readonly stopWithStdin: boolean;
+  readonly file: string;
   readonly resources: readonly PostgresResource[];
 }
 
@@ -79,16 +85,25 @@ export function loadConfig(env: NodeJS.ProcessEnv): AgentConfig {
     connectTimeoutMs: data.SALLYPORT_AGENT_CONNECT_TIMEOUT_MS,
     loginTimeoutMs: data.SALLYPORT_AGENT_LOGIN_TIMEOUT_MS,
     closeTimeoutMs: data.SALLYPORT_AGENT_CLOSE_TIMEOUT_MS,
+    stopWithStdin: data.SALLYPORT_STOP_WITH_STDIN === "on",
+    file: resolve(path),
     resources: file.value.resources.map((resource) => withAbsolutePaths(resource, dirname(resolve(path)))),
   };
 }
 
-/** As YAML, for `--print-config`. A password is shown as kept somewhere, not where: the name of a secret's file is the secret's keeper's. */
-export function printConfig(config: AgentConfig): string {
-  const resources = config.resources.map(({ password, ...shown }) =>
-    password === undefined ? shown : { ...shown, password: "file" in password ? "(from a file)" : "(from the environment)" },
+/**
+ * As YAML, for `--print-config`: each setting and where it came from. A password is shown as kept somewhere, not where: the name of a
+ * secret's file is the secret's keeper's.
+ */
+export function printConfig({ file, resources }: AgentConfig, env: NodeJS.ProcessEnv): string {
+  const settings = Object.entries(environmentSchema.shape).map(([name, schema]) => {
+    const set = env[name] !== undefined && env[name] !== "";
+    return `${name}: ${JSON.stringify(schema.parse(set ? env[name] : undefined))} # ${set ? "environment" : "default"}\n`;
+  });
+  const shown = resources.map(({ password, ...resource }) =>
+    password === undefined ? resource : { ...resource, password: "file" in password ? "(from a file)" : "(from the environment)" },
   );
-  return stringify({ ...config, resources });
+  return `${settings.join("")}# from ${file}\n${stringify({ resources: shown })}`;
 }
 
 type FileResult =

@@ -4,22 +4,23 @@ import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import { before, describe, it } from "node:test";
+import { before, it } from "node:test";
 import { encodeCancelRequest } from "@sallyport/proto/wire/postgres/startup";
 import { type Client, DatabaseError } from "pg";
 import { from, to } from "pg-copy-streams";
 import { openPolicy } from "../support/policies.ts";
+import { describeOnEach } from "../support/postgres-server.ts";
 import { Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { running } from "./backends.ts";
 
 const BIG = 64 * 1_048_576;
 
-describe("node-postgres", () => {
+describeOnEach("node-postgres", (flavour) => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
-    stack = await Stack.start(cleanup, { policy: openPolicy });
+    stack = await Stack.start(cleanup, { targetFlavour: flavour, policy: openPolicy });
     await (await stack.connectDirect()).query("create table notes (id int primary key, note text)");
   });
 

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, describe, it } from "node:test";
+import { before, it } from "node:test";
 import { openPolicy } from "../support/policies.ts";
+import { describeOnEach } from "../support/postgres-server.ts";
 import { TestProcess } from "../support/process.ts";
 import { Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -11,11 +12,11 @@ import { running } from "./backends.ts";
 
 const BIG = 64 * 1_048_576;
 
-describe("psql", () => {
+describeOnEach("psql", (flavour) => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
-    stack = await Stack.start(cleanup, { policy: openPolicy });
+    stack = await Stack.start(cleanup, { targetFlavour: flavour, policy: openPolicy });
     await (
       await stack.connectDirect()
     ).query(

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { before, describe, it } from "node:test";
 import { encodeSslRequest, encodeStartupMessage } from "@sallyport/proto/wire/postgres/startup";
 import { Client, type ClientConfig } from "pg";
-import { atEnd } from "../support/cleanup.ts";
+import { residentBytes, Strangers } from "../load/strangers.ts";
 import { bind, execute, int32, message, parse, query, sync } from "../support/frontend-messages.ts";
 import { RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -245,32 +245,25 @@ describe("bounds", () => {
 
 describe("2,000 connections that never sign in", () => {
   const cleanup = suiteCleanup();
+  /** `npm run load:strangers` has 10,000, and all of them at once. */
   const STRANGERS = 2_000;
   /** What the bounded number of strangers may cost, sockets and all. */
   const GROWTH_BYTES = 128 * 1_048_576;
+  const LIMIT_SECONDS = 8;
 
-  it("keep nobody out, and grow no memory", async () => {
-    const stack = await Stack.start(cleanup);
-    const sockets: Socket[] = [];
-    let open = 0;
-    const residentBefore = resident(stack.controlPlane.pid);
-    for (let n = 0; n < STRANGERS; n++) {
-      const socket = connect({ host: "127.0.0.1", port: stack.gatewayPort });
-      atEnd(cleanup, () => void socket.destroy());
-      socket.on("error", () => socket.destroy());
-      socket.resume().on("close", () => open--);
-      sockets.push(socket);
-      await once(socket, "connect");
-      open++;
-      // Some begin to talk.
-      if (n % 3 === 1) socket.write(encodeSslRequest());
-      if (n % 3 === 2) socket.write(encodeStartupMessage(new Map([["user", "ana"]])).subarray(0, 9));
-    }
+  it("keep nobody out, grow no memory, and are all sent away in time", async () => {
+    const stack = await Stack.start(cleanup, { env: { SALLYPORT_PG_AUTH_TIMEOUT_SECONDS: String(LIMIT_SECONDS) } });
+    const before_ = residentBytes(stack.controlPlane.pid);
+    const strangers = new Strangers(cleanup, stack.gatewayPort);
+    await strangers.arrive(STRANGERS);
     const client = await stack.connect();
     assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
-    assert.ok(open <= 600, `${open} strangers are still connected`);
-    const growth = resident(stack.controlPlane.pid) - residentBefore;
+    assert.ok(strangers.open <= 600, `${strangers.open} strangers are still connected`);
+    const growth = residentBytes(stack.controlPlane.pid) - before_;
     assert.ok(growth < GROWTH_BYTES, `the control plane grew by ${growth} bytes`);
+    await strangers.gone();
+    assert.ok(strangers.longestMillis < (LIMIT_SECONDS + 5) * 1_000, `one stayed for ${strangers.longestMillis} ms`);
+    assert.deepEqual((await client.query("select 2 as two")).rows, [{ two: 2 }]);
   });
 });
 
@@ -284,10 +277,4 @@ async function attempt(config: ClientConfig): Promise<void> {
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-/** Bytes of memory that the process holds. */
-function resident(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1_024;
 }

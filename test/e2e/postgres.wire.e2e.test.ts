@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
-import { before, describe, it } from "node:test";
+import { before, it } from "node:test";
 import fc from "fast-check";
 import { query, terminate } from "../support/frontend-messages.ts";
 import { openPolicy } from "../support/policies.ts";
+import { describeOnEach } from "../support/postgres-server.ts";
 import { RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { WireClient, type WireMessage } from "../support/wire-client.ts";
@@ -16,12 +17,12 @@ const settings = { application_name: "wire", client_encoding: "UTF8", datestyle:
 /** An answer that does not come within this never will. */
 const HANG_MS = 20_000;
 
-describe("the wire, after the login", () => {
+describeOnEach("the wire, after the login", (flavour) => {
   const cleanup = suiteCleanup();
   const answers = new Map<string, string[]>();
   let stack: Stack;
   before(async () => {
-    stack = await Stack.start(cleanup, { policy: openPolicy, targetAuth: "password" });
+    stack = await Stack.start(cleanup, { targetFlavour: flavour, policy: openPolicy, targetAuth: "password" });
     await (await stack.connectDirect()).query(wireSchema);
   });
 

@@ -57,7 +57,11 @@ describe("secrets", () => {
         requested.stream,
         (event) => event.type === "CommandHeld" || event.type === "CommandDenied" || event.type === "CommandCompleted",
       );
-      if (judged.type === "CommandHeld") await stack.deny(judged.data.approvalId);
+      if (judged.type === "CommandHeld") {
+        // What it waits for may be asked for a moment later.
+        await stack.event(`approval-${judged.data.approvalId}`, isType("ApprovalRequested"));
+        await stack.deny(judged.data.approvalId);
+      }
       await asked;
       await asking.end();
     }

@@ -17,10 +17,10 @@ export interface TestCertificate {
   readonly fingerprint: string;
 }
 
-/** A throwaway authority and a server certificate for `names` (host names and addresses), in `folder`. */
-export async function testCertificate(folder: string, names: readonly string[] = ["localhost", "127.0.0.1"]): Promise<TestCertificate> {
-  const notBefore = new Date(Date.now() - DAY_MS);
-  const notAfter = new Date(Date.now() + DAY_MS);
+/** A throwaway authority and a server certificate for `names` (host names and addresses), in `folder`; valid for a day unless told otherwise. */
+export async function testCertificate(folder: string, names: readonly string[] = ["localhost", "127.0.0.1"], days = 1): Promise<TestCertificate> {
+  const notBefore = new Date(Date.now() - 2 * DAY_MS);
+  const notAfter = new Date(Date.now() + days * DAY_MS);
   const caKeys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const ca = await X509CertificateGenerator.createSelfSigned({
     name: "CN=Test authority",

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { env } from "node:process";
+import { describe } from "node:test";
 import { debianPostgres, embeddedPostgres, type PostgresBinaries } from "@sallyport/deploy/demo/postgres-binaries";
 import { type PostgresServer, startPostgres } from "@sallyport/deploy/demo/postgres-server";
 import { Client, type ClientConfig } from "pg";
@@ -18,8 +19,8 @@ export interface TestPostgresOptions {
   readonly flavour?: Flavour;
   /** How the `app` role logs in. The superuser always uses SCRAM. */
   readonly auth?: TargetAuth;
-  /** Off by default. On: TLS only, with a certificate for localhost and 127.0.0.1. */
-  readonly tls?: boolean;
+  /** Off by default. On: TLS only, with a certificate for localhost and 127.0.0.1, or for these names. */
+  readonly tls?: boolean | readonly string[];
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -34,6 +35,23 @@ export interface TestPostgres extends PostgresServer {
   connectAsApp(): Promise<Client>;
 }
 
+/** Run once more with this set to `debian15`, and every suite that does not name its target has that one. */
+export const TARGET_VARIABLE = "SALLYPORT_TEST_TARGET";
+
+export const chosenFlavour = (): Flavour | undefined => {
+  const chosen = env[TARGET_VARIABLE];
+  if (chosen === undefined || chosen === "") return undefined;
+  if (chosen !== "embedded18" && chosen !== "debian15") throw new Error(`${TARGET_VARIABLE} is embedded18 or debian15, not ${chosen}.`);
+  return chosen;
+};
+
+/** A suite for each flavour; for the chosen one alone when there is one. */
+export function describeOnEach(name: string, suite: (flavour: Flavour) => void): void {
+  const chosen = chosenFlavour();
+  for (const flavour of chosen === undefined ? (["embedded18", "debian15"] as const) : [chosen])
+    describe(`${name} (${flavour})`, { skip: skipWithout(flavour) }, () => suite(flavour));
+}
+
 /** Why a flavour cannot be used here, as node:test's `skip` takes it. In CI nothing may be missing, so it is never skipped there. */
 export function skipWithout(flavour: Flavour): string | false {
   if (env["CI"] !== undefined || flavour === "embedded18" || debianPostgres(15) !== undefined) return false;
@@ -44,11 +62,12 @@ export function skipWithout(flavour: Flavour): string | false {
 export async function startTestPostgres(cleanup: Cleanup, options: TestPostgresOptions = {}): Promise<TestPostgres> {
   const folder = tempDir(cleanup, "postgres");
   const auth = options.auth ?? "scram-sha-256";
-  const certificate = options.tls === true ? await testCertificate(folder) : undefined;
+  const names = options.tls === true ? ["localhost", "127.0.0.1"] : options.tls === false ? undefined : options.tls;
+  const certificate = names === undefined ? undefined : await testCertificate(folder, names);
   const connection = certificate === undefined ? "host" : "hostssl";
   const server = await startPostgres({
     directory: join(folder, "server"),
-    binaries: binaries(options.flavour ?? "embedded18"),
+    binaries: binaries(options.flavour ?? chosenFlavour() ?? "embedded18"),
     hba: [`${connection} all postgres 127.0.0.1/32 scram-sha-256`, `${connection} all all 127.0.0.1/32 ${auth}`],
     settings: { fsync: "off", log_statement: "all", log_line_prefix: LOG_LINE_PREFIX, max_connections: "200", ...options.settings },
     ...(certificate === undefined ? {} : { tls: certificate }),
@@ -57,7 +76,7 @@ export async function startTestPostgres(cleanup: Cleanup, options: TestPostgresO
 
   const password = auth === "trust" ? "" : randomBytes(12).toString("hex");
   const connect = async (user: Pick<ClientConfig, "user" | "password" | "database">): Promise<Client> => {
-    const tls = certificate === undefined ? {} : { ssl: { ca: readFileSync(certificate.caFile, "utf8") } };
+    const tls = certificate === undefined ? {} : { ssl: { ca: readFileSync(certificate.caFile, "utf8"), servername: names?.[0] } };
     const client = new Client({ host: server.host, port: server.port, ...user, ...tls });
     await client.connect();
     // The server may be stopped, or killed, before the client is: that is not an error of the test.

@@ -9,6 +9,7 @@ import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { Client, type ClientConfig } from "pg";
 import { stringify } from "yaml";
 import { atEnd, type Cleanup } from "./cleanup.ts";
+import { LedgerServer } from "./ledger-server.ts";
 import { type PolicyText, starterPolicy } from "./policies.ts";
 import { type Flavour, startTestPostgres, type TargetAuth, type TestPostgres } from "./postgres-server.ts";
 import { TestProcess } from "./process.ts";
@@ -19,8 +20,12 @@ export interface StackOptions {
   readonly policy?: readonly PolicyText[];
   readonly targetFlavour?: Flavour;
   readonly targetAuth?: TargetAuth;
+  /** TLS only, with an authority of its own, which the agent checks the certificate and the name against. */
+  readonly targetTls?: boolean;
   /** Of the target server. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** The embedded one unless given; the other is the endpoint, in a process of its own, through the EventStoreDB adapter. */
+  readonly ledger?: "embedded" | "eventstoredb";
   /** Added to the environment of the control plane. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -38,9 +43,9 @@ export type Person = keyof typeof people | "admin";
 export type Recorded = DomainEvent & { readonly stream: string; readonly position: bigint; readonly metadata: Readonly<Record<string, unknown>> };
 export type RecordedAs<T extends EventType> = Extract<Recorded, { type: T }>;
 export const isType =
-  <T extends EventType>(type: T) =>
+  <T extends EventType>(type: T, matches: (event: RecordedAs<T>) => boolean = () => true) =>
   (event: Recorded): event is RecordedAs<T> =>
-    event.type === type;
+    event.type === type && matches(event as RecordedAs<T>);
 
 /** What the one resource is called. */
 export const RESOURCE = "orders-db";
@@ -62,9 +67,18 @@ export class Stack {
   readonly #env: Record<string, string>;
   readonly #agentEnv: Record<string, string>;
   #controlPlane: TestProcess;
+  readonly #ledgerServer: LedgerServer | undefined;
   #agent: TestProcess | undefined;
 
-  private constructor(cleanup: Cleanup, target: TestPostgres, folder: string, env: Record<string, string>, controlPlane: TestProcess) {
+  private constructor(
+    cleanup: Cleanup,
+    target: TestPostgres,
+    folder: string,
+    env: Record<string, string>,
+    controlPlane: TestProcess,
+    ledgerServer: LedgerServer | undefined,
+  ) {
+    this.#ledgerServer = ledgerServer;
     this.#cleanup = cleanup;
     this.target = target;
     this.folder = folder;
@@ -76,17 +90,20 @@ export class Stack {
 
   static async start(cleanup: Cleanup, options: StackOptions = {}): Promise<Stack> {
     const folder = tempDir(cleanup, "stack");
+    const ledgerServer = options.ledger === "eventstoredb" ? await LedgerServer.start(cleanup, { credentials: "gate:keeper\n" }) : undefined;
     const env: Record<string, string> = {
       NODE_OPTIONS: quiet,
       SALLYPORT_DATA_DIR: join(folder, "control-plane"),
       SALLYPORT_PG_PORT: "0",
       SALLYPORT_TUNNEL_PORT: "0",
       SALLYPORT_API_PORT: "0",
+      ...(ledgerServer === undefined ? {} : { SALLYPORT_LEDGER_URL: ledgerServer.url("gate:keeper") }),
       ...options.env,
     };
     const target = startTestPostgres(cleanup, {
       ...(options.targetFlavour === undefined ? {} : { flavour: options.targetFlavour }),
       ...(options.targetAuth === undefined ? {} : { auth: options.targetAuth }),
+      ...(options.targetTls === undefined ? {} : { tls: options.targetTls }),
       ...(options.settings === undefined ? {} : { settings: options.settings }),
     });
     const controlPlane = TestProcess.node(cleanup, controlPlaneMain, [], { env, cwd: folder });
@@ -98,13 +115,13 @@ export class Stack {
       ["API", "apiPort"],
     ] as const)
       env[`SALLYPORT_${name}_PORT`] = String(line[port]);
-    const stack = new Stack(cleanup, server, folder, env, controlPlane);
+    const stack = new Stack(cleanup, server, folder, env, controlPlane, ledgerServer);
     await stack.#provision(options.policy ?? starterPolicy);
     return stack;
   }
 
   get dataDir(): string {
-    return join(this.folder, "control-plane");
+    return this.#env["SALLYPORT_DATA_DIR"] ?? join(this.folder, "control-plane");
   }
 
   get ledgerFile(): string {
@@ -117,6 +134,12 @@ export class Stack {
 
   get gatewayPort(): number {
     return Number(this.#env["SALLYPORT_PG_PORT"]);
+  }
+
+  /** Where the record is, when it is not in the control plane's own file. */
+  get ledgerServer(): LedgerServer {
+    if (this.#ledgerServer === undefined) throw new Error("This stack has the embedded ledger.");
+    return this.#ledgerServer;
   }
 
   get controlPlane(): TestProcess {
@@ -143,8 +166,8 @@ export class Stack {
 
   /** How it connects without. */
   direct(more: ClientConfig = {}): ClientConfig {
-    const { host, port, app } = this.target;
-    return { host, port, ...app, ...more };
+    const { host, port, app, certificate } = this.target;
+    return { host, port, ...app, ...(certificate === undefined ? {} : { ssl: { ca: readFileSync(certificate.caFile, "utf8") } }), ...more };
   }
 
   /** libpq's variables for the same two ways. */
@@ -162,8 +185,9 @@ export class Stack {
   }
 
   directEnv(): Record<string, string> {
-    const { host, port, app } = this.target;
-    return { PGHOST: host, PGPORT: String(port), PGUSER: app.user, PGDATABASE: app.database, PGPASSWORD: app.password, PGSSLMODE: "disable" };
+    const { host, port, app, certificate } = this.target;
+    const tls = certificate === undefined ? { PGSSLMODE: "disable" } : { PGSSLMODE: "verify-full", PGSSLROOTCERT: certificate.caFile };
+    return { PGHOST: host, PGPORT: String(port), PGUSER: app.user, PGDATABASE: app.database, PGPASSWORD: app.password, ...tls };
   }
 
   connect(person: Person = "ana", more: ClientConfig = {}): Promise<Client> {
@@ -260,6 +284,16 @@ export class Stack {
     await this.agent.exited;
   }
 
+  /** With another file, after a SIGTERM. */
+  async restartAgent(changes: Readonly<Record<string, unknown>>): Promise<void> {
+    this.#configureAgent(changes);
+    await this.killAgent("SIGTERM");
+    // Or the old link would be taken for the new one.
+    while ((await this.call("admin", (api) => api.call(api.agents.listAgents.bind(api.agents), {}))).agents.some((agent) => agent.connected))
+      await pause(POLL_MS);
+    await this.startAgent();
+  }
+
   /** Resolves when the agent serves the resource. That is only to be asked for: nobody says when it is so again. */
   async linked(): Promise<void> {
     await this.call("admin", async (api) => {
@@ -283,8 +317,8 @@ export class Stack {
     };
   }
 
-  async #provision(policy: readonly PolicyText[]): Promise<void> {
-    const { app, host, port } = this.target;
+  #configureAgent(changes: Readonly<Record<string, unknown>> = {}): void {
+    const { app, host, port, certificate } = this.target;
     const passwordFile = join(this.folder, "target.password");
     writeFileSync(passwordFile, `${app.password}\n`, { mode: 0o600 });
     const resource = {
@@ -294,10 +328,15 @@ export class Stack {
       port,
       database: app.database,
       user: app.user,
-      tls: { mode: "disable" },
+      tls: certificate === undefined ? { mode: "disable" } : { caFile: certificate.caFile },
       ...(app.password === "" ? {} : { password: { file: passwordFile } }),
+      ...changes,
     };
     writeFileSync(join(this.folder, "agent.yaml"), stringify({ resources: [resource] }), { mode: 0o600 });
+  }
+
+  async #provision(policy: readonly PolicyText[]): Promise<void> {
+    this.#configureAgent();
     await this.call("admin", async (api) => {
       for (const [id, { kind, groups }] of Object.entries(people)) {
         await api.call(api.identities.putIdentity.bind(api.identities), { id, kind, groups: [...groups] });

@@ -1,6 +1,12 @@
 /** How long running sessions may go on after the first signal. */
 export const DRAIN_TIMEOUT_MS = 30_000;
 
+/**
+ * One wish to stop may come several times: a service manager signals the whole group, and npm and our command line pass on theirs.
+ * Whoever means to cut signals again after this.
+ */
+export const SIGNAL_ECHO_MS = 2_000;
+
 export interface ShutdownSignals {
   /** No new session; the running ones may end. */
   readonly drain: AbortSignal;
@@ -22,11 +28,16 @@ interface Parent {
   destroy(): unknown;
 }
 
-/** The first SIGTERM or SIGINT drains, the second cuts; a parent that goes away drains. */
-export function shutdownSignals(source: SignalSource, parent?: Parent): ShutdownSignals {
+/** The first SIGTERM or SIGINT drains, a later one that is no echo of it cuts; a parent that goes away drains. */
+export function shutdownSignals(source: SignalSource, parent?: Parent, now: () => number = () => performance.now()): ShutdownSignals {
   const drain = new AbortController();
   const cut = new AbortController();
-  const signalled = (): void => (drain.signal.aborted ? cut : drain).abort();
+  let first: number | undefined;
+  const signalled = (): void => {
+    first ??= now();
+    drain.abort();
+    if (now() - first > SIGNAL_ECHO_MS) cut.abort();
+  };
   source.on("SIGTERM", signalled);
   source.on("SIGINT", signalled);
   parent?.on("end", () => drain.abort());

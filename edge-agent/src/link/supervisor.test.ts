@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
 import { pino } from "pino";
 import { Backoff } from "./backoff.ts";
-import { shutdownSignals } from "./drain.ts";
+import { SIGNAL_ECHO_MS, shutdownSignals } from "./drain.ts";
 import type { LinkOutcome } from "./outcome.ts";
 import { supervise } from "./supervisor.ts";
 
@@ -45,12 +45,20 @@ describe("the supervisor", () => {
 });
 
 describe("shutdown signals", () => {
-  it("drain on the first and cut on the second, whichever they are", () => {
+  it("drain on the first and cut on the second, whichever they are, unless it is an echo of the first", () => {
     const source = new EventEmitter();
-    const signals = shutdownSignals(source);
+    let now = 1_000;
+    const signals = shutdownSignals(source, undefined, () => now);
     const { drain, cut } = signals;
     source.emit("SIGTERM");
     assert.deepEqual([drain.aborted, cut.aborted], [true, false]);
+    for (const at of [1_000, 1_000 + SIGNAL_ECHO_MS]) {
+      now = at;
+      source.emit("SIGTERM");
+      source.emit("SIGINT");
+    }
+    assert.deepEqual([drain.aborted, cut.aborted], [true, false]);
+    now++;
     source.emit("SIGINT");
     assert.deepEqual([drain.aborted, cut.aborted], [true, true]);
     signals.dispose();

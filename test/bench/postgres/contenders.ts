@@ -4,19 +4,24 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Cleanup } from "../../support/cleanup.ts";
 import { atEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
+import { TestProcess } from "../../support/process.ts";
 import type { Stack } from "../../support/stack.ts";
 
-/** One way to the same database. `pids`: the processes between client and server, whose CPU time is counted. */
+/** One way to the same database. `pids`: the processes between client and server by name, whose CPU time is counted. */
 export interface Contender {
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly pids: readonly number[];
+  readonly pids: Readonly<Record<string, number>>;
+  /** On which of the ways between the processes there is TLS. */
+  readonly tls: string;
 }
 
+const plainHopMain = fileURLToPath(new URL("plain-hop.ts", import.meta.url));
 const PGBOUNCER = "/usr/sbin/pgbouncer";
 
 /** Debian's pgbouncer in session mode, with TLS towards its clients as the gateway has; undefined where it is not installed. */
@@ -58,9 +63,28 @@ ignore_startup_parameters = extra_float_digits
   }
   return {
     name: "pgbouncer",
-    pids: [child.pid ?? 0],
+    pids: { pgbouncer: child.pid ?? 0 },
+    tls: "to the client",
     env: { PGHOST: "127.0.0.1", PGPORT: String(port), PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE: "require" },
   };
+}
+
+/** Two processes in a row, as a gateway and an agent are, that do nothing but carry bytes. */
+export async function startPlainHops(cleanup: Cleanup, stack: Stack): Promise<Contender> {
+  const { PGHOST = "", PGPORT = "", ...login } = stack.directEnv();
+  const inner = await plainHop(cleanup, PGHOST, PGPORT);
+  const outer = await plainHop(cleanup, "127.0.0.1", inner.port);
+  return {
+    name: "two plain TCP hops",
+    pids: { outer: outer.pid, inner: inner.pid },
+    tls: "none",
+    env: { ...login, PGHOST: "127.0.0.1", PGPORT: outer.port },
+  };
+}
+
+async function plainHop(cleanup: Cleanup, host: string, port: string): Promise<{ readonly pid: number; readonly port: string }> {
+  const hop = TestProcess.node(cleanup, plainHopMain, [host, port], { env: { NODE_OPTIONS: "--max-semi-space-size=64" } });
+  return { port: await hop.line(/^\d+$/u), pid: hop.pid };
 }
 
 async function accepts(port: number): Promise<boolean> {

@@ -39,6 +39,7 @@ export const initialState: AgentState = {
   certificateNotAfter: "",
 };
 
+/** A reason is a line or two for people; an event stays small. */
 export const MAX_REASON_LENGTH = 500;
 
 export function decide(command: AgentCommand, state: AgentState, at: string): AgentEvent[] {

@@ -31,6 +31,7 @@ export const [initialState] = initialTransition(approvalMachine);
 
 export const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalState => transition(approvalMachine, state, event)[0];
 
+/** A comment is shown in one error of the client's protocol. */
 export const MAX_COMMENT_LENGTH = 1_000;
 
 export function decide(command: ApprovalCommand, state: ApprovalState, at: string): ApprovalEvent[] {

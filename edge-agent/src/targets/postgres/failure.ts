@@ -13,6 +13,16 @@ export class TimedOut extends Error {
 const MAX_QUOTED = 500;
 const addresses = /\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])/gi;
 
+/** OpenSSL's names for a chain that does not end at an authority it was given. */
+const unknownAuthority = new Set([
+  "CERT_SIGNATURE_FAILURE",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
 /**
  * What went wrong between agent and target, in words that may leave the private network: no address, no path, no credential.
  * The original stays in `cause`, for the agent's own log.
@@ -26,6 +36,9 @@ export function targetFailure(error: unknown, resource: string): SallyportError 
   if (error instanceof ConnectionLost) return fail("target.unreachable", `Resource "${resource}" closed the connection.`);
   if (code === undefined) return SallyportError.from(error);
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return fail("target.refused", `The certificate of resource "${resource}" is not for the configured host.`);
+  if (unknownAuthority.has(code)) {
+    return fail("target.refused", `The certificate of resource "${resource}" is not signed by an authority that the agent trusts (${code}).`);
+  }
   // System errors are bare names (ECONNREFUSED); what TLS finds wrong has underscores.
   if (code.includes("_") && !code.startsWith("EAI_")) return fail("target.refused", `The TLS checks on resource "${resource}" failed: ${code}.`);
   return fail("target.unreachable", `Resource "${resource}" could not be reached: ${code}.`);

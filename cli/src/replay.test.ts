@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { stripVTControlCharacters } from "node:util";
+import { describe, it } from "node:test";
+import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { replayLine } from "./replay.ts";
+
+const at = "2026-11-22T10:00:00.000Z";
+const shown = (type: string, data: object): string => {
+  const event = { type, dataJson: JSON.stringify(data), metadataJson: JSON.stringify({ at }) } as RecordedEvent;
+  return stripVTControlCharacters(replayLine(event).join("\n"));
+};
+
+describe("replay", () => {
+  const lines: readonly (readonly [type: string, data: object, expected: string])[] = [
+    [
+      "ApprovalRequested",
+      { approvalId: "a1", command: { commandId: 3, statement: "drop table x" }, quorum: 1, expiresAt: "2026-11-22T10:15:00.000Z" },
+      "asked   #3 approval a1: one person until 2026-11-22T10:15:00.000Z",
+    ],
+    ["ApprovalGranted", { approvalId: "a1", approvers: ["bo", "cy"] }, "granted by bo, cy"],
+    ["ApprovalExpired", { approvalId: "a1", expiresAt: at }, `expired nobody decided until ${at}`],
+    ["ApprovalWithdrawn", { approvalId: "a1", cause: "cancelled" }, "withdrawn the client cancelled it"],
+    ["ApprovalConsumed", { approvalId: "a1", commandId: 3 }, "used    #3 runs by the approval, which is good for this once"],
+    ["ApprovalRevoked", { approvalId: "a1", by: "bo", reason: "wrong table" }, "revoked by bo: wrong table"],
+    ["InputRecorded", { commandId: 3, part: 0, offset: 262_144, base64: "AAAA" }, "input   #3 $1 from byte 262144"],
+    ["OutputRecorded", { commandId: 3, bytes: 77, gzipBase64: "AAAA" }, "output  #3 77 bytes, as the client saw them"],
+  ];
+  for (const [type, data, expected] of lines) {
+    it(`says in words: ${type}`, () => assert.equal(shown(type, data), `${at}  ${expected}`));
+  }
+
+  it("shows what it does not know as it is, without what would steer a terminal", () => {
+    assert.match(shown("SomethingNew", { note: "a\u001b[2Jb" }), /SomethingNew \{"note":"a.*b"\}$/u);
+  });
+});
