@@ -102,5 +102,8 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** The log alone: all that is needed to make something of it. */
+export type ReadableLedger = Pick<Ledger, "readAll" | "subscribeToAll" | "close">;
+
 /** An append is at most this many bytes of JSON, all its events and metadata together (EventStoreDB's default). */
 export const MAX_APPEND_BYTES = 1_048_576;

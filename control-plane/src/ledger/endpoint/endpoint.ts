@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { SallyportError } from "@sallyport/proto/errors";
+import { GossipService } from "@sallyport/proto/gen/event_store/client/gossip";
+import { ServerFeaturesService } from "@sallyport/proto/gen/event_store/client/server_features";
+import { type StreamsServer, StreamsService } from "@sallyport/proto/gen/event_store/client/streams";
+import type { Logger } from "pino";
+import type { Ledger } from "../ledger.ts";
+import type { Access } from "./access.ts";
+import { appendCall, deleteCall, tombstoneCall } from "./append-calls.ts";
+import { batchAppendCall } from "./batch-append-call.ts";
+import type { EndpointContext } from "./call-context.ts";
+import { readCall } from "./read-call.ts";
+import { gossip, serverFeatures } from "./server-services.ts";
+import { StreamAppender } from "./stream-appender.ts";
+
+export interface TlsCredential {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+export interface EndpointOptions {
+  readonly ledger: Ledger;
+  readonly access: Access;
+  readonly log: Logger;
+  readonly host: string;
+  readonly port: number;
+  /** Without it the endpoint speaks in clear: for loopback only. */
+  readonly tls: TlsCredential | undefined;
+  /** Streams that nobody deletes through this protocol. */
+  readonly isOurs: (stream: string) => boolean;
+}
+
+/** The official client sends up to 3 MiB in a message, then its overhead. An append is refused by its own, smaller bound. */
+const MAX_MESSAGE_BYTES = 4 << 20;
+/** Of one connection: each read holds a page of events. */
+export const MAX_CALLS_PER_CONNECTION = 256;
+const SHUTDOWN_MILLIS = 2_000;
+
+/** The embedded ledger, spoken to in EventStoreDB's protocol: a single node, whatever a client's connection string says. */
+export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const { ledger, access, log, host, tls } = options;
+  const closing = new AbortController();
+  const context: EndpointContext = { ledger, access, log, closing: closing.signal, appender: new StreamAppender(ledger, options.isOurs) };
+  const server = new Server({
+    "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+    "grpc.max_concurrent_streams": MAX_CALLS_PER_CONNECTION,
+    "grpc.enable_channelz": 0,
+  });
+  const streams: StreamsServer = {
+    read: readCall(context),
+    append: appendCall(context),
+    batchAppend: batchAppendCall(context),
+    delete: deleteCall(context),
+    tombstone: tombstoneCall(context),
+  };
+  server.addService(StreamsService, streams);
+  server.addService(ServerFeaturesService, serverFeatures());
+  server.addService(GossipService, gossip());
+  const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.certPem), private_key: Buffer.from(tls.keyPem) }], false);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new SallyportError("config.invalid", `The ledger's endpoint cannot listen on ${address}.`, { address }, error));
+    });
+  });
+  return {
+    port,
+    async close() {
+      closing.abort();
+      await new Promise<void>((resolve) => {
+        const cut = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, SHUTDOWN_MILLIS);
+        server.tryShutdown(() => {
+          clearTimeout(cut);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+export const readTls = (certFile: string, keyFile: string): TlsCredential => ({
+  certPem: readFileSync(certFile, "utf8"),
+  keyPem: readFileSync(keyFile, "utf8"),
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { after, before, describe, it } from "node:test";
+import { EventStoreDBClient, jsonEvent, type RecordedEvent, streamNameFilter } from "@eventstore/db-client";
+import { freePort } from "../support/free-port.ts";
+import { isType, type Person, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+
+describe("an auditor with EventStoreDB's client, while the product runs", () => {
+  const cleanup = suiteCleanup();
+  const clients: EventStoreDBClient[] = [];
+  let stack: Stack;
+  let port: number;
+  before(async () => {
+    port = await freePort();
+    stack = await Stack.start(cleanup, { env: { SALLYPORT_LEDGER_ENDPOINT_PORT: String(port) } });
+  });
+  after(() => Promise.all(clients.map((client) => client.dispose())));
+
+  const clientOf = (user: string, token: string): EventStoreDBClient => {
+    const client = EventStoreDBClient.connectionString(`esdb://${user}:${token}@localhost:${port}?tls=true&tlsCAFile=${encodeURIComponent(stack.caFile)}`);
+    clients.push(client);
+    return client;
+  };
+  const signedIn = (person: Person): EventStoreDBClient => clientOf(person, stack.tokens[person]);
+  const read = async (items: AsyncIterable<{ event?: RecordedEvent }>): Promise<RecordedEvent[]> => {
+    const all: RecordedEvent[] = [];
+    for await (const { event } of items) if (event !== undefined) all.push(event);
+    return all;
+  };
+
+  it("reads a session's history as the product recorded it, event by event", async () => {
+    const session = await stack.connect("ana", { application_name: "audited" });
+    await session.query("select 42 as answer");
+    await session.end();
+    const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === "audited");
+    await stack.event(requested.stream, isType("SessionEnded"));
+    const ours = await stack.events(requested.stream);
+    const theirs = await read(signedIn("bo").readStream(requested.stream));
+    assert.deepEqual(
+      theirs.map(({ type, data, metadata, position }) => ({ type, data, metadata, position: position?.commit })),
+      ours.map(({ type, data, metadata, position }) => ({ type, data, metadata, position })),
+    );
+    assert.match(JSON.stringify(theirs.map(({ data }) => data)), /select 42 as answer/u);
+  });
+
+  it("follows what is happening, through a filter", async () => {
+    const subscription = signedIn("bo").subscribeToAll({ fromPosition: "end", filter: streamNameFilter({ prefixes: ["session-"] }) });
+    await once(subscription, "caughtUp");
+    const first = once(subscription, "data") as Promise<[{ event: RecordedEvent }]>;
+    const session = await stack.connect();
+    const [{ event }] = await first;
+    assert.equal(event.type, "SessionRequested");
+    await session.end();
+    await subscription.unsubscribe();
+  });
+
+  it("cannot append, delete or change metadata", async () => {
+    const client = signedIn("admin");
+    const denied = { type: "access-denied" };
+    await assert.rejects(client.appendToStream("orders-1", jsonEvent({ type: "A", data: {} })), denied);
+    await assert.rejects(client.setStreamMetadata("session-1", { maxCount: 1 }), denied);
+    await assert.rejects(client.deleteStream("orders-1"), denied);
+    await assert.rejects(client.tombstoneStream("orders-1"), denied);
+  });
+
+  it("is refused without the auditor's role, without a token, with another's, or with one that is made up", async () => {
+    const denied = { type: "access-denied" };
+    await assert.rejects(read(signedIn("ana").readAll({ maxCount: 1 })), denied);
+    await assert.rejects(read(clientOf("bo", stack.tokens.ana).readAll({ maxCount: 1 })), denied);
+    await assert.rejects(read(clientOf("bo", "made-up").readAll({ maxCount: 1 })), denied);
+    const anonymous = EventStoreDBClient.connectionString(`esdb://localhost:${port}?tls=true&tlsCAFile=${encodeURIComponent(stack.caFile)}`);
+    clients.push(anonymous);
+    await assert.rejects(read(anonymous.readAll({ maxCount: 1 })), denied);
+  });
+
+  it("is cut off within seconds when its token is revoked", async () => {
+    const { tokenId, token } = await stack.token("bo");
+    const subscription = clientOf("bo", token).subscribeToAll({ fromPosition: "end" });
+    await once(subscription, "caughtUp");
+    const failed = once(subscription, "data"); // rejects with the first error; what comes before it is no answer to this
+    await stack.call("admin", (api) => api.call(api.identities.revokeToken.bind(api.identities), { tokenId }));
+    const refusal = new Promise((resolve) => subscription.on("error", resolve));
+    await failed.catch(() => undefined);
+    assert.equal(((await refusal) as { type?: unknown }).type, "access-denied");
+  });
+});
