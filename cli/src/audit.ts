@@ -1,0 +1,158 @@
+import { createWriteStream } from "node:fs";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import type { ExportRequest } from "@sallyport/proto/gen/sallyport/api/v1/audit";
+import type { Finding, Verdict, Verified } from "@sallyport/proto/audit/verdict";
+import type { Command } from "commander";
+import { completenessVerb } from "./audit/completeness-verb.ts";
+import { verifyFile } from "./audit/verify-file.ts";
+import { exitStatus, Misuse } from "./exit-status.ts";
+import { bold, toJson, tone } from "./io.ts";
+import { runVerb, type Verb } from "./verb.ts";
+
+interface ExportOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly session?: string;
+  readonly identity?: string;
+  readonly resource?: string;
+  readonly output: string;
+}
+
+interface VerifyOptions {
+  readonly key?: readonly string[];
+  readonly witnessKey?: readonly string[];
+  readonly witness?: string;
+}
+
+export function auditVerb(program: Command): void {
+  const audit = program.command("audit").description("proof that nothing that was recorded has been altered, for auditors");
+  audit
+    .command("export")
+    .description("write a bundle: events with everything that is needed to verify them elsewhere")
+    .option("--from <position|instant>", "first event; default: the first of all")
+    .option("--to <position|instant>", "last event; default: the last that is signed")
+    .option("--session <id>", "only what is about this session")
+    .option("--identity <id>", "only what is about this identity's sessions")
+    .option("--resource <name>", "only what is about sessions on this resource")
+    .requiredOption("-o, --output <file>", "the bundle")
+    .action((options: ExportOptions, command: Command) => runVerb(command, (verb) => exportBundle(verb, options)));
+  audit
+    .command("verify")
+    .argument("<file>", "a bundle, or a ledger file")
+    .option("--key <key...>", "verifier key of the log, or a file that holds it, from a place that you trust")
+    .option("--witness <file>", "what a witness kept; for a ledger")
+    .option("--witness-key <key...>", "witnesses that must have signed the checkpoint; for a bundle")
+    .description("find what was altered, dropped, inserted, reordered or cut; needs no control plane")
+    .action((file: string, options: VerifyOptions, command: Command) =>
+      runVerb(command, async (verb) => {
+        const started = performance.now();
+        const verdict = await verifyFile(file, { keys: options.key ?? [], witnessKeys: options.witnessKey ?? [], witness: options.witness });
+        tell(verb, verdict, (performance.now() - started) / 1_000);
+        return verdict.kind === "verified" ? exitStatus.done : exitStatus.refused;
+      }),
+    );
+  completenessVerb(audit);
+  audit
+    .command("verify-page")
+    .description("write the verifier as one HTML file, which verifies bundles in a browser without a network")
+    .requiredOption("-o, --output <file>", "the page")
+    .action(({ output }: { output: string }, command: Command) =>
+      runVerb(command, async ({ io }) => {
+        // The bundler is needed here only.
+        const { buildPage } = await import("./audit/build-page.ts");
+        await writeFile(output, await buildPage());
+        io.out(io.json ? toJson({ file: output }) : `${output}: open it in a browser, and drop a bundle on it.`);
+      }),
+    );
+  audit
+    .command("key")
+    .description("the key and the last checkpoint of the log, to be kept outside of it")
+    .action((_options, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const head = await client.call(client.audit.getCheckpoint.bind(client.audit), {});
+        io.out(io.json ? toJson(head) : head.key);
+      }),
+    );
+  audit
+    .command("promise")
+    .argument("<stream>", "such as session-…")
+    .argument("<revision>", "of the event in its stream")
+    .description("a signed promise that this event is in the log, before a checkpoint covers it")
+    .action((stream: string, revision: string, _options, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        if (!/^\d{1,18}$/u.test(revision)) throw new Misuse("A revision is a number from 0.");
+        const client = api();
+        const promised = await client.call(client.audit.promiseEvent.bind(client.audit), { stream, revision: BigInt(revision) });
+        io.out(io.json ? toJson(promised) : promised.note.trimEnd());
+      }),
+    );
+}
+
+/** Under another name until it is whole, so that what is there is never half a bundle. */
+async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<void> {
+  const client = api();
+  const draft = `${options.output}.part`;
+  const file = createWriteStream(draft, { mode: 0o600 });
+  let bytes = 0;
+  try {
+    for await (const { data } of client.stream(client.audit.export(requestOf(options), client.metadata))) {
+      bytes += data.length;
+      if (!file.write(data)) await once(file, "drain");
+    }
+    file.end();
+    await once(file, "finish");
+    await rename(draft, options.output);
+  } catch (error) {
+    file.destroy();
+    await rm(draft, { force: true });
+    throw error;
+  }
+  io.out(io.json ? toJson({ file: options.output, bytes }) : `${bytes} bytes in ${options.output}. Verify: sallyport audit verify ${options.output} --key …`);
+}
+
+function requestOf({ from, to, session, identity, resource }: ExportOptions): ExportRequest {
+  const scopes: ExportRequest["scope"][] = [];
+  if (from !== undefined || to !== undefined) scopes.push({ $case: "range", value: { from: from ?? "", to: to ?? "" } });
+  if (session !== undefined) scopes.push({ $case: "sessionId", value: session });
+  if (identity !== undefined) scopes.push({ $case: "identityId", value: identity });
+  if (resource !== undefined) scopes.push({ $case: "resource", value: resource });
+  if (scopes.length > 1) throw new Misuse("Choose one: a range (--from, --to), --session, --identity or --resource.");
+  return { scope: scopes[0] ?? { $case: "range", value: { from: "", to: "" } } };
+}
+
+function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
+  if (io.json) return io.out(toJson(verdict.kind === "verified" ? { ...verdict, keys: verdict.keys.map(({ text }) => text) } : verdict));
+  for (const line of verdict.kind === "verified" ? verifiedLines(verdict, seconds) : tamperedLines(verdict.finding, verdict.events)) io.out(line);
+}
+
+function verifiedLines(verdict: Verified, seconds: number): string[] {
+  const { events, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned } = verdict;
+  return [
+    tone("green", `Verified: ${events} events, none altered, missing, inserted or out of order.`),
+    `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
+    ...(unsigned === 0 ? [] : [tone("yellow", `Not signed yet: the last ${unsigned} events. Nothing vouches for them.`)]),
+    `${bold("Key")}         ${keys.map(({ text }) => text).join(", then ")}`,
+    pinned
+      ? "            It is the one that you gave."
+      : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
+    ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
+    ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),
+    `${bold("Took")}        ${seconds.toFixed(1)} s`,
+  ];
+}
+
+function tamperedLines({ code, message, index, end, position, line }: Finding, events: number): string[] {
+  const place = [
+    ...(index === undefined ? [] : [end === undefined ? `event ${index} of the log` : `events ${index} to ${end - 1} of the log`]),
+    ...(position === undefined ? [] : [`position ${position}`]),
+    ...(line === undefined ? [] : [`line ${line}`]),
+  ];
+  return [
+    tone("red", `TAMPERED: ${code}`),
+    `${bold("First bad")}   ${place.join(", ") || "the whole"}`,
+    `${bold("What")}        ${message}`,
+    `${bold("Before it")}   ${events} events are proven.`,
+  ];
+}

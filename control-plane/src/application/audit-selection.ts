@@ -1,0 +1,36 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { upcast } from "../domain/catalogue.ts";
+import { approvalStream } from "../domain/approval/approval.events.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
+import { resourceStream } from "../domain/resource/resource.events.ts";
+import { recordingStream } from "../domain/session/recording.events.ts";
+import { sessionStream } from "../domain/session/session.events.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+
+/** What an auditor asks for, when it is not a range. */
+export interface AuditScope {
+  readonly kind: "session" | "identity" | "resource";
+  readonly value: string;
+}
+
+/** Every stream that is about it: the sessions, their recordings and approvals, and the identity or resource itself. One pass over the requests. */
+export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope): Promise<ReadonlySet<string>> {
+  const streams = new Set<string>();
+  if (kind === "identity") streams.add(identityStream(value));
+  if (kind === "resource") streams.add(resourceStream(value));
+  const sessions = new Set<string>();
+  for await (const recorded of ledger.readAll({ filter: { by: "type", prefixes: ["SessionRequested", "ApprovalRequested"] } })) {
+    const event = upcast(recorded);
+    if (event.type === "SessionRequested") {
+      const { sessionId, identity, resource } = event.data;
+      const about = { session: sessionId, identity: identity.id, resource }[kind];
+      if (about !== value) continue;
+      sessions.add(sessionId);
+      streams.add(sessionStream(sessionId)).add(recordingStream(sessionId));
+    } else if (event.type === "ApprovalRequested" && sessions.has(event.data.sessionId)) {
+      streams.add(approvalStream(event.data.approvalId));
+    }
+  }
+  if (kind === "session" && sessions.size === 0) throw new SallyportError("session.not_found", "No such session.", { session: value });
+  return streams;
+}

@@ -1,0 +1,40 @@
+import { type BundleHeader, endLine, endText, eventLine, headerLine, sealLine, sealText } from "./bundle-format.ts";
+import { utf8 } from "./bytes.ts";
+import { CompactRange, type Hash, treeHasher } from "./merkle.ts";
+import { noteText, signatureLine, type VerifierKey } from "./note.ts";
+import type { Sha256 } from "./primitives.ts";
+
+export interface NoteSigner {
+  readonly key: VerifierKey;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface BundledEvent {
+  readonly index: number;
+  /** What the leaf hash is over. */
+  readonly text: string;
+  /** For a selection. */
+  readonly proof?: readonly Hash[];
+}
+
+export const signNote = async (signer: NoteSigner, text: string): Promise<string> => noteText(text, [signatureLine(signer.key, await signer.sign(utf8(text)))]);
+
+/** The lines of a bundle, each with its newline. */
+export async function* writeBundle(
+  sha256: Sha256,
+  header: BundleHeader,
+  events: AsyncIterable<BundledEvent> | Iterable<BundledEvent>,
+  signer: NoteSigner,
+): AsyncGenerator<string, void, undefined> {
+  const hasher = treeHasher(sha256);
+  const first = headerLine(header);
+  const digest = sha256(utf8(first));
+  yield `${first}\n`;
+  yield `${sealLine(await signNote(signer, sealText(header.origin, digest)))}\n`;
+  const selection = new CompactRange(hasher);
+  for await (const { index, text, proof } of events) {
+    yield `${eventLine(selection.size, index, text, proof)}\n`;
+    selection.append(hasher.leaf(utf8(text)));
+  }
+  yield `${endLine(await signNote(signer, endText(header.origin, digest, selection.size, selection.root())))}\n`;
+}

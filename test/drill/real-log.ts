@@ -1,0 +1,89 @@
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { createIntegrityRecord } from "@sallyport/control-plane/src/application/integrity-record.ts";
+import type { IntegrityCommand } from "@sallyport/control-plane/src/domain/integrity/integrity.decider.ts";
+import { AuditLog } from "@sallyport/control-plane/src/ledger/integrity/audit-log.ts";
+import { Checkpointer } from "@sallyport/control-plane/src/ledger/integrity/checkpointer.ts";
+import { openKeyFile, type SigningKey } from "@sallyport/control-plane/src/ledger/integrity/signing-key.ts";
+import { lastWitnessed, witnessFile } from "@sallyport/control-plane/src/ledger/integrity/witness-file.ts";
+import type { ExpectedRevision, Ledger, NewEvent } from "@sallyport/control-plane/src/ledger/ledger.ts";
+import { openSqliteLedger } from "@sallyport/control-plane/src/ledger/sqlite/sqlite-ledger.ts";
+import { testingEvent } from "@sallyport/proto/audit/testing-log";
+import pino from "pino";
+
+export const SESSIONS = 7;
+
+/** A ledger that was written and signed by the real parts, then closed; with its witness, its key, and bundles made from it. */
+export interface RealLog {
+  readonly ledger: string;
+  readonly witness: string;
+  readonly key: string;
+  readonly bundles: Readonly<Record<"whole" | "part" | "selection", string>>;
+}
+
+export interface RealLogOptions {
+  readonly events: number;
+  /** Starts and stops of the checkpointer on the way; each one signs what is there. In the middle one the key is replaced. */
+  readonly rounds: number;
+}
+
+const log = pino({ level: "silent" });
+
+export async function startCheckpointer(ledger: Ledger, folder: string, key: SigningKey, previousKey?: SigningKey): Promise<Checkpointer> {
+  const witness = join(folder, "witness.jsonl");
+  const clock = { now: () => new Date() };
+  const record = createIntegrityRecord({ ledger, clock, nodeId: "node1" });
+  return Checkpointer.start({
+    ledger,
+    folder: join(folder, "integrity"),
+    key,
+    previousKey,
+    witnesses: [witnessFile(witness)],
+    witnessed: [lastWitnessed(witness)].filter((last) => last !== undefined),
+    record: (type, data) => record({ type: type === "CheckpointSigned" ? "SignCheckpoint" : "RotateSigningKey", ...data } as IntegrityCommand),
+    now: clock.now,
+    log,
+  });
+}
+
+export async function makeRealLog(folder: string, { events, rounds }: RealLogOptions): Promise<RealLog> {
+  const path = join(folder, "ledger.db");
+  const ledger = await openSqliteLedger(path);
+  const keys = [await openKeyFile(join(folder, "first.key")), await openKeyFile(join(folder, "second.key"))] as const;
+  const perRound = Math.ceil(events / rounds);
+  const bundles = { whole: "", part: "", selection: "" };
+  let key = "";
+  for (let round = 0; round < rounds; round++) {
+    const isSecond = round >= rounds / 2;
+    const checkpointer = await startCheckpointer(ledger, folder, isSecond ? keys[1] : keys[0], isSecond ? keys[0] : undefined);
+    await appendAll(ledger, round * perRound, Math.min(events, (round + 1) * perRound));
+    await checkpointer.close();
+  }
+  const checkpointer = await startCheckpointer(ledger, folder, keys[1]);
+  const audit = new AuditLog({ ledger, checkpointer, schemas: { CommandAuthorized: { type: "object" } }, now: () => new Date() });
+  bundles.whole = await textOf(audit.range("", ""));
+  const { tree } = checkpointer;
+  const positions = [0.3, 0.8].map((part) => String(tree.positionOf(Math.floor(tree.size * part))));
+  bundles.part = await textOf(audit.range(positions[0] ?? "", positions[1] ?? ""));
+  const streams = new Set([0, 3].map((n) => testingEvent(n, SESSIONS).stream));
+  bundles.selection = await textOf(audit.streams({ kind: "identity", value: "ana", streams }));
+  key = checkpointer.signer()?.key.text ?? "";
+  await checkpointer.close();
+  await ledger.close();
+  return { ledger: path, witness: join(folder, "witness.jsonl"), key, bundles };
+}
+
+async function appendAll(ledger: Ledger, from: number, to: number): Promise<void> {
+  for (let n = from; n < to; n++) {
+    const { stream, type, data, metadata, revision } = testingEvent(n, SESSIONS);
+    const event = { id: randomUUID(), type, data, metadata } as NewEvent;
+    const expected: ExpectedRevision = Number(revision) === 0 ? "none" : BigInt(revision) - 1n;
+    await ledger.append(stream, [event], expected);
+  }
+}
+
+async function textOf(lines: AsyncIterable<string>): Promise<string> {
+  const all: string[] = [];
+  for await (const line of lines) all.push(line);
+  return all.join("");
+}
