@@ -13,17 +13,11 @@ interface Group {
   readonly constants: [name: string, expression: string][];
 }
 
-/** For bounds whose source says no more than their name; a comment in the source goes first. */
-const reasons: Readonly<Record<string, string>> = {
-  "control-plane/src/application/sessions.ts MAX_LISTED_SESSIONS": "Each session of a listing is folded from its stream; more is not a list for people.",
-  "control-plane/src/domain/agent/agent.decider.ts MAX_REASON_LENGTH": "A reason is a line or two for people; an event stays small.",
-  "control-plane/src/domain/approval/approval.decider.ts MAX_COMMENT_LENGTH": "A comment is shown in one error of the client's protocol.",
-};
-
 /** What makes a constant a bound is its name; there is no list that a new one could be forgotten in. */
 const bounding = /^(MAX|MIN)_|_(MS|MILLIS|SECONDS|BYTES|CHARS|MB|LENGTH|EVENTS|POSITIONS|LINES|COMMANDS)$/;
 /** Numbers that a format or the platform fixes: nobody chose them. */
-const given = /^(FRAME_HEADER|HEADER|FIELD|KEY|MASK_KEY)_BYTES$|^MAX_(TIMER_MS|TIMEOUT_MILLIS)$|^NULL_LENGTH$/;
+const given =
+  /^(FRAME_HEADER|HEADER|FIELD|KEY|KEY_ID|MASK_KEY|HASH|ED25519_KEY|ED25519_SIGNATURE|FINGERPRINT|POSITION)_BYTES$|^MAX_(TIMER_MS|TIMEOUT_MILLIS)$|^NULL_LENGTH$/;
 
 export const isBound = (name: string): boolean => bounding.test(name) && !given.test(name);
 
@@ -47,9 +41,8 @@ export function boundsIn(files: readonly string[], read = (file: string) => read
     return groups.flatMap(({ reason, constants }) => {
       const names = constants.map(([name]) => name).filter(isBound);
       if (names.length === 0) return [];
-      const why = reason === "" ? reasons[`${file} ${String(names[0])}`] : reason;
-      if (why === undefined) throw new Error(`${file}: ${names.join(", ")} has no comment that says why.`);
-      return [{ file, names, values: names.map(resolve), reason: why }];
+      if (reason === "") throw new Error(`${file}: ${names.join(", ")} has no comment that says why.`);
+      return [{ file, names, values: names.map(resolve), reason }];
     });
   });
 }

@@ -2,10 +2,13 @@ import { readFileSync } from "node:fs";
 import { classificationOf, eventTypes, schemaVersionOf } from "../../control-plane/src/domain/catalogue.ts";
 import type { EventType } from "../../control-plane/src/domain/events.ts";
 import { schemas } from "../../control-plane/src/domain/schemas.ts";
+import { releaseOf, strayReleases } from "./event-releases.ts";
 import { describeType, type JsonSchema } from "./json-schema.ts";
 import { code, page, table } from "./markdown.ts";
 
 export function eventsPage(): string {
+  const stray = strayReleases();
+  if (stray.length > 0) throw new Error(`These have a release and are no events: ${stray.join(", ")}.`);
   const shapes = new SharedShapes(eventTypes);
   const events = eventTypes.map((type) => ({ type, category: categoryOf(type) }));
   const categories = [...new Set(events.map(({ category }) => category))].toSorted();
@@ -13,7 +16,11 @@ export function eventsPage(): string {
     `## ${code(`${category}-…`)}`,
     ...events
       .filter((event) => event.category === category)
-      .flatMap(({ type }) => [`### ${type}`, `Schema version ${String(schemaVersionOf(type))}.`, shapes.fieldsOf(type)]),
+      .flatMap(({ type }) => [
+        `### ${type}`,
+        `Schema version ${String(schemaVersionOf(type))}, since ${releaseOf(type)}. [JSON Schema](schemas/${type}.v${String(schemaVersionOf(type))}.json)`,
+        shapes.fieldsOf(type),
+      ]),
   ]);
   return page(
     "Events",

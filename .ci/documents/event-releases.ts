@@ -1,0 +1,34 @@
+import { eventTypes, schemaVersionOf } from "../../control-plane/src/domain/catalogue.ts";
+import type { EventType } from "../../control-plane/src/domain/events.ts";
+
+/** The release in which each version of each event was first written. A new event, or a new version (`Type.v2`), is a word under its release. */
+const introduced: Readonly<Record<string, string>> = {
+  "0.1.0": `
+    AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked ApprovalConsumed ApprovalDenied
+    ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
+    CommandCompleted CommandDenied CommandHeld CommandReleased FailClosedEntered FailClosedLeft ForwardingAttested IdentityDisabled IdentityProvisioned
+    InputRecorded JoinTokenIssued NodeStarted NodeStopped OutputRecorded PolicyProposed PolicyPublished PolicyRetired ResourceChanged
+    ResourceRegistered ResourceRetired RolesChanged SessionEnded SessionOpened SessionRefused SessionRequested SigningKeyRotated SignInFailed
+    TokenIssued TokenRevoked`,
+};
+
+const releases = new Map(
+  Object.entries(introduced).flatMap(([release, words]) =>
+    words
+      .trim()
+      .split(/\s+/)
+      .map((word) => [word, release] as const),
+  ),
+);
+
+/** Of today's version; a later one is named `Type.v2`. Fails on an event that nobody gave a release. */
+export function releaseOf(type: EventType): string {
+  const version = schemaVersionOf(type);
+  const release = releases.get(version === 1 ? type : `${type}.v${String(version)}`);
+  if (release === undefined) throw new Error(`Since which release is ${type}, version ${String(version)}? .ci/documents/event-releases.ts does not say.`);
+  return release;
+}
+
+/** Words that are no event of today: misspelt, or of an event that was taken out, which no released one ever is. */
+export const strayReleases = (): readonly string[] =>
+  [...releases.keys()].filter((word) => !eventTypes.some((type) => word === type || word.startsWith(`${type}.v`)));

@@ -1,0 +1,134 @@
+import type { Access, AsOf, GetPolicyAsOfResponse, GetStateAsOfResponse } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { Argument, type Command } from "commander";
+import { exitStatus, type ExitStatus } from "./exit-status.ts";
+import { bold, dim, type Io, toJson } from "./io.ts";
+import { parseMoment } from "./moment.ts";
+import { table } from "./table.ts";
+import { runVerb } from "./verb.ts";
+
+/** Longer than other calls: it may read years of the ledger. */
+const TRAVEL_MILLIS = 300_000;
+
+type What = "state" | "access" | "policy";
+
+const examples = `
+state   who and what there was, which sessions were open, what waited for an approval
+access  what policy said to each identity about each resource: open it, run each class of command there, approve
+policy  the policy in force, with its text
+
+Examples:
+  sallyport as-of 2026-11-22T09:00Z state
+  sallyport as-of 15m access --identity ana
+  sallyport as-of 4711 policy`;
+
+export function asOfVerb(program: Command): void {
+  program
+    .command("as-of")
+    .argument("<moment>", "an instant such as 2026-11-22T09:00Z, 15m for fifteen minutes ago, or a position as events show it")
+    .addArgument(new Argument("<what>", "what to tell").choices(["state", "access", "policy"]))
+    .option("--identity <id>", "access: only this identity's")
+    .option("--resource <name>", "access: only to this resource")
+    .description("what was true at a moment, from the ledger up to there; for auditors")
+    .addHelpText("after", examples)
+    .action((text: string, what: What, { identity = "", resource = "" }: { identity?: string; resource?: string }, command: Command) =>
+      runVerb(command, async ({ io, api }): Promise<ExitStatus> => {
+        const client = api();
+        const { history } = client;
+        const moment = parseMoment(text);
+        switch (what) {
+          case "state": {
+            const state = await client.call(history.getStateAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            if (io.json) io.out(toJson(state));
+            else showState(io, state);
+            return exitStatus.done;
+          }
+          case "access": {
+            const answer = await client.call(history.getAccessAsOf.bind(history), { moment, identity, resource }, TRAVEL_MILLIS);
+            if (io.json) io.out(toJson(answer));
+            else showAccess(io, answer);
+            return exitStatus.done;
+          }
+          case "policy": {
+            const policy = await client.call(history.getPolicyAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            if (io.json) io.out(toJson(policy));
+            else showPolicy(io, policy);
+            return exitStatus.done;
+          }
+        }
+      }),
+    );
+}
+
+const heading = (asOf: AsOf | undefined, policy: string): string =>
+  asOf?.recordedAt === undefined
+    ? "Nothing was recorded yet."
+    : dim(`After position ${asOf.position}, recorded ${asOf.recordedAt.toISOString()}; policy ${policy === "" ? "none, so everything was refused" : policy}`);
+
+function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals }: GetStateAsOfResponse): void {
+  io.out(heading(asOf, policyVersion));
+  section(
+    io,
+    ["IDENTITY", "KIND", "STATE", "GROUPS"],
+    identities.map(({ id, kind, disabled, groups }) => [id, kind, disabled ? "disabled" : "active", groups.join(" ")]),
+  );
+  section(
+    io,
+    ["AGENT", "NAME", "STATE", "RESOURCES"],
+    agents.map(({ id, name, revoked, connected, resources: served }) => [
+      id,
+      name,
+      revoked ? "revoked" : connected ? "connected" : "offline",
+      served.join(" "),
+    ]),
+  );
+  section(
+    io,
+    ["RESOURCE", "PROTOCOL", "AGENT", "LABELS"],
+    resources.map(({ name, protocol, online, labels }) => [name, protocol, online ? "online" : "offline", labelText(labels)]),
+  );
+  section(
+    io,
+    ["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE"],
+    sessions.map(({ id, requestedAt, identity, resource, state }) => [id, requestedAt?.toISOString() ?? "", identity, resource, state]),
+  );
+  section(
+    io,
+    ["APPROVAL", "STATE", "BY", "RESOURCE", "STATEMENT"],
+    approvals.map(({ id, state, requestedBy, resource, statement }) => [id, state, requestedBy, resource, statement]),
+  );
+}
+
+const labelText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(" ");
+
+function showAccess(io: Io, { asOf, policyVersion, access }: { asOf: AsOf | undefined; policyVersion: string; access: readonly Access[] }): void {
+  io.out(heading(asOf, policyVersion));
+  if (policyVersion === "") return;
+  const columns = access[0]?.decisions.map(({ action, riskClass }) => (action === "run" ? riskClass : action)) ?? [];
+  section(
+    io,
+    ["IDENTITY", "RESOURCE", "AGENT", ...columns.map((column) => column.toUpperCase())],
+    access.map(({ identity, resource, agentState, decisions }) => [identity?.id ?? "", resource, agentState, ...decisions.map(cell)]),
+  );
+  io.out(dim("Of each class a typical statement that names no table; rules about certain tables may say otherwise. --json has the rules."));
+}
+
+function cell({ effect, quorum }: Access["decisions"][number]): string {
+  if (effect === "needs_approval") return `approval of ${quorum}`;
+  return effect === "allow" ? "yes" : "no";
+}
+
+function showPolicy(io: Io, { asOf, version, files, publishedBy, publishedAt, reason }: GetPolicyAsOfResponse): void {
+  io.out(heading(asOf, version));
+  if (version === "") return;
+  io.out(`${bold(version)}, published by ${publishedBy} at ${publishedAt?.toISOString() ?? ""}${reason === "" ? "" : `: ${reason}`}`);
+  for (const { name, text } of files) io.out(`\n// ${name}\n${text.trimEnd()}`);
+}
+
+function section(io: Io, headings: readonly string[], rows: readonly (readonly string[])[]): void {
+  if (rows.length === 0) return;
+  io.out("");
+  for (const line of table(headings, rows)) io.out(line);
+}

@@ -1,0 +1,31 @@
+import type { Moment } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { Misuse } from "./exit-status.ts";
+import { parseDuration } from "./verb.ts";
+
+/** `2026-11-22`, `2026-11-22T09:00Z`, `2026-11-22T09:00:00.123+01:00`; without a zone, this machine's. A date alone is midnight UTC. */
+const INSTANT = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
+const AGO = /^\d{1,6}[smhd]$/;
+
+/** An instant, or a time such as 90s, 15m, 8h, 7d ago. */
+export function parseInstant(text: string): Date;
+export function parseInstant(text: string | undefined): Date | undefined;
+export function parseInstant(text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  if (AGO.test(text)) return new Date(Date.now() - parseDuration(text) * 1_000);
+  const at = new Date(text);
+  if (!INSTANT.test(text) || Number.isNaN(at.getTime()))
+    throw new Misuse(`"${text}" is neither an instant such as 2026-11-22T09:00Z nor a time ago such as 15m.`);
+  return at;
+}
+
+/** As `parseInstant`, or a position of the ledger, as events show it. */
+export function parseMoment(text: string): Moment {
+  if (/^\d{1,19}$/.test(text)) return { at: { $case: "position", value: BigInt(text) } };
+  return { at: { $case: "instant", value: parseInstant(text) } };
+}
+
+export function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 1) throw new Misuse("--limit is a whole number from 1.");
+  return limit;
+}

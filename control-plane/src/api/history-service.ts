@@ -1,0 +1,79 @@
+import type { HistoryServiceServer, Moment as MomentMessage, SearchCommandsRequest } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { CommandQuery } from "../application/projections/read-model-store.ts";
+import type { ReadModelsService } from "../application/projections/read-models.ts";
+import type { Moment } from "../application/time-travel/moment.ts";
+import type { TimeTravel } from "../application/time-travel/time-travel.ts";
+import type { Principal } from "../domain/decision.ts";
+import { ADMINS, AUDITORS, belongsTo, requireGroup } from "./authorise.ts";
+import { accessView, asOfView, explanationView, foundCommand, stateView } from "./history-views.ts";
+import { cursorOf, textOf } from "./paging.ts";
+import { type ApiContext, unary } from "./unary.ts";
+
+const DEFAULT_FOUND = 50;
+/** A page; statements of up to some tens of KB each have to fit an answer. */
+const MAX_FOUND = 200;
+/** Longer is a document, not a search. */
+const MAX_WORDS_CHARACTERS = 500;
+
+export interface HistoryServiceDeps {
+  readonly readModels: Pick<ReadModelsService, "commands">;
+  readonly timeTravel: TimeTravel;
+}
+
+export function historyService(api: ApiContext, { readModels, timeTravel }: HistoryServiceDeps): HistoryServiceServer {
+  return {
+    searchCommands: unary(api, async (request, { principal }) => {
+      const { rows, next } = await readModels.commands(queryOf(request, principal));
+      return { commands: rows.map(foundCommand), nextCursor: textOf(next) };
+    }),
+    getStateAsOf: unary(api, async ({ moment }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      return stateView(await timeTravel.state(momentOf(moment)));
+    }),
+    getAccessAsOf: unary(api, async ({ moment, identity, resource }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      const filter = { ...(identity === "" ? {} : { identity }), ...(resource === "" ? {} : { resource }) };
+      const { asOf, policyVersion, access } = await timeTravel.access(momentOf(moment), filter);
+      return { asOf: asOfView(asOf), policyVersion: policyVersion ?? "", access: access.map(accessView) };
+    }),
+    getPolicyAsOf: unary(api, async ({ moment }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      const { asOf, policy } = await timeTravel.policy(momentOf(moment));
+      return {
+        asOf: asOfView(asOf),
+        version: policy?.version ?? "",
+        files: [...(policy?.files ?? [])],
+        publishedBy: policy?.by ?? "",
+        publishedAt: policy?.at,
+        reason: policy?.reason ?? "",
+      };
+    }),
+    explainDecision: unary(api, async ({ sessionId, commandId }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      return explanationView(await timeTravel.explain(sessionId, commandId));
+    }),
+  };
+}
+
+function momentOf(message: MomentMessage | undefined): Moment {
+  const at = message?.at;
+  if (at === undefined) throw new SallyportError("input.invalid", "A moment is a position or an instant.", { field: "moment" });
+  return at.$case === "position" ? { kind: "position", position: at.value } : { kind: "instant", at: at.value };
+}
+
+function queryOf({ words, identity, resource, since, until, cursor, limit }: SearchCommandsRequest, principal: Principal): CommandQuery {
+  if (words.length > MAX_WORDS_CHARACTERS)
+    throw new SallyportError("input.invalid", `A search is at most ${MAX_WORDS_CHARACTERS} characters long.`, { field: "words" });
+  const whose = belongsTo(principal, AUDITORS, ADMINS) ? identity : principal.id;
+  if (identity !== "" && identity !== whose) requireGroup(principal, AUDITORS, ADMINS);
+  return {
+    words,
+    limit: Math.min(limit || DEFAULT_FOUND, MAX_FOUND),
+    ...(whose === "" ? {} : { identity: whose }),
+    ...(resource === "" ? {} : { resource }),
+    ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
+    ...cursorOf(cursor),
+  };
+}

@@ -1,0 +1,62 @@
+import type { AgentEvent } from "../../domain/agent/agent.events.ts";
+import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
+import { isEventType, upcast } from "../../domain/catalogue.ts";
+import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
+import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
+import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
+import type { RecordedEvent } from "../../ledger/ledger.ts";
+import { projectAgent } from "./agents.projection.ts";
+import { projectApproval } from "./approvals.projection.ts";
+import type { Change, Projected } from "./change.ts";
+import { projectCommand } from "./commands.projection.ts";
+import { projectIdentity } from "./identities.projection.ts";
+import { projectPolicy } from "./policies.projection.ts";
+import { projectResource } from "./resources.projection.ts";
+import { projectSession } from "./sessions.projection.ts";
+
+/** Nothing for an event that does not belong in its stream. */
+type Projector = (projected: Projected) => readonly Change[] | undefined;
+
+/** By the category of the stream, which says which events may be in it. */
+const projectors: Readonly<Record<string, Projector>> = {
+  agent: (projected) => projectAgent(projected as Projected<AgentEvent>),
+  approval: (projected) => projectApproval(projected as Projected<ApprovalEvent>),
+  identity: (projected) => projectIdentity(projected as Projected<IdentityEvent>),
+  policy: (projected) => projectPolicy(projected as Projected<PolicyEvent>),
+  resource: (projected) => projectResource(projected as Projected<ResourceEvent>),
+  session: (projected) => [...projectSession(projected as Projected<SessionEvent>), ...projectCommand(projected as Projected<SessionEvent>)],
+};
+
+/** The streams that the read models are made of. */
+export const PROJECTED_PREFIXES: readonly string[] = Object.keys(projectors).map((category) => `${category}-`);
+
+export type Projection =
+  | { readonly kind: "changes"; readonly changes: readonly Change[] }
+  /** Written by somebody else, or by a later release: the lists go on without it, and say so. Nothing is decided on them. */
+  | { readonly kind: "unreadable"; readonly why: string };
+
+const nothing: Projection = { kind: "changes", changes: [] };
+
+/** Pure: what an event changes in the read models. */
+export function project(recorded: RecordedEvent): Projection {
+  const { stream, type, metadata } = recorded;
+  const category = stream.slice(0, stream.indexOf("-"));
+  const projector = Object.hasOwn(projectors, category) ? projectors[category] : undefined;
+  if (projector === undefined) return nothing;
+  if (!isEventType(type)) return { kind: "unreadable", why: `The type ${JSON.stringify(type.slice(0, 100))} is unknown.` };
+  try {
+    const changes = projector({ event: upcast(recorded), recorded, metadata });
+    if (changes === undefined) return { kind: "unreadable", why: `${type} does not belong in a stream of the category ${category}.` };
+    for (const change of changes) {
+      if (!change.every(isValue)) return { kind: "unreadable", why: `${type} does not have the fields of its type.` };
+    }
+    return { kind: "changes", changes };
+  } catch (error) {
+    return { kind: "unreadable", why: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function isValue(value: unknown): boolean {
+  return typeof value === "string" || (typeof value === "number" && Number.isFinite(value)) || typeof value === "bigint" || value === null;
+}

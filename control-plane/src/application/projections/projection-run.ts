@@ -1,0 +1,234 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Logger } from "pino";
+import type { ReadableLedger, RecordedEvent, SubscriptionMessage } from "../../ledger/ledger.ts";
+import { backOff, pause, type Scheduler } from "../scheduler.ts";
+import type { Change } from "./change.ts";
+import { project, PROJECTED_PREFIXES } from "./project.ts";
+import { type Checkpoint, nothingProjected, type ReadModelStore } from "./read-model-store.ts";
+
+/**
+ * Feeds one store from one subscription.
+ *
+ * Phases: catching up, live, failed (the store did not take a batch; whoever owns the run begins another one).
+ * P1. Each event is projected once, in the order of positions: the subscription begins after the store's checkpoint, and the store
+ *     takes a batch only if it follows that.
+ * P2. One batch is with the store at a time, and at most one more in memory. Nothing is asked of the ledger meanwhile.
+ * P3. After each batch others run, and once live it waits `LINGER_MS`, so that a busy ledger is read a page at a time and not an
+ *     event at a time.
+ * P4. A lost subscription is taken up again after the last position seen.
+ */
+export class ProjectionRun {
+  readonly #deps: ProjectionRunDeps;
+  readonly #stop = new AbortController();
+  readonly #loop: Promise<void>;
+  readonly #waiters = new Set<Waiter>();
+  #checkpoint: Checkpoint;
+  /** Of the batch that is being gathered. */
+  #changes: Change[] = [];
+  #next: Checkpoint;
+  #gathered = 0;
+  #live = false;
+  #failure: SallyportError | undefined;
+
+  constructor(deps: ProjectionRunDeps) {
+    this.#deps = deps;
+    this.#checkpoint = deps.store.opened;
+    this.#next = deps.store.opened;
+    this.#loop = this.#run();
+  }
+
+  /** What is in the store. */
+  get checkpoint(): Checkpoint {
+    return this.#checkpoint;
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  get failure(): SallyportError | undefined {
+    return this.#failure;
+  }
+
+  /** Resolves with whether everything up to the position is in the store, after `patienceMs` at the latest. */
+  reached(position: bigint, patienceMs: number): Promise<boolean> {
+    if (this.#isAt(position)) return Promise.resolve(true);
+    if (this.#failure !== undefined || this.#stop.signal.aborted) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const settle = (reached: boolean): void => {
+        cancel();
+        this.#waiters.delete(waiter);
+        resolve(reached);
+      };
+      const waiter: Waiter = { position, settle };
+      const cancel = this.#deps.scheduler.after(patienceMs, () => settle(false));
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** Leaves the store open. Resolves when nothing more is written. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+    for (const { settle } of this.#waiters) settle(false);
+  }
+
+  async #run(): Promise<void> {
+    const { log, scheduler } = this.#deps;
+    const { signal } = this.#stop;
+    let failures = 0;
+    while (!signal.aborted) {
+      const before = this.#next.position;
+      try {
+        await this.#follow();
+      } catch (error) {
+        if (error instanceof StoreFailed) {
+          this.#failure = error.cause;
+          for (const { settle } of this.#waiters) settle(false);
+          this.#deps.failed(error.cause);
+          return;
+        }
+        log.warn({ err: error }, "the read models lost their subscription");
+      }
+      this.#live = false;
+      failures = this.#next.position === before ? failures + 1 : 0;
+      await pause(scheduler, backOff(failures, RESUBSCRIBE_FIRST_MS, RESUBSCRIBE_LAST_MS), signal);
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const { ledger, scheduler } = this.#deps;
+    const { signal } = this.#stop;
+    // Ended here as well when the store fails: a subscription that waits for the next event would hold up its own end.
+    const left = new AbortController();
+    const from = this.#next.position === undefined ? {} : { after: this.#next.position };
+    const options = { ...from, filter: { by: "stream", prefixes: PROJECTED_PREFIXES }, signal: AbortSignal.any([signal, left.signal]) } as const;
+    const messages = ledger.subscribeToAll(options)[Symbol.asyncIterator]();
+    let coming: Promise<IteratorResult<SubscriptionMessage>> | undefined;
+    let turn: Promise<undefined> | undefined;
+    try {
+      while (!signal.aborted) {
+        coming ??= messages.next();
+        // What is there already comes within this turn of the event loop; when nothing more does, what was gathered is written.
+        const message = this.#gathered === 0 ? await coming : await Promise.race([coming, (turn ??= nextTurn(undefined))]);
+        if (message === undefined) {
+          turn = undefined;
+          await this.#flush();
+          if (this.#live) await pause(scheduler, LINGER_MS, signal);
+          continue;
+        }
+        coming = undefined;
+        if (message.done === true) return;
+        this.#take(message.value);
+        if (this.#gathered >= MAX_BATCH_EVENTS || this.#changes.length >= MAX_BATCH_CHANGES) {
+          await this.#flush();
+          await nextTurn();
+        }
+      }
+    } finally {
+      left.abort();
+      coming?.catch(() => undefined); // it fails along with the loop
+      await messages.return?.();
+    }
+  }
+
+  #take(message: SubscriptionMessage): void {
+    switch (message.kind) {
+      case "event":
+        return this.#gather(message.event);
+      case "checkpoint":
+        this.#next = { ...this.#next, position: message.position };
+        this.#gathered += 1;
+        return;
+      case "caughtUp":
+        this.#live = true;
+        this.#gathered += 1; // written at once, so that whoever waits for it is told
+    }
+  }
+
+  #gather(recorded: RecordedEvent): void {
+    const { position, id, recordedAt, stream, type } = recorded;
+    const projection = project(recorded);
+    let { unreadable } = this.#next;
+    if (projection.kind === "changes") this.#changes.push(...projection.changes);
+    else {
+      unreadable += 1;
+      this.#deps.log.warn({ stream, type: type.slice(0, 100), position: String(position), why: projection.why }, "an event is left out of the read models");
+    }
+    this.#next = { position, lastEvent: { position, id, recordedAt: recordedAt.toISOString() }, events: this.#next.events + 1, unreadable };
+    this.#gathered += 1;
+  }
+
+  async #flush(): Promise<void> {
+    const { store } = this.#deps;
+    const batch = { after: this.#checkpoint.position, changes: this.#changes, checkpoint: this.#next };
+    this.#changes = [];
+    this.#gathered = 0;
+    if (batch.checkpoint !== this.#checkpoint) {
+      try {
+        await store.apply(batch);
+      } catch (error) {
+        throw new StoreFailed(SallyportError.from(error));
+      }
+      this.#checkpoint = batch.checkpoint;
+    }
+    for (const { position, settle } of this.#waiters) if (this.#isAt(position)) settle(true);
+    this.#deps.progressed?.(this.#checkpoint, this.#live);
+  }
+
+  #isAt(position: bigint): boolean {
+    return (this.#checkpoint.position ?? nothingBefore) >= position;
+  }
+}
+
+export interface ProjectionRunDeps {
+  readonly ledger: ReadableLedger;
+  readonly store: ReadModelStore;
+  readonly scheduler: Scheduler;
+  readonly log: Logger;
+  /** The store is of no more use; the run has ended. */
+  readonly failed: (error: SallyportError) => void;
+  /** After each batch. */
+  readonly progressed?: (checkpoint: Checkpoint, live: boolean) => void;
+}
+
+/** In one transaction and one message: about 10 ms of the store, a few hundred KB. */
+export const MAX_BATCH_EVENTS = 512;
+/** An event makes two changes at most today; this bounds a batch should one make many. */
+export const MAX_BATCH_CHANGES = 2_048;
+/** How late a list may be. Nobody sees it, and a batch of many events costs little more than one of a single event. */
+export const LINGER_MS = 20;
+export const RESUBSCRIBE_FIRST_MS = 50;
+export const RESUBSCRIBE_LAST_MS = 5_000;
+
+/** Positions are zero or more. */
+const nothingBefore = -1n;
+
+interface Waiter {
+  readonly position: bigint;
+  readonly settle: (reached: boolean) => void;
+}
+
+class StoreFailed extends Error {
+  override readonly name = "StoreFailed";
+  declare readonly cause: SallyportError;
+
+  constructor(cause: SallyportError) {
+    super(cause.message, { cause });
+  }
+}
+
+/** Whether the ledger has the last event that the store saw at the place where it saw it. */
+export async function isOf(ledger: ReadableLedger, { position, lastEvent }: Checkpoint = nothingProjected): Promise<boolean> {
+  if (lastEvent === undefined) return position === undefined || (await headOf(ledger)) !== undefined;
+  for await (const { id, position: found } of ledger.readAll({ from: lastEvent.position, limit: 1 }))
+    return id === lastEvent.id && found === lastEvent.position;
+  return false;
+}
+
+/** The last event that concerns the read models. */
+export async function headOf(ledger: ReadableLedger): Promise<RecordedEvent | undefined> {
+  for await (const event of ledger.readAll({ direction: "backwards", limit: 1, filter: { by: "stream", prefixes: PROJECTED_PREFIXES } })) return event;
+  return undefined;
+}

@@ -1,0 +1,162 @@
+import { upcast } from "../../domain/catalogue.ts";
+import type { Decider } from "../../domain/decider.ts";
+import {
+  type Decision,
+  noObligations,
+  type Obligations,
+  type PolicyAction,
+  type PolicyEngine,
+  type Principal,
+  type RecordedDecision,
+  type ResourceRef,
+} from "../../domain/decision.ts";
+import type { DomainEvent } from "../../domain/events.ts";
+import type { CommandFacts } from "../../domain/facts.ts";
+import * as identity from "../../domain/identity/identity.decider.ts";
+import { type IdentityEvent, identityStream } from "../../domain/identity/identity.events.ts";
+import { sameObligations, strictestObligations } from "../../domain/obligations.ts";
+import * as policy from "../../domain/policy/policy.decider.ts";
+import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
+import * as resource from "../../domain/resource/resource.decider.ts";
+import { type ResourceEvent, resourceStream } from "../../domain/resource/resource.events.ts";
+import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+import { type Cut, readStreamUntil } from "./moment.ts";
+import type { PolicyVersions } from "./policy-versions.ts";
+
+/** What was decided, on what, by the record. */
+export interface Taken {
+  readonly action: PolicyAction;
+  /** A whole principal when the record holds one; otherwise who it was at that moment is folded from the ledger. */
+  readonly principal: Principal | string;
+  readonly resource: string;
+  readonly facts?: CommandFacts;
+  readonly recorded: RecordedDecision;
+  /** As the kind of event tells; undefined when it does not. */
+  readonly effect: Decision["effect"] | undefined;
+  /** Of a unit of commands together, so at least as strict as this one asks for. */
+  readonly obligations?: Obligations;
+  /** The event that says so. */
+  readonly in: RecordedEvent;
+}
+
+export interface TakenAgain {
+  readonly verdict: "same" | "different";
+  readonly principal: Principal | undefined;
+  readonly resource: ResourceRef | undefined;
+  readonly decision: Decision | undefined;
+  /** What differs, in words; empty when nothing does. */
+  readonly differences: readonly string[];
+  /** Something that it was decided on changed just before the decision was recorded, and the answer is the same without that change. */
+  readonly beforeChangeAt: bigint | undefined;
+}
+
+/** A decision is recorded some time after it is taken: as long as a command waits for its event, and then some. */
+export const RECORD_LAG_MS = 5_000;
+
+/** I14: takes a recorded decision again, under the policy version and on the facts of the record, with who and what as they were then. */
+export async function decideAgain(ledger: Ledger, policies: PolicyVersions, taken: Taken): Promise<TakenAgain> {
+  const cut: Cut = { upTo: taken.in.position, at: undefined };
+  const { policyVersion } = taken.recorded;
+  const inForce = await states<policy.PolicyState, PolicyEvent>(ledger, cut, policyStream(), taken.in, policy);
+  const wasInForce = inForce.some(({ state }) => (state.published ?? NO_POLICY) === policyVersion);
+  const unforced = wasInForce ? [] : [`Policy ${policyVersion} was not in force then; ${inForce[0]?.state.published ?? "none"} was.`];
+
+  const found = policyVersion === NO_POLICY ? undefined : await policies.find(policyVersion, cut);
+  if (found === undefined && policyVersion !== NO_POLICY) {
+    return {
+      verdict: "different",
+      principal: undefined,
+      resource: undefined,
+      decision: undefined,
+      differences: [`The text of policy ${policyVersion} is not in the ledger.`],
+      beforeChangeAt: undefined,
+    };
+  }
+  const engine = found === undefined ? undefined : policies.engine(found);
+
+  const who = await principals(ledger, cut, taken);
+  const where = await states<resource.ResourceState, ResourceEvent>(ledger, cut, resourceStream(taken.resource), taken.in, resource);
+  let first: TakenAgain | undefined;
+  for (const { state: principal, until: principalUntil } of who) {
+    for (const { state, until } of where) {
+      const { name, protocol, labels } = state;
+      const served: ResourceRef | undefined = state.status === "registered" ? { name, protocol, labels } : undefined;
+      const decision = decide(engine, policyVersion, principal, served, taken);
+      const differences = [...unforced, ...compare(taken, decision)];
+      const beforeChangeAt = principalUntil ?? until;
+      const again: TakenAgain = {
+        verdict: differences.length === 0 ? "same" : "different",
+        principal,
+        resource: served,
+        decision,
+        differences,
+        beforeChangeAt,
+      };
+      if (again.verdict === "same") return again;
+      first ??= again;
+    }
+  }
+  // Unreachable without: each list has the state at the cut.
+  if (first === undefined) throw new Error("There was no state to decide on.");
+  return first;
+}
+
+const NO_POLICY = "none";
+
+interface Version<State> {
+  readonly state: State;
+  /** Position of the event that ended it; undefined for the last within the cut. */
+  readonly until: bigint | undefined;
+}
+
+/** The state at the cut, then those that were replaced so shortly before the record that it may have been decided on them. */
+async function states<State, Event extends DomainEvent>(
+  ledger: Ledger,
+  cut: Cut,
+  stream: string,
+  { recordedAt: recorded }: RecordedEvent,
+  { evolve, initialState }: Pick<Decider<never, State, Event>, "evolve" | "initialState">,
+): Promise<readonly Version<State>[]> {
+  let state = initialState;
+  const earlier: Version<State>[] = [];
+  for await (const each of readStreamUntil(ledger, cut, stream)) {
+    if (recorded.getTime() - each.recordedAt.getTime() <= RECORD_LAG_MS) earlier.unshift({ state, until: each.position });
+    state = evolve(state, upcast(each) as Event);
+  }
+  return [{ state, until: undefined }, ...earlier];
+}
+
+async function principals(ledger: Ledger, cut: Cut, { principal, in: recorded }: Taken): Promise<readonly Version<Principal | undefined>[]> {
+  if (typeof principal !== "string") return [{ state: principal, until: undefined }];
+  const found = await states<identity.IdentityState, IdentityEvent>(ledger, cut, identityStream(principal), recorded, identity);
+  return found.map(({ state: { status, identityId: id, kind, groups }, until }) => ({ state: status === "active" ? { id, kind, groups } : undefined, until }));
+}
+
+/** As the gateway and the approvals do: nobody who is gone, and nothing that is gone, is put to policy. */
+function decide(
+  engine: PolicyEngine | undefined,
+  policyVersion: string,
+  principal: Principal | undefined,
+  resourceRef: ResourceRef | undefined,
+  { action, facts }: Taken,
+): Decision {
+  const deny = (reason: string): Decision => ({ effect: "deny", policyVersion, rules: [], reason, obligations: noObligations, quorum: 0 });
+  if (engine === undefined) return deny("No policy is published.");
+  if (principal === undefined) return deny("The identity was disabled.");
+  if (resourceRef === undefined) return deny(action === "approve" ? "The resource is gone." : "The resource is not served any more.");
+  return engine.decide({ principal, action, resource: resourceRef, ...(facts === undefined ? {} : { facts }) });
+}
+
+function compare({ recorded, effect, obligations }: Taken, now: Decision): string[] {
+  const differences: string[] = [];
+  const differ = (what: string, then: string, again: string): void => {
+    if (then !== again) differences.push(`${what}: recorded ${then === "" ? "nothing" : then}, now ${again === "" ? "nothing" : again}.`);
+  };
+  if (effect !== undefined) differ("Effect", effect, now.effect);
+  differ("Rules", recorded.rules.join(", "), now.rules.join(", "));
+  differ("Reason", recorded.reason, now.reason);
+  if (obligations !== undefined && !sameObligations(obligations, strictestObligations([obligations, now.obligations]))) {
+    differ("Obligations", JSON.stringify(obligations), JSON.stringify(now.obligations));
+  }
+  return differences;
+}

@@ -1,0 +1,126 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
+import { upcast } from "../../domain/catalogue.ts";
+import type { DomainEvent } from "../../domain/events.ts";
+import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
+import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+import { evolveView } from "../approval-view.ts";
+import type { ApprovalView } from "../ports.ts";
+import { decideAgain, type Taken, type TakenAgain } from "./decide-again.ts";
+import type { PolicyVersions } from "./policy-versions.ts";
+
+/** A decision of the record, with the same decision taken now. */
+export interface ExplainedDecision {
+  readonly taken: Taken;
+  readonly again: TakenAgain;
+}
+
+/** What happened, in the order of the record. */
+export interface Step {
+  readonly recorded: RecordedEvent;
+  readonly event: DomainEvent;
+}
+
+export interface ExplainedApproval {
+  readonly view: ApprovalView;
+  /** Who agreed or refused, and whether policy let them. */
+  readonly votes: readonly (ExplainedDecision & { readonly by: string; readonly comment: string; readonly agreed: boolean })[];
+}
+
+export interface Explanation {
+  readonly sessionId: string;
+  /** 0: of the session itself. */
+  readonly commandId: number;
+  readonly requested: Extract<SessionEvent, { type: "SessionRequested" }>["data"];
+  readonly steps: readonly Step[];
+  /** Absent when the record holds none: what was refused before policy was asked. */
+  readonly decision: ExplainedDecision | undefined;
+  readonly approval: ExplainedApproval | undefined;
+}
+
+export interface ExplainDeps {
+  readonly ledger: Ledger;
+  readonly policies: PolicyVersions;
+}
+
+/** Why a session was opened or refused, or what was decided on one of its commands. Fails with `session.not_found`, `input.invalid`. */
+export async function explain(deps: ExplainDeps, sessionId: string, commandId: number): Promise<Explanation> {
+  const { requested, steps } = await stepsOf(deps.ledger, sessionId, commandId);
+  if (steps.length === 0)
+    throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
+  const taken = steps.map((step) => takenIn(step, requested)).find((each) => each !== undefined);
+  const approvalId = steps
+    .map(({ event }) => (event.type === "CommandHeld" || event.type === "CommandDenied" ? event.data.approvalId : undefined))
+    .find((id) => id !== undefined);
+  return {
+    sessionId,
+    commandId,
+    requested,
+    steps,
+    decision: taken === undefined ? undefined : { taken, again: await decideAgain(deps.ledger, deps.policies, taken) },
+    approval: approvalId === undefined ? undefined : await approvalOf(deps, approvalId),
+  };
+}
+
+async function stepsOf(ledger: Ledger, sessionId: string, commandId: number): Promise<Pick<Explanation, "requested" | "steps">> {
+  let requested: Explanation["requested"] | undefined;
+  const steps: Step[] = [];
+  for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
+    const event = upcast(recorded) as SessionEvent;
+    if (event.type === "SessionRequested") requested = event.data;
+    const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
+    if (concerns) steps.push({ recorded, event });
+    // Nothing of it follows; a session may go on for a million commands.
+    if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
+  }
+  if (requested === undefined) throw new SallyportError("session.not_found", "No such session.", { sessionId });
+  return { requested, steps };
+}
+
+/** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
+function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"]): Taken | undefined {
+  const open = { action: "open", principal: identity, resource, in: recorded } as const;
+  const run = { action: "run", principal: identity.id, resource, in: recorded } as const;
+  switch (event.type) {
+    case "SessionOpened":
+      return { ...open, recorded: event.data.decision, effect: "allow" };
+    case "SessionRefused":
+      return event.data.decision === undefined
+        ? undefined
+        : { ...open, recorded: event.data.decision, effect: event.data.code === "policy.denied" ? "deny" : "allow" };
+    case "CommandAuthorized":
+      return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: "allow", obligations: event.data.obligations };
+    case "CommandHeld":
+      return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: "needs_approval" };
+    case "CommandDenied":
+      return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: event.data.code.startsWith("policy.") ? "deny" : undefined };
+    default:
+      return undefined;
+  }
+}
+
+async function approvalOf({ ledger, policies }: ExplainDeps, approvalId: string): Promise<ExplainedApproval | undefined> {
+  let view: ApprovalView | undefined;
+  const votes: ExplainedApproval["votes"][number][] = [];
+  for await (const recorded of ledger.readStream(approvalStream(approvalId))) {
+    const event = upcast(recorded) as ApprovalEvent;
+    view = evolveView(view, event, recorded.metadata.at);
+    if (view === undefined || (event.type !== "ApprovalGiven" && event.type !== "ApprovalDenied")) continue;
+    const { by, comment, decision } = event.data;
+    const taken: Taken = {
+      action: "approve",
+      principal: by,
+      resource: view.resource,
+      facts: view.command.facts,
+      recorded: decision,
+      effect: "allow",
+      in: recorded,
+    };
+    votes.push({ by, comment, agreed: event.type === "ApprovalGiven", taken, again: await decideAgain(ledger, policies, taken) });
+  }
+  return view === undefined ? undefined : { view, votes };
+}
+
+/** Every decision of an explanation was taken again to the same answer. */
+export const holds = ({ decision, approval }: Explanation): boolean =>
+  decision?.again.verdict !== "different" && (approval?.votes ?? []).every(({ again }) => again.verdict === "same");

@@ -1,0 +1,91 @@
+import * as agent from "../../domain/agent/agent.decider.ts";
+import type { AgentEvent } from "../../domain/agent/agent.events.ts";
+import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
+import { upcast } from "../../domain/catalogue.ts";
+import * as identity from "../../domain/identity/identity.decider.ts";
+import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
+import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
+import * as resource from "../../domain/resource/resource.decider.ts";
+import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
+import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+import { ApprovalIndex } from "../approval-index.ts";
+import { FoldedStreams } from "../folded-streams.ts";
+import { PolicyInForce } from "../policy-in-force.ts";
+import type { ApprovalView } from "../ports.ts";
+import { evolveDetail, type SessionDetail, type SessionSummary } from "../session-summary.ts";
+import { type Cut, readUntil } from "./moment.ts";
+
+/** The last event that counted. */
+export interface AsOf {
+  readonly position: bigint;
+  readonly recordedAt: Date;
+}
+
+const FOLDED = ["agent-", "identity-", "policy-", "resource-"] as const;
+const WITH_APPROVALS = [...FOLDED, "approval-"] as const;
+
+/** What was true after the events up to a cut: the folds that decisions are taken on, over a part of the log. */
+export class StateAsOf {
+  readonly agents = new FoldedStreams<agent.AgentState, AgentEvent>(agent);
+  readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
+  readonly resources = new FoldedStreams<resource.ResourceState, ResourceEvent>(resource);
+  readonly policy = new PolicyInForce();
+  /** Those that are open. */
+  readonly approvals = new ApprovalIndex(0);
+  /** Those that are requested or open. */
+  readonly sessions = new Map<string, SessionDetail>();
+  asOf: AsOf | undefined;
+
+  /** Fails with `ledger.corrupt` on an event that this release cannot read: a state that misses a fact is not what was true. */
+  static async of(ledger: Ledger, cut: Cut, depth: "access" | "everything"): Promise<StateAsOf> {
+    const state = new StateAsOf();
+    const prefixes = depth === "access" ? FOLDED : WITH_APPROVALS;
+    for await (const recorded of readUntil(ledger, cut, { by: "stream", prefixes })) state.#fold(recorded);
+    // By type, so that the commands in between, which are nearly everything, are not read.
+    if (depth === "everything") for await (const recorded of readUntil(ledger, cut, { by: "type", prefixes: ["Session"] })) state.#foldSession(recorded);
+    return state;
+  }
+
+  openApprovals(): readonly ApprovalView[] {
+    return this.approvals.all();
+  }
+
+  openSessions(): readonly SessionSummary[] {
+    return [...this.sessions.values()];
+  }
+
+  #fold(recorded: RecordedEvent): void {
+    const { stream, revision, metadata } = recorded;
+    const event = upcast(recorded);
+    this.#see(recorded);
+    switch (stream.slice(0, stream.indexOf("-"))) {
+      case "agent":
+        this.agents.apply(stream, revision, event as AgentEvent);
+        return;
+      case "identity":
+        this.identities.apply(stream, revision, event as IdentityEvent);
+        return;
+      case "resource":
+        this.resources.apply(stream, revision, event as ResourceEvent);
+        return;
+      case "policy":
+        if (stream === policyStream()) this.policy.apply(revision, event as PolicyEvent, metadata);
+        return;
+      case "approval":
+        this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
+    }
+  }
+
+  #foldSession(recorded: RecordedEvent): void {
+    const { stream, metadata } = recorded;
+    this.#see(recorded);
+    const detail = evolveDetail(this.sessions.get(stream), upcast(recorded) as SessionEvent, metadata.at);
+    if (detail === undefined || detail.state === "ended" || detail.state === "refused") this.sessions.delete(stream);
+    else this.sessions.set(stream, detail);
+  }
+
+  #see({ position, recordedAt }: RecordedEvent): void {
+    if (this.asOf === undefined || position > this.asOf.position) this.asOf = { position, recordedAt };
+  }
+}

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { describe, it, type TestContext } from "node:test";
+import { type Decision, noObligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { identityStream } from "../../domain/identity/identity.events.ts";
+import { policyStream } from "../../domain/policy/policy.events.ts";
+import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
+import type { Ledger } from "../../ledger/ledger.ts";
+import { createCedarCompiler } from "../../policy/compiler.ts";
+import { createApplication } from "../application.ts";
+import { newEvent } from "../new-event.ts";
+import { policyVersion } from "../policies.ts";
+import { ManualTime } from "../testing/manual-time.ts";
+import { approvalRequest, authorized, command, denied, human, opened, orders, requested } from "../testing/samples.ts";
+import { admin, fails, openLedger, silent } from "../testing/stage.ts";
+import { RECORD_LAG_MS } from "./decide-again.ts";
+import { holds } from "./explain.ts";
+import { createTimeTravel } from "./time-travel.ts";
+
+const compiler = createCedarCompiler();
+const files = (group: string) => [
+  {
+    name: "a.cedar",
+    text: `@id("open") permit (principal, action == Action::"open", resource);
+      @id("run") permit (principal in Group::"${group}", action == Action::"run", resource);
+      @id("approve") permit (principal, action == Action::"approve", resource);`,
+  },
+];
+
+/** The real application over the real ledger, with Cedar; the clock of the ledger is the machine's. */
+async function world(t: TestContext) {
+  const ledger = await openLedger(t);
+  const clock = new ManualTime(new Date().toISOString());
+  const app = await createApplication({ ledger, clock, log: silent, compiler, nodeId: "one", scheduler: clock });
+  const past = createTimeTravel({ ledger, clock: { now: () => new Date() }, compiler });
+  t.after(() => Promise.all([app.failClosed.close(), app.live.close()]));
+  await app.identities.put({ ...human("ana"), groups: ["engineers"] }, admin);
+  await app.identities.put({ ...human("bo"), groups: [] }, admin);
+  await app.resources.offer("a1", [orders]);
+  const version = await app.policies.publish(files("engineers"), "first", admin);
+
+  const head = async (): Promise<bigint> => {
+    for await (const { position } of ledger.readAll({ direction: "backwards", limit: 1 })) return position;
+    return 0n;
+  };
+  /** As the gateway decides, for a person as they are now. */
+  const decide = (principal: Principal): Decision => {
+    const decision = app.policies.current()?.decide({ principal, action: "run", resource: orders, facts: command(1).facts });
+    assert.ok(decision);
+    return decision;
+  };
+  /** A session of ana's with one command, decided so. */
+  const record = async (event: SessionEvent): Promise<string> => {
+    const id = randomUUID();
+    const open = app.policies.current()?.decide({ principal: { ...human("ana"), groups: ["engineers"] }, action: "open", resource: orders });
+    assert.ok(open);
+    const begun = { ...opened(id), data: { ...opened(id).data, decision: recordDecision(open) } } as SessionEvent;
+    await app.openRecord(id).append([requested(id, { ...human("ana"), groups: ["engineers"] }), begun, event], admin);
+    return id;
+  };
+  const allowed = (decision: Decision, obligations = decision.obligations): SessionEvent =>
+    ({ ...authorized(1), data: { ...authorized(1).data, decision: recordDecision(decision), obligations } }) as SessionEvent;
+  const ana = (): Principal => app.identities.find("ana") ?? human("ana");
+  return { ledger, app, past, version, head, decide, record, allowed, ana };
+}
+
+describe("what was true at a moment", () => {
+  it("is what the folds say up to there, by position and by instant", async (t) => {
+    const { app, past, head, record, allowed, decide, ana, version } = await world(t);
+    const id = await record(allowed(decide(ana())));
+    const needs = approvalRequest(id, version, 1, new Date(Date.now() + 60_000).toISOString());
+    const approvalId = randomUUID();
+    await app.approvals.request(approvalId, needs, admin);
+    const then = await head();
+    const instant = new Date();
+    await new Promise((resolve) => setTimeout(resolve, 2)); // the ledger's clock counts milliseconds
+    await app.identities.disable("bo", "left", admin);
+    await app.approvals.withdraw(approvalId, "cancelled", admin);
+    await app.resources.offer("a1", []);
+    const later = await app.policies.publish(files("nobody"), "second", admin);
+
+    for (const moment of [{ kind: "position", position: then } as const, { kind: "instant", at: instant } as const]) {
+      const state = await past.state(moment);
+      assert.equal(state.asOf?.position, then);
+      assert.equal(state.policy.published?.version, version);
+      assert.deepEqual(
+        state.openSessions().map((session) => session.id),
+        [id],
+      );
+      assert.deepEqual(
+        state.openApprovals().map((approval) => approval.id),
+        [approvalId],
+      );
+      assert.equal(state.identities.get(identityStream("bo"))?.state.status, "active");
+      const { access } = await past.access(moment, {});
+      assert.deepEqual(
+        access.map(({ principal, decisions }) => [principal.id, decisions.find(({ riskClass }) => riskClass === "read")?.decision.effect]),
+        [
+          ["ana", "allow"],
+          ["bo", "deny"],
+        ],
+      );
+      assert.equal((await past.policy(moment)).policy?.reason, "first");
+    }
+    const now = await past.state({ kind: "position", position: await head() });
+    assert.equal(now.policy.published?.version, later);
+    assert.deepEqual([now.openApprovals().length, now.identities.get(identityStream("bo"))?.state.status], [0, "disabled"]);
+    assert.deepEqual((await past.access({ kind: "position", position: await head() }, {})).access, [], "no resource is served");
+    assert.equal((await past.policy({ kind: "position", position: 0n })).policy, undefined);
+    await assert.rejects(past.state({ kind: "position", position: (await head()) + 1n }), fails("input.invalid"));
+    await assert.rejects(past.state({ kind: "instant", at: new Date(Date.now() + 120_000) }), fails("input.invalid"));
+  });
+});
+
+describe("a decision that is taken again", () => {
+  it("comes to the same answer under the policy, the groups and the resource of its time", async (t) => {
+    const { app, past, record, allowed, decide, ana } = await world(t);
+    const id = await record(allowed(decide(ana())));
+    const refused = decide({ ...human("bo"), groups: [] });
+    await app.policies.publish(files("nobody"), "second", admin);
+    await app.identities.put({ ...human("ana"), groups: [] }, admin);
+    await app.resources.offer("a1", []);
+    const explained = await past.explain(id, 1);
+    assert.ok(holds(explained), JSON.stringify(explained.decision?.again.differences));
+    assert.deepEqual(explained.decision?.again.principal?.groups, ["engineers"]);
+    assert.ok(holds(await past.explain(id, 0)), "the opening of the session");
+    assert.equal(refused.effect, "deny");
+    await assert.rejects(past.explain(randomUUID(), 1), fails("session.not_found"));
+    await assert.rejects(past.explain(id, 2), fails("input.invalid"));
+  });
+
+  it("differs loudly where the record says what policy did not", async (t) => {
+    const { past, record, allowed, decide, ana, app } = await world(t);
+    const right = decide(ana());
+    const wrong: readonly (readonly [SessionEvent, RegExp])[] = [
+      [allowed({ ...right, rules: ["another"] }), /^Rules: recorded another, now run\.$/],
+      [allowed({ ...right, reason: "because" }), /^Reason: /],
+      [allowed({ ...right, policyVersion: "p0123456789ab" }), /p0123456789ab is not in the ledger/],
+      [
+        { ...denied(1, "policy.denied"), data: { ...denied(1, "policy.denied").data, decision: recordDecision(right) } } as SessionEvent,
+        /^Effect: recorded deny, now allow/,
+      ],
+    ];
+    for (const [event, difference] of wrong) {
+      const explained = await past.explain(await record(event), 1);
+      assert.ok(!holds(explained));
+      assert.match(explained.decision?.again.differences[0] ?? "", difference);
+    }
+    const older = await app.policies.publish(files("nobody"), "second", admin);
+    const unforced = { ...right, policyVersion: older };
+    await app.policies.publish(files("somebody"), "third", admin);
+    const explained = await past.explain(await record(allowed(unforced)), 1);
+    assert.ok(!holds(explained), "nobody may do this under the second policy");
+  });
+
+  it("differs when fewer obligations were recorded than policy asks for, and not when a unit asked for more", async (t) => {
+    const { past, record, allowed, app, ana, decide } = await world(t);
+    await app.policies.publish(
+      [
+        {
+          name: "a.cedar",
+          text: `@id("o") permit (principal, action == Action::"open", resource);\n@id("r") @rowCap("10") permit (principal, action == Action::"run", resource);`,
+        },
+      ],
+      "",
+      admin,
+    );
+    const decision = decide(ana());
+    assert.equal(decision.obligations.rowCap, 10);
+    assert.ok(holds(await past.explain(await record(allowed(decision)), 1)));
+    assert.ok(holds(await past.explain(await record(allowed(decision, { ...noObligations, rowCap: 5 })), 1)));
+    const less = await past.explain(await record(allowed(decision, noObligations)), 1);
+    assert.match(less.decision?.again.differences.join() ?? "", /^Obligations/);
+  });
+
+  it("holds for a change that came between the decision and its record, and says where that was", async (t) => {
+    const { ledger, past, record, allowed, app, ana, decide, head } = await world(t);
+    const decision = decide(ana());
+    await app.identities.put({ ...human("ana"), groups: [] }, admin);
+    const change = await head();
+    const explained = await past.explain(await record(allowed(decision)), 1);
+    assert.ok(holds(explained));
+    assert.equal(explained.decision?.again.beforeChangeAt, change);
+
+    // A role that was lost long before is no excuse.
+    const longBefore: Ledger = {
+      append: (...args) => ledger.append(...args),
+      readAll: (options) => ledger.readAll(options),
+      subscribeToAll: (options) => ledger.subscribeToAll(options),
+      close: () => ledger.close(),
+      async *readStream(stream, options) {
+        for await (const event of ledger.readStream(stream, options)) {
+          const earlier = event.position <= change ? RECORD_LAG_MS + 1 : 0;
+          yield { ...event, recordedAt: new Date(event.recordedAt.getTime() - earlier) };
+        }
+      },
+    };
+    const late = createTimeTravel({ ledger: longBefore, clock: { now: () => new Date() }, compiler });
+    assert.ok(!holds(await late.explain(explained.sessionId, 1)));
+  });
+
+  it("is not taken under a text that is not the one of its version", async (t) => {
+    const { ledger, past, record, allowed, ana, decide } = await world(t);
+    const decision = decide(ana());
+    const version = policyVersion(files("forged"));
+    const forged = newEvent(
+      randomUUID(),
+      { type: "PolicyProposed", data: { version, files: files("engineers"), reason: "" } },
+      admin,
+      new Date().toISOString(),
+    );
+    await ledger.append(policyStream(), [forged], 1n);
+    await assert.rejects(past.explain(await record(allowed({ ...decision, policyVersion: version })), 1), fails("ledger.corrupt"));
+  });
+
+  it("is told apart from what was never put to policy", async (t) => {
+    const { ledger, past } = await world(t);
+    const id = randomUUID();
+    const events = [requested(id), { type: "SessionRefused", data: { sessionId: id, code: "resource.not_found", message: "no" } } as SessionEvent];
+    await ledger.append(
+      sessionStream(id),
+      events.map((event) => newEvent(randomUUID(), event, admin, new Date().toISOString())),
+      "none",
+    );
+    const explained = await past.explain(id, 0);
+    assert.equal(explained.decision, undefined);
+    assert.ok(holds(explained));
+  });
+});

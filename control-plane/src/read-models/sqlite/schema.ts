@@ -1,0 +1,76 @@
+/** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
+export const READ_MODELS_VERSION = 1;
+
+/** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
+export const readModels = ["agents", "approvals", "commands", "identities", "policies", "resources", "sessions"] as const;
+
+/**
+ * `command_text` is the full-text index over columns of `commands`, which a trigger fills when a command is first written; those
+ * columns never change. Rows are numbered by the position of their first event, so newest first is the order of the key, and
+ * a place in a list stays valid whatever is added.
+ */
+export const CREATE_READ_MODELS = `
+CREATE TABLE checkpoint (
+  one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER, event_position INTEGER, event_id TEXT, recorded_at TEXT,
+  events INTEGER NOT NULL, unreadable INTEGER NOT NULL
+) STRICT;
+INSERT INTO checkpoint (one, events, unreadable) VALUES (1, 0, 0);
+
+CREATE TABLE agents (
+  id TEXT PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, connected INTEGER NOT NULL DEFAULT 0, node_id TEXT NOT NULL DEFAULT '',
+  version TEXT NOT NULL DEFAULT '', address TEXT NOT NULL DEFAULT '', certificate_not_after TEXT NOT NULL DEFAULT '', invited_at TEXT NOT NULL,
+  enrolled_at TEXT NOT NULL DEFAULT '', last_seen_at TEXT NOT NULL DEFAULT '', last_cause TEXT NOT NULL DEFAULT '',
+  revoked_at TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE resources (
+  name TEXT PRIMARY KEY, protocol TEXT NOT NULL, labels TEXT NOT NULL, agent_id TEXT NOT NULL, status TEXT NOT NULL, since TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE identities (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, groups TEXT NOT NULL, status TEXT NOT NULL, provisioned_at TEXT NOT NULL,
+  changed_at TEXT NOT NULL, tokens_issued INTEGER NOT NULL DEFAULT 0, tokens_revoked INTEGER NOT NULL DEFAULT 0,
+  sign_in_failures INTEGER NOT NULL DEFAULT 0, sign_in_failed_at TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policies (
+  version TEXT PRIMARY KEY, status TEXT NOT NULL, files INTEGER NOT NULL, reason TEXT NOT NULL, proposed_by TEXT NOT NULL,
+  proposed_at TEXT NOT NULL, published_by TEXT NOT NULL DEFAULT '', published_at TEXT NOT NULL DEFAULT '',
+  retired_at TEXT NOT NULL DEFAULT '', replaced_by TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+  position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, identity TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL,
+  protocol TEXT NOT NULL, application TEXT NOT NULL, client_address TEXT NOT NULL, node_id TEXT NOT NULL, agent_id TEXT NOT NULL DEFAULT '',
+  started_at TEXT NOT NULL, ended_at TEXT NOT NULL DEFAULT '', cause TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+  commands INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX sessions_by_identity ON sessions (identity, position);
+CREATE INDEX sessions_by_resource ON sessions (resource, position);
+CREATE INDEX sessions_open ON sessions (position) WHERE state = 'open';
+
+CREATE TABLE commands (
+  position INTEGER PRIMARY KEY, session INTEGER NOT NULL REFERENCES sessions, command INTEGER NOT NULL, at TEXT NOT NULL, state TEXT NOT NULL,
+  code TEXT NOT NULL, risk_class TEXT NOT NULL, digest TEXT NOT NULL, policy_version TEXT NOT NULL, rules TEXT NOT NULL,
+  approval TEXT NOT NULL, error_code TEXT NOT NULL DEFAULT '', tag TEXT NOT NULL DEFAULT '', rows INTEGER NOT NULL DEFAULT 0,
+  bytes INTEGER NOT NULL DEFAULT 0, masked_cells INTEGER NOT NULL DEFAULT 0, duration_micros INTEGER NOT NULL DEFAULT 0,
+  statement TEXT NOT NULL, parameters TEXT NOT NULL, names TEXT NOT NULL, identity TEXT NOT NULL, resource TEXT NOT NULL,
+  UNIQUE (session, command)
+) STRICT;
+CREATE VIRTUAL TABLE command_text USING fts5 (
+  statement, parameters, names, identity, resource, content = 'commands', content_rowid = 'position', tokenize = 'unicode61'
+);
+CREATE TRIGGER command_added AFTER INSERT ON commands BEGIN
+  INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
+  VALUES (new.position, new.statement, new.parameters, new.names, new.identity, new.resource);
+END;
+
+CREATE TABLE approvals (
+  position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, session TEXT NOT NULL, command INTEGER NOT NULL, resource TEXT NOT NULL,
+  requested_by TEXT NOT NULL, policy_version TEXT NOT NULL, rules TEXT NOT NULL, quorum INTEGER NOT NULL, digest TEXT NOT NULL,
+  approvers TEXT NOT NULL DEFAULT '[]', requested_at TEXT NOT NULL, expires_at TEXT NOT NULL, settled_at TEXT NOT NULL DEFAULT '',
+  decided_by TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+PRAGMA user_version = ${READ_MODELS_VERSION};
+`;
