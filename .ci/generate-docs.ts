@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { argv } from "node:process";
 import { cliPage } from "./documents/cli-page.ts";
 import { configPage } from "./documents/config-page.ts";
 import { errorsPage } from "./documents/errors-page.ts";
+import { eventSchemaPages } from "./documents/event-schemas.ts";
 import { eventsPage } from "./documents/events-page.ts";
 
 /** Reference pages that are written from the code. A new one is one line here; `check` finds the ones that are out of date. */
@@ -12,16 +13,22 @@ const pages: Readonly<Record<string, () => string>> = {
   "docs/reference/config.md": configPage,
   "docs/reference/errors.md": errorsPage,
   "docs/reference/events.md": eventsPage,
+  ...eventSchemaPages(),
 };
 
-/** Pages whose file differs from what the code says, or is not there. */
+/** Schemas that no event of today has. */
+const leftSchemas = (): readonly string[] => globSync("docs/reference/schemas/*.json").filter((file) => !Object.hasOwn(pages, file));
+
+/** Pages whose file differs from what the code says, or is not there, or should not be. */
 export function stalePages(): readonly string[] {
-  return Object.entries(pages)
+  const stale = Object.entries(pages)
     .filter(([file, write]) => contentOf(file) !== write())
     .map(([file]) => file);
+  return [...stale, ...leftSchemas()];
 }
 
 export function writePages(): void {
+  for (const file of leftSchemas()) rmSync(file);
   for (const [file, write] of Object.entries(pages)) {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, write());

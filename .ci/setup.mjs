@@ -76,13 +76,15 @@ const testPrograms = [
   },
   { name: "psycopg2 for /usr/bin/python3", debian: "python3-psycopg2", present: () => runs("/usr/bin/python3", ["-c", "import psycopg2"]) },
   { name: "ss", debian: "iproute2", present: () => runs("ss", ["--version"]) },
+  { name: "Chromium", debian: "chromium", present: () => existsSync("/usr/bin/chromium") },
+  { name: "git", debian: "git", present: () => runs("git", ["--version"]) },
+  { name: "openssl", debian: "openssl", present: () => runs("openssl", ["version"]) },
   { name: "prlimit", debian: "util-linux", present: () => runs("prlimit", ["--version"]) },
 ];
 
 /** @type {readonly Program[]} */
 const benchPrograms = [
   { name: "pgbouncer", debian: "pgbouncer", present: () => runs("/usr/sbin/pgbouncer", ["--version"]) || runs("pgbouncer", ["--version"]) },
-  { name: "openssl", debian: "openssl", present: () => runs("openssl", ["version"]) },
 ];
 
 /** @param {string} program @param {readonly string[]} args */

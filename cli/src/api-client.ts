@@ -9,12 +9,16 @@ import {
   ResourceServiceClient,
   SessionServiceClient,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { Unreachable } from "./exit-status.ts";
 import { type Profile, readToken } from "./profile.ts";
 
 /** A call that gets no answer within this is given up; streams have no such end. */
 const CALL_MILLIS = 30_000;
+/** A whole state of a large installation in one answer; elsewhere gRPC's own 4 MiB is enough. */
+const MAX_ANSWER_BYTES = 67_108_864;
 
 type Callback<Response> = (error: ServiceError | null, response: Response) => void;
 type UnaryMethod<Request, Response> = (request: Request, metadata: Metadata, options: { readonly deadline: number }, callback: Callback<Response>) => unknown;
@@ -28,6 +32,9 @@ export class ApiClient {
   readonly approvals: ApprovalServiceClient;
   readonly policies: PolicyServiceClient;
   readonly events: EventServiceClient;
+  readonly audit: AuditServiceClient;
+  readonly history: HistoryServiceClient;
+  readonly readModels: ReadModelServiceClient;
   readonly metadata: Metadata;
   readonly #address: string;
 
@@ -41,6 +48,9 @@ export class ApiClient {
     this.approvals = new ApprovalServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
     this.events = new EventServiceClient(apiAddress, tls);
+    this.audit = new AuditServiceClient(apiAddress, tls);
+    this.history = new HistoryServiceClient(apiAddress, tls, { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
+    this.readModels = new ReadModelServiceClient(apiAddress, tls);
     this.metadata = new Metadata();
     this.metadata.set("authorization", `Bearer ${token}`);
   }
@@ -50,9 +60,9 @@ export class ApiClient {
   }
 
   /** `method` must be bound to its client: `client.call(client.approvals.approve.bind(client.approvals), {…})`. */
-  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request): Promise<Response> {
+  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, millis = CALL_MILLIS): Promise<Response> {
     return new Promise((resolve, reject) => {
-      method(request, this.metadata, { deadline: Date.now() + CALL_MILLIS }, (error, response) => {
+      method(request, this.metadata, { deadline: Date.now() + millis }, (error, response) => {
         if (error === null) resolve(response);
         else reject(this.#failure(error));
       });
@@ -70,7 +80,8 @@ export class ApiClient {
   }
 
   close(): void {
-    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.policies, this.events]) client.close();
+    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.policies, this.events, this.audit]) client.close();
+    for (const client of [this.history, this.readModels]) client.close();
   }
 
   #failure(error: ServiceError): Error {

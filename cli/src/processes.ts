@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 const entry = {
   "control-plane": fileURLToPath(new URL("../../control-plane/src/main.ts", import.meta.url)),
   "edge-agent": fileURLToPath(new URL("../../edge-agent/src/main.ts", import.meta.url)),
+  "ledger": fileURLToPath(new URL("../../control-plane/src/ledger-main.ts", import.meta.url)),
 } as const;
 
 /**

@@ -1,10 +1,16 @@
 import { Command } from "commander";
 import { agentsVerb } from "./agents.ts";
 import { approvalsVerb } from "./approvals.ts";
+import { asOfVerb } from "./as-of.ts";
+import { auditVerb } from "./audit.ts";
 import { eventsVerb } from "./events.ts";
 import { execVerb } from "./exec.ts";
+import { explainVerb } from "./explain.ts";
+import { ledgerVerb } from "./ledger.ts";
 import { policyVerb } from "./policy.ts";
+import { projectionsVerb } from "./projections.ts";
 import { resourcesVerb } from "./resources.ts";
+import { searchVerb } from "./search.ts";
 import { agentVerb, serveVerb } from "./serve.ts";
 import { sessionsVerb } from "./sessions.ts";
 import { tokenVerb } from "./token.ts";
@@ -20,7 +26,25 @@ export function createProgram(end: (helped: boolean) => never): Command {
     .addHelpText("after", "\nExit status: 0 done, 1 refused, 2 misused, 3 unreachable.\nStart here: sallyport up")
     .exitOverride((error) => end(error.exitCode === 0));
 
-  for (const verb of [upVerb, serveVerb, agentVerb, tokenVerb, resourcesVerb, execVerb, sessionsVerb, approvalsVerb, policyVerb, eventsVerb, agentsVerb]) {
+  for (const verb of [
+    upVerb,
+    serveVerb,
+    agentVerb,
+    tokenVerb,
+    resourcesVerb,
+    execVerb,
+    sessionsVerb,
+    approvalsVerb,
+    policyVerb,
+    ledgerVerb,
+    eventsVerb,
+    auditVerb,
+    agentsVerb,
+    searchVerb,
+    explainVerb,
+    asOfVerb,
+    projectionsVerb,
+  ]) {
     verb(program);
   }
   inherit(program);

@@ -1,7 +1,8 @@
-import type { Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ListSessionsResponse, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { Misuse } from "./exit-status.ts";
 import { bold, toJson } from "./io.ts";
+import { parseInstant, parseLimit } from "./moment.ts";
 import { replayLine } from "./replay.ts";
 import { table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -12,10 +13,15 @@ export function sessionsVerb(program: Command): void {
     .command("list", { isDefault: true })
     .description("newest first: yours, or everybody's for auditors")
     .option("--open", "only those that are open")
+    .option("--identity <id>", "only this identity's")
+    .option("--resource <name>", "only on this resource")
+    .option("--since <when>", "begun at or after: an instant such as 2026-11-22T09:00Z, or 2h for two hours ago")
+    .option("--until <when>", "begun before")
     .option("--limit <number>", "at most this many", "20")
-    .action(({ open, limit }: { open?: boolean; limit: string }, command: Command) =>
+    .option("--cursor <place>", "go on after the page before, which ended with its cursor")
+    .action((options: ListOptions, command: Command) =>
       runVerb(command, async (verb) => {
-        const found = await list(verb, open === true, Number(limit));
+        const { sessions: found, nextCursor } = await list(verb, options);
         if (verb.io.json) return verb.io.out(toJson(found));
         if (found.length === 0) return verb.io.out("No sessions.");
         const rows = found.map(({ id, identity, resource, state, requestedAt, cause }) => [
@@ -27,6 +33,7 @@ export function sessionsVerb(program: Command): void {
           cause,
         ]);
         for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);
+        if (nextCursor !== "") verb.io.err(`There are more: --cursor ${nextCursor}`);
       }),
     );
   sessions
@@ -72,14 +79,29 @@ export function sessionsVerb(program: Command): void {
     );
 }
 
-async function list({ api }: Verb, openOnly: boolean, limit: number): Promise<Session[]> {
-  const client = api();
-  if (!Number.isInteger(limit) || limit < 1) throw new Misuse("--limit is a whole number from 1.");
-  return (await client.call(client.sessions.listSessions.bind(client.sessions), { limit, openOnly })).sessions;
+interface ListOptions {
+  readonly open?: boolean;
+  readonly identity?: string;
+  readonly resource?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly limit: string;
+  readonly cursor?: string;
 }
 
-async function find(verb: Verb, id: string): Promise<Session> {
-  const found = await list(verb, false, 500);
+async function list({ api }: Verb, { open, identity = "", resource = "", since, until, limit, cursor = "" }: ListOptions): Promise<ListSessionsResponse> {
+  const client = api();
+  const request = { limit: parseLimit(limit), openOnly: open === true, identity, resource, since: parseInstant(since), until: parseInstant(until), cursor };
+  return client.call(client.sessions.listSessions.bind(client.sessions), request);
+}
+
+export async function find(verb: Verb, id: string): Promise<Session> {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
+    const client = verb.api();
+    const { session } = await client.call(client.sessions.getSession.bind(client.sessions), { sessionId: id });
+    if (session !== undefined) return session;
+  }
+  const { sessions: found } = await list(verb, { limit: "500" });
   const [session, other] = id === "last" ? found.slice(0, 1) : found.filter((each) => each.id.startsWith(id));
   if (session === undefined) throw new Misuse(`There is no session "${id}" that you may see.`);
   if (other !== undefined) throw new Misuse(`"${id}" begins more than one session: give more of it.`);

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -47,12 +48,51 @@ export const configSchema = z.strictObject({
     .describe(
       "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way.",
     ),
+  SALLYPORT_LEDGER_URL: z
+    .string()
+    .regex(/^(esdb(\+discover)?:\/\/|$)/, "it begins with esdb:// or esdb+discover://")
+    .default("")
+    .describe(
+      "Connection string of an EventStoreDB server or cluster that holds the ledger, such as esdb+discover://host:2113?tlsCAFile=/etc/ca.crt. Unset, the ledger is a file in the data directory. It may hold a user and a password, which are printed nowhere.",
+    ),
+  SALLYPORT_LEDGER_URL_FILE: z.string().default("").describe("A file that holds the connection string, in place of SALLYPORT_LEDGER_URL."),
+  SALLYPORT_LEDGER_DEADLINE_SECONDS: seconds(5, 60).describe(
+    "Within which EventStoreDB has to answer; after it commands are refused until it does. The ledger in a file has a fixed one.",
+  ),
+  SALLYPORT_LEDGER_ENDPOINT_PORT: z
+    .union([z.literal("off"), z.coerce.number().int().min(0).max(65_535)])
+    .default("off")
+    .describe(
+      "Port on which auditors read the ledger with any EventStoreDB client (gRPC, TLS, identity and token as user and password); 2113 is what those clients expect. Not together with SALLYPORT_LEDGER_URL, whose server they ask themselves.",
+    ),
   SALLYPORT_STOP_WITH_STDIN: z
     .enum(["on", "off"])
     .default("off")
     .describe("Stop, in order, when standard input ends: for a parent process that must not leave this one behind."),
+  SALLYPORT_SIGNING_KEY: z
+    .string()
+    .default("")
+    .describe(
+      "Ed25519 key that signs the log: a PEM file (made when missing), or `command:PROGRAM ARGUMENTS…`, which is run with `public-key` or `sign` added. Default: integrity/signing.key in the data directory.",
+    ),
+  SALLYPORT_SIGNING_KEY_PREVIOUS: z
+    .string()
+    .default("")
+    .describe("The key that the log was signed with until now, in the same notation: at the next start it hands over to the new one, as an event."),
+  SALLYPORT_WITNESS_FILES: z.string().default("").describe("Files on other mounts that each checkpoint is appended to; separated by commas."),
+  SALLYPORT_WITNESS_URLS: z.string().default("").describe("Witnesses that speak c2sp.org/tlog-witness; their URLs, separated by commas."),
+  SALLYPORT_WITNESS_GIT: z
+    .string()
+    .default("")
+    .describe("Clones of git repositories that each checkpoint is committed to, and pushed from; separated by commas."),
   SALLYPORT_TOKEN_TTL_MAX_SECONDS: seconds(86_400, 31_536_000).describe("Longest life of an access token."),
   SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 86_400).describe("Longest life of a join token."),
+  SALLYPORT_PG_HARMLESS_FUNCTIONS: z
+    .string()
+    .default("")
+    .describe(
+      "Functions and operators of extensions that this installation vouches for, as statements write them, separated by commas: `similarity, gis.st_distance, operator(<=>)`. Without it a statement that calls one is unclassified.",
+    ),
   SALLYPORT_PG_READ_OVERLAP: z
     .enum(["on", "off"])
     .default("on")
@@ -81,6 +121,9 @@ export const configSchema = z.strictObject({
 export interface Config {
   readonly dataDir: string;
   readonly ledgerFile: string;
+  /** Of the EventStoreDB in place of that file; may hold a password. */
+  readonly ledgerUrl: string | undefined;
+  readonly readModelsFile: string;
   readonly pkiDir: string;
   readonly bootstrapTokenFile: string;
   readonly host: string;
@@ -103,10 +146,12 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   // A name where there is one: TLS clients send no address as the server's name.
   const reached = wildcard ? hostname() : settings.SALLYPORT_HOST === "127.0.0.1" ? "localhost" : settings.SALLYPORT_HOST;
   const advertisedHost = settings.SALLYPORT_ADVERTISED_HOST || reached;
-  const further = settings.SALLYPORT_SERVER_NAMES.split(",").map((name) => name.trim());
+  const further = listed(settings.SALLYPORT_SERVER_NAMES);
   return {
     dataDir,
     ledgerFile: join(dataDir, "ledger.db"),
+    ledgerUrl: ledgerUrl(settings),
+    readModelsFile: join(dataDir, "read-models.db"),
     pkiDir: join(dataDir, "pki"),
     bootstrapTokenFile: join(dataDir, "bootstrap-admin.token"),
     host: settings.SALLYPORT_HOST,
@@ -114,4 +159,53 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     serverNames: [...new Set(["localhost", "127.0.0.1", "::1", advertisedHost, ...further].filter((name) => name !== ""))],
     settings,
   };
+}
+
+/** The parts of a setting that is a list. */
+export const listed = (setting: string): readonly string[] =>
+  setting
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+
+function ledgerUrl(settings: Config["settings"]): string | undefined {
+  const { SALLYPORT_LEDGER_URL: url, SALLYPORT_LEDGER_URL_FILE: file, SALLYPORT_LEDGER_ENDPOINT_PORT: endpoint } = settings;
+  if (url === "" && file === "") return undefined;
+  if (url !== "" && file !== "") throw invalid("SALLYPORT_LEDGER_URL and SALLYPORT_LEDGER_URL_FILE are both set.");
+  if (endpoint !== "off") throw invalid("SALLYPORT_LEDGER_ENDPOINT_PORT serves the ledger in a file; with another ledger it must be off.");
+  return url === "" ? contents(file) : url;
+}
+
+function contents(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch (error) {
+    throw invalid(`SALLYPORT_LEDGER_URL_FILE cannot be read: ${path}.`, error);
+  }
+}
+
+const invalid = (message: string, cause?: unknown): SallyportError => new SallyportError("config.invalid", message, {}, cause);
+
+/** User and password inside a URL: rather too much than the rest of a password that was not escaped. */
+const userInfo = /(?<=:\/\/)[^\s"]*@/gu;
+
+/** A PIN, perhaps. */
+const commandArguments = /(?<="command:[^\s"]+)\s.*(?=" #)/gu;
+
+/** As YAML, for `--print-config`: each setting and where it came from, then what follows from them. No secret is a setting, but for those in URLs and commands. */
+export function printConfig({ settings, ledgerFile, ledgerUrl: elsewhere, pkiDir, advertisedHost, serverNames }: Config, env: NodeJS.ProcessEnv): string {
+  const lines = Object.entries(settings).map(([name, value]) => {
+    const set = env[name] !== undefined && env[name] !== "";
+    return `${name}: ${JSON.stringify(value)} # ${set ? "environment" : "default"}`;
+  });
+  const derived = {
+    "ledger": elsewhere === undefined ? ledgerFile : "EventStoreDB",
+    "certificates": pkiDir,
+    "advertised host": advertisedHost,
+    "names in the certificate": serverNames.join(", "),
+  };
+  return [...lines, ...Object.entries(derived).map(([name, value]) => `# ${name}: ${value}`), ""]
+    .join("\n")
+    .replaceAll(userInfo, "(not shown)@")
+    .replaceAll(commandArguments, " (not shown)");
 }

@@ -1,4 +1,3 @@
-import "./v8-settings.ts";
 import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { createSecureContext } from "node:tls";
@@ -7,17 +6,26 @@ import pino from "pino";
 import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
 import { RecordingRecord } from "./application/recording-record.ts";
+import { createTimeTravel } from "./application/time-travel/time-travel.ts";
 import { systemContext } from "./application/use-case.ts";
+import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap } from "./bootstrap.ts";
-import { type Config, loadConfig } from "./config.ts";
+import { type Config, listed, loadConfig, printConfig } from "./config.ts";
+import { isRecordStream } from "./domain/record-streams.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
+import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
+import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
+import { startIntegrity } from "./integrity.ts";
 import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
+import { ReadModelsThread } from "./read-models/read-models-thread.ts";
 import { enrolmentService } from "./tunnel/enrolment-service.ts";
+import { onStopSignals } from "./stop-signals.ts";
 import { startTunnelServer } from "./tunnel/server.ts";
 import { VERSION } from "./version.ts";
+import { applyV8Settings } from "./v8-settings.ts";
 
 /** The composition root: everything is made here, and taken down in the opposite order. */
 async function serve(config: Config): Promise<() => Promise<void>> {
@@ -26,14 +34,19 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const ca = await CertificateAuthority.open(config.pkiDir);
   const credential = await ca.issueServer(config.serverNames);
-  const ledger = await openSqliteLedger(config.ledgerFile);
+  const ledger =
+    config.ledgerUrl === undefined
+      ? await openSqliteLedger(config.ledgerFile)
+      : await openEventStoreDbLedger(config.ledgerUrl, { deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 });
   const clock = systemClock;
   const nodeId = settings.SALLYPORT_NODE_ID;
-  const application = await createApplication({ ledger, clock, log, compiler: createCedarCompiler(), nodeId });
+  const compiler = createCedarCompiler();
+  const integrity = await startIntegrity({ config, ledger, clock, log });
+  const application = await createApplication({ ledger, clock, log, compiler, nodeId });
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);
 
-  const analyser = createStatementAnalyser();
+  const analyser = createStatementAnalyser({ harmlessFunctions: listed(settings.SALLYPORT_PG_HARMLESS_FUNCTIONS) });
   await analyser.ready();
   const tunnel = await startTunnelServer({
     host,
@@ -42,11 +55,23 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     credential,
     agents: application.agents,
     resources: application.resources,
+    forwarding: application.forwarding,
     clock,
     nodeId,
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
+  const readModels = new ReadModelsThread(
+    {
+      ledger:
+        config.ledgerUrl === undefined
+          ? { file: config.ledgerFile }
+          : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 },
+      file: config.readModelsFile,
+      logLevel: settings.SALLYPORT_LOG_LEVEL,
+    },
+    log,
+  );
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
@@ -54,6 +79,9 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     context: { identities: application.identities, log, newCorrelationId: randomUUID },
     application,
     ledger,
+    audit: integrity.audit,
+    readModels,
+    timeTravel: createTimeTravel({ ledger, clock, compiler }),
     links: tunnel.links,
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
     credential,
@@ -62,6 +90,20 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     maxTokenTtlSeconds: settings.SALLYPORT_TOKEN_TTL_MAX_SECONDS,
     maxJoinTtlSeconds: settings.SALLYPORT_JOIN_TTL_MAX_SECONDS,
   });
+
+  const endpointPort = settings.SALLYPORT_LEDGER_ENDPOINT_PORT;
+  const endpoint =
+    endpointPort === "off"
+      ? undefined
+      : await startLedgerEndpoint({
+          ledger,
+          access: auditorAccess(application.identities),
+          log,
+          host,
+          port: endpointPort,
+          tls: credential,
+          isOurs: isRecordStream,
+        });
 
   const secureContext = createSecureContext({ cert: credential.certPem, key: credential.keyPem, minVersion: "TLSv1.2" });
   const watched = application.failClosed.watch(ledger);
@@ -100,39 +142,61 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
   log.info(
-    { postgresPort, tunnelPort: tunnel.port, apiPort: api.port, advertisedHost: config.advertisedHost, dataDir: config.dataDir, pid: process.pid },
+    {
+      postgresPort,
+      tunnelPort: tunnel.port,
+      apiPort: api.port,
+      ledgerEndpointPort: endpoint?.port,
+      advertisedHost: config.advertisedHost,
+      dataDir: config.dataDir,
+      pid: process.pid,
+    },
     "control plane ready",
   );
 
   return async () => {
     await postgres.close();
+    await endpoint?.close();
     await api.close();
     await tunnel.close();
     await analyser.close();
+    await readModels.close();
     await application.close();
+    await integrity.close();
     await ledger.close();
     log.info("control plane stopped");
   };
 }
 
-try {
+async function main(args: readonly string[]): Promise<void> {
+  if (args.some((argument) => argument !== "--print-config")) throw new SallyportError("config.invalid", "usage: control-plane [--print-config]");
   const config = loadConfig(process.env);
-  const stop = await serve(config);
-  let stopping = false;
-  const onSignal = (): void => {
-    // The second signal cuts at once.
-    if (stopping) process.exit(1);
-    stopping = true;
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        process.stderr.write(`${String(error)}\n`);
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
-  if (config.settings.SALLYPORT_STOP_WITH_STDIN === "on") process.stdin.on("end", onSignal).resume();
+  if (args.length > 0) {
+    process.stdout.write(printConfig(config, process.env));
+    return;
+  }
+  applyV8Settings();
+  const serving = serve(config);
+  // Before it is ready: whoever hears that it is may stop it at once.
+  const begin = onStopSignals(process, {
+    stop: () =>
+      void serving
+        .then((stop) => stop())
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            process.stderr.write(`${String(error)}\n`);
+            process.exit(1);
+          },
+        ),
+    cut: () => process.exit(1),
+  });
+  if (config.settings.SALLYPORT_STOP_WITH_STDIN === "on") process.stdin.on("end", begin).resume();
+  await serving;
+}
+
+try {
+  await main(process.argv.slice(2));
 } catch (error) {
   const known = SallyportError.from(error);
   const cause = known.code === "internal" && known.cause instanceof Error ? `\n${known.cause.stack ?? ""}` : "";

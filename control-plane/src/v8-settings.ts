@@ -1,14 +1,11 @@
 import { setFlagsFromString } from "node:v8";
 
-/**
- * Imported first, for its effect: both must be set before what they are about is made.
- *
- * A relay's buffers die young. Counted apart from the heap, as V8 does unless told otherwise, they start a full collection
- * with every 64 MiB that pass: half of the CPU of a COPY. Counted with it, the ordinary collections free them.
- */
-setFlagsFromString("--external-memory-accounted-in-global-limit");
-/**
- * V8 would compile Cedar's largest function anew after a while, for which it takes 600 MB and seconds of a core: a small
- * machine ends the process for that. What the first compiler makes is fast enough, since decisions are cached.
- */
-setFlagsFromString("--wasm-tiering-budget=2000000000");
+/** Called first, before what they are about is made. */
+export function applyV8Settings(): void {
+  // A relay's buffers die young. Counted apart from the heap, as V8 does unless told otherwise, they start a full collection with
+  // every 64 MiB that pass: half of the CPU of a COPY. Counted with it, the ordinary collections free them.
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
+  // V8 would compile Cedar's largest function anew after a while, for which it takes 600 MB and seconds of a core: a small
+  // machine ends the process for that. What the first compiler makes is fast enough, since decisions are cached.
+  setFlagsFromString("--wasm-tiering-budget=2000000000");
+}

@@ -1,10 +1,10 @@
-import "./v8-settings.ts";
 import { resolve } from "node:path";
 import { argv, env, stderr, stdin, stdout } from "node:process";
 import { text } from "node:stream/consumers";
 import { SallyportError } from "@sallyport/proto/errors";
 import { pino } from "pino";
 import manifest from "../package.json" with { type: "json" };
+import { Attestor } from "./attestation/attestor.ts";
 import { type AgentConfig, environmentSchema, loadConfig, printConfig } from "./config.ts";
 import { DRAIN_TIMEOUT_MS, shutdownSignals } from "./link/drain.ts";
 import { enrol } from "./link/enrol.ts";
@@ -12,6 +12,7 @@ import { loadIdentity } from "./link/identity-store.ts";
 import { runAgent } from "./link/run-agent.ts";
 import { PostgresTarget } from "./targets/postgres/postgres-target.ts";
 import { TargetDirectory } from "./targets/target.ts";
+import { applyV8Settings } from "./v8-settings.ts";
 
 const usage = `usage: agent join <token>   enrol with a one-time token; "-" reads it from standard input,
                            so that it shows in no process list
@@ -26,7 +27,7 @@ async function main([verb, argument, ...extra]: readonly string[]): Promise<Exit
   if (verb === "join" && argument !== undefined && extra.length === 0) return join(argument === "-" ? await text(stdin) : argument);
   if (verb === "run" && argument === undefined) return run(loadConfig(env));
   if (verb === "run" && argument === "--print-config" && extra.length === 0) {
-    stdout.write(printConfig(loadConfig(env)));
+    stdout.write(printConfig(loadConfig(env), env));
     return exitStatus.done;
   }
   stderr.write(`${usage}\n`);
@@ -51,19 +52,23 @@ async function join(token: string): Promise<ExitStatus> {
 }
 
 async function run(config: AgentConfig): Promise<ExitStatus> {
+  applyV8Settings();
   const log = pino({ level: config.logLevel });
   const identity = await loadIdentity(config.stateDir);
   if (identity === undefined) throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`join\` with a token first.`);
   const deps = { log, timeouts: config, maskKey: Buffer.from(identity.maskKey, "base64") };
+  const attestor = new Attestor(identity, log);
   const targets = new TargetDirectory(
     config.resources.map((resource) => ({ name: resource.name, labels: resource.labels, target: new PostgresTarget(resource, deps) })),
+    (sessionId) => attestor.open(sessionId),
   );
-  const signals = shutdownSignals(process, env["SALLYPORT_STOP_WITH_STDIN"] === "on" ? stdin : undefined);
+  const signals = shutdownSignals(process, config.stopWithStdin ? stdin : undefined);
   const outcome = await runAgent({
     identity,
     stateDir: config.stateDir,
     agentVersion: manifest.version,
     resources: targets.resources,
+    attestor,
     openSession: (open, channel) => targets.open(open, channel),
     drain: signals.drain,
     cut: signals.cut,

@@ -1,8 +1,9 @@
 import { setFlagsFromString } from "node:v8";
 
 /**
- * Imported first, for its effect. A relay's buffers die young. Counted apart from the heap, as V8 does unless told otherwise,
- * they start a full collection with every 64 MiB that pass: half of the CPU of a COPY. Counted with it, the ordinary
- * collections free them.
+ * Called first. A relay's buffers die young. Counted apart from the heap, as V8 does unless told otherwise, they start a full
+ * collection with every 64 MiB that pass: half of the CPU of a COPY. Counted with it, the ordinary collections free them.
  */
-setFlagsFromString("--external-memory-accounted-in-global-limit");
+export function applyV8Settings(): void {
+  setFlagsFromString("--external-memory-accounted-in-global-limit");
+}

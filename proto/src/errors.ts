@@ -179,6 +179,13 @@ export const errorCodes = {
   "ledger.unavailable": { grpc: grpc.unavailable, http: 503, sqlstate: "58030", retryable: true, meaning: "The record cannot be written, so nothing may run." },
   "ledger.corrupt": { grpc: grpc.internal, http: 500, sqlstate: "58P01", retryable: false, meaning: "The ledger file is damaged or is not a ledger." },
   "ledger.too_large": { grpc: grpc.resourceExhausted, http: 413, sqlstate: "54000", retryable: false, meaning: "An event is larger than the ledger accepts." },
+  "read_models.unavailable": {
+    grpc: grpc.unavailable,
+    http: 503,
+    sqlstate: "58030",
+    retryable: true,
+    meaning: "The lists made of the ledger are behind it, being rebuilt, or cannot be read; nothing is lost.",
+  },
   "feature.unsupported": {
     grpc: grpc.failedPrecondition,
     http: 501,

@@ -90,6 +90,7 @@ function once(bytes: Buffer, obligations: Obligations): number {
     obligations,
     catalogue: { lookup: () => undefined },
     maskKey: Buffer.alloc(32),
+    executes: () => {},
     toTarget: () => {},
     toClient: () => {},
     report: () => {},

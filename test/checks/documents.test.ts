@@ -10,6 +10,7 @@ import { quantity } from "../../.ci/documents/markdown.ts";
 import { errorCodes } from "../../proto/src/errors.ts";
 import { configSchema } from "../../control-plane/src/config.ts";
 import { environmentSchema, fileSchema } from "../../edge-agent/src/config.ts";
+import { TARGET_VARIABLE } from "../support/postgres-server.ts";
 
 const documents = ["README.md", "CONTRIBUTING.md", ...globSync("docs/**/*.md")];
 const written = documents.filter((file) => !file.startsWith("docs/reference/"));
@@ -89,7 +90,13 @@ describe("the documents", () => {
   });
 
   it("name no variable and no error code that does not exist", () => {
-    const variables = new Set([...Object.keys(configSchema.shape), ...Object.keys(environmentSchema.shape), "SALLYPORT_CLI_DIR", "SALLYPORT_CLI_AS"]);
+    const variables = new Set([
+      ...Object.keys(configSchema.shape),
+      ...Object.keys(environmentSchema.shape),
+      "SALLYPORT_CLI_DIR",
+      "SALLYPORT_CLI_AS",
+      TARGET_VARIABLE,
+    ]);
     for (const file of written) {
       for (const [name] of textOf(file).matchAll(/SALLYPORT_[A-Z_]*[A-Z]/g)) assert.ok(variables.has(name), `${file}: ${name}`);
     }

@@ -10,6 +10,7 @@ import { createStatementAnalyser } from "../../control-plane/src/gateway/postgre
 import type { StatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analysis.ts";
 import { PostgresGateway } from "../../control-plane/src/gateway/postgres/gateway.ts";
 import type { PostgresLimits } from "../../control-plane/src/gateway/postgres/limits.ts";
+import { ForwardingTally } from "@sallyport/edge-agent/src/attestation/forwarding-tally.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { testCertificate } from "../support/certificate.ts";
 import type { Cleanup } from "../support/cleanup.ts";
@@ -40,7 +41,7 @@ export async function startRealTarget(cleanup: Cleanup): Promise<{ readonly serv
   const server = await startTestPostgres(cleanup, { auth: "trust" });
   const resource = resourceOf(server, { database: "app", user: "app" });
   const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts });
-  return { server, open: (open, channel) => target.open(open, channel) };
+  return { server, open: (open, channel) => target.open(open, channel, new ForwardingTally(() => {})) };
 }
 
 /** A policy is what it says to facts; `allow` of everything unless given. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { debianPostgres, embeddedPostgres } from "@sallyport/deploy/demo/postgres-binaries";
 import { type PostgresServer, startPostgres } from "@sallyport/deploy/demo/postgres-server";
+import { ForwardingTally } from "../../edge-agent/src/attestation/forwarding-tally.ts";
 import type { Timeouts } from "../../edge-agent/src/targets/postgres/connect.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { type PostgresResource, postgresResourceSchema } from "../../edge-agent/src/targets/postgres/resource.ts";
@@ -97,6 +98,7 @@ interface SessionOptions {
   readonly open?: Partial<Open>;
   readonly channel?: MemoryChannel;
   readonly timeouts?: Partial<Timeouts>;
+  readonly tally?: ForwardingTally;
 }
 
 interface Started {
@@ -110,7 +112,7 @@ export function startSession(resource: PostgresResource, options: SessionOptions
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
   const target = new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts } });
   const channel = options.channel ?? new MemoryChannel();
-  channel.attach(target.open(openOf(resource.name, options.open), channel));
+  channel.attach(target.open(openOf(resource.name, options.open), channel, options.tally ?? new ForwardingTally(() => {})));
   return { channel, logged };
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { AgentView, Agents, IssuedCertificate, RefusedResource, Resources } from "@sallyport/control-plane/src/application/ports.ts";
+import type { AgentView, Agents, Forwarding, IssuedCertificate, RefusedResource, Resources } from "@sallyport/control-plane/src/application/ports.ts";
+import type { ForwardingEvent } from "@sallyport/control-plane/src/domain/forwarding/forwarding.events.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 
 interface Enrolled {
@@ -109,3 +110,22 @@ export const resources: Resources = {
   find: notNeeded,
   list: notNeeded,
 };
+
+/** Statements of agents, in memory, as the real use case would have recorded them. */
+export class MemoryForwarding implements Forwarding {
+  readonly statements: ForwardingEvent["data"][] = [];
+  /** What the ledger would throw. */
+  failure: SallyportError | undefined;
+  readonly #waiting: { readonly count: number; readonly resolve: () => void }[] = [];
+
+  attest(statement: ForwardingEvent["data"]): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.statements.push(statement);
+    for (const { count, resolve } of this.#waiting) if (this.statements.length >= count) resolve();
+    return Promise.resolve();
+  }
+
+  async got(count: number): Promise<void> {
+    if (this.statements.length < count) await new Promise<void>((resolve) => this.#waiting.push({ count, resolve }));
+  }
+}

@@ -7,6 +7,7 @@ import {
 } from "@sallyport/control-plane/src/identity/certificate-authority.ts";
 import { enrolmentService } from "@sallyport/control-plane/src/tunnel/enrolment-service.ts";
 import { startTunnelServer, type TunnelServer } from "@sallyport/control-plane/src/tunnel/server.ts";
+import { Attestor } from "@sallyport/edge-agent/src/attestation/attestor.ts";
 import { Backoff } from "@sallyport/edge-agent/src/link/backoff.ts";
 import { checkedCertificate, newCertificateRequest } from "@sallyport/edge-agent/src/link/certificate-request.ts";
 import type { AgentIdentity } from "@sallyport/edge-agent/src/link/identity-store.ts";
@@ -18,7 +19,7 @@ import { encodeJoinToken } from "@sallyport/proto/tunnel/join-token";
 import { pino } from "pino";
 import { atEnd, type Cleanup } from "../support/cleanup.ts";
 import { tempDir } from "../support/temp-dir.ts";
-import { MemoryAgents, resources } from "./tunnel-agents.ts";
+import { MemoryAgents, MemoryForwarding, resources } from "./tunnel-agents.ts";
 
 export const log = pino({ level: process.env["SALLYPORT_TEST_LOG"] ?? "silent" });
 export const openOf = (sessionId: string): Open => ({ resource: "orders", sessionId, parameters: {}, obligations: undefined, credit: 0 });
@@ -27,6 +28,7 @@ export const opened: ControlBody = { $case: "opened", value: { greeting: Buffer.
 export interface ControlPlane {
   readonly ca: CertificateAuthority;
   readonly agents: MemoryAgents;
+  readonly forwarding: MemoryForwarding;
   readonly tunnel: TunnelServer;
   readonly apiAddress: string;
   /** Starts again on the same port, with the same CA and agents. */
@@ -45,6 +47,7 @@ export async function startControlPlane(cleanup: Cleanup, options: ControlPlaneO
   const pki = `${tempDir(cleanup, "ca")}/ca`;
   const ca = await CertificateAuthority.open(pki, options);
   const agents = new MemoryAgents();
+  const forwarding = new MemoryForwarding();
   const credential = await ca.issueServer(["localhost", "127.0.0.1"]);
   const clock = options.clock ?? { now: () => new Date() };
   const start = (port: number): Promise<TunnelServer> =>
@@ -55,6 +58,7 @@ export async function startControlPlane(cleanup: Cleanup, options: ControlPlaneO
       credential,
       agents,
       resources,
+      forwarding,
       clock,
       nodeId: "n1",
       log,
@@ -74,6 +78,7 @@ export async function startControlPlane(cleanup: Cleanup, options: ControlPlaneO
   return {
     ca,
     agents,
+    forwarding,
     get tunnel() {
       return tunnel;
     },
@@ -126,6 +131,7 @@ export function startAgent(cleanup: Cleanup, identity: AgentIdentity, { random, 
     stateDir: tempDir(cleanup, "agent"),
     agentVersion: "1.2.3",
     resources: [{ name: "orders", protocol: "postgres", labels: {} }],
+    attestor: new Attestor(identity, log),
     openSession: () => ({ data: () => {}, control: () => {}, drained: () => {}, closed: () => {} }),
     drain: drain.signal,
     cut: cut.signal,

@@ -8,17 +8,24 @@ import {
   ResourceServiceService,
   SessionServiceService,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Application } from "../application/application.ts";
 import type { AgentLinks } from "../application/ports.ts";
+import type { ReadModelsService } from "../application/projections/read-models.ts";
+import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import type { ServerCredential } from "../identity/certificate-authority.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { agentService } from "./agent-service.ts";
+import { type Audit, auditService } from "./audit-service.ts";
 import { approvalService } from "./approval-service.ts";
 import { eventService } from "./event-service.ts";
+import { historyService } from "./history-service.ts";
 import { identityService } from "./identity-service.ts";
 import { policyService } from "./policy-service.ts";
+import { readModelService } from "./read-model-service.ts";
 import { resourceService } from "./resource-service.ts";
 import { sessionService } from "./session-service.ts";
 import type { ApiContext } from "./unary.ts";
@@ -29,6 +36,9 @@ export interface ApiServerOptions {
   readonly context: ApiContext;
   readonly application: Application;
   readonly ledger: Ledger;
+  readonly audit: Audit;
+  readonly readModels: ReadModelsService;
+  readonly timeTravel: TimeTravel;
   readonly links: AgentLinks;
   readonly enrolment: EnrolmentServiceServer;
   readonly credential: ServerCredential;
@@ -45,7 +55,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The API for the command line, and the enrolment of agents: TLS, one token per call. */
 export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { host, context, application, credential, links } = options;
+  const { host, context, application, credential, links, readModels, timeTravel } = options;
   const { agents, resources, policies, approvals, sessions, running } = application;
   const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
   let port = options.port;
@@ -62,10 +72,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     }),
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, links }));
-  server.addService(SessionServiceService, sessionService(context, { sessions, running }));
+  server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
   server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(EventServiceService, eventService(context, options.ledger));
+  server.addService(AuditServiceService, auditService(context, options));
+  server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel }));
+  server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(EnrolmentServiceService, options.enrolment);
   const tls = ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) }], false);
   const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;

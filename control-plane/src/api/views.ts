@@ -1,5 +1,7 @@
-import type { Approval, Identity, RecordedEvent as EventMessage } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { Approval, Identity, RecordedEvent as EventMessage, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { ApprovalView, IdentityView } from "../application/ports.ts";
+import type { SessionRow } from "../application/projections/read-model-store.ts";
+import type { SessionSummary } from "../application/session-summary.ts";
 import type { RecordedEvent } from "../ledger/ledger.ts";
 
 export const identityView = ({ id, kind, groups, disabled }: IdentityView): Identity => ({ id, kind, groups: [...groups], disabled });
@@ -41,3 +43,29 @@ export function approvalView(approval: ApprovalView): Approval {
     comment,
   };
 }
+
+export const sessionView = ({
+  id,
+  identity,
+  resource,
+  state,
+  startedAt,
+  endedAt,
+  cause,
+  message,
+  clientAddress,
+  application,
+}: Omit<SessionSummary, "cause"> & { readonly cause: string }): Session => ({
+  id,
+  identity,
+  resource,
+  state,
+  requestedAt: startedAt,
+  endedAt,
+  cause: cause === "" ? message : cause,
+  clientAddress,
+  application,
+});
+
+export const listedSession = ({ startedAt, endedAt, ...row }: SessionRow): Session =>
+  sessionView({ ...row, startedAt: new Date(startedAt), endedAt: endedAt === "" ? undefined : new Date(endedAt) });

@@ -6,10 +6,11 @@ import { startApprovalExpiry } from "./approval-expiry.process.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
 import { createExecute } from "./execute-command.ts";
 import { FailClosed } from "./fail-closed.ts";
+import { createForwarding } from "./forwarding.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { createPolicies } from "./policies.ts";
-import type { Agents, Clock, Identities, Policies, PolicyCompiler, Resources } from "./ports.ts";
+import type { Agents, Clock, Forwarding, Identities, Policies, PolicyCompiler, Resources } from "./ports.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -29,6 +30,7 @@ export interface ApplicationDeps {
 export interface Application {
   readonly identities: Identities;
   readonly agents: Agents;
+  readonly forwarding: Forwarding;
   readonly resources: Resources;
   readonly policies: Policies;
   readonly approvals: ApprovalService;
@@ -96,6 +98,7 @@ export async function createApplication({ ledger, clock, log, compiler, nodeId, 
   return {
     identities: createIdentities(deps),
     agents: createAgents({ ...deps, resources }),
+    forwarding: createForwarding({ execute: createExecute({ ledger: watched, clock }) }),
     resources,
     policies,
     approvals,

@@ -1,6 +1,7 @@
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { Actor } from "../ledger/ledger.ts";
@@ -82,6 +83,12 @@ export interface Agents {
   disconnected(agentId: string, cause: DisconnectCause): Promise<void>;
   revoke(agentId: string, reason: string, context: CommandContext): Promise<void>;
   list(): readonly AgentView[];
+}
+
+/** What agents state about what they forwarded. */
+export interface Forwarding {
+  /** Durable when it resolves; the same statement again changes nothing. Fails with `tunnel.violation` when it contradicts an earlier one. */
+  attest(statement: ForwardingEvent["data"]): Promise<void>;
 }
 
 export interface ResourceView extends ResourceRef {

@@ -8,7 +8,9 @@ import * as approval from "./approval/approval.decider.ts";
 import { classificationOf, eventTypes, isEventType, schemaVersionOf, type StoredEvent, upcast, validate } from "./catalogue.ts";
 import { fieldsOf, open } from "./classification.ts";
 import type { DomainEvent } from "./events.ts";
+import * as forwarding from "./forwarding/forwarding.decider.ts";
 import * as identity from "./identity/identity.decider.ts";
+import * as integrity from "./integrity/integrity.decider.ts";
 import * as node from "./node/node.decider.ts";
 import * as policy from "./policy/policy.decider.ts";
 import * as resource from "./resource/resource.decider.ts";
@@ -119,12 +121,16 @@ describe("golden events", () => {
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalDenied").value, "denied");
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalExpired").value, "expired");
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalWithdrawn").value, "withdrawn");
+    const attested = { agentId: "7b0c1a52-8d1e-4f57-8f3b-2f9f1c4ad002", sequence: 2, commands: 7, bytes: 412, final: true };
+    assert.deepEqual(fold(forwarding, "ForwardingAttested"), attested);
     const ana = fold(identity, "IdentityProvisioned", "RolesChanged", "TokenIssued", "SignInFailed");
     assert.deepEqual([ana.status, ana.groups, ana.tokens.size], ["active", ["dba", "engineers"], 1]);
     assert.deepEqual(
       [fold(identity, "IdentityProvisioned", "TokenIssued", "TokenRevoked", "IdentityDisabled")].map(({ status, tokens }) => [status, tokens.size]),
       [["disabled", 0]],
     );
+    assert.equal(fold(integrity, "CheckpointSigned").treeSize, 2);
+    assert.match(fold(integrity, "CheckpointSigned", "SigningKeyRotated").key, /\+d74f20a3\+/);
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered"), { status: "running", failClosed: true });
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered", "FailClosedLeft", "NodeStopped"), { status: "stopped", failClosed: false });
     assert.equal(fold(policy, "PolicyProposed", "PolicyPublished", "PolicyRetired").published, "p0123456789ab");

@@ -1,6 +1,8 @@
 import type { AgentEvent, AgentNameEvent } from "./agent/agent.events.ts";
 import type { ApprovalEvent } from "./approval/approval.events.ts";
+import type { ForwardingEvent } from "./forwarding/forwarding.events.ts";
 import type { IdentityEvent } from "./identity/identity.events.ts";
+import type { IntegrityEvent } from "./integrity/integrity.events.ts";
 import type { NodeEvent } from "./node/node.events.ts";
 import type { PolicyEvent } from "./policy/policy.events.ts";
 import type { ResourceEvent } from "./resource/resource.events.ts";
@@ -8,7 +10,18 @@ import type { RecordingEvent } from "./session/recording.events.ts";
 import type { SessionEvent } from "./session/session.events.ts";
 
 /** Everything that may stand in the ledger. */
-export type DomainEvent = AgentEvent | AgentNameEvent | ApprovalEvent | IdentityEvent | NodeEvent | PolicyEvent | RecordingEvent | ResourceEvent | SessionEvent;
+export type DomainEvent =
+  | AgentEvent
+  | AgentNameEvent
+  | ApprovalEvent
+  | ForwardingEvent
+  | IdentityEvent
+  | IntegrityEvent
+  | NodeEvent
+  | PolicyEvent
+  | RecordingEvent
+  | ResourceEvent
+  | SessionEvent;
 
 export type EventType = DomainEvent["type"];
 

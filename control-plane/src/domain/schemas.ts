@@ -93,12 +93,36 @@ export const schemas = {
   ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
   ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: prose() }),
 
+  ForwardingAttested: z.strictObject({
+    agentId: id(),
+    sessionId: id(),
+    sequence: open(z.int().min(1)),
+    commands: count(),
+    bytes: count(),
+    digest: digest(),
+    final: open(z.boolean()),
+    statedAt: instant(),
+    certificate: word(),
+    signature: word(),
+  }),
+
   IdentityProvisioned: z.strictObject({ identityId: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
   RolesChanged: z.strictObject({ identityId: who(), groups: words() }),
   TokenIssued: z.strictObject({ identityId: who(), tokenId: id(), tokenHash: sensitive(z.string()), expiresAt: instant(), note: prose() }),
   TokenRevoked: z.strictObject({ identityId: who(), tokenId: id() }),
   SignInFailed: z.strictObject({ identityId: who(), address: prose(), code: word() }),
   IdentityDisabled: z.strictObject({ identityId: who(), reason: prose() }),
+
+  CheckpointSigned: z.strictObject({
+    treeSize: open(z.int().min(1)),
+    root: word(),
+    time: instant(),
+    position: word(),
+    leaves: word(),
+    key: word(),
+    signature: word(),
+  }),
+  SigningKeyRotated: z.strictObject({ oldKey: word(), newKey: word(), time: instant(), oldSignature: word(), newSignature: word() }),
 
   NodeStarted: z.strictObject({ nodeId: id(), version: word() }),
   FailClosedEntered: z.strictObject({ nodeId: id(), cause: word(), since: instant() }),

@@ -118,6 +118,16 @@ export class CertificateAuthority {
     return { der, serial: certificate.serialNumber, fingerprint: fingerprintOf(der), notBefore: certificate.notBefore, notAfter: certificate.notAfter };
   }
 
+  /** Whether this DER is a certificate that this CA gave to this agent, be it still valid or not. */
+  certifies(der: Buffer, agentId: string): boolean {
+    try {
+      const certificate = new NodeCertificate(der);
+      return agentIdOf(certificate.subjectAltName) === agentId && certificate.verify(new NodeCertificate(this.caDer).publicKey);
+    } catch {
+      return false;
+    }
+  }
+
   async #issue(publicKey: webcrypto.CryptoKey | PublicKey, lifetimeMs: number, extensions: readonly Extension[]): Promise<X509Certificate> {
     const now = this.#now().getTime();
     return X509CertificateGenerator.create({

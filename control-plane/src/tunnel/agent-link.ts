@@ -1,7 +1,7 @@
 import type { ServerHttp2Session } from "node:http2";
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
-import type { ControlRequest, ControlResponse, Dismiss, Hello, Open, Welcome } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Attestation, Attested, ControlRequest, ControlResponse, Dismiss, Hello, Open, Welcome } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Channel, ChannelHandlers, CloseReason } from "@sallyport/proto/tunnel/channel";
 import { feed, sinkOf } from "@sallyport/proto/tunnel/data-stream";
 import { HANDSHAKE_TIMEOUT_MS } from "@sallyport/proto/tunnel/limits";
@@ -26,6 +26,7 @@ export interface AgentLinkOptions {
   readonly now: () => Date;
   readonly log: Logger;
   readonly hello: (link: AgentLink, hello: Hello) => void;
+  readonly attestation: (link: AgentLink, attestation: Attestation) => void;
   readonly ended: (link: AgentLink, cause: DisconnectCause) => void;
 }
 
@@ -91,6 +92,12 @@ export class AgentLink {
     this.#options.control.write({ body: { $case: "welcome", value: welcome } });
   }
 
+  /** An attestation is durable. One that is not told so is made again. */
+  attested(attested: Attested): void {
+    const { control } = this.#options;
+    if (!this.ended && !control.writableNeedDrain) control.write({ body: { $case: "attested", value: attested } });
+  }
+
   /** Fails with `tunnel.violation` when this is not the data stream that is awaited. */
   attach(data: DataCall, peer: AgentPeer): void {
     if (this.#phase.kind !== "welcomed" || peer.address !== this.peer.address || peer.certificateFingerprint !== this.peer.certificateFingerprint) {
@@ -153,6 +160,8 @@ export class AgentLink {
       this.#options.hello(this, body.value);
     } else if (body?.$case === "draining" && phase.kind !== "greeting") {
       this.#draining = true;
+    } else if (body?.$case === "attestation" && phase.kind !== "greeting") {
+      this.#options.attestation(this, body.value);
     } else if (body?.$case === "ping" && phase.kind !== "greeting") {
       // An agent that pings faster than it reads gets no more answers than fit.
       if (!this.#options.control.writableNeedDrain) this.#options.control.write({ body: { $case: "pong", value: { nonce: body.value.nonce } } });

@@ -1,22 +1,29 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Hello, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Attestation, Hello, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import { TUNNEL_VERSION } from "@sallyport/proto/tunnel/limits";
 import type { Logger } from "pino";
-import type { AgentLinks, Agents, Clock, DisconnectCause, RefusedResource, Resources } from "../application/ports.ts";
+import type { AgentLinks, Agents, Clock, DisconnectCause, Forwarding, RefusedResource, Resources } from "../application/ports.ts";
+import type { CertificateAuthority } from "../identity/certificate-authority.ts";
 import { AgentLink, type ControlCall, type DataCall } from "./agent-link.ts";
 import type { AgentPeer } from "./agent-peer.ts";
+import { recordAttestation } from "./attestations.ts";
 import type { Connections } from "./http2-internals.ts";
 
 export interface AgentLinksDeps {
   readonly agents: Agents;
   readonly resources: Resources;
+  readonly forwarding: Forwarding;
+  readonly ca: Pick<CertificateAuthority, "certifies">;
   readonly clock: Clock;
   readonly nodeId: string;
   readonly log: Logger;
   /** Bytes that the gateway accepts per session before it has given credit back. */
   readonly window?: number;
 }
+
+/** Statements being recorded at once, of all agents: a flood of them must not become a queue. */
+export const MAX_ATTESTING = 256;
 
 const UINT32_MAX = 0xffff_ffff;
 
@@ -37,6 +44,7 @@ export class NodeAgentLinks implements AgentLinks {
   readonly #turns = new Map<string, Promise<void>>();
   /** Admitted or not, so that a shutdown finds all of them. */
   readonly #all = new Set<AgentLink>();
+  #attesting = 0;
   #nextSession = 1;
   #closed = false;
 
@@ -71,6 +79,7 @@ export class NodeAgentLinks implements AgentLinks {
       now: () => this.#deps.clock.now(),
       log: this.#deps.log.child({ agentId: peer.agentId }),
       hello: (greeting, hello) => void this.#inTurn(peer.agentId, () => this.#admit(greeting, hello)),
+      attestation: (from, attestation) => this.#attest(from, attestation),
       ended: (ended, cause) => this.#ended(ended, cause),
     });
     this.#all.add(link);
@@ -141,6 +150,18 @@ export class NodeAgentLinks implements AgentLinks {
     const cause = code === "agent.revoked" ? "revoked" : "closed";
     // A defect of ours is no reason for an agent to give up for good.
     link.end({ cause, code: "agent.offline", message, dismiss: { code, message, retryable: retryable || code === "internal" } });
+  }
+
+  /** What is not recorded now, for whatever reason, the agent says again. */
+  #attest(link: AgentLink, attestation: Attestation): void {
+    if (this.#attesting >= MAX_ATTESTING) return;
+    this.#attesting++;
+    recordAttestation(this.#deps, link.peer.agentId, attestation)
+      .then(
+        (attested) => link.attested(attested),
+        (error: unknown) => this.#deps.log.warn({ err: error, agentId: link.peer.agentId }, "an agent's statement was not recorded"),
+      )
+      .finally(() => this.#attesting--);
   }
 
   #ended(link: AgentLink, cause: DisconnectCause): void {

@@ -8,6 +8,7 @@ import { HANDSHAKE_TIMEOUT_MS, TUNNEL_VERSION } from "@sallyport/proto/tunnel/li
 import { Mux } from "@sallyport/proto/tunnel/mux";
 import type { Logger } from "pino";
 import type { TunnelClient } from "./dial.ts";
+import type { Attestor } from "../attestation/attestor.ts";
 import type { LinkOutcome } from "./outcome.ts";
 
 /** How long the ends of our streams may take to be confirmed before the connection is dropped. */
@@ -19,6 +20,7 @@ export interface LinkOptions {
   readonly resources: readonly Resource[];
   /** A session was opened: connect, and post Opened, or close the channel. */
   readonly openSession: (open: Open, channel: Channel) => ChannelHandlers;
+  readonly attestor: Attestor;
   /** Bytes that a target's session accepts from the gateway before it has given credit back. */
   readonly window?: number;
   readonly drain: AbortSignal;
@@ -52,6 +54,7 @@ class Link {
   readonly #onCut = (): void => this.#end({ kind: "drained" }, "The agent was told to stop at once.");
   #phase: Phase;
   #drainTimer: NodeJS.Timeout | undefined;
+  #unlink: () => void = () => {};
 
   constructor(options: LinkOptions, resolve: (outcome: LinkOutcome) => void) {
     this.#options = options;
@@ -74,13 +77,14 @@ class Link {
 
   #receive({ body }: ControlResponse): void {
     if (body?.$case === "welcome" && this.#phase.kind === "greeting") this.#welcomed(body.value, this.#phase.timer);
+    else if (body?.$case === "attested") this.#options.attestor.heard(body.value);
     else if (body?.$case === "dismiss") this.#dismissed(body.value);
     else if (body?.$case !== "pong") this.#failed("The control plane sent a control message that is not due.");
   }
 
   #welcomed(welcome: Welcome, timer: NodeJS.Timeout): void {
     clearTimeout(timer);
-    const { client, window, openSession, log, welcomed } = this.#options;
+    const { client, window, openSession, attestor, log, welcomed } = this.#options;
     for (const { name, code, message } of welcome.refused) log.error({ resource: name, code, reason: message }, "the control plane refuses a resource");
     const data = client.data();
     const mux = new Mux({
@@ -98,6 +102,7 @@ class Link {
     });
     data.on("end", () => this.#failed("The control plane ended the data stream."));
     data.on("error", (error) => this.#failed(error.message));
+    this.#unlink = attestor.linked((attestation) => void this.#control.write({ body: { $case: "attestation", value: attestation } }));
     log.info({ nodeId: welcome.nodeId }, "linked to the control plane");
     welcomed?.(welcome);
   }
@@ -142,6 +147,7 @@ class Link {
     const streams: ClientDuplexStream<never, unknown>[] = [this.#control];
     if (phase.kind === "live") {
       phase.mux.end({ code: "session.ended", message });
+      this.#unlink(); // after the sessions, whose last statements go with this link
       streams.push(phase.data);
     }
     void leave(streams).then(() => {

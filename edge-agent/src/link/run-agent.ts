@@ -17,6 +17,7 @@ export async function runAgent({ identity, stateDir, ...options }: RunAgentOptio
   const replace = async (next: AgentIdentity): Promise<void> => {
     await saveIdentity(stateDir, next);
     current = next;
+    options.attestor.use(next);
   };
 
   const attempt = async (): Promise<LinkOutcome> => {

@@ -1,4 +1,5 @@
 import type { Open, Resource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { ForwardingTally } from "../attestation/forwarding-tally.ts";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 
 /** One session on a target. It lives until it closes its channel or is told `closed`, and then frees all that it holds. */
@@ -7,8 +8,9 @@ export interface TargetSession extends ChannelHandlers {}
 /** One thing in the private network that sessions can be opened on. What it speaks is its own affair. */
 export interface Target {
   readonly protocol: string;
-  /** Connects, logs in, then posts `Opened` on the channel, or closes the channel with a code. Returns the channel's handlers at once. */
-  open(open: Open, channel: Channel): TargetSession;
+  /** Connects, logs in, then posts `Opened` on the channel, or closes the channel with a code. Returns the channel's handlers at once.
+   * Tells `tally` of all that it forwards, and of the end. */
+  open(open: Open, channel: Channel, tally: ForwardingTally): TargetSession;
 }
 
 export interface ServedResource {
@@ -23,8 +25,10 @@ const nobody: TargetSession = { data: () => {}, control: () => {}, drained: () =
 /** Everything that this agent serves, by resource name. */
 export class TargetDirectory {
   readonly #served: ReadonlyMap<string, ServedResource>;
+  readonly #tallyOf: (sessionId: string) => ForwardingTally;
 
-  constructor(served: readonly ServedResource[]) {
+  constructor(served: readonly ServedResource[], tallyOf: (sessionId: string) => ForwardingTally) {
+    this.#tallyOf = tallyOf;
     this.#served = new Map(served.map((resource) => [resource.name, resource]));
     if (this.#served.size !== served.length) throw new Error("two resources have one name");
   }
@@ -40,6 +44,6 @@ export class TargetDirectory {
       channel.close({ code: "resource.not_found", message: "The agent does not serve this resource." });
       return nobody;
     }
-    return resource.target.open(open, channel);
+    return resource.target.open(open, channel, this.#tallyOf(open.sessionId));
   }
 }

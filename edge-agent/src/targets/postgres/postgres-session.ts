@@ -4,6 +4,7 @@ import type { DescribeCopy, Obligations, Open } from "@sallyport/proto/gen/sally
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import type { Logger } from "pino";
+import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { TargetSession } from "../target.ts";
 import { cancelRequest } from "./cancel.ts";
 import { Catalogue, type Unlearnt } from "./catalogue.ts";
@@ -65,13 +66,15 @@ export class PostgresSession implements TargetSession {
   readonly #deps: PostgresSessionDeps;
   readonly #log: Logger;
   readonly #channel: Channel;
+  readonly #tally: ForwardingTally;
   #phase: Phase;
 
-  constructor(resource: PostgresResource, deps: PostgresSessionDeps, open: Open, channel: Channel) {
+  constructor(resource: PostgresResource, deps: PostgresSessionDeps, open: Open, channel: Channel, tally: ForwardingTally) {
     this.#resource = resource;
     this.#deps = deps;
     this.#log = deps.log.child({ session: open.sessionId });
     this.#channel = channel;
+    this.#tally = tally;
     const abort = new AbortController();
     this.#phase = { kind: "connecting", abort };
     this.#connect(open, abort.signal).catch((error: unknown) => this.#fail(targetFailure(error, resource.name)));
@@ -83,6 +86,7 @@ export class PostgresSession implements TargetSession {
     if (phase.kind === "closed") return;
     const kept = phase.held === undefined ? bytes : Buffer.from(bytes);
     this.#inOrder(phase, () => {
+      this.#tally.forward(kept);
       phase.relay.fromClient(kept);
       if (phase.socket.writableNeedDrain) phase.unconsumed += kept.length;
       else this.#channel.consumed(kept.length);
@@ -136,6 +140,7 @@ export class PostgresSession implements TargetSession {
       toClient: (bytes) => {
         if (this.#phase.kind === "relaying" && !this.#channel.send(bytes)) socket.pause();
       },
+      executes: () => this.#tally.command(),
       report: (report) => {
         if (this.#phase.kind === "relaying") this.#channel.post({ $case: "report", value: report });
       },
@@ -253,7 +258,9 @@ export class PostgresSession implements TargetSession {
 
   #release(): void {
     const phase = this.#phase;
+    if (phase.kind === "closed") return;
     this.#phase = { kind: "closed" };
+    this.#tally.end();
     if (phase.kind === "connecting") phase.abort.abort();
     if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, phase.relay.busy(), phase.cancel);
   }

@@ -17,11 +17,14 @@ export class ClientSide implements MessageHandler {
   readonly #splitter = new MessageSplitter(this);
   readonly #out: Outbox;
   readonly #expectations: Expectations;
+  readonly #executes: () => void;
   /** The portal that the message before this one described. */
   #described: Buffer | undefined;
 
-  constructor(expectations: Expectations, toTarget: (bytes: Buffer) => void) {
+  /** `executes`: told of each message of the client that makes the target execute something. */
+  constructor(expectations: Expectations, toTarget: (bytes: Buffer) => void, executes: () => void) {
     this.#expectations = expectations;
+    this.#executes = executes;
     this.#out = new Outbox(toTarget);
   }
 
@@ -48,6 +51,7 @@ export class ClientSide implements MessageHandler {
   end(type: number): void {
     this.#described = undefined;
     this.#expectations.sent(type);
+    if (type === frontend.query || type === frontend.execute || type === frontend.functionCall) this.#executes();
   }
 
   held(type: number, bytes: Buffer, from: number, to: number): void {
@@ -69,6 +73,7 @@ export class ClientSide implements MessageHandler {
         expectations.expect("injected");
       }
       expectations.expect("execute");
+      this.#executes();
     }
     this.#out.add(bytes, from, to);
   }

@@ -12,6 +12,7 @@ function describedHarmless(): { readonly relay: PostgresRelay; readonly copied: 
     obligations: { maskColumns: [{ column: "ssn", table: "people", kind: "full" }], detectors: [], rowCap: 0n },
     catalogue: { lookup: () => undefined },
     maskKey: randomBytes(32),
+    executes: () => {},
     toTarget: () => {},
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: () => {},

@@ -27,6 +27,7 @@ function copy(obligations: Partial<Obligations>, stream: readonly Buffer[], know
     obligations: { maskColumns: [], detectors: [], rowCap: 0n, ...obligations },
     catalogue: { lookup: () => undefined },
     maskKey: randomBytes(32),
+    executes: () => {},
     toTarget: () => {},
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: ({ rows, withheldRows, masked }) => {

@@ -16,6 +16,7 @@ function start(obligations = strict) {
     obligations,
     catalogue: { lookup: () => undefined },
     maskKey: randomBytes(32),
+    executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: () => reports++,

@@ -26,6 +26,7 @@ function start(obligations: Obligations) {
     obligations,
     catalogue,
     maskKey,
+    executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void happened.push({ kind: "bytes", bytes: Buffer.from(bytes) }),
     report: (report) => void happened.push({ kind: "report", report }),

@@ -14,6 +14,8 @@ export interface PostgresRelayDeps {
   readonly maskKey: Buffer;
   readonly toTarget: (bytes: Buffer) => void;
   readonly toClient: (bytes: Buffer) => void;
+  /** For each message of the client that makes the target execute something. */
+  readonly executes: () => void;
   /** After the bytes of each message that ends a command. */
   readonly report: (report: Report) => void;
 }
@@ -33,12 +35,12 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, catalogue, maskKey, toTarget, toClient, report } = deps;
+    const { obligations, catalogue, maskKey, toTarget, toClient, executes, report } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKey);
     expectations.strict = duties.columns;
     this.#maskKey = maskKey;
-    this.#client = new ClientSide(expectations, toTarget);
+    this.#client = new ClientSide(expectations, toTarget, executes);
     this.#target = new TargetSide(duties, { expectations, catalogue, toClient, report });
   }
 

@@ -149,10 +149,22 @@ export interface Session {
 export interface ListSessionsRequest {
   limit: number;
   openOnly: boolean;
+  /** Empty: all. */
+  identity: string;
+  resource: string;
+  /** Requested at or after, and before. */
+  since: Date | undefined;
+  until:
+    | Date
+    | undefined;
+  /** From the page before. */
+  cursor: string;
 }
 
 export interface ListSessionsResponse {
   sessions: Session[];
+  /** Empty on the last page. */
+  nextCursor: string;
 }
 
 export interface GetSessionRequest {
@@ -2401,7 +2413,7 @@ export const Session: MessageFns<Session> = {
 };
 
 function createBaseListSessionsRequest(): ListSessionsRequest {
-  return { limit: 0, openOnly: false };
+  return { limit: 0, openOnly: false, identity: "", resource: "", since: undefined, until: undefined, cursor: "" };
 }
 
 export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
@@ -2411,6 +2423,21 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
     }
     if (message.openOnly !== false) {
       writer.uint32(16).bool(message.openOnly);
+    }
+    if (message.identity !== "") {
+      writer.uint32(26).string(message.identity);
+    }
+    if (message.resource !== "") {
+      writer.uint32(34).string(message.resource);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(42).fork()).join();
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(50).fork()).join();
+    }
+    if (message.cursor !== "") {
+      writer.uint32(58).string(message.cursor);
     }
     return writer;
   },
@@ -2444,6 +2471,46 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
             message.openOnly = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cursor = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2464,6 +2531,11 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
         : isSet(object.open_only)
         ? globalThis.Boolean(object.open_only)
         : false,
+      identity: isSet(object.identity) ? globalThis.String(object.identity) : "",
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+      since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
+      until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
+      cursor: isSet(object.cursor) ? globalThis.String(object.cursor) : "",
     };
   },
 
@@ -2475,6 +2547,21 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
     if (message.openOnly !== false) {
       obj.openOnly = message.openOnly;
     }
+    if (message.identity !== "") {
+      obj.identity = message.identity;
+    }
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since.toISOString();
+    }
+    if (message.until !== undefined) {
+      obj.until = message.until.toISOString();
+    }
+    if (message.cursor !== "") {
+      obj.cursor = message.cursor;
+    }
     return obj;
   },
 
@@ -2485,18 +2572,26 @@ export const ListSessionsRequest: MessageFns<ListSessionsRequest> = {
     const message = createBaseListSessionsRequest();
     message.limit = object.limit ?? 0;
     message.openOnly = object.openOnly ?? false;
+    message.identity = object.identity ?? "";
+    message.resource = object.resource ?? "";
+    message.since = object.since ?? undefined;
+    message.until = object.until ?? undefined;
+    message.cursor = object.cursor ?? "";
     return message;
   },
 };
 
 function createBaseListSessionsResponse(): ListSessionsResponse {
-  return { sessions: [] };
+  return { sessions: [], nextCursor: "" };
 }
 
 export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
   encode(message: ListSessionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.sessions) {
       Session.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextCursor !== "") {
+      writer.uint32(18).string(message.nextCursor);
     }
     return writer;
   },
@@ -2522,6 +2617,14 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
             message.sessions.push(Session.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextCursor = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2537,6 +2640,11 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
   fromJSON(object: any): ListSessionsResponse {
     return {
       sessions: globalThis.Array.isArray(object?.sessions) ? object.sessions.map((e: any) => Session.fromJSON(e)) : [],
+      nextCursor: isSet(object.nextCursor)
+        ? globalThis.String(object.nextCursor)
+        : isSet(object.next_cursor)
+        ? globalThis.String(object.next_cursor)
+        : "",
     };
   },
 
@@ -2544,6 +2652,9 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
     const obj: any = {};
     if (message.sessions?.length) {
       obj.sessions = message.sessions.map((e) => Session.toJSON(e));
+    }
+    if (message.nextCursor !== "") {
+      obj.nextCursor = message.nextCursor;
     }
     return obj;
   },
@@ -2554,6 +2665,7 @@ export const ListSessionsResponse: MessageFns<ListSessionsResponse> = {
   fromPartial(object: DeepPartial<ListSessionsResponse>): ListSessionsResponse {
     const message = createBaseListSessionsResponse();
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
+    message.nextCursor = object.nextCursor ?? "";
     return message;
   },
 };

@@ -52,19 +52,17 @@ export interface RenewCertificateResponse {
 }
 
 export interface ControlRequest {
-  body:
-    | { $case: "hello"; value: Hello }
-    | { $case: "draining"; value: Draining }
-    | { $case: "ping"; value: Ping }
-    | undefined;
+  body: { $case: "hello"; value: Hello } | { $case: "draining"; value: Draining } | { $case: "ping"; value: Ping } | {
+    $case: "attestation";
+    value: Attestation;
+  } | undefined;
 }
 
 export interface ControlResponse {
-  body:
-    | { $case: "welcome"; value: Welcome }
-    | { $case: "dismiss"; value: Dismiss }
-    | { $case: "pong"; value: Pong }
-    | undefined;
+  body: { $case: "welcome"; value: Welcome } | { $case: "dismiss"; value: Dismiss } | { $case: "pong"; value: Pong } | {
+    $case: "attested";
+    value: Attested;
+  } | undefined;
 }
 
 export interface Hello {
@@ -109,6 +107,36 @@ export interface Dismiss {
   code: string;
   message: string;
   retryable: boolean;
+}
+
+/**
+ * What the agent has forwarded to a target for one session so far, signed: it is recorded beside what the control plane says
+ * it sent. Made every 10 s while there is something new, and when the session ends; made again until it is Attested.
+ */
+export interface Attestation {
+  sessionId: string;
+  /** From 1. A later statement covers what the ones before it did. */
+  sequence: number;
+  /** Messages that make the target execute something. */
+  commands: bigint;
+  /** Of the client, as they were forwarded. */
+  bytes: bigint;
+  /** SHA-256 over all of them, in order. */
+  digest: Buffer;
+  final: boolean;
+  at:
+    | Date
+    | undefined;
+  /** X.509, DER: of this agent, from this control plane's CA. */
+  certificate: Buffer;
+  /** By the certificate's key, over the lines of proto/src/tunnel/forwarding-statement.ts. */
+  signature: Buffer;
+}
+
+/** This statement is durable. */
+export interface Attested {
+  sessionId: string;
+  sequence: number;
 }
 
 export interface Ping {
@@ -647,6 +675,9 @@ export const ControlRequest: MessageFns<ControlRequest> = {
       case "ping":
         Ping.encode(message.body.value, writer.uint32(26).fork()).join();
         break;
+      case "attestation":
+        Attestation.encode(message.body.value, writer.uint32(34).fork()).join();
+        break;
     }
     return writer;
   },
@@ -688,6 +719,14 @@ export const ControlRequest: MessageFns<ControlRequest> = {
             message.body = { $case: "ping", value: Ping.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "attestation", value: Attestation.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -708,6 +747,8 @@ export const ControlRequest: MessageFns<ControlRequest> = {
         ? { $case: "draining", value: Draining.fromJSON(object.draining) }
         : isSet(object.ping)
         ? { $case: "ping", value: Ping.fromJSON(object.ping) }
+        : isSet(object.attestation)
+        ? { $case: "attestation", value: Attestation.fromJSON(object.attestation) }
         : undefined,
     };
   },
@@ -720,6 +761,8 @@ export const ControlRequest: MessageFns<ControlRequest> = {
       obj.draining = Draining.toJSON(message.body.value);
     } else if (message.body?.$case === "ping") {
       obj.ping = Ping.toJSON(message.body.value);
+    } else if (message.body?.$case === "attestation") {
+      obj.attestation = Attestation.toJSON(message.body.value);
     }
     return obj;
   },
@@ -748,6 +791,12 @@ export const ControlRequest: MessageFns<ControlRequest> = {
         }
         break;
       }
+      case "attestation": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "attestation", value: Attestation.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -768,6 +817,9 @@ export const ControlResponse: MessageFns<ControlResponse> = {
         break;
       case "pong":
         Pong.encode(message.body.value, writer.uint32(26).fork()).join();
+        break;
+      case "attested":
+        Attested.encode(message.body.value, writer.uint32(34).fork()).join();
         break;
     }
     return writer;
@@ -810,6 +862,14 @@ export const ControlResponse: MessageFns<ControlResponse> = {
             message.body = { $case: "pong", value: Pong.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.body = { $case: "attested", value: Attested.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -830,6 +890,8 @@ export const ControlResponse: MessageFns<ControlResponse> = {
         ? { $case: "dismiss", value: Dismiss.fromJSON(object.dismiss) }
         : isSet(object.pong)
         ? { $case: "pong", value: Pong.fromJSON(object.pong) }
+        : isSet(object.attested)
+        ? { $case: "attested", value: Attested.fromJSON(object.attested) }
         : undefined,
     };
   },
@@ -842,6 +904,8 @@ export const ControlResponse: MessageFns<ControlResponse> = {
       obj.dismiss = Dismiss.toJSON(message.body.value);
     } else if (message.body?.$case === "pong") {
       obj.pong = Pong.toJSON(message.body.value);
+    } else if (message.body?.$case === "attested") {
+      obj.attested = Attested.toJSON(message.body.value);
     }
     return obj;
   },
@@ -867,6 +931,12 @@ export const ControlResponse: MessageFns<ControlResponse> = {
       case "pong": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "pong", value: Pong.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "attested": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "attested", value: Attested.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1594,6 +1664,312 @@ export const Dismiss: MessageFns<Dismiss> = {
     message.code = object.code ?? "";
     message.message = object.message ?? "";
     message.retryable = object.retryable ?? false;
+    return message;
+  },
+};
+
+function createBaseAttestation(): Attestation {
+  return {
+    sessionId: "",
+    sequence: 0,
+    commands: 0n,
+    bytes: 0n,
+    digest: Buffer.alloc(0),
+    final: false,
+    at: undefined,
+    certificate: Buffer.alloc(0),
+    signature: Buffer.alloc(0),
+  };
+}
+
+export const Attestation: MessageFns<Attestation> = {
+  encode(message: Attestation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(16).uint32(message.sequence);
+    }
+    if (message.commands !== 0n) {
+      if (BigInt.asUintN(64, message.commands) !== message.commands) {
+        throw new globalThis.Error("value provided for field message.commands of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.commands);
+    }
+    if (message.bytes !== 0n) {
+      if (BigInt.asUintN(64, message.bytes) !== message.bytes) {
+        throw new globalThis.Error("value provided for field message.bytes of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.bytes);
+    }
+    if (message.digest.length !== 0) {
+      writer.uint32(42).bytes(message.digest);
+    }
+    if (message.final !== false) {
+      writer.uint32(48).bool(message.final);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(58).fork()).join();
+    }
+    if (message.certificate.length !== 0) {
+      writer.uint32(66).bytes(message.certificate);
+    }
+    if (message.signature.length !== 0) {
+      writer.uint32(74).bytes(message.signature);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Attestation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttestation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sequence = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.commands = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.digest = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.final = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.certificate = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.signature = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Attestation {
+    return {
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+      commands: isSet(object.commands) ? BigInt(object.commands) : 0n,
+      bytes: isSet(object.bytes) ? BigInt(object.bytes) : 0n,
+      digest: isSet(object.digest) ? Buffer.from(bytesFromBase64(object.digest)) : Buffer.alloc(0),
+      final: isSet(object.final) ? globalThis.Boolean(object.final) : false,
+      at: isSet(object.at) ? fromJsonTimestamp(object.at) : undefined,
+      certificate: isSet(object.certificate) ? Buffer.from(bytesFromBase64(object.certificate)) : Buffer.alloc(0),
+      signature: isSet(object.signature) ? Buffer.from(bytesFromBase64(object.signature)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: Attestation): unknown {
+    const obj: any = {};
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = Math.round(message.sequence);
+    }
+    if (message.commands !== 0n) {
+      obj.commands = message.commands.toString();
+    }
+    if (message.bytes !== 0n) {
+      obj.bytes = message.bytes.toString();
+    }
+    if (message.digest.length !== 0) {
+      obj.digest = base64FromBytes(message.digest);
+    }
+    if (message.final !== false) {
+      obj.final = message.final;
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at.toISOString();
+    }
+    if (message.certificate.length !== 0) {
+      obj.certificate = base64FromBytes(message.certificate);
+    }
+    if (message.signature.length !== 0) {
+      obj.signature = base64FromBytes(message.signature);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Attestation>): Attestation {
+    return Attestation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Attestation>): Attestation {
+    const message = createBaseAttestation();
+    message.sessionId = object.sessionId ?? "";
+    message.sequence = object.sequence ?? 0;
+    message.commands = (object.commands !== undefined && object.commands !== null) ? BigInt(object.commands) : 0n;
+    message.bytes = (object.bytes !== undefined && object.bytes !== null) ? BigInt(object.bytes) : 0n;
+    message.digest = object.digest ?? Buffer.alloc(0);
+    message.final = object.final ?? false;
+    message.at = object.at ?? undefined;
+    message.certificate = object.certificate ?? Buffer.alloc(0);
+    message.signature = object.signature ?? Buffer.alloc(0);
+    return message;
+  },
+};
+
+function createBaseAttested(): Attested {
+  return { sessionId: "", sequence: 0 };
+}
+
+export const Attested: MessageFns<Attested> = {
+  encode(message: Attested, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(16).uint32(message.sequence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Attested {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAttested();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.sequence = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Attested {
+    return {
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+      sequence: isSet(object.sequence) ? globalThis.Number(object.sequence) : 0,
+    };
+  },
+
+  toJSON(message: Attested): unknown {
+    const obj: any = {};
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    if (message.sequence !== 0) {
+      obj.sequence = Math.round(message.sequence);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Attested>): Attested {
+    return Attested.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Attested>): Attested {
+    const message = createBaseAttested();
+    message.sessionId = object.sessionId ?? "";
+    message.sequence = object.sequence ?? 0;
     return message;
   },
 };
