@@ -15,7 +15,7 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],
   "Tunnel, on both ends": ["proto/src/tunnel/**/*.ts"],
   "Control plane: agents' connections, certificates, API": ["control-plane/src/{tunnel,identity,api}/**/*.ts", "control-plane/src/{bootstrap,stop-signals}.ts"],
-  "Edge agent": ["edge-agent/src/{link,secrets,targets}/**/*.ts"],
+  "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts"],
   "Command line": ["cli/src/*.ts"],
 };
 
