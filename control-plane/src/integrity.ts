@@ -9,22 +9,26 @@ import type { IntegrityCommand } from "./domain/integrity/integrity.decider.ts";
 import { schemas } from "./domain/schemas.ts";
 import { AuditLog } from "./ledger/integrity/audit-log.ts";
 import { Checkpointer } from "./ledger/integrity/checkpointer.ts";
+import { LeavesThread } from "./ledger/integrity/leaves-thread.ts";
 import { openKeyCommand, openKeyFile, type SigningKey } from "./ledger/integrity/signing-key.ts";
 import type { Witness } from "./ledger/integrity/witness.ts";
 import { lastWitnessed, witnessFile } from "./ledger/integrity/witness-file.ts";
 import { witnessGit } from "./ledger/integrity/witness-git.ts";
 import { witnessHttp } from "./ledger/integrity/witness-http.ts";
 import type { Ledger } from "./ledger/ledger.ts";
+import type { LedgerPlace } from "./ledger/ledger-place.ts";
 
 export interface IntegrityDeps {
   readonly config: Config;
   readonly ledger: Ledger;
+  /** Where that is, for the thread that hashes it. */
+  readonly place: LedgerPlace;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 /** The checkpointer and what auditors have of it, as configured. Fails with `ledger.corrupt` when the ledger is not what was signed. */
-export async function startIntegrity({ config, ledger, clock, log }: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
+export async function startIntegrity({ config, ledger, place, clock, log }: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
   const { settings, dataDir } = config;
   const folder = join(dataDir, "integrity");
   const key = settings.SALLYPORT_SIGNING_KEY === "" ? await openKeyFile(join(folder, "signing.key")) : await openKey(settings.SALLYPORT_SIGNING_KEY);
@@ -38,6 +42,7 @@ export async function startIntegrity({ config, ledger, clock, log }: IntegrityDe
   const record = createIntegrityRecord({ ledger, clock, nodeId: settings.SALLYPORT_NODE_ID });
   const checkpointer = await Checkpointer.start({
     ledger,
+    leaves: new LeavesThread({ ledger: place }, log),
     folder,
     key,
     previousKey,

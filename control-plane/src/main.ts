@@ -18,6 +18,7 @@ import { CertificateAuthority } from "./identity/certificate-authority.ts";
 import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
 import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
 import { startIntegrity } from "./integrity.ts";
+import type { LedgerPlace } from "./ledger/ledger-place.ts";
 import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
 import { ReadModelsThread } from "./read-models/read-models-thread.ts";
@@ -34,14 +35,13 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const ca = await CertificateAuthority.open(config.pkiDir);
   const credential = await ca.issueServer(config.serverNames);
-  const ledger =
-    config.ledgerUrl === undefined
-      ? await openSqliteLedger(config.ledgerFile)
-      : await openEventStoreDbLedger(config.ledgerUrl, { deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 });
+  const place: LedgerPlace =
+    config.ledgerUrl === undefined ? { file: config.ledgerFile } : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 };
+  const ledger = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
   const clock = systemClock;
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
-  const integrity = await startIntegrity({ config, ledger, clock, log });
+  const integrity = await startIntegrity({ config, ledger, place, clock, log });
   const application = await createApplication({ ledger, clock, log, compiler, nodeId });
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);
@@ -61,17 +61,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
-  const readModels = new ReadModelsThread(
-    {
-      ledger:
-        config.ledgerUrl === undefined
-          ? { file: config.ledgerFile }
-          : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 },
-      file: config.readModelsFile,
-      logLevel: settings.SALLYPORT_LOG_LEVEL,
-    },
-    log,
-  );
+  const readModels = new ReadModelsThread({ ledger: place, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL }, log);
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,

@@ -4,10 +4,8 @@ import { SallyportError } from "@sallyport/proto/errors";
 import pino from "pino";
 import { ReadModels } from "./application/projections/read-models.ts";
 import { systemScheduler } from "./application/scheduler.ts";
-import type { ReadableLedger } from "./ledger/ledger.ts";
-import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
-import { SqliteLedgerReader } from "./ledger/sqlite/ledger-reader.ts";
-import type { LedgerPlace, Reply, Request, ThreadSettings } from "./read-models/messages.ts";
+import { openForReading } from "./ledger/ledger-place.ts";
+import type { Reply, Request, ThreadSettings } from "./read-models/messages.ts";
 import { sqliteReadModels } from "./read-models/sqlite/sqlite-read-models.ts";
 
 /** The composition root of the read models' thread: a ledger of its own to read, and the file that is made of it. */
@@ -20,10 +18,7 @@ const settings = workerData as ThreadSettings;
 const log = pino({ level: settings.logLevel, name: "read-models" });
 const reply = (message: Reply): void => port.postMessage(message);
 
-const openLedger = (place: LedgerPlace): ReadableLedger | Promise<ReadableLedger> =>
-  "file" in place ? new SqliteLedgerReader(place.file) : openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
-
-const ledger = await openLedger(settings.ledger);
+const ledger = await openForReading(settings.ledger);
 const models = new ReadModels({ ledger, stores: sqliteReadModels(settings.file), scheduler: systemScheduler, log });
 const stop = new AbortController();
 

@@ -9,6 +9,7 @@ import { createIntegrityRecord } from "@sallyport/control-plane/src/application/
 import type { IntegrityCommand } from "@sallyport/control-plane/src/domain/integrity/integrity.decider.ts";
 import { AuditLog } from "@sallyport/control-plane/src/ledger/integrity/audit-log.ts";
 import { CHECKPOINT_EVENTS, Checkpointer, type CheckpointerDeps } from "@sallyport/control-plane/src/ledger/integrity/checkpointer.ts";
+import { LeavesThread } from "@sallyport/control-plane/src/ledger/integrity/leaves-thread.ts";
 import { openKeyCommand, openKeyFile } from "@sallyport/control-plane/src/ledger/integrity/signing-key.ts";
 import { lastWitnessed, witnessFile } from "@sallyport/control-plane/src/ledger/integrity/witness-file.ts";
 import { witnessGit } from "@sallyport/control-plane/src/ledger/integrity/witness-git.ts";
@@ -62,9 +63,11 @@ class Bench {
   async start(changes: Partial<CheckpointerDeps> = {}): Promise<void> {
     this.ledger = await openSqliteLedger(this.ledgerFile);
     const record = createIntegrityRecord({ ledger: this.ledger, clock, nodeId: "node1" });
+    const log = pino({ level: "info" }, { write: (line: string) => void this.#logged.push(line) });
     try {
       this.checkpointer = await Checkpointer.start({
         ledger: this.ledger,
+        leaves: new LeavesThread({ ledger: { file: this.ledgerFile } }, log),
         folder: join(this.folder, "integrity"),
         key: await openKeyFile(join(this.folder, "one.key")),
         previousKey: undefined,
@@ -72,7 +75,7 @@ class Bench {
         witnessed: [lastWitnessed(this.witnessFile)].filter((last) => last !== undefined),
         record: (type, data) => record({ type: type === "CheckpointSigned" ? "SignCheckpoint" : "RotateSigningKey", ...data } as IntegrityCommand),
         now: clock.now,
-        log: pino({ level: "info" }, { write: (line: string) => void this.#logged.push(line) }),
+        log,
         ...changes,
       });
     } catch (error) {
@@ -262,6 +265,29 @@ esac
     await bench.start({ witnesses: [witnessHttp(witness.url)] });
     await bench.append(1);
     await waitFor(() => (witness.seen.at(-1) ?? 0) > size);
+  });
+
+  it("goes on, and misses nothing, when the thread that hashes for it dies", async (context) => {
+    const bench = await Bench.start(context);
+    await bench.append(2);
+    await bench.signed(2);
+    const db = new DatabaseSync(bench.ledgerFile);
+    // Nested deeper than the ledger takes: the hashing throws, as a defect would, as long as it is there.
+    const planted = db
+      .prepare(
+        `INSERT INTO events (stream_number, stream, revision, id, type, data, metadata, recorded_at)
+         SELECT stream_number, stream, 99, id, type, ?, metadata, recorded_at FROM events WHERE position = 1`,
+      )
+      .run(`${"[".repeat(200)}${"]".repeat(200)}`);
+    await waitFor(() => bench.logged.includes("the checkpointer lost its subscription"));
+    assert.match(bench.logged, /nested deeper.*the thread that hashes the log failed/u);
+    await bench.append(2);
+    db.prepare("DELETE FROM events WHERE position = ?").run(planted.lastInsertRowid);
+    db.close();
+    assert.equal((await bench.signed(5)).treeSize, 5);
+    const key = bench.checkpointer.signer()?.key.text ?? "";
+    await bench.stop();
+    assert.equal(await bench.verify(key), "verified");
   });
 
   it("commits each checkpoint to a git repository and pushes it", async (context) => {

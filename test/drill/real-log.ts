@@ -4,6 +4,7 @@ import { createIntegrityRecord } from "@sallyport/control-plane/src/application/
 import type { IntegrityCommand } from "@sallyport/control-plane/src/domain/integrity/integrity.decider.ts";
 import { AuditLog } from "@sallyport/control-plane/src/ledger/integrity/audit-log.ts";
 import { Checkpointer } from "@sallyport/control-plane/src/ledger/integrity/checkpointer.ts";
+import { LeavesThread } from "@sallyport/control-plane/src/ledger/integrity/leaves-thread.ts";
 import { openKeyFile, type SigningKey } from "@sallyport/control-plane/src/ledger/integrity/signing-key.ts";
 import { lastWitnessed, witnessFile } from "@sallyport/control-plane/src/ledger/integrity/witness-file.ts";
 import type { ExpectedRevision, Ledger, NewEvent } from "@sallyport/control-plane/src/ledger/ledger.ts";
@@ -29,12 +30,18 @@ export interface RealLogOptions {
 
 const log = pino({ level: "silent" });
 
-export async function startCheckpointer(ledger: Ledger, folder: string, key: SigningKey, previousKey?: SigningKey): Promise<Checkpointer> {
+export async function startCheckpointer(
+  ledger: Ledger & { readonly path: string },
+  folder: string,
+  key: SigningKey,
+  previousKey?: SigningKey,
+): Promise<Checkpointer> {
   const witness = join(folder, "witness.jsonl");
   const clock = { now: () => new Date() };
   const record = createIntegrityRecord({ ledger, clock, nodeId: "node1" });
   return Checkpointer.start({
     ledger,
+    leaves: new LeavesThread({ ledger: { file: ledger.path } }, log),
     folder: join(folder, "integrity"),
     key,
     previousKey,

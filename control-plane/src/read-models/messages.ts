@@ -1,9 +1,7 @@
 import type { ErrorCode } from "@sallyport/proto/errors";
 import type { CommandQuery, CommandRow, Page, SessionQuery, SessionRow } from "../application/projections/read-model-store.ts";
 import type { ReadModelsStatus, RebuildProgress } from "../application/projections/read-models.ts";
-
-/** The ledger as another thread opens it. */
-export type LedgerPlace = { readonly file: string } | { readonly url: string; readonly deadlineMs: number };
+import type { LedgerPlace } from "../ledger/ledger-place.ts";
 
 export interface ThreadSettings {
   readonly ledger: LedgerPlace;

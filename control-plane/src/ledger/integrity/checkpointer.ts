@@ -19,6 +19,8 @@ import type { NoteSigner } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { Ledger, RecordedEvent } from "../ledger.ts";
+import { hashOf, MAX_BATCH } from "./leaf-batch.ts";
+import type { LeavesThread } from "./leaves-thread.ts";
 import { LogTree } from "./log-tree.ts";
 import type { SigningKey } from "./signing-key.ts";
 import type { Witness } from "./witness.ts";
@@ -28,11 +30,7 @@ import { WitnessQueue } from "./witness-queue.ts";
 export const CHECKPOINT_INTERVAL_MS = 900;
 /** Nor for more events than this, when they come faster. */
 export const CHECKPOINT_EVENTS = 1_000;
-/**
- * Following each commit as it happens costs a read per commit, more than the hashing. So the head is followed for the first time, and
- * then left alone for the second, while events gather; who is further behind than that does not rest.
- */
-const BURST_MS = 10;
+/** Waking this thread for a few events costs more than they do. So they gather this long; who is further behind than a batch does not rest. */
 const LAG_MS = 100;
 /** A key or a ledger that fails is tried again, soon at first. */
 export const RETRY_FIRST_MS = 200;
@@ -42,6 +40,8 @@ export const RECHECKED_LEAVES = 2_000;
 
 export interface CheckpointerDeps {
   readonly ledger: Ledger;
+  /** Those of the ledger. Closed with the checkpointer, also when it does not start. */
+  readonly leaves: LeavesThread;
   /** Of the stored tree; may be thrown away. */
   readonly folder: string;
   readonly key: SigningKey;
@@ -58,8 +58,9 @@ export interface CheckpointerDeps {
 
 /**
  * Follows the ledger, keeps its Merkle tree, and signs it: at most CHECKPOINT_INTERVAL_MS after an event, and every CHECKPOINT_EVENTS.
+ * Events are read and hashed in another thread; the tree, its proofs and its signatures are here.
  *
- * K1. What is signed is durable: only acknowledged events are followed.
+ * K1. What is signed is durable: only durable events are followed.
  * K2. A checkpoint is recorded before a witness hears of it, so a witness never knows of one that the ledger has lost.
  * K3. Checkpoints are leaves too, and no reason for another one.
  * K4. Nobody waits for it: failures are logged and tried again; the data path does not know that it exists.
@@ -91,6 +92,7 @@ export class Checkpointer {
       await checkpointer.#handOver();
     } catch (error) {
       checkpointer.tree.close();
+      await deps.leaves.close();
       throw error;
     }
     checkpointer.#following = checkpointer.#follow();
@@ -126,6 +128,7 @@ export class Checkpointer {
       this.#deps.log.error({ err: error }, "the last events could not be signed; the next start signs them");
     }
     await Promise.all(this.#queues.map((queue) => queue.close()));
+    await this.#deps.leaves.close();
     this.tree.close();
   }
 
@@ -151,14 +154,14 @@ export class Checkpointer {
 
   /** The end of the stored tree is what the ledger has there, and nothing of the ledger lies between. */
   async #storedTreeFits(): Promise<boolean> {
-    const from = Math.max(0, this.tree.size - RECHECKED_LEAVES);
     if (this.tree.size === 0) return true;
-    let index = from;
-    for await (const event of this.#deps.ledger.readAll({ from: this.tree.positionOf(from) })) {
-      if (event.stream.startsWith("$")) continue;
-      if (index === this.tree.size) break;
-      if (event.position !== this.tree.positionOf(index) || !equal(this.tree.leafOf(event), this.tree.leafAt(index))) return false;
-      index++;
+    let index = Math.max(0, this.tree.size - RECHECKED_LEAVES);
+    for await (const leaves of this.#deps.leaves.read(index === 0 ? undefined : this.tree.positionOf(index - 1))) {
+      for (const { position, hash } of leaves) {
+        if (index === this.tree.size) return true;
+        if (position !== this.tree.positionOf(index) || !equal(hash, this.tree.leafAt(index))) return false;
+        index++;
+      }
     }
     return index === this.tree.size;
   }
@@ -213,21 +216,17 @@ export class Checkpointer {
   }
 
   async #follow(): Promise<void> {
-    const { ledger, log } = this.#deps;
+    const { leaves, log } = this.#deps;
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        const after = this.tree.lastPosition;
-        let resumed = performance.now();
-        for await (const message of ledger.subscribeToAll({ ...(after === undefined ? {} : { after }), signal })) {
-          if (message.kind !== "event") continue;
-          this.tree.add(message.event);
+        for await (const batch of leaves.follow(this.tree.lastPosition, signal)) {
           failures = 0;
-          this.#plan();
-          const isNew = Date.now() - message.event.recordedAt.getTime() < LAG_MS;
-          if (!isNew || performance.now() - resumed < BURST_MS) continue;
-          await pause(LAG_MS, signal);
-          resumed = performance.now();
+          for (const leaf of batch) {
+            this.tree.add(leaf);
+            this.#plan();
+          }
+          if (batch.length < MAX_BATCH) await pause(LAG_MS, signal);
         }
       } catch (error) {
         log.warn({ err: error }, "the checkpointer lost its subscription");
@@ -286,7 +285,7 @@ export class Checkpointer {
     this.tree.flush();
     if (recorded === undefined) return;
     const witnessed = {
-      record: { checkpoint: checkpointNote(signed), leaf: toBase64(this.tree.leafOf(recorded)), position: String(recorded.position) },
+      record: { checkpoint: checkpointNote(signed), leaf: toBase64(hashOf(recorded)), position: String(recorded.position) },
       checkpoint,
       consistency: (old: number) => this.tree.prover.consistency(old, checkpoint.treeSize),
     };
@@ -295,8 +294,7 @@ export class Checkpointer {
 
   /** To the end of the ledger, without waiting for more. */
   async #readOn(): Promise<void> {
-    const from = this.tree.lastPosition;
-    for await (const event of this.#deps.ledger.readAll(from === undefined ? {} : { from })) this.tree.add(event);
+    for await (const leaves of this.#deps.leaves.read(this.tree.lastPosition)) for (const leaf of leaves) this.tree.add(leaf);
   }
 
   #onCosigned(treeSize: number, lines: readonly string[]): void {

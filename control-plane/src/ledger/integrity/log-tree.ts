@@ -1,10 +1,9 @@
-import { type Checkpoint, CHECKPOINT_STREAM, originOf } from "@sallyport/proto/audit/checkpoint";
+import { type Checkpoint, originOf } from "@sallyport/proto/audit/checkpoint";
 import { LeafWindow, MAX_FINGERPRINTS } from "@sallyport/proto/audit/fingerprints";
-import { isLogged, leafBytes } from "@sallyport/proto/audit/leaf";
 import { CompactRange, type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { Prover } from "@sallyport/proto/audit/proofs";
-import type { RecordedEvent } from "../ledger.ts";
+import type { Leaf } from "./leaf-batch.ts";
 import { TreeFile } from "./tree-file.ts";
 
 export interface TreeHead {
@@ -50,10 +49,6 @@ export class LogTree {
     return this.size === 0 ? undefined : originOf(this.leafAt(0));
   }
 
-  leafOf(event: RecordedEvent): Hash {
-    return this.#hasher.leaf(leafBytes(event));
-  }
-
   leafAt(index: number): Hash {
     return this.#file.nodeAt(0, index);
   }
@@ -72,16 +67,13 @@ export class LogTree {
     return this.#lastPosition;
   }
 
-  add(event: RecordedEvent): void {
-    if (!isLogged(event.stream)) return;
-    if (this.#lastPosition !== undefined && event.position <= this.#lastPosition) return;
-    this.#lastPosition = event.position;
-    const leaf = this.leafOf(event);
+  add({ position, hash, isAboutLog }: Leaf): void {
+    this.#lastPosition = position;
     const completed: Hash[] = [];
-    this.#window.push(leaf, "");
-    this.#range.append(leaf, (_level, _index, hash) => completed.push(hash));
-    this.#file.append(event.position, completed);
-    if (event.stream !== CHECKPOINT_STREAM) this.#events++;
+    this.#window.push(hash, "");
+    this.#range.append(hash, (_level, _index, node) => completed.push(node));
+    this.#file.append(position, completed);
+    if (!isAboutLog) this.#events++;
     // Far behind a checkpoint nothing is named one by one.
     if (this.size - this.#window.start > 4 * MAX_FINGERPRINTS) this.#window.dropBefore(this.size - 2 * MAX_FINGERPRINTS);
   }

@@ -4,6 +4,7 @@ import { signNote } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Ledger } from "../ledger.ts";
 import type { Checkpointer } from "./checkpointer.ts";
+import { hashOf } from "./leaf-batch.ts";
 
 export interface AppendPromise {
   readonly position: bigint;
@@ -18,7 +19,7 @@ export async function promiseOf(ledger: Ledger, checkpointer: Checkpointer, stre
   for await (const event of ledger.readStream(stream, { from: revision, limit: 1 })) {
     if (event.revision !== revision || signer === undefined) break;
     const { position } = event;
-    const leafHash = toBase64(checkpointer.tree.leafOf(event));
+    const leafHash = toBase64(hashOf(event));
     return { position, leafHash, note: await signNote(signer, promiseText(signer.key.name, String(position), leafHash, now.toISOString())) };
   }
   throw new SallyportError("input.invalid", "There is no such event.", { stream });

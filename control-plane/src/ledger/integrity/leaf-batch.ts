@@ -1,0 +1,46 @@
+import { CHECKPOINT_STREAM } from "@sallyport/proto/audit/checkpoint";
+import { leafBytes } from "@sallyport/proto/audit/leaf";
+import { type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
+import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
+import { HASH_BYTES } from "@sallyport/proto/audit/primitives";
+import type { RecordedEvent } from "../ledger.ts";
+
+/** What the tree needs of an event. */
+export interface Leaf {
+  readonly position: bigint;
+  readonly hash: Hash;
+  /** A checkpoint, or a change of its key: no reason for another checkpoint. */
+  readonly isAboutLog: boolean;
+}
+
+/** Leaves as they cross threads: three arrays, since an object for each would cost the receiver much of what hashing does. */
+export interface LeafBatch {
+  readonly positions: BigUint64Array;
+  readonly hashes: Uint8Array;
+  readonly aboutLog: Uint8Array;
+}
+
+/** 21 KiB; adding them to the tree holds a thread for a millisecond or two. */
+export const MAX_BATCH = 512;
+
+const hasher = treeHasher(nodePrimitives.sha256);
+
+export const hashOf = (event: RecordedEvent): Hash => hasher.leaf(leafBytes(event));
+
+export function pack(events: readonly RecordedEvent[]): LeafBatch {
+  const hashes = new Uint8Array(events.length * HASH_BYTES);
+  for (const [i, event] of events.entries()) hashes.set(hashOf(event), i * HASH_BYTES);
+  return {
+    positions: BigUint64Array.from(events, ({ position }) => position),
+    hashes,
+    aboutLog: Uint8Array.from(events, ({ stream }) => (stream === CHECKPOINT_STREAM ? 1 : 0)),
+  };
+}
+
+export function unpack({ positions, hashes, aboutLog }: LeafBatch): Leaf[] {
+  return Array.from(positions, (position, i) => ({
+    position,
+    hash: hashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES),
+    isAboutLog: aboutLog[i] === 1,
+  }));
+}
