@@ -3,6 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { Ledger } from "../ledger.ts";
 import { type Access, credentialsOf, type Rights } from "./access.ts";
+import type { Groups } from "./groups/groups.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { StreamAppender } from "./stream-appender.ts";
 
@@ -11,6 +12,7 @@ export interface EndpointContext {
   readonly ledger: Ledger;
   readonly access: Access;
   readonly appender: StreamAppender;
+  readonly groups: Groups;
   readonly log: Logger;
   /** Aborts when the endpoint closes: subscriptions would never end by themselves. */
   readonly closing: AbortSignal;
