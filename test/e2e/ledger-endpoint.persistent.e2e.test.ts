@@ -33,10 +33,10 @@ class ConsumerProbe {
 
   constructor(subscription: Subscription, onEvent: (received: Received) => void = () => undefined) {
     this.subscription = subscription;
-    this.failed = once(subscription, "error").then(([error]) => error);
+    this.failed = once(subscription, "error").then(([error]: unknown[]) => error);
     subscription.on("data", (resolved) => {
       const received: Received = {
-        number: (resolved.event?.data as { number: number }).number,
+        number: (resolved.event?.data as { number?: number } | undefined)?.number ?? -1,
         retries: resolved.retryCount,
         answer: (action) => (action === "ack" ? subscription.ack(resolved) : subscription.nack(action, `said ${action}`, resolved)),
       };
@@ -155,8 +155,8 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     assert.deepEqual(received.map(({ number, retries }) => `${number}:${retries}`).toSorted(), ["0:0", "0:1", "1:0", "1:1"]);
     await append(stream, 2, 1);
     const later = await slow.next(1);
-    assert.equal(later[0]?.number, 2);
-    await later[0]?.answer("ack");
+    assert.ok(later[0]?.number === 2);
+    await later[0].answer("ack");
     while ((await parked(stream, "slow")) < 2n) await new Promise(setImmediate);
   });
 
@@ -176,13 +176,13 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     ]);
     await client.replayParkedMessagesToStream(stream, "parking", { stopAt: 1 });
     const [first] = await consumer.next(1);
-    assert.equal(first?.number, 0);
+    assert.ok(first?.number === 0);
     assert.equal(await parked(stream, "parking"), 1n);
     await client.replayParkedMessagesToStream(stream, "parking");
     const [second] = await consumer.next(1);
-    assert.equal(second?.number, 2);
-    await first?.answer("ack");
-    await second?.answer("park");
+    assert.ok(second?.number === 2);
+    await first.answer("ack");
+    await second.answer("park");
     while ((await parked(stream, "parking")) !== 1n) await new Promise(setImmediate);
   });
 
@@ -190,12 +190,12 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     const stream = streamOf();
     await append(stream, 0, 6);
     await client.createPersistentSubscriptionToStream(stream, "lasting", settings());
-    const before = consume(stream, "lasting", ({ number, answer }) => void (number !== 4 && answer(number === 1 ? "park" : "ack")), 6);
-    await before.next(6);
+    const early = consume(stream, "lasting", ({ number, answer }) => void (number !== 4 && answer(number === 1 ? "park" : "ack")), 6);
+    await early.next(6);
     const info = () => client.getPersistentSubscriptionToStreamInfo(stream, "lasting");
     while ((await info()).stats.lastCheckpointedEventRevision !== 3n) await new Promise(setImmediate);
     await server.kill();
-    await before.failed;
+    await early.failed;
     await server.restart();
     client = connect();
     const consumer = consume(stream, "lasting", acknowledging);

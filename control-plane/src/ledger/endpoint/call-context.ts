@@ -30,6 +30,19 @@ export async function signInToAppend(context: EndpointContext, call: IncomingCal
   if (!append) throw new SallyportError("auth.forbidden", "This ledger is open for reading only.");
 }
 
+/** How soon a subscription ends whose reader may no more. */
+export const RECHECK_MS = 1_000;
+
+/** Asks again while a call lives, until `signal` aborts; the first refusal is the last. */
+export function recheck(signedIn: () => Promise<unknown>, signal: AbortSignal, refuse: (error: unknown) => void): void {
+  const rechecking = setInterval(() => {
+    signedIn().catch((error: unknown) => {
+      if (!signal.aborted) refuse(error);
+    });
+  }, RECHECK_MS);
+  signal.addEventListener("abort", () => clearInterval(rechecking));
+}
+
 /** Maps a failure, and logs it once: a defect of ours loudly, a refusal for whoever looks. */
 export function refused({ log }: EndpointContext, rpc: string, error: unknown): Refusal {
   const refusal = refusalOf(error);

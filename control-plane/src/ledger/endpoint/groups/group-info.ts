@@ -7,7 +7,7 @@ import { lastPlace } from "./group-source.ts";
 /** A group as its operator sees it. Nothing is buffered here, so buffers are empty; no further statistics are kept. */
 export async function groupInfo(ledger: Ledger, group: Group): Promise<SubscriptionInfo> {
   const state = await group.state();
-  const { source, group: groupName, startFrom, settings } = state.config;
+  const { source, group: groupName, startFrom, settings } = group.config;
   const place = (value: bigint | string): string => (source === ALL ? `C:${value}/P:${value}` : String(value));
   const known = await lastPlace(ledger, source);
   return {
@@ -25,8 +25,8 @@ export async function groupInfo(ledger: Ledger, group: Group): Promise<Subscript
       inFlightMessages: inFlight.size,
       connectionName: link.connection,
     })),
-    averagePerSecond: state.perSecond,
-    totalItems: BigInt(state.total),
+    averagePerSecond: Math.round(state.sent / state.seconds),
+    totalItems: BigInt(state.sent),
     countSinceLastMeasurement: 0n,
     lastCheckpointedEventPosition: state.checkpoint === undefined ? "" : place(state.checkpoint),
     lastKnownEventPosition: known === undefined ? "" : place(known),

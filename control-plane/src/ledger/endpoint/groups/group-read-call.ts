@@ -8,7 +8,7 @@ import {
   type ReadResp,
 } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
 import { credentialsOf } from "../access.ts";
-import { type EndpointContext, refused, signInToAppend } from "../call-context.ts";
+import { type EndpointContext, recheck, refused, signInToAppend } from "../call-context.ts";
 import { RefusalError, serviceError } from "../refusal.ts";
 import { recordedEvent, uuidText } from "../wire-values.ts";
 import type { Consumer } from "./consumer.ts";
@@ -28,7 +28,7 @@ class GroupReadCall {
   readonly #call: ServerDuplexStream<ReadReq, ReadResp>;
   #options: ReadReq_Options | undefined;
   #joined: { readonly group: Group; readonly consumer: Consumer } | undefined;
-  #over = false;
+  readonly #over = new AbortController();
 
   constructor(context: EndpointContext, call: ServerDuplexStream<ReadReq, ReadResp>) {
     this.#context = context;
@@ -37,14 +37,14 @@ class GroupReadCall {
     call.on("error", () => this.#leave());
     call.on("cancelled", () => this.#leave());
     call.on("end", () => {
-      if (this.#over) return;
+      if (this.#over.signal.aborted) return;
       this.#leave();
       call.end();
     });
   }
 
   #take({ content }: ReadReq): void {
-    if (this.#over || content === undefined) return;
+    if (this.#over.signal.aborted || content === undefined) return;
     if (content.$case === "options") {
       if (this.#options !== undefined) return this.#fail(invalid("A consumer says once what it consumes."));
       this.#options = content.value;
@@ -63,11 +63,12 @@ class GroupReadCall {
   }
 
   async #join({ streamOption, groupName, bufferSize, uuidOption }: ReadReq_Options): Promise<void> {
-    await signInToAppend(this.#context, this.#call);
+    const signedIn = (): Promise<void> => signInToAppend(this.#context, this.#call);
+    await signedIn();
     const source = sourceOf(streamOption);
     if (bufferSize < 1 || bufferSize > MAX_CONSUMER_BUFFER) throw invalid(`A consumer takes 1 to ${MAX_CONSUMER_BUFFER} events at once.`);
     const group = await this.#context.groups.get({ source, group: groupName });
-    if (this.#over) return;
+    if (this.#over.signal.aborted) return;
     const uuids = uuidOption?.content?.$case === "string" ? "string" : "structured";
     const consumer = group.join({
       slots: bufferSize,
@@ -90,17 +91,18 @@ class GroupReadCall {
     });
     this.#joined = { group, consumer };
     this.#call.write({ content: { $case: "subscriptionConfirmation", value: { subscriptionId: groupKey(source, groupName) } } });
+    recheck(signedIn, this.#over.signal, (error) => this.#fail(error));
     this.#call.on("drain", () => group.resume(consumer));
   }
 
   #fail(error: unknown): void {
-    if (this.#over) return;
+    if (this.#over.signal.aborted) return;
     this.#leave();
     this.#call.emit("error", serviceError(refused(this.#context, this.#call.getPath(), error)));
   }
 
   #leave(): void {
-    this.#over = true;
+    this.#over.abort();
     this.#joined?.group.leave(this.#joined.consumer);
   }
 }

@@ -13,8 +13,11 @@ import type { GroupRequest } from "./groups.ts";
 /** Clients that put the revision among the settings mean the end by the largest. */
 const END_REVISION = 2n ** 64n - 1n;
 
-const DEFAULT_TIMEOUT_MS = 30_000;
-const DEFAULT_CHECKPOINT_MS = 2_000;
+/** What a client means that does not say: its own default. */
+const UNSAID_TIMEOUT_MS = 30_000;
+
+/** The same for the time between two checkpoints. */
+const UNSAID_CHECKPOINT_MS = 2_000;
 
 const STRATEGIES = { [ConsumerStrategy.DispatchToSingle]: "DispatchToSingle", [ConsumerStrategy.RoundRobin]: "RoundRobin" } as const;
 
@@ -57,9 +60,9 @@ function settingsOf(settings: Settings): GroupSettings {
   return {
     resolveLinks: settings.resolveLinks,
     extraStatistics: settings.extraStatistics,
-    messageTimeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : timeout.$case === "messageTimeoutMs" ? timeout.value : millisOf(timeout.value),
+    messageTimeoutMs: timeout === undefined ? UNSAID_TIMEOUT_MS : timeout.$case === "messageTimeoutMs" ? timeout.value : millisOf(timeout.value),
     maxRetryCount: settings.maxRetryCount,
-    checkpointAfterMs: after === undefined ? DEFAULT_CHECKPOINT_MS : after.$case === "checkpointAfterMs" ? after.value : millisOf(after.value),
+    checkpointAfterMs: after === undefined ? UNSAID_CHECKPOINT_MS : after.$case === "checkpointAfterMs" ? after.value : millisOf(after.value),
     minCheckpointCount: settings.minCheckpointCount,
     maxCheckpointCount: settings.maxCheckpointCount,
     maxSubscriberCount: settings.maxSubscriberCount,

@@ -1,12 +1,11 @@
 import { performance } from "node:perf_hooks";
 import type { Logger } from "pino";
-import type { Ledger, RecordedEvent } from "../../ledger.ts";
+import type { Ledger } from "../../ledger.ts";
 import { type GroupProblem, RefusalError } from "../refusal.ts";
-import { Consumer, type ConsumerLink, type Delivery, type Message } from "./consumer.ts";
+import { Consumer, type ConsumerLink, type Delivery } from "./consumer.ts";
 import { type GroupConfig, MAX_CONSUMERS } from "./group-config.ts";
-import { type Found, groupSource } from "./group-source.ts";
-import { GroupStreams, readEvent } from "./group-streams.ts";
-import { Progress } from "./progress.ts";
+import { GroupFeed } from "./group-feed.ts";
+import type { GroupStreams } from "./group-streams.ts";
 
 /** How late a time-out or a checkpoint that is due by time may be. */
 const TICK_MS = 100;
@@ -16,9 +15,23 @@ const PASSED_PER_CHECKPOINT = 10_000;
 
 export type Answer = "ack" | "park" | "retry" | "skip";
 
-interface Taken {
-  readonly message: Message;
-  readonly event: RecordedEvent;
+export interface GroupState {
+  readonly checkpoint: bigint | undefined;
+  readonly parked: bigint;
+  readonly retrying: number;
+  readonly unfinished: number;
+  readonly sent: number;
+  /** Since it was loaded. */
+  readonly seconds: number;
+  readonly consumers: readonly Consumer[];
+}
+
+/** What is written down of a group, and how far it was then. */
+interface Saved {
+  readonly checkpoint: bigint | undefined;
+  readonly firstParked: bigint;
+  readonly finished: number;
+  readonly passed: number;
 }
 
 /**
@@ -26,50 +39,37 @@ interface Taken {
  *
  * G1. At least once: the checkpoint never passes an event that is neither answered nor parked. After a crash it comes again.
  * G2. One event is with one consumer at a time.
- * G3. Nothing is buffered: the next event is taken when a consumer has a free slot, and what comes again is read again.
+ * G3. The next event is taken when a consumer has a free slot; nothing waits in a buffer.
  * G4. One write of its state at a time; what happens meanwhile is in the next one.
- * G5. It lives on without consumers, so that what they have not answered comes first for the next one; it ends for good, with them.
+ * G5. It lives on without consumers, so that what they have not answered comes first for the next one. It ends when it is changed or
+ *     deleted, when its source fails or the endpoint closes, and takes its consumers with it.
  */
 export class Group {
   readonly config: GroupConfig;
-  readonly #ledger: Ledger;
   readonly #streams: GroupStreams;
   readonly #log: Logger;
-  readonly #progress: Progress;
-  readonly #replayed: Progress;
+  readonly #feed: GroupFeed;
   readonly #stopped = new AbortController();
-  readonly #since = performance.now();
+  readonly #loadedAt = performance.now();
+  readonly #parkings = new Set<Promise<void>>();
   #consumers: readonly Consumer[] = [];
   #turn = 0;
-  #source: AsyncIterator<Found> | undefined;
-  #pulling = false;
-  #found: Found | undefined;
-  /** To be sent again before anything new; all of it was in a slot once. */
-  readonly #again: Message[] = [];
-  #replayNext: bigint;
-  #replayEnd: bigint;
-  #checkpoint: bigint | undefined;
-  #unparked: bigint;
-  #finished = 0;
-  #passed = 0;
-  #total = 0;
-  #checkpointDue = 0;
+  #sent = 0;
+  #running = false;
+  #saved: Saved;
   #saving: Promise<void> | undefined;
-  readonly #parkings = new Set<Promise<void>>();
-  #woken = false;
+  #checkpointDue = 0;
+  #isWoken = false;
   #wakeUp: (() => void) | undefined;
 
-  private constructor(ledger: Ledger, streams: GroupStreams, config: GroupConfig, log: Logger, checkpoint: bigint | undefined, parkedFrom: bigint) {
-    this.#ledger = ledger;
+  private constructor(ledger: Ledger, streams: GroupStreams, config: GroupConfig, log: Logger, checkpoint: bigint | undefined, firstParked: bigint) {
     this.#streams = streams;
     this.config = config;
     this.#log = log.child({ source: config.source, group: config.group });
-    this.#checkpoint = checkpoint;
-    this.#progress = new Progress(checkpoint ?? (config.after === undefined ? undefined : BigInt(config.after)));
-    this.#replayed = new Progress(parkedFrom === 0n ? undefined : parkedFrom - 1n);
-    this.#unparked = parkedFrom;
-    this.#replayNext = parkedFrom;
-    this.#replayEnd = parkedFrom;
+    this.#saved = { checkpoint, firstParked, finished: 0, passed: 0 };
+    const after = checkpoint ?? (config.after === undefined ? undefined : BigInt(config.after));
+    const on = { found: () => this.#wake(), failure: (error: unknown) => this.#fail(error) };
+    this.#feed = new GroupFeed(ledger, streams, config, { after, firstParked }, on);
   }
 
   static async load(ledger: Ledger, streams: GroupStreams, config: GroupConfig, log: Logger): Promise<Group> {
@@ -83,10 +83,11 @@ export class Group {
 
   join(link: ConsumerLink): Consumer {
     if (this.isStopped) throw this.#problem("dropped");
-    if (this.#consumers.length >= Math.min(this.config.settings.maxSubscriberCount || MAX_CONSUMERS, MAX_CONSUMERS)) throw this.#problem("full");
+    const { maxSubscriberCount } = this.config.settings;
+    if (this.#consumers.length >= (maxSubscriberCount === 0 ? MAX_CONSUMERS : Math.min(maxSubscriberCount, MAX_CONSUMERS))) throw this.#problem("full");
     const consumer = new Consumer(link);
     this.#consumers = [...this.#consumers, consumer];
-    if (this.#source === undefined) this.#start();
+    if (!this.#running) this.#start();
     this.#wake();
     return consumer;
   }
@@ -95,7 +96,7 @@ export class Group {
   leave(consumer: Consumer): void {
     if (!this.#consumers.includes(consumer)) return;
     this.#consumers = this.#consumers.filter((other) => other !== consumer);
-    for (const delivery of consumer.inFlight.values()) if (!delivery.settled) this.#sendAgain(delivery);
+    for (const { message, settled } of consumer.inFlight.values()) if (!settled) this.#feed.sendAgain(message);
     this.#wake();
   }
 
@@ -109,9 +110,10 @@ export class Group {
       else if (answer === "retry") this.#retry(consumer, delivery, reason);
       else {
         consumer.inFlight.delete(id);
-        this.#finish(delivery.message);
+        this.#feed.finish(delivery.message);
       }
     }
+    if (this.#feed.counts.finished - this.#saved.finished >= Math.max(1, this.config.settings.maxCheckpointCount)) this.#saveSoon();
     this.#wake();
   }
 
@@ -123,41 +125,39 @@ export class Group {
   /** Sends what was parked before `end` once more. It stays parked until it is answered, so a crash forgets the replay and no event. */
   async replayParked(end: bigint | undefined): Promise<void> {
     const { next } = await this.#streams.parked();
-    const wanted = end === undefined || end > next ? next : end;
-    if (wanted > this.#replayEnd) this.#replayEnd = wanted;
+    this.#feed.replayTo(end === undefined || end > next ? next : end);
     this.#wake();
   }
 
   /** Writes down how far it came, unless its state is to be forgotten. */
-  async stop(error: Error, { save }: { readonly save: boolean }): Promise<void> {
+  async stop(reason: Error, { save }: { readonly save: boolean }): Promise<void> {
     if (this.isStopped) return;
     this.#stopped.abort();
     const consumers = this.#consumers;
     this.#consumers = [];
-    for (const { link } of consumers) link.cut(error);
+    for (const { link } of consumers) link.cut(reason);
     this.#wake();
-    await Promise.all([...this.#parkings, this.#saving, this.#source?.return?.().catch(() => undefined)]);
+    await Promise.all([...this.#parkings, this.#saving, this.#feed.stop()]);
     if (save) await this.#save();
   }
 
-  async state() {
+  async state(): Promise<GroupState> {
     const { next } = await this.#streams.parked();
-    const seconds = Math.max(1, (performance.now() - this.#since) / 1_000);
+    const { nextReplay, retrying, unfinished } = this.#feed;
     return {
-      config: this.config,
-      checkpoint: this.#checkpoint,
-      parked: next > this.#replayNext ? next - this.#replayNext : 0n,
-      retrying: this.#again.length,
-      unfinished: this.#progress.unfinished + this.#replayed.unfinished,
-      total: this.#total,
-      perSecond: Math.round(this.#total / seconds),
-      seconds,
+      checkpoint: this.#saved.checkpoint,
+      parked: next > nextReplay ? next - nextReplay : 0n,
+      retrying,
+      unfinished,
+      sent: this.#sent,
+      seconds: Math.max(1, (performance.now() - this.#loadedAt) / 1_000),
       consumers: this.#consumers,
     };
   }
 
   #start(): void {
-    this.#source = groupSource(this.#ledger, this.config, this.#progress.done, this.#stopped.signal)[Symbol.asyncIterator]();
+    this.#running = true;
+    this.#feed.start(this.#stopped.signal);
     const ticking = setInterval(() => this.#tick(), TICK_MS).unref();
     this.#stopped.signal.addEventListener("abort", () => clearInterval(ticking));
     this.#run().catch((error: unknown) => this.#fail(error));
@@ -172,60 +172,18 @@ export class Group {
 
   async #run(): Promise<void> {
     while (!this.isStopped) {
-      const taken = this.#nextConsumer() === undefined ? undefined : await this.#take();
+      const taken = this.#nextConsumer() === undefined ? undefined : await this.#feed.take();
       const consumer = this.#nextConsumer();
       if (taken !== undefined && consumer !== undefined && !this.#isInFlight(taken.message.id)) {
         this.#turn = this.#consumers.indexOf(consumer) + 1;
-        this.#total++;
+        this.#sent++;
         consumer.send(taken.message, taken.event, performance.now());
-        continue;
-      }
-      if (taken !== undefined) this.#again.unshift(taken.message); // whoever was free has left, or another event of this id is not answered
-      await this.#wakened();
-    }
-  }
-
-  async #take(): Promise<Taken | undefined> {
-    for (;;) {
-      const message = this.#again.shift();
-      if (message !== undefined) {
-        const event = await readEvent(this.#ledger, message.ref);
-        if (event !== undefined) return { message, event };
-        this.#finish(message);
-      } else if (this.#replayNext < this.#replayEnd) {
-        const place = this.#replayNext++;
-        this.#replayed.begin(place);
-        const event = await this.#streams.parkedAt(place);
-        if (event !== undefined) return { message: messageOf(event, place, true), event };
-        this.#replayed.finish(place);
-      } else if (this.#found === undefined) {
-        this.#pull();
-        return undefined;
       } else {
-        const { place, event } = this.#found;
-        this.#found = undefined;
-        if (event !== undefined) {
-          this.#progress.begin(place);
-          return { message: messageOf(event, place, false), event };
-        }
-        this.#progress.pass(place);
-        this.#passed++;
+        // Whoever was free has left meanwhile, or another event with this id is not answered: ids must tell what an answer is for.
+        if (taken !== undefined) this.#feed.putBack(taken.message);
+        await this.#woken();
       }
     }
-  }
-
-  #pull(): void {
-    if (this.#pulling || this.#source === undefined) return;
-    this.#pulling = true;
-    this.#source.next().then(
-      ({ done, value }) => {
-        this.#pulling = false;
-        if (done === true) return this.#fail(new Error("The source has ended."));
-        this.#found = value;
-        this.#wake();
-      },
-      (error: unknown) => this.#fail(error),
-    );
   }
 
   /** In turn, or always the first one that has room. */
@@ -239,13 +197,10 @@ export class Group {
   }
 
   #retry(consumer: Consumer, delivery: Delivery, reason: string): void {
-    if (delivery.message.retries >= this.config.settings.maxRetryCount) return this.#park(consumer, delivery, reason);
-    consumer.inFlight.delete(delivery.message.id);
-    this.#sendAgain(delivery);
-  }
-
-  #sendAgain({ message }: Delivery): void {
-    this.#again.push({ ...message, retries: message.retries + 1 });
+    const { message } = delivery;
+    if (message.retries >= this.config.settings.maxRetryCount) return this.#park(consumer, delivery, reason);
+    consumer.inFlight.delete(message.id);
+    this.#feed.sendAgain(message);
   }
 
   #park(consumer: Consumer, delivery: Delivery, reason: string): void {
@@ -254,10 +209,10 @@ export class Group {
     const parking = this.#streams
       .park(message.ref, reason)
       .then(
-        () => this.#finish(message),
+        () => this.#feed.finish(message),
         (error: unknown) => {
           this.#log.warn({ err: error }, "an event could not be parked");
-          this.#again.push(message);
+          this.#feed.sendAgain(message);
         },
       )
       .finally(() => {
@@ -266,13 +221,6 @@ export class Group {
         this.#wake();
       });
     this.#parkings.add(parking);
-  }
-
-  #finish({ place, replay }: Message): void {
-    if (replay) return this.#replayed.finish(place);
-    this.#progress.finish(place);
-    this.#finished++;
-    if (this.#finished >= Math.max(1, this.config.settings.maxCheckpointCount)) this.#saveSoon();
   }
 
   #tick(): void {
@@ -286,14 +234,11 @@ export class Group {
     }
     if (now >= this.#checkpointDue) {
       this.#checkpointDue = now + checkpointAfterMs;
-      const due = this.#finished >= Math.max(1, minCheckpointCount) || this.#passed >= PASSED_PER_CHECKPOINT;
-      if (due || this.#unparkedTo() !== this.#unparked) this.#saveSoon();
+      const { finished, passed } = this.#feed.counts;
+      const enough = finished - this.#saved.finished >= Math.max(1, minCheckpointCount) || passed - this.#saved.passed >= PASSED_PER_CHECKPOINT;
+      if (enough || this.#feed.firstParked !== this.#saved.firstParked) this.#saveSoon();
     }
     this.#wake();
-  }
-
-  #unparkedTo(): bigint {
-    return (this.#replayed.done ?? -1n) + 1n;
   }
 
   #saveSoon(): void {
@@ -303,43 +248,29 @@ export class Group {
 
   /** A failure is not the consumers' matter: the events come again after a restart, and the next attempt is soon. */
   async #save(): Promise<void> {
-    const finished = this.#finished;
-    const passed = this.#passed;
-    const { done } = this.#progress;
-    const unparked = this.#unparkedTo();
+    const { done, firstParked } = this.#feed;
+    const { finished, passed } = this.#feed.counts;
+    const { checkpoint, firstParked: before, ...counts } = this.#saved;
     try {
-      if (done !== undefined && done !== this.#checkpoint && finished + passed > 0) {
-        await this.#streams.saveCheckpoint(done);
-        this.#checkpoint = done;
-      }
-      this.#finished -= finished;
-      this.#passed -= passed;
-      if (unparked !== this.#unparked) await this.#streams.unpark(unparked);
-      this.#unparked = unparked;
+      if (done !== undefined && done !== checkpoint && finished + passed > counts.finished + counts.passed) await this.#streams.saveCheckpoint(done);
+      if (firstParked !== before) await this.#streams.unpark(firstParked);
+      this.#saved = { checkpoint: done, firstParked, finished, passed };
     } catch (error) {
-      this.#log.warn({ err: error }, "the checkpoint of a persistent subscription could not be written");
+      this.#log.warn({ err: error }, "the state of a persistent subscription could not be written");
     }
   }
 
   #wake(): void {
-    this.#woken = true;
+    this.#isWoken = true;
     this.#wakeUp?.();
   }
 
-  async #wakened(): Promise<void> {
-    if (!this.#woken) await new Promise<void>((resolve) => (this.#wakeUp = resolve));
-    this.#woken = false;
+  async #woken(): Promise<void> {
+    if (!this.#isWoken) await new Promise<void>((resolve) => (this.#wakeUp = resolve));
+    this.#isWoken = false;
   }
 
   #problem(problem: GroupProblem): RefusalError {
     return new RefusalError({ kind: "group", problem, source: this.config.source, group: this.config.group });
   }
 }
-
-const messageOf = ({ id, stream, revision }: RecordedEvent, place: bigint, replay: boolean): Message => ({
-  id,
-  ref: { stream, revision },
-  place,
-  replay,
-  retries: 0,
-});
