@@ -96,7 +96,7 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
   const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
   const parked = async (stream: string, group: string) => (await client.getPersistentSubscriptionToStreamInfo(stream, group)).stats.parkedMessageCount;
 
-  it("hand each event to one of two consumers, in turn, what is stored as well as what comes", async () => {
+  it("hand each event to one of two consumers, what is stored as well as what comes", async () => {
     const stream = streamOf();
     await append(stream, 0, 20);
     await client.createPersistentSubscriptionToStream(stream, "workers", settings());
@@ -115,6 +115,23 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     assert.deepEqual(sorted([...first.numbers, ...second.numbers]), upTo(100));
     assert.ok(first.numbers.length >= 25 && second.numbers.length >= 25, `${first.numbers.length} and ${second.numbers.length}`);
     await Promise.all([first.subscription.unsubscribe(), second.subscription.unsubscribe()]);
+  });
+
+  it("go round their consumers, one event each", async () => {
+    const stream = streamOf();
+    await client.createPersistentSubscriptionToStream(stream, "round", settings());
+    const consumers = [consume(stream, "round"), consume(stream, "round"), consume(stream, "round")];
+    await Promise.all(consumers.map(({ subscription }) => once(subscription, "confirmation")));
+    await append(stream, 0, 9);
+    await Promise.all(consumers.map((consumer) => consumer.next(3)));
+    assert.deepEqual(
+      consumers.map(({ numbers }) => numbers).toSorted((a, b) => (a[0] ?? 0) - (b[0] ?? 0)),
+      [
+        [0, 3, 6],
+        [1, 4, 7],
+        [2, 5, 8],
+      ],
+    );
   });
 
   it("give the first consumer all that it has room for, and the second what is over, when they dispatch to a single one", async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { SallyportError } from "@sallyport/proto/errors";
 import { JSON_CONTENT, rawForm } from "../../foreign-event.ts";
 import type { Ledger, RecordedEvent } from "../../ledger.ts";
 import type { StreamAppender } from "../stream-appender.ts";
@@ -25,7 +26,10 @@ interface Writer {
 
 export async function loadGroups({ ledger }: Writer): Promise<readonly GroupConfig[]> {
   const last = await lastEvent(ledger, CONFIG_STREAM);
-  return last === undefined ? [] : storedGroups.parse(jsonOf(last)).groups;
+  if (last === undefined) return [];
+  const stored = storedGroups.safeParse(jsonOf(last));
+  if (stored.success) return stored.data.groups;
+  throw new SallyportError("ledger.corrupt", `The last event of ${CONFIG_STREAM} does not describe persistent subscriptions.`, {}, stored.error);
 }
 
 export const saveGroups = (writer: Writer, groups: readonly GroupConfig[]): Promise<void> => write(writer, CONFIG_STREAM, "$PersistentConfig", { groups });
