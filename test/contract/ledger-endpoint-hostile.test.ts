@@ -185,6 +185,14 @@ describe("the ledger's endpoint, against a client that does not play by the rule
       );
   });
 
+  it("refuses to change a persistent subscription to what it could not be made as, and keeps it", async () => {
+    const named = (settings = {}): GroupOptions => group({ groupName: "kept" }, settings);
+    assert.equal(await created(named()), null);
+    const refusal = await new Promise<ServiceError | null>((resolve) => groups.update({ options: named({ maxRetryCount: -1 }) }, resolve));
+    assert.equal(refusal?.code, status.INVALID_ARGUMENT);
+    assert.equal((await created(named()))?.code, status.ALREADY_EXISTS);
+  });
+
   it("cuts off consumers who answer before they ask, ask twice, or for more than anybody takes; answers to what they never got count nothing", async () => {
     assert.equal(await created(group()), null);
     const wanted = (bufferSize: number): ReadReq => ({

@@ -177,6 +177,16 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     while ((await parked(stream, "slow")) < 2n) await new Promise(setImmediate);
   });
 
+  it("let a consumer stop at an event, which goes to another one", async () => {
+    const stream = streamOf();
+    await append(stream, 0, 1);
+    await client.createPersistentSubscriptionToStream(stream, "stopping", settings());
+    const stopping = consume(stream, "stopping", ({ answer }) => void answer("stop"));
+    assert.equal(((await stopping.failed) as { type?: unknown }).type, "persistent-subscription-dropped");
+    const [event] = await consume(stream, "stopping", acknowledging).next(1);
+    assert.deepEqual([event?.number, event?.retries], [0, 1]);
+  });
+
   it("keep what is parked, and send it once more when they are told to; what is skipped is done", async () => {
     const stream = streamOf();
     await append(stream, 0, 4);

@@ -8,7 +8,7 @@ export const ALL = "$all";
 /** Names go into those of streams. */
 const MAX_NAME_LENGTH = 1_000;
 
-/** A consumer that does not say how much it takes at once, and one that asks for more than anybody works on. */
+/** Events that one consumer may have and not answer: more than anybody works on at once. */
 export const MAX_CONSUMER_BUFFER = 1_000;
 
 /** Of one group, also when it says that it has no bound. */

@@ -58,6 +58,7 @@ export class Group {
   #running = false;
   #saved: Saved;
   #saving: Promise<void> | undefined;
+  #ended: Promise<void> | undefined;
   #checkpointDue = 0;
   #isWoken = false;
   #wakeUp: (() => void) | undefined;
@@ -130,8 +131,12 @@ export class Group {
   }
 
   /** Writes down how far it came, unless its state is to be forgotten. */
-  async stop(reason: Error, { save }: { readonly save: boolean }): Promise<void> {
-    if (this.isStopped) return;
+  stop(reason: Error, { save }: { readonly save: boolean }): Promise<void> {
+    this.#ended ??= this.#end(reason, save);
+    return this.#ended;
+  }
+
+  async #end(reason: Error, save: boolean): Promise<void> {
     this.#stopped.abort();
     const consumers = this.#consumers;
     this.#consumers = [];

@@ -25,6 +25,7 @@ export class Groups {
   readonly #running = new Map<string, Promise<Group>>();
   #configs: Promise<Map<string, GroupConfig>> | undefined;
   #lastChange: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor(ledger: Ledger, appender: StreamAppender, log: Logger) {
     this.#ledger = ledger;
@@ -42,13 +43,12 @@ export class Groups {
   }
 
   /** Those who consume it are cut off and come back to the new settings; what was done stays done, and the filter stays. */
-  update(request: Omit<GroupRequest, "filter">): Promise<void> {
+  update(request: GroupRequest): Promise<void> {
     return this.#change(async (configs) => {
       const known = find(configs, request);
-      const { filter } = known;
-      const changed = { ...request, ...(filter && { filter }) };
-      const same = known.startFrom === request.startFrom;
-      const config = same ? { ...changed, ...(known.after === undefined ? {} : { after: known.after }) } : await this.#placed(changed);
+      const { startFrom, settings } = request;
+      const changed = { ...known, startFrom, settings };
+      const config = known.startFrom === startFrom ? checkConfig(changed) : await this.#placed(changed);
       const key = groupKey(request.source, request.group);
       await this.#save(new Map(configs).set(key, config));
       await this.#stop(key, problem("dropped", request), true);
@@ -70,6 +70,7 @@ export class Groups {
 
   async get(named: Named): Promise<Group> {
     const config = find(await this.#loaded(), named);
+    if (this.#closed) throw closing();
     const key = groupKey(named.source, named.group);
     const running = this.#running.get(key);
     if (running !== undefined && !(await running).isStopped) return running;
@@ -88,8 +89,8 @@ export class Groups {
   }
 
   async close(): Promise<void> {
-    const closing = new SallyportError("ledger.unavailable", "The ledger's endpoint is closing.");
-    await Promise.all([...this.#running.keys()].map((key) => this.#stop(key, closing, true)));
+    this.#closed = true;
+    await Promise.all([...this.#running.keys()].map((key) => this.#stop(key, closing(), true)));
   }
 
   async #stop(key: string, error: Error, save: boolean): Promise<void> {
@@ -99,10 +100,10 @@ export class Groups {
     if (this.#running.get(key) === running) this.#running.delete(key);
   }
 
-  async #placed(request: GroupRequest): Promise<GroupConfig> {
-    checkConfig(request);
-    const after = await placeBefore(this.#ledger, request.source, request.startFrom);
-    return checkConfig({ ...request, ...(after === undefined ? {} : { after: String(after) }) });
+  async #placed({ source, group, filter, startFrom, settings }: GroupRequest): Promise<GroupConfig> {
+    const config = checkConfig({ source, group, startFrom, settings, ...(filter && { filter }) });
+    const after = await placeBefore(this.#ledger, source, startFrom);
+    return { ...config, ...(after === undefined ? {} : { after: String(after) }) };
   }
 
   async #save(configs: Map<string, GroupConfig>): Promise<void> {
@@ -148,5 +149,7 @@ function find(configs: ReadonlyMap<string, GroupConfig>, named: Named): GroupCon
   if (config === undefined || config.source !== named.source) throw problem("absent", named);
   return config;
 }
+
+const closing = (): SallyportError => new SallyportError("ledger.unavailable", "The ledger's endpoint is closing.");
 
 const problem = (what: GroupProblem, { source, group }: Named): RefusalError => new RefusalError({ kind: "group", problem: what, source, group });
