@@ -172,6 +172,7 @@ describe("the ledger's endpoint, against a client that does not play by the rule
       group({ groupName: "" }),
       group({ groupName: "x".repeat(1_001) }),
       group({ streamIdentifier: undefined }),
+      group({ streamIdentifier: { streamName: Buffer.from("$persistentsubscription-h-1::g-checkpoint") } }),
       group({ streamOption: { $case: "all", value: { allOption: undefined, filterOption: lookBack } } }),
       group({}, { maxRetryCount: -1 }),
       group({}, { messageTimeout: { $case: "messageTimeoutTicks", value: 2n ** 60n } }),

@@ -276,6 +276,14 @@ describe("persistent subscriptions, used with EventStoreDB's client", () => {
     assert.equal(((await everything.failed) as { type?: unknown }).type, "persistent-subscription-dropped");
   });
 
+  it("have nothing to give of a stream that was closed for good, and say so", async () => {
+    const stream = streamOf();
+    await append(stream, 0, 1);
+    await client.createPersistentSubscriptionToStream(stream, "closed", settings());
+    await client.tombstoneStream(stream);
+    for (const _ of [1, 2]) assert.equal(((await consume(stream, "closed").failed) as { type?: unknown }).type, "stream-deleted");
+  });
+
   it("are changed, listed and deleted; consumers are cut off for it, and who comes too much is refused", async () => {
     const stream = streamOf();
     const type = (name: string) => ({ type: name });

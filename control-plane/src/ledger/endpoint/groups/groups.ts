@@ -6,7 +6,7 @@ import type { StreamAppender } from "../stream-appender.ts";
 import { checkConfig, type GroupConfig, groupKey } from "./group-config.ts";
 import { Group } from "./group.ts";
 import { placeBefore } from "./group-source.ts";
-import { GroupStreams, loadGroups, saveGroups } from "./group-streams.ts";
+import { GroupStreams, isGroupState, loadGroups, saveGroups } from "./group-streams.ts";
 
 /** Each that is used follows the log by itself. */
 export const MAX_GROUPS = 100;
@@ -37,6 +37,8 @@ export class Groups {
     return this.#change(async (configs) => {
       const key = groupKey(request.source, request.group);
       if (configs.has(key)) throw problem("exists", request);
+      // It would feed on what it writes itself.
+      if (isGroupState(request.source)) throw new SallyportError("input.invalid", "What persistent subscriptions write has none of its own.");
       if (configs.size >= MAX_GROUPS) throw new SallyportError("input.invalid", `There are at most ${MAX_GROUPS} persistent subscriptions.`);
       await this.#save(new Map(configs).set(key, await this.#placed(request)));
     });
