@@ -65,6 +65,12 @@ export const configSchema = z.strictObject({
     .describe(
       "Port on which auditors read the ledger with any EventStoreDB client (gRPC, TLS, identity and token as user and password); 2113 is what those clients expect. Not together with SALLYPORT_LEDGER_URL, whose server they ask themselves.",
     ),
+  SALLYPORT_LEDGER_ENDPOINT_STREAMS: z
+    .string()
+    .default("")
+    .describe(
+      "What the names of streams begin with that auditors read on that port, separated by commas, such as session-,recording-,approval-. Of other streams they learn nothing, on $all neither. Unset, all. Administrators read all in either case.",
+    ),
   SALLYPORT_STOP_WITH_STDIN: z
     .enum(["on", "off"])
     .default("off")

@@ -87,7 +87,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       ? undefined
       : await startLedgerEndpoint({
           ledger,
-          access: auditorAccess(application.identities),
+          access: auditorAccess(application.identities, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,
           port: endpointPort,

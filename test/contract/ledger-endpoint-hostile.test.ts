@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { before, describe, it } from "node:test";
 import { type ClientDuplexStream, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import type { BatchAppendReq, BatchAppendResp, ReadReq_Options } from "@sallyport/proto/gen/event_store/client/streams";
+import { type GroupOptions, PersistentSubscriptionsClient, type ReadReq } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
 import { StreamsClient } from "@sallyport/proto/gen/event_store/client/streams";
 import { atEnd } from "../support/cleanup.ts";
 import { LedgerServer } from "../support/ledger-server.ts";
@@ -11,10 +13,13 @@ import { suiteCleanup } from "../support/suite-cleanup.ts";
 describe("the ledger's endpoint, against a client that does not play by the rules", () => {
   const cleanup = suiteCleanup();
   let client: StreamsClient;
+  let groups: PersistentSubscriptionsClient;
   before(async () => {
     const server = await LedgerServer.start(cleanup, { tls: false });
     client = new StreamsClient(`127.0.0.1:${server.port}`, credentials.createInsecure());
+    groups = new PersistentSubscriptionsClient(`127.0.0.1:${server.port}`, credentials.createInsecure());
     atEnd(cleanup, () => client.close());
+    atEnd(cleanup, () => groups.close());
   });
 
   const failed = (call: { on(event: "error", listener: (error: ServiceError) => void): unknown }): Promise<ServiceError> =>
@@ -128,5 +133,102 @@ describe("the ledger's endpoint, against a client that does not play by the rule
       const [first] = all as { content: { $case: "event"; value: { event: { id: unknown } } } }[];
       assert.deepEqual(first?.content.value.event.id, { value: form === "string" ? { $case: form, value: id } : { $case: form, value: structured } });
     }
+  });
+
+  const group = (changes: Partial<GroupOptions> = {}, settings: Partial<NonNullable<GroupOptions["settings"]>> = {}): GroupOptions => ({
+    streamOption: undefined,
+    streamIdentifier: { streamName: Buffer.from("h-1") },
+    groupName: "g",
+    settings: {
+      resolveLinks: false,
+      revision: 0n,
+      extraStatistics: false,
+      messageTimeout: undefined,
+      maxRetryCount: 1,
+      checkpointAfter: undefined,
+      minCheckpointCount: 1,
+      maxCheckpointCount: 1,
+      maxSubscriberCount: 0,
+      liveBufferSize: 1,
+      readBatchSize: 1,
+      historyBufferSize: 1,
+      namedConsumerStrategy: 1,
+      consumerStrategy: "",
+      ...settings,
+    },
+    ...changes,
+  });
+  const created = (options: GroupOptions | undefined): Promise<ServiceError | null> => new Promise((resolve) => groups.create({ options }, resolve));
+
+  it("refuses persistent subscriptions that name nothing, or say what cannot be", async () => {
+    const expression = { regex: "(a)\\1", prefix: [] };
+    const lookBack = {
+      $case: "filter",
+      value: { filter: { $case: "eventType", value: expression }, window: undefined, checkpointIntervalMultiplier: 1 },
+    } as const;
+    for (const options of [
+      undefined,
+      group({ settings: undefined }),
+      group({ groupName: "" }),
+      group({ groupName: "x".repeat(1_001) }),
+      group({ streamIdentifier: undefined }),
+      group({ streamIdentifier: { streamName: Buffer.from("$persistentsubscription-h-1::g-checkpoint") } }),
+      group({ streamOption: { $case: "all", value: { allOption: undefined, filterOption: lookBack } } }),
+      group({}, { maxRetryCount: -1 }),
+      group({}, { messageTimeout: { $case: "messageTimeoutTicks", value: 2n ** 60n } }),
+      group({}, { namedConsumerStrategy: 2 }),
+      group({}, { consumerStrategy: "PinnedByCorrelation" }),
+    ])
+      assert.equal(
+        (await created(options))?.code,
+        status.INVALID_ARGUMENT,
+        JSON.stringify(options, (_, value: unknown) => String(value)),
+      );
+  });
+
+  it("refuses to change a persistent subscription to what it could not be made as, and keeps it", async () => {
+    const named = (settings = {}): GroupOptions => group({ groupName: "kept" }, settings);
+    assert.equal(await created(named()), null);
+    const refusal = await new Promise<ServiceError | null>((resolve) => groups.update({ options: named({ maxRetryCount: -1 }) }, resolve));
+    assert.equal(refusal?.code, status.INVALID_ARGUMENT);
+    assert.equal((await created(named()))?.code, status.ALREADY_EXISTS);
+  });
+
+  it("cuts off consumers who answer before they ask, ask twice, or for more than anybody takes; answers to what they never got count nothing", async () => {
+    assert.equal(await created(group()), null);
+    const wanted = (bufferSize: number): ReadReq => ({
+      content: {
+        $case: "options",
+        value: { streamOption: { $case: "streamIdentifier", value: { streamName: Buffer.from("h-1") } }, groupName: "g", bufferSize, uuidOption: undefined },
+      },
+    });
+    const ack = (...texts: string[]): ReadReq => ({
+      content: { $case: "ack", value: { id: Buffer.alloc(0), ids: texts.map((value) => ({ value: { $case: "string", value } })) } },
+    });
+    for (const requests of [[ack("a")], [wanted(1), wanted(1)], [wanted(0)], [wanted(-1)], [wanted(1_001)]]) {
+      const call = groups.read();
+      const cut = failed(call);
+      call.resume();
+      for (const request of requests) call.write(request);
+      assert.equal((await cut).code, status.INVALID_ARGUMENT);
+    }
+    const call = groups.read();
+    const confirmed = new Promise((resolve) => call.once("data", resolve));
+    call.write(wanted(1));
+    await confirmed;
+    call.write(ack("", "not-an-id", randomUUID()));
+    const event = new Promise((resolve) => call.once("data", resolve));
+    const options = {
+      ...part().options,
+      streamIdentifier: { streamName: Buffer.from("h-1") },
+      expectedStreamPosition: { $case: "any", value: {} },
+      deadline: undefined,
+    };
+    const batch = client.batchAppend();
+    batch.write({ ...part({ isFinal: true }), options } as BatchAppendReq);
+    await Promise.all([answered(batch), event]);
+    batch.end();
+    call.end();
+    await once(call, "end");
   });
 });

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
-import { EventStoreDBClient, jsonEvent, type RecordedEvent, streamNameFilter } from "@eventstore/db-client";
+import {
+  EventStoreDBClient,
+  jsonEvent,
+  persistentSubscriptionToAllSettingsFromDefaults,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+  type RecordedEvent,
+  streamNameFilter,
+} from "@eventstore/db-client";
 import { freePort } from "../support/free-port.ts";
 import { isType, type Person, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -62,6 +69,20 @@ describe("an auditor with EventStoreDB's client, while the product runs", () => 
     await assert.rejects(client.setStreamMetadata("session-1", { maxCount: 1 }), denied);
     await assert.rejects(client.deleteStream("orders-1"), denied);
     await assert.rejects(client.tombstoneStream("orders-1"), denied);
+  });
+
+  it("cannot make, change, delete or consume a persistent subscription, which would write", async () => {
+    const client = signedIn("admin");
+    const denied = { type: "access-denied" };
+    const settings = persistentSubscriptionToStreamSettingsFromDefaults();
+    await assert.rejects(client.createPersistentSubscriptionToStream("orders-1", "g", settings), denied);
+    await assert.rejects(client.createPersistentSubscriptionToAll("g", persistentSubscriptionToAllSettingsFromDefaults()), denied);
+    await assert.rejects(client.updatePersistentSubscriptionToStream("orders-1", "g", settings), denied);
+    await assert.rejects(client.deletePersistentSubscriptionToStream("orders-1", "g"), denied);
+    await assert.rejects(client.replayParkedMessagesToStream("orders-1", "g"), denied);
+    const consumer = client.subscribeToPersistentSubscriptionToStream("orders-1", "g");
+    const [refusal] = (await once(consumer, "error")) as [{ type?: unknown }];
+    assert.equal(refusal.type, denied.type);
   });
 
   it("is refused without the auditor's role, without a token, with another's, or with one that is made up", async () => {

@@ -10,6 +10,7 @@ export interface BasicCredentials {
 
 export interface Rights {
   readonly mayRead: MayRead;
+  /** Also to have persistent subscriptions, which are shared: for those only who may read everything. */
   readonly append: boolean;
 }
 

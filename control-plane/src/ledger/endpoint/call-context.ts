@@ -3,6 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { Ledger } from "../ledger.ts";
 import { type Access, credentialsOf, type Rights } from "./access.ts";
+import type { Groups } from "./groups/groups.ts";
 import { type Refusal, refusalOf } from "./refusal.ts";
 import type { StreamAppender } from "./stream-appender.ts";
 
@@ -11,6 +12,7 @@ export interface EndpointContext {
   readonly ledger: Ledger;
   readonly access: Access;
   readonly appender: StreamAppender;
+  readonly groups: Groups;
   readonly log: Logger;
   /** Aborts when the endpoint closes: subscriptions would never end by themselves. */
   readonly closing: AbortSignal;
@@ -26,6 +28,19 @@ export const signIn = async ({ access }: EndpointContext, call: IncomingCall): P
 export async function signInToAppend(context: EndpointContext, call: IncomingCall): Promise<void> {
   const { append } = await signIn(context, call);
   if (!append) throw new SallyportError("auth.forbidden", "This ledger is open for reading only.");
+}
+
+/** How soon a subscription ends whose reader may no more. */
+export const RECHECK_MS = 1_000;
+
+/** Asks again while a call lives, until `signal` aborts; the first refusal is the last. */
+export function recheck(signedIn: () => Promise<unknown>, signal: AbortSignal, refuse: (error: unknown) => void): void {
+  const rechecking = setInterval(() => {
+    signedIn().catch((error: unknown) => {
+      if (!signal.aborted) refuse(error);
+    });
+  }, RECHECK_MS);
+  signal.addEventListener("abort", () => clearInterval(rechecking));
 }
 
 /** Maps a failure, and logs it once: a defect of ours loudly, a refusal for whoever looks. */

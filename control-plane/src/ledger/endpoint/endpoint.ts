@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import { GossipService } from "@sallyport/proto/gen/event_store/client/gossip";
+import { PersistentSubscriptionsService } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
 import { ServerFeaturesService } from "@sallyport/proto/gen/event_store/client/server_features";
 import { type StreamsServer, StreamsService } from "@sallyport/proto/gen/event_store/client/streams";
 import type { Logger } from "pino";
@@ -10,6 +11,8 @@ import type { Access } from "./access.ts";
 import { appendCall, deleteCall, tombstoneCall } from "./append-calls.ts";
 import { batchAppendCall } from "./batch-append-call.ts";
 import type { EndpointContext } from "./call-context.ts";
+import { groupCalls } from "./groups/group-calls.ts";
+import { Groups } from "./groups/groups.ts";
 import { readCall } from "./read-call.ts";
 import { gossip, serverFeatures } from "./server-services.ts";
 import { StreamAppender } from "./stream-appender.ts";
@@ -41,7 +44,9 @@ const SHUTDOWN_MILLIS = 2_000;
 export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
   const { ledger, access, log, host, tls } = options;
   const closing = new AbortController();
-  const context: EndpointContext = { ledger, access, log, closing: closing.signal, appender: new StreamAppender(ledger, options.isOurs) };
+  const appender = new StreamAppender(ledger, options.isOurs);
+  const groups = new Groups(ledger, appender, log);
+  const context: EndpointContext = { ledger, access, log, closing: closing.signal, appender, groups };
   const server = new Server({
     "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
     "grpc.max_concurrent_streams": MAX_CALLS_PER_CONNECTION,
@@ -55,6 +60,7 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
     tombstone: tombstoneCall(context),
   };
   server.addService(StreamsService, streams);
+  server.addService(PersistentSubscriptionsService, groupCalls(context));
   server.addService(ServerFeaturesService, serverFeatures());
   server.addService(GossipService, gossip());
   const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
@@ -72,6 +78,7 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
     port,
     async close() {
       closing.abort();
+      await groups.close();
       await new Promise<void>((resolve) => {
         const cut = setTimeout(() => {
           server.forceShutdown();

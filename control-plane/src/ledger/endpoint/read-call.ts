@@ -1,14 +1,11 @@
 import type { handleServerStreamingCall } from "@grpc/grpc-js";
 import type { ReadReq, ReadResp } from "@sallyport/proto/gen/event_store/client/streams";
 import { SallyportError } from "@sallyport/proto/errors";
-import { type EndpointContext, refused, signIn } from "./call-context.ts";
+import { type EndpointContext, recheck, refused, signIn } from "./call-context.ts";
 import { pump } from "./pump.ts";
 import { readEvents } from "./read-events.ts";
 import { planRead } from "./read-plan.ts";
 import { serviceError } from "./refusal.ts";
-
-/** How soon a subscription ends whose reader may read no more. */
-export const RECHECK_MS = 1_000;
 
 export function readCall(context: EndpointContext): handleServerStreamingCall<ReadReq, ReadResp> {
   return (call) => {
@@ -20,17 +17,19 @@ export function readCall(context: EndpointContext): handleServerStreamingCall<Re
       const { mayRead } = await signIn(context, call);
       const plan = planRead(call.request);
       if ("stream" in plan && !mayRead(plan.stream)) throw new SallyportError("auth.forbidden", "This stream is not open to you.");
-      const recheck = setInterval(() => {
-        signIn(context, call).catch((error: unknown) => {
+      const signal = AbortSignal.any([stop.signal, context.closing]);
+      recheck(
+        () => signIn(context, call),
+        stop.signal,
+        (error) => {
           revoked = SallyportError.from(error);
           stop.abort();
-        });
-      }, RECHECK_MS);
-      const signal = AbortSignal.any([stop.signal, context.closing]);
+        },
+      );
       try {
         await pump(call, readEvents({ ledger: context.ledger, mayRead, signal }, plan), signal);
       } finally {
-        clearInterval(recheck);
+        stop.abort();
       }
       if (revoked !== undefined) throw revoked;
       if (context.closing.aborted) throw new SallyportError("ledger.unavailable", "The ledger's endpoint is closing.");

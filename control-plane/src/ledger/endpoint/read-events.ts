@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { ReadResp } from "@sallyport/proto/gen/event_store/client/streams";
 import type { Ledger } from "../ledger.ts";
+import { followStream, headOf } from "./follow-stream.ts";
 import { RefusalError } from "./refusal.ts";
 import type { ReadPlan, Start } from "./read-plan.ts";
 import { isExpired, viewStream } from "./stream-view.ts";
@@ -11,7 +12,7 @@ import { caughtUpMessage, checkpointMessage, confirmationMessage, eventMessage, 
 export type MayRead = (stream: string) => boolean;
 
 /** Names that a filter refused before others get their turn: a pattern costs up to 1 ms for each. */
-const REFUSED_PER_TURN = 16;
+export const REFUSED_PER_TURN = 16;
 
 interface Source {
   readonly ledger: Ledger;
@@ -27,7 +28,7 @@ export function readEvents(source: Source, plan: ReadPlan): AsyncIterable<ReadRe
     case "readAll":
       return readAll(source, plan);
     case "followStream":
-      return followStream(source, plan);
+      return followOne(source, plan);
     case "followAll":
       return followAll(source, plan);
   }
@@ -78,44 +79,13 @@ async function* readAll({ ledger, mayRead }: Source, plan: Plan<"readAll">): Asy
   }
 }
 
-/**
- * First the stream from the store, then what the log gets after the last event that was read: pulled by position, so there is no gap
- * between the two and nothing comes twice.
- */
-async function* followStream({ ledger, signal }: Source, plan: Plan<"followStream">): AsyncGenerator<ReadResp> {
-  const { stream, uuids } = plan;
-  let position = await headOf(ledger); // before the stream is looked at: what comes in between is read once, from the stream
-  const view = await viewStream(ledger, stream);
-  if (view.kind === "tombstoned") throw new RefusalError({ kind: "streamDeleted", stream });
+async function* followOne({ ledger, signal }: Source, { stream, after, uuids }: Plan<"followStream">): AsyncGenerator<ReadResp> {
+  const messages = await followStream(ledger, stream, after, signal);
   yield confirmationMessage(randomUUID());
-  let revision = lastSeen(plan.after, view.kind === "present" || view.kind === "softDeleted" ? view.head : -1n);
-  if (plan.after !== "end" && view.kind === "present") {
-    const from = revision + 1n > view.truncatedBefore ? revision + 1n : view.truncatedBefore;
-    const now = Date.now();
-    for await (const event of ledger.readStream(stream, { from })) {
-      if (event.position > position) position = event.position;
-      revision = event.revision;
-      if (!isExpired(event, view.rules, now)) yield eventMessage(event, uuids);
-    }
-  }
-  const after = position === 0n ? {} : { after: position };
-  for await (const message of ledger.subscribeToAll({ ...after, filter: { by: "stream", prefixes: [stream] }, signal })) {
+  for await (const message of messages) {
     if (message.kind === "caughtUp") yield caughtUpMessage;
-    if (message.kind !== "event" || message.event.stream !== stream || message.event.revision <= revision) continue;
-    revision = message.event.revision;
-    yield eventMessage(message.event, uuids);
+    if (message.kind === "event") yield eventMessage(message.event, uuids);
   }
-}
-
-function lastSeen(after: Start, head: bigint): bigint {
-  if (after === "start") return -1n;
-  return after === "end" ? head : after;
-}
-
-/** Position of the last event of all; 0 when there is none, which is before the first. */
-async function headOf(ledger: Ledger): Promise<bigint> {
-  for await (const { position } of ledger.readAll({ direction: "backwards", limit: 1 })) return position;
-  return 0n;
 }
 
 /** With a filter, checkpoints: after so many events that were shown, and whenever the ledger itself has come far without showing any. */

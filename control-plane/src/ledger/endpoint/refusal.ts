@@ -24,7 +24,18 @@ export type Refusal =
   | { readonly kind: "tooLarge" }
   | { readonly kind: "invalid"; readonly message: string }
   | { readonly kind: "unavailable"; readonly message: string }
+  | { readonly kind: "group"; readonly problem: GroupProblem; readonly source: string; readonly group: string }
   | { readonly kind: "internal" };
+
+/** What can be wrong with a persistent subscription: each has its status, its words, and the name that clients know it by. */
+const GROUP_PROBLEMS = {
+  absent: [status.NOT_FOUND, "There is no such persistent subscription.", "persistent-subscription-does-not-exist"],
+  exists: [status.ALREADY_EXISTS, "This persistent subscription exists already.", "persistent-subscription-exists"],
+  full: [status.FAILED_PRECONDITION, "This persistent subscription has as many consumers as it may have.", "maximum-subscribers-reached"],
+  dropped: [status.CANCELLED, "The persistent subscription was changed or deleted, or this consumer stopped it.", "persistent-subscription-dropped"],
+} as const;
+
+export type GroupProblem = keyof typeof GROUP_PROBLEMS;
 
 export class RefusalError extends Error {
   override readonly name = "RefusalError";
@@ -78,6 +89,10 @@ export function serviceError(refusal: Refusal): ServiceError {
       });
     case "invalid":
       return failure(status.INVALID_ARGUMENT, refusal.message, {});
+    case "group": {
+      const [code, text, exception] = GROUP_PROBLEMS[refusal.problem];
+      return failure(code, text, { exception, "stream-name": refusal.source, "group-name": refusal.group });
+    }
     case "unavailable":
       return failure(status.UNAVAILABLE, refusal.message, {});
     case "internal":
@@ -106,6 +121,7 @@ export function packedStatus(refusal: Refusal): Status {
     case "invalid":
       return packed("BadRequest", BadRequest.encode({ message }).finish());
     case "unavailable":
+    case "group":
     case "internal":
       return packed("Unknown", Unknown.encode({}).finish());
   }

@@ -4,7 +4,7 @@ import { rawForm } from "../foreign-event.ts";
 import type { RecordedEvent } from "../ledger.ts";
 
 /** `created` counts in these since 1970. */
-const TICKS_PER_MILLISECOND = 10_000n;
+export const TICKS_PER_MILLISECOND = 10_000n;
 
 /** The revision that the protocol gives the event that ends a stream for good: the largest that fits. */
 const TOMBSTONE_REVISION = 2n ** 63n - 1n;
@@ -38,9 +38,9 @@ function wireUuid(text: string, form: UuidForm): UUID {
 }
 
 /** Commit and prepare position are the same here, as they are on a server for what was written through this protocol. */
-export function eventMessage(event: RecordedEvent, form: UuidForm): ReadResp {
+export function recordedEvent(event: RecordedEvent, form: UuidForm): ReadResp_ReadEvent_RecordedEvent {
   const raw = rawForm(event);
-  const recorded: ReadResp_ReadEvent_RecordedEvent = {
+  return {
     id: wireUuid(event.id, form),
     streamIdentifier: { streamName: Buffer.from(event.stream) },
     streamRevision: event.type === TOMBSTONE_TYPE ? TOMBSTONE_REVISION : event.revision,
@@ -50,8 +50,11 @@ export function eventMessage(event: RecordedEvent, form: UuidForm): ReadResp {
     customMetadata: raw.metadata,
     data: raw.data,
   };
+}
+
+export function eventMessage(event: RecordedEvent, form: UuidForm): ReadResp {
   const position = { $case: "commitPosition", value: event.position } as const;
-  return { content: { $case: "event", value: { event: recorded, link: undefined, position } } };
+  return { content: { $case: "event", value: { event: recordedEvent(event, form), link: undefined, position } } };
 }
 
 export const checkpointMessage = (position: bigint): ReadResp => ({
