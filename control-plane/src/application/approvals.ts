@@ -2,7 +2,8 @@ import { SallyportError } from "@sallyport/proto/errors";
 import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
-import { type Decision, noObligations, type Principal, recordDecision } from "../domain/decision.ts";
+import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
+import { takeDecision } from "../domain/take-decision.ts";
 import { evolveView } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
@@ -66,11 +67,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, lo
     const engine = policies.current();
     if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
     const asked = await requireView(approvalId);
-    const resource = resources.find(asked.resource);
-    if (resource === undefined)
-      return { effect: "deny", policyVersion: engine.version, rules: [], reason: "The resource is gone.", obligations: noObligations, quorum: 0 };
-    const { name, protocol, labels } = resource;
-    return engine.decide({ principal: by, action: "approve", resource: { name, protocol, labels }, facts: asked.command.facts });
+    return takeDecision(engine, { principal: by, resource: resources.find(asked.resource), action: "approve", facts: asked.command.facts });
   }
 
   const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext): approval.DecidedBy => ({

@@ -1,15 +1,6 @@
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
-import {
-  type Decision,
-  noObligations,
-  type Obligations,
-  type PolicyAction,
-  type PolicyEngine,
-  type Principal,
-  type RecordedDecision,
-  type ResourceRef,
-} from "../../domain/decision.ts";
+import type { Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -19,6 +10,7 @@ import * as policy from "../../domain/policy/policy.decider.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import { type ResourceEvent, resourceStream } from "../../domain/resource/resource.events.ts";
+import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { type Cut, readStreamUntil } from "./moment.ts";
 import type { PolicyVersions } from "./policy-versions.ts";
@@ -81,7 +73,7 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
     for (const { state, until } of where) {
       const { name, protocol, labels } = state;
       const served: ResourceRef | undefined = state.status === "registered" ? { name, protocol, labels } : undefined;
-      const decision = decide(engine, policyVersion, principal, served, taken);
+      const decision = takeDecision(engine, { principal, resource: served, action: taken.action, facts: taken.facts });
       const differences = [...unforced, ...compare(taken, decision)];
       const beforeChangeAt = principalUntil ?? until;
       const again: TakenAgain = {
@@ -100,8 +92,6 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
   if (first === undefined) throw new Error("There was no state to decide on.");
   return first;
 }
-
-const NO_POLICY = "none";
 
 interface Version<State> {
   readonly state: State;
@@ -130,21 +120,6 @@ async function principals(ledger: Ledger, cut: Cut, { principal, in: recorded }:
   if (typeof principal !== "string") return [{ state: principal, until: undefined }];
   const found = await states<identity.IdentityState, IdentityEvent>(ledger, cut, identityStream(principal), recorded, identity);
   return found.map(({ state: { status, identityId: id, kind, groups }, until }) => ({ state: status === "active" ? { id, kind, groups } : undefined, until }));
-}
-
-/** As the gateway and the approvals do: nobody who is gone, and nothing that is gone, is put to policy. */
-function decide(
-  engine: PolicyEngine | undefined,
-  policyVersion: string,
-  principal: Principal | undefined,
-  resourceRef: ResourceRef | undefined,
-  { action, facts }: Taken,
-): Decision {
-  const deny = (reason: string): Decision => ({ effect: "deny", policyVersion, rules: [], reason, obligations: noObligations, quorum: 0 });
-  if (engine === undefined) return deny("No policy is published.");
-  if (principal === undefined) return deny("The identity was disabled.");
-  if (resourceRef === undefined) return deny(action === "approve" ? "The resource is gone." : "The resource is not served any more.");
-  return engine.decide({ principal, action, resource: resourceRef, ...(facts === undefined ? {} : { facts }) });
 }
 
 function compare({ recorded, effect, obligations }: Taken, now: Decision): string[] {

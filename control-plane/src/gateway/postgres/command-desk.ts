@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import { type Decision, noObligations, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
+import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type Executable, recordCommand } from "./command-record.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
@@ -169,13 +170,9 @@ export class CommandDesk {
   /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
   #decide({ facts }: Executable): Decision {
     const { identities, resources, policies } = this.#setup;
-    const policy = policies.current();
-    if (policy === undefined) return noPolicy;
-    const principal = identities.find(this.#setup.principal.id);
-    const resource = resources.find(this.#setup.resource.name);
-    if (principal === undefined || principal.disabled) return gone(policy.version, "The identity was disabled.");
-    if (resource === undefined) return gone(policy.version, "The resource is not served any more.");
-    return policy.decide({ principal, action: "run", resource, facts });
+    const found = identities.find(this.#setup.principal.id);
+    const principal = found?.disabled === true ? undefined : found;
+    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts });
   }
 
   async #describe(executable: Executable): Promise<RecordedCommand> {
@@ -277,8 +274,6 @@ const denial = ({ command, decision, approvalId }: Judged, code: string): Sessio
 const withdrawn = (approvalId: string): SallyportError =>
   new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId });
 
-const gone = (policyVersion: string, reason: string): Decision => ({ ...noPolicy, policyVersion, reason });
-
 /** A record that is known to be stalled refuses at the call: such a read must not even be sent (I3). */
 async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
   const outcome = { failed: false };
@@ -288,20 +283,11 @@ async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
   return outcome.failed;
 }
 
-const noPolicy: Decision = {
-  effect: "deny",
-  policyVersion: "none",
-  rules: [],
-  reason: "No policy is published.",
-  obligations: noObligations,
-  quorum: 0,
-};
-
 const mayOverlap = ({ executable: { facts }, decision }: Judged): boolean =>
   decision.effect === "allow" && facts.riskClass === "read" && facts.verbs.every((verb) => overlapping.has(verb));
 
 function refusalOf(decision: Decision): SallyportError {
-  if (decision === noPolicy) return new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
+  if (decision.policyVersion === NO_POLICY) return new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   const rule = decision.rules.join(", ") || "none permits it";
   return new SallyportError("policy.denied", `Refused by policy. ${decision.reason}`, { rule, policy: decision.policyVersion });
 }
