@@ -47,10 +47,6 @@ export class UnitQueue {
     this.#wake?.();
   }
 
-  peek(): Unit | undefined {
-    return this.#units[0];
-  }
-
   shift(): Unit | undefined {
     const unit = this.#units.shift();
     if (unit !== undefined) this.#waitingBytes -= sizeOf(unit);
