@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import { certificateFingerprint, isSignedBy } from "@sallyport/proto/tunnel/forwarding-statement";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -121,4 +122,24 @@ test("nobody can state anything in another agent's name", async (t) => {
     plane.forwarding.statements.map(({ agentId, sessionId }) => [agentId, sessionId]),
     [[one.agentId, "0d6a9b1f-6a0e-4f0e-8f57-3d6b1c1e7a02"]],
   );
+});
+
+test("many statements on a link that takes no more at once all get there in the end, each sent again only until it is heard", async (t) => {
+  const plane = await startControlPlane(t);
+  const identity = await plane.identity("one");
+  const attestor = new Attestor(identity, log, { intervalMs: 20 });
+  const sessions = Array.from({ length: 600 }, () => randomUUID());
+  for (const id of sessions) {
+    const tally = attestor.open(id);
+    tally.forward(Buffer.from("x"));
+    tally.end();
+  }
+  startAgent(t, identity, { attestor });
+  const heard = new Set<string>();
+  while (heard.size < sessions.length) {
+    await plane.forwarding.got(plane.forwarding.statements.length + 1);
+    for (const { sessionId } of plane.forwarding.statements) heard.add(sessionId);
+  }
+  assert.deepEqual([...heard].toSorted(), sessions.toSorted());
+  attestor.close();
 });

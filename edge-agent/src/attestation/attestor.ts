@@ -22,6 +22,7 @@ interface Signer {
   readonly certificate: Buffer;
 }
 
+/** May leave one unsent when the link takes no more now. */
 type Send = (attestation: Attestation) => void;
 
 /**

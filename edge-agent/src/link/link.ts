@@ -102,7 +102,10 @@ class Link {
     });
     data.on("end", () => this.#failed("The control plane ended the data stream."));
     data.on("error", (error) => this.#failed(error.message));
-    this.#unlink = attestor.linked((attestation) => void this.#control.write({ body: { $case: "attestation", value: attestation } }));
+    this.#unlink = attestor.linked((attestation) => {
+      // To a control plane that does not read they must not pile up here: they are made again, and wait in the attestor's own bound.
+      if (!this.#control.writableNeedDrain) this.#control.write({ body: { $case: "attestation", value: attestation } });
+    });
     log.info({ nodeId: welcome.nodeId }, "linked to the control plane");
     welcomed?.(welcome);
   }
