@@ -167,11 +167,13 @@ describe("a stranger's program on EventStoreDB's client, against the endpoint", 
     assert.equal(everything.filter(({ streamId, type }) => streamId === stream && type === "OrderPlaced").length, 6, "the log still shows what was deleted");
   });
 
-  it("cannot delete what belongs to the record", async () => {
+  it("cannot delete what belongs to the record, nor hide it by metadata", async () => {
     const stream = `session-${randomUUID()}`;
     await client.appendToStream(stream, jsonEvent({ type: "SessionRequested", data: {} }));
     await assert.rejects(client.deleteStream(stream), { type: "access-denied", message: /record/u });
     await assert.rejects(client.tombstoneStream(stream), { type: "access-denied", message: /record/u });
+    await assert.rejects(client.setStreamMetadata(stream, { truncateBefore: 1 }), { type: "access-denied" });
+    await assert.rejects(client.setStreamMetadata(stream, { maxCount: 1 }), { type: "access-denied" });
     assert.equal((await events(client.readStream(stream))).length, 1);
   });
 

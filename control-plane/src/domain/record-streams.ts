@@ -7,6 +7,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "policy",
   "agent",
   "agentname",
+  "forwarding",
   "resource",
   "identity",
   "node",

@@ -45,6 +45,8 @@ export class StreamAppender {
 
   append(stream: string, events: readonly ProposedEvent[], expected: Expected): Promise<Appended> {
     if (events.some(({ type }) => type === TOMBSTONE_TYPE)) return Promise.reject(invalid("This type of event is the server's own."));
+    // Metadata can hide what is in a stream, which is a deletion by another name.
+    if (stream.startsWith("$$") && this.#isOurs(stream.slice(2))) return Promise.reject(untouchable());
     return this.#inTurn(stream, () => this.#append(stream, events.map(stored), expected));
   }
 
@@ -67,7 +69,7 @@ export class StreamAppender {
   }
 
   #ending(stream: string, end: () => Promise<Appended>): Promise<Appended> {
-    if (this.#isOurs(stream.replace(/^\$\$/, ""))) return Promise.reject(new SallyportError("auth.forbidden", "Streams of the record are not deleted."));
+    if (this.#isOurs(stream.replace(/^\$\$/, ""))) return Promise.reject(untouchable());
     return this.#inTurn(stream, end);
   }
 
@@ -181,3 +183,5 @@ const wrong = (stream: string, expected: Expected, current: bigint | undefined):
   new RefusalError({ kind: "wrongExpectedVersion", stream, expected, current });
 
 const invalid = (message: string): SallyportError => new SallyportError("input.invalid", message);
+
+const untouchable = (): SallyportError => new SallyportError("auth.forbidden", "Streams of the record are neither deleted nor cut short.");
