@@ -17,7 +17,7 @@ interface Group {
 const bounding = /^(MAX|MIN)_|_(MS|MILLIS|SECONDS|BYTES|CHARS|MB|LENGTH|EVENTS|POSITIONS|LINES|COMMANDS)$/;
 /** Numbers that a format or the platform fixes: nobody chose them. */
 const given =
-  /^(FRAME_HEADER|HEADER|FIELD|KEY|KEY_ID|MASK_KEY|HASH|ED25519_KEY|ED25519_SIGNATURE|FINGERPRINT|POSITION)_BYTES$|^MAX_(TIMER_MS|TIMEOUT_MILLIS)$|^NULL_LENGTH$/;
+  /^(FRAME_HEADER|HEADER|FIELD|KEY|KEY_ID|MASK_KEY|HASH|ED25519_KEY|ED25519_SIGNATURE|NONCE|GCM_TAG|FINGERPRINT|POSITION)_BYTES$|^MAX_(TIMER_MS|TIMEOUT_MILLIS)$|^NULL_LENGTH$/;
 
 export const isBound = (name: string): boolean => bounding.test(name) && !given.test(name);
 

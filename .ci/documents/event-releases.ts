@@ -6,9 +6,9 @@ const introduced: Readonly<Record<string, string>> = {
   "0.1.0": `
     AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked ApprovalConsumed ApprovalDenied
     ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
-    CommandCompleted CommandDenied CommandHeld CommandReleased FailClosedEntered FailClosedLeft ForwardingAttested IdentityDisabled IdentityProvisioned
+    CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested IdentityDisabled IdentityProvisioned
     InputRecorded JoinTokenIssued NodeStarted NodeStopped OutputRecorded PolicyProposed PolicyPublished PolicyRetired ResourceChanged
-    ResourceRegistered ResourceRetired RolesChanged SessionEnded SessionOpened SessionRefused SessionRequested SigningKeyRotated SignInFailed
+    ResourceRegistered ResourceRetired RolesChanged SessionEnded SessionOpened SessionRefused SessionRequested SigningKeyRotated SignInFailed SubjectKeyDestroyed
     TokenIssued TokenRevoked`,
 };
 

@@ -3,6 +3,7 @@ import { type ClientReadableStream, credentials, Metadata, type ServiceError, st
 import {
   AgentServiceClient,
   ApprovalServiceClient,
+  ErasureServiceClient,
   EventServiceClient,
   IdentityServiceClient,
   PolicyServiceClient,
@@ -30,6 +31,7 @@ export class ApiClient {
   readonly resources: ResourceServiceClient;
   readonly sessions: SessionServiceClient;
   readonly approvals: ApprovalServiceClient;
+  readonly erasures: ErasureServiceClient;
   readonly policies: PolicyServiceClient;
   readonly events: EventServiceClient;
   readonly audit: AuditServiceClient;
@@ -46,6 +48,7 @@ export class ApiClient {
     this.resources = new ResourceServiceClient(apiAddress, tls);
     this.sessions = new SessionServiceClient(apiAddress, tls);
     this.approvals = new ApprovalServiceClient(apiAddress, tls);
+    this.erasures = new ErasureServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
     this.events = new EventServiceClient(apiAddress, tls);
     this.audit = new AuditServiceClient(apiAddress, tls);
@@ -80,7 +83,7 @@ export class ApiClient {
   }
 
   close(): void {
-    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.policies, this.events, this.audit]) client.close();
+    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit]) client.close();
     for (const client of [this.history, this.readModels]) client.close();
   }
 

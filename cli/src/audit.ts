@@ -1,11 +1,13 @@
 import { createWriteStream } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { once } from "node:events";
+import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import type { ExportRequest } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import type { Finding, Verdict, Verified } from "@sallyport/proto/audit/verdict";
 import type { Command } from "commander";
 import { completenessVerb } from "./audit/completeness-verb.ts";
-import { verifyFile } from "./audit/verify-file.ts";
+import { eventsIn } from "./audit/show-bundle.ts";
+import { isLedger, verifyFile } from "./audit/verify-file.ts";
 import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, toJson, tone } from "./io.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -16,6 +18,7 @@ interface ExportOptions {
   readonly session?: string;
   readonly identity?: string;
   readonly resource?: string;
+  readonly sealed?: boolean;
   readonly output: string;
 }
 
@@ -35,6 +38,7 @@ export function auditVerb(program: Command): void {
     .option("--session <id>", "only what is about this session")
     .option("--identity <id>", "only what is about this identity's sessions")
     .option("--resource <name>", "only what is about sessions on this resource")
+    .option("--sealed", "without the keys that open personal data: it verifies all the same")
     .requiredOption("-o, --output <file>", "the bundle")
     .action((options: ExportOptions, command: Command) => runVerb(command, (verb) => exportBundle(verb, options)));
   audit
@@ -50,6 +54,23 @@ export function auditVerb(program: Command): void {
         const verdict = await verifyFile(file, { keys: options.key ?? [], witnessKeys: options.witnessKey ?? [], witness: options.witness });
         tell(verb, verdict, (performance.now() - started) / 1_000);
         return verdict.kind === "verified" ? exitStatus.done : exitStatus.refused;
+      }),
+    );
+  audit
+    .command("show")
+    .argument("<bundle>", "a bundle that was exported")
+    .option("--key <key...>", "verifier key of the log, or a file that holds it, from a place that you trust")
+    .description("verify a bundle, then print its events, a line of JSON each, with the personal data that it has keys for")
+    .action((file: string, options: VerifyOptions, command: Command) =>
+      runVerb(command, async (verb) => {
+        if (await isLedger(file)) throw new Misuse(`${file} is a ledger: export a bundle from it first.`);
+        const verdict = await verifyFile(file, { keys: options.key ?? [], witnessKeys: [], witness: undefined });
+        if (verdict.kind !== "verified") {
+          tell(verb, verdict, 0);
+          return exitStatus.refused;
+        }
+        for await (const event of eventsIn(file)) verb.io.out(JSON.stringify(event));
+        return exitStatus.done;
       }),
     );
   completenessVerb(audit);
@@ -112,14 +133,14 @@ async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<
   io.out(io.json ? toJson({ file: options.output, bytes }) : `${bytes} bytes in ${options.output}. Verify: sallyport audit verify ${options.output} --key …`);
 }
 
-function requestOf({ from, to, session, identity, resource }: ExportOptions): ExportRequest {
+function requestOf({ from, to, session, identity, resource, sealed = false }: ExportOptions): ExportRequest {
   const scopes: ExportRequest["scope"][] = [];
   if (from !== undefined || to !== undefined) scopes.push({ $case: "range", value: { from: from ?? "", to: to ?? "" } });
   if (session !== undefined) scopes.push({ $case: "sessionId", value: session });
   if (identity !== undefined) scopes.push({ $case: "identityId", value: identity });
   if (resource !== undefined) scopes.push({ $case: "resource", value: resource });
   if (scopes.length > 1) throw new Misuse("Choose one: a range (--from, --to), --session, --identity or --resource.");
-  return { scope: scopes[0] ?? { $case: "range", value: { from: "", to: "" } } };
+  return { scope: scopes[0] ?? { $case: "range", value: { from: "", to: "" } }, sealed };
 }
 
 function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
@@ -128,7 +149,7 @@ function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
 }
 
 function verifiedLines(verdict: Verified, seconds: number): string[] {
-  const { events, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned } = verdict;
+  const { events, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned, opened = 0, forgotten = [] } = verdict;
   return [
     tone("green", `Verified: ${events} events, none altered, missing, inserted or out of order.`),
     `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
@@ -139,8 +160,15 @@ function verifiedLines(verdict: Verified, seconds: number): string[] {
       : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
     ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
     ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),
+    ...(opened === 0 ? [] : [`${bold("Personal")}    ${opened} values can be read with the keys in it: sallyport audit show`]),
+    ...forgotten.map(forgottenLine),
     `${bold("Took")}        ${seconds.toFixed(1)} s`,
   ];
+}
+
+function forgottenLine({ subject, erasureId, requestedBy, approvers, requestedAt }: ForgottenSubject): string {
+  const by = requestedBy === "" ? "" : ` by ${requestedBy}, agreed to by ${approvers.join(" and ")}`;
+  return `${bold("Forgotten")}   subject ${subject}; asked for at ${requestedAt}${by} (erasure-${erasureId})`;
 }
 
 function tamperedLines({ code, message, index, end, position, line }: Finding, events: number): string[] {

@@ -6,6 +6,7 @@ import { auditVerb } from "./audit.ts";
 import { eventsVerb } from "./events.ts";
 import { execVerb } from "./exec.ts";
 import { explainVerb } from "./explain.ts";
+import { forgetVerb } from "./forget.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { policyVerb } from "./policy.ts";
 import { projectionsVerb } from "./projections.ts";
@@ -39,6 +40,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     ledgerVerb,
     eventsVerb,
     auditVerb,
+    forgetVerb,
     agentsVerb,
     searchVerb,
     explainVerb,

@@ -130,6 +130,8 @@ export interface Config {
   /** Of the EventStoreDB in place of that file; may hold a password. */
   readonly ledgerUrl: string | undefined;
   readonly readModelsFile: string;
+  /** Whose destruction is what forgets somebody: never in a backup that is kept for long. */
+  readonly subjectKeysFile: string;
   readonly pkiDir: string;
   readonly bootstrapTokenFile: string;
   readonly host: string;
@@ -158,6 +160,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     ledgerFile: join(dataDir, "ledger.db"),
     ledgerUrl: ledgerUrl(settings),
     readModelsFile: join(dataDir, "read-models.db"),
+    subjectKeysFile: join(dataDir, "subject-keys"),
     pkiDir: join(dataDir, "pki"),
     bootstrapTokenFile: join(dataDir, "bootstrap-admin.token"),
     host: settings.SALLYPORT_HOST,

@@ -16,11 +16,14 @@ import { lastWitnessed, witnessFile } from "./ledger/integrity/witness-file.ts";
 import { witnessGit } from "./ledger/integrity/witness-git.ts";
 import { witnessHttp } from "./ledger/integrity/witness-http.ts";
 import type { Ledger } from "./ledger/ledger.ts";
+import type { EventSealer } from "./ledger/sealing/event-sealer.ts";
 import type { LedgerPlace } from "./ledger/ledger-place.ts";
 
 export interface IntegrityDeps {
   readonly config: Config;
+  /** As it is stored. */
   readonly ledger: Ledger;
+  readonly sealer: EventSealer;
   /** Where that is, for the thread that hashes it. */
   readonly place: LedgerPlace;
   readonly clock: Clock;
@@ -28,7 +31,7 @@ export interface IntegrityDeps {
 }
 
 /** The checkpointer and what auditors have of it, as configured. Fails with `ledger.corrupt` when the ledger is not what was signed. */
-export async function startIntegrity({ config, ledger, place, clock, log }: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
+export async function startIntegrity({ config, ledger, sealer, place, clock, log }: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
   const { settings, dataDir } = config;
   const folder = join(dataDir, "integrity");
   const key = settings.SALLYPORT_SIGNING_KEY === "" ? await openKeyFile(join(folder, "signing.key")) : await openKey(settings.SALLYPORT_SIGNING_KEY);
@@ -53,7 +56,7 @@ export async function startIntegrity({ config, ledger, place, clock, log }: Inte
     log,
   });
   const jsonSchemas = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, z.toJSONSchema(schema)]));
-  const audit = new AuditLog({ ledger, checkpointer, schemas: jsonSchemas, now: () => clock.now() });
+  const audit = new AuditLog({ ledger, checkpointer, schemas: jsonSchemas, now: () => clock.now(), keysIn: (event) => sealer.keysIn(event) });
   return { audit, close: () => checkpointer.close() };
 }
 

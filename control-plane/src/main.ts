@@ -19,6 +19,8 @@ import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
 import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
 import { startIntegrity } from "./integrity.ts";
 import type { LedgerPlace } from "./ledger/ledger-place.ts";
+import { sealedLedger } from "./ledger/sealing/sealed-ledger.ts";
+import { openSealing } from "./ledger/sealing/sealing.ts";
 import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
 import { ReadModelsThread } from "./read-models/read-models-thread.ts";
@@ -37,12 +39,15 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const credential = await ca.issueServer(config.serverNames);
   const place: LedgerPlace =
     config.ledgerUrl === undefined ? { file: config.ledgerFile } : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 };
-  const ledger = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
+  const stored = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
+  const { sealer, subjects } = openSealing(config.subjectKeysFile);
+  const ledger = sealedLedger(stored, sealer);
   const clock = systemClock;
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
-  const integrity = await startIntegrity({ config, ledger, place, clock, log });
-  const application = await createApplication({ ledger, clock, log, compiler, nodeId });
+  const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
+  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId });
+  await application.erasures.recover();
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);
 
@@ -61,7 +66,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
-  const readModels = new ReadModelsThread({ ledger: place, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL }, log);
+  const readModels = new ReadModelsThread({ ledger: place, subjectKeys: config.subjectKeysFile, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL }, log);
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
@@ -70,6 +75,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     application,
     ledger,
     audit: integrity.audit,
+    storedStream: (stream) => sealer.storedStream(stream),
     readModels,
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     links: tunnel.links,
@@ -86,7 +92,8 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     endpointPort === "off"
       ? undefined
       : await startLedgerEndpoint({
-          ledger,
+          // As it is stored: what is copied from here can be forgotten like the original.
+          ledger: stored,
           access: auditorAccess(application.identities, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,

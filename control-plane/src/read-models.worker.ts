@@ -5,6 +5,8 @@ import pino from "pino";
 import { ReadModels } from "./application/projections/read-models.ts";
 import { systemScheduler } from "./application/scheduler.ts";
 import { openForReading } from "./ledger/ledger-place.ts";
+import { openedLog } from "./ledger/sealing/sealed-ledger.ts";
+import { openSealing } from "./ledger/sealing/sealing.ts";
 import type { Reply, Request, ThreadSettings } from "./read-models/messages.ts";
 import { sqliteReadModels } from "./read-models/sqlite/sqlite-read-models.ts";
 
@@ -18,8 +20,14 @@ const settings = workerData as ThreadSettings;
 const log = pino({ level: settings.logLevel, name: "read-models" });
 const reply = (message: Reply): void => port.postMessage(message);
 
-const ledger = await openForReading(settings.ledger);
-const models = new ReadModels({ ledger, stores: sqliteReadModels(settings.file), scheduler: systemScheduler, log });
+const { keys, sealer } = openSealing(settings.subjectKeys);
+const ledger = openedLog(await openForReading(settings.ledger), sealer);
+const forgotten = (subject: string): boolean => {
+  const wasKnown = keys.get(subject) !== undefined;
+  keys.refresh();
+  return wasKnown;
+};
+const models = new ReadModels({ ledger, stores: sqliteReadModels(settings.file), scheduler: systemScheduler, log, forgotten });
 const stop = new AbortController();
 
 async function answer({ id, call, argument }: Request): Promise<unknown> {

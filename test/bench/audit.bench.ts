@@ -95,7 +95,7 @@ async function generate(folder: string, count: number): Promise<{ readonly parts
   const first = headerLine(header);
   const digest = sha256(utf8(first));
   const head = `${first}\n${sealLine(await signNote(signer, sealText(key.name, digest)))}\n`;
-  const end = `${endLine(await signNote(signer, endText(key.name, digest, covered, coveredTree.root())))}\n`;
+  const end = `${endLine(await signNote(signer, endText(key.name, digest, { events: covered, selection: coveredTree, keys: new CompactRange(treeHasher(sha256)) })))}\n`;
   for (const [name, text] of [
     ["head", head],
     ["end", end],

@@ -8,6 +8,8 @@ import { newEvent } from "../../control-plane/src/application/new-event.ts";
 import { authorized, completed, ended, opened, requested } from "../../control-plane/src/application/testing/samples.ts";
 import { sessionStream } from "../../control-plane/src/domain/session/session.events.ts";
 import type { ExpectedRevision, Ledger } from "../../control-plane/src/ledger/ledger.ts";
+import { openSealing } from "../../control-plane/src/ledger/sealing/sealing.ts";
+import { sealedLedger } from "../../control-plane/src/ledger/sealing/sealed-ledger.ts";
 import { openSqliteLedger } from "../../control-plane/src/ledger/sqlite/sqlite-ledger.ts";
 import { ReadModelsThread } from "../../control-plane/src/read-models/read-models-thread.ts";
 
@@ -50,9 +52,10 @@ async function fill(ledger: Ledger): Promise<void> {
 
 const ledgerFile = join(folder, "ledger.db");
 const file = join(folder, "read-models.db");
-const ledger = await openSqliteLedger(ledgerFile);
+const subjectKeys = join(folder, "subject-keys");
+const ledger = sealedLedger(await openSqliteLedger(ledgerFile), openSealing(subjectKeys).sealer);
 await fill(ledger);
-const models = new ReadModelsThread({ ledger: { file: ledgerFile }, file, logLevel: "silent" }, pino({ level: "silent" }));
+const models = new ReadModelsThread({ ledger: { file: ledgerFile }, subjectKeys, file, logLevel: "silent" }, pino({ level: "silent" }));
 try {
   // Those in use are made of the same ledger first; two at once would share the thread.
   while ((await models.status()).state !== "current") await new Promise((resolve) => setTimeout(resolve, 20));

@@ -8,6 +8,8 @@ import { createApplication, systemClock } from "../../control-plane/src/applicat
 import type { CommandContext, PolicyCompiler } from "../../control-plane/src/application/ports.ts";
 import type { SessionRecord } from "../../control-plane/src/application/session-record.ts";
 import { authorized, completed, opened, requested } from "../../control-plane/src/application/testing/samples.ts";
+import { openSealing } from "../../control-plane/src/ledger/sealing/sealing.ts";
+import { sealedLedger } from "../../control-plane/src/ledger/sealing/sealed-ledger.ts";
 import { openSqliteLedger } from "../../control-plane/src/ledger/sqlite/sqlite-ledger.ts";
 
 /**
@@ -35,9 +37,10 @@ async function commands(record: SessionRecord, context: CommandContext, from: nu
   return id;
 }
 
-const ledger = await openSqliteLedger(join(folder, "ledger.db"));
+const { sealer, subjects } = openSealing(join(folder, "subject-keys"));
+const ledger = sealedLedger(await openSqliteLedger(join(folder, "ledger.db")), sealer);
 const log = pino({ level: "silent" });
-const application = await createApplication({ ledger, clock: systemClock, log, compiler: noPolicies, nodeId: "bench" });
+const application = await createApplication({ ledger, clock: systemClock, log, compiler: noPolicies, subjects, nodeId: "bench" });
 try {
   for (const sessions of [1, 16]) {
     const records = await Promise.all(

@@ -1,14 +1,17 @@
 import type { AuditServiceServer, ExportRequest, ExportResponse } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { SallyportError } from "@sallyport/proto/errors";
+import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import { type AuditScope, streamsAbout } from "../application/audit-selection.ts";
+import type { Erasures, ErasureView } from "../application/ports.ts";
+import type { ExportOptions } from "../ledger/integrity/export-bundle.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 
 /** What the service needs of the log. */
 export interface Audit {
-  range(from: string, to: string): AsyncIterable<string>;
-  streams(selection: AuditScope & { readonly streams: ReadonlySet<string> }): AsyncIterable<string>;
+  range(from: string, to: string, options: ExportOptions): AsyncIterable<string>;
+  streams(selection: AuditScope & { readonly streams: ReadonlySet<string> }, options: ExportOptions): AsyncIterable<string>;
   promise(stream: string, revision: bigint): Promise<{ readonly position: bigint; readonly leafHash: string; readonly note: string }>;
   head(): { readonly note: string; readonly key: string; readonly treeSize: number };
 }
@@ -16,15 +19,33 @@ export interface Audit {
 /** Lines are gathered into messages of about this size: a message each would cost more than the line. */
 const MESSAGE_BYTES = 65_536;
 
-export function auditService(api: ApiContext, { audit, ledger }: { readonly audit: Audit; readonly ledger: Ledger }): AuditServiceServer {
+export interface AuditServiceDeps {
+  readonly audit: Audit;
+  readonly ledger: Ledger;
+  readonly erasures: Pick<Erasures, "list">;
+  /** What a stream is called where it is stored. */
+  readonly storedStream: (stream: string) => string;
+}
+
+export function auditService(api: ApiContext, { audit, ledger, erasures, storedStream }: AuditServiceDeps): AuditServiceServer {
+  async function* linesOf({ scope, sealed }: ExportRequest): AsyncGenerator<string> {
+    const options = { sealed, forgotten: (await erasures.list()).filter(({ state }) => state === "destroyed").map((each) => forgottenSubject(each, sealed)) };
+    if (scope?.$case === "range") {
+      yield* audit.range(scope.value.from, scope.value.to, options);
+      return;
+    }
+    const about = selectionOf(scope);
+    const streams = new Set(Array.from(await streamsAbout(ledger, about), storedStream));
+    yield* audit.streams({ ...about, ...(sealed ? { value: "" } : {}), streams }, options);
+  }
   return {
-    export: streaming(api, ({ scope }, { principal }) => {
+    export: streaming(api, (request, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
-      return messages(linesOf(audit, ledger, scope));
+      return messages(linesOf(request));
     }),
     promiseEvent: unary(api, ({ stream, revision }, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
-      return audit.promise(stream, revision);
+      return audit.promise(storedStream(stream), revision);
     }),
     getCheckpoint: unary(api, (_request, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
@@ -34,27 +55,23 @@ export function auditService(api: ApiContext, { audit, ledger }: { readonly audi
   };
 }
 
-async function* linesOf(audit: Audit, ledger: Ledger, scope: ExportRequest["scope"]): AsyncGenerator<string> {
+function selectionOf(scope: Exclude<ExportRequest["scope"], { $case: "range" }>): AuditScope {
   switch (scope?.$case) {
-    case "range":
-      yield* audit.range(scope.value.from, scope.value.to);
-      return;
     case "sessionId":
-      yield* selected(audit, ledger, { kind: "session", value: scope.value });
-      return;
+      return { kind: "session", value: scope.value };
     case "identityId":
-      yield* selected(audit, ledger, { kind: "identity", value: scope.value });
-      return;
+      return { kind: "identity", value: scope.value };
     case "resource":
-      yield* selected(audit, ledger, { kind: "resource", value: scope.value });
-      return;
+      return { kind: "resource", value: scope.value };
     case undefined:
       throw new SallyportError("input.invalid", "Say what to export: a range, a session, an identity or a resource.");
   }
 }
 
-async function* selected(audit: Audit, ledger: Ledger, scope: AuditScope): AsyncGenerator<string> {
-  yield* audit.streams({ ...scope, streams: await streamsAbout(ledger, scope) });
+/** Whoever must not read names does not read those of the approvers either: the events have them, sealed. */
+function forgottenSubject({ id, subject, requestedBy, approvers, requestedAt }: ErasureView, sealed: boolean): ForgottenSubject {
+  const people = sealed ? { requestedBy: "", approvers: [] } : { requestedBy, approvers };
+  return { subject, erasureId: id, ...people, requestedAt: requestedAt.toISOString() };
 }
 
 async function* messages(lines: AsyncIterable<string>): AsyncGenerator<ExportResponse> {

@@ -2,6 +2,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import {
   AgentServiceService,
   ApprovalServiceService,
+  ErasureServiceService,
   EventServiceService,
   IdentityServiceService,
   PolicyServiceService,
@@ -21,6 +22,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
 import { approvalService } from "./approval-service.ts";
+import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { historyService } from "./history-service.ts";
 import { identityService } from "./identity-service.ts";
@@ -37,6 +39,7 @@ export interface ApiServerOptions {
   readonly application: Application;
   readonly ledger: Ledger;
   readonly audit: Audit;
+  readonly storedStream: (stream: string) => string;
   readonly readModels: ReadModelsService;
   readonly timeTravel: TimeTravel;
   readonly links: AgentLinks;
@@ -76,7 +79,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(EventServiceService, eventService(context, options.ledger));
-  server.addService(AuditServiceService, auditService(context, options));
+  server.addService(ErasureServiceService, erasureService(context, application.erasures));
+  server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures }));
   server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel }));
   server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(EnrolmentServiceService, options.enrolment);

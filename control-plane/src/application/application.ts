@@ -4,13 +4,14 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
 import { startApprovalExpiry } from "./approval-expiry.process.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
+import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
 import { FailClosed } from "./fail-closed.ts";
 import { createForwarding } from "./forwarding.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { createPolicies } from "./policies.ts";
-import type { Agents, Clock, Forwarding, Identities, Policies, PolicyCompiler, Resources } from "./ports.ts";
+import type { Agents, Clock, Forwarding, Identities, Policies, PolicyCompiler, Resources, Subjects } from "./ports.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -23,6 +24,7 @@ export interface ApplicationDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly compiler: PolicyCompiler;
+  readonly subjects: Subjects;
   readonly nodeId: string;
   readonly scheduler?: Scheduler;
 }
@@ -34,6 +36,7 @@ export interface Application {
   readonly resources: Resources;
   readonly policies: Policies;
   readonly approvals: ApprovalService;
+  readonly erasures: ErasureService;
   readonly sessions: Sessions;
   readonly running: RunningSessions;
   readonly failClosed: FailClosed;
@@ -52,7 +55,7 @@ export const systemClock: Clock = { now: () => new Date() };
 export const MAX_ABANDONED_SESSIONS = 10_000;
 
 /** Resolves when the views show everything that is in the ledger. `recovery.run` comes next, then serving. */
-export async function createApplication({ ledger, clock, log, compiler, nodeId, scheduler = systemScheduler }: ApplicationDeps): Promise<Application> {
+export async function createApplication({ ledger, clock, log, compiler, subjects, nodeId, scheduler = systemScheduler }: ApplicationDeps): Promise<Application> {
   const live = new LiveState({ ledger, scheduler, log });
   const failClosed = new FailClosed({ ledger, live, clock, scheduler, log, nodeId });
   const watched = failClosed.watch(ledger);
@@ -102,6 +105,7 @@ export async function createApplication({ ledger, clock, log, compiler, nodeId, 
     resources,
     policies,
     approvals,
+    erasures: createErasures({ ...deps, subjects }),
     sessions: createSessions(watched),
     running,
     failClosed,

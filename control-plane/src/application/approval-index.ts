@@ -1,3 +1,4 @@
+import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
 import type { ApprovalView } from "./ports.ts";
@@ -42,6 +43,19 @@ export class ApprovalIndex {
     this.#views.set(approvalId, { view, revision });
     if (isFinal(view.state)) this.#settle(approvalId);
     return true;
+  }
+
+  /** Somebody was forgotten. */
+  rename(from: string, to: string): void {
+    for (const [id, known] of this.#views) {
+      const { requestedBy, approvers, decidedBy } = known.view;
+      if (requestedBy !== from && decidedBy !== from && !approvers.includes(from)) continue;
+      const renamed = (name: string): string => (name === from ? to : name);
+      // A comment is whoever's who decided.
+      const comment = decidedBy === from && known.view.comment !== "" ? FORGOTTEN_TEXT : known.view.comment;
+      const view = { ...known.view, requestedBy: renamed(requestedBy), decidedBy: renamed(decidedBy), approvers: approvers.map(renamed), comment };
+      this.#views.set(id, { ...known, view });
+    }
   }
 
   #settle(approvalId: string): void {

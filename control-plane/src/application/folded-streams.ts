@@ -24,6 +24,14 @@ export class FoldedStreams<State, Event extends DomainEvent> {
     for (const { state } of this.#streams.values()) yield state;
   }
 
+  /** The stream has another name from now on. */
+  rename(from: string, to: string, change: (state: State) => State): void {
+    const known = this.#streams.get(from);
+    if (known === undefined || from === to) return;
+    this.#streams.delete(from);
+    this.#streams.set(to, { ...known, state: change(known.state) });
+  }
+
   apply(stream: string, revision: bigint, event: Event): boolean {
     const known = this.#streams.get(stream);
     if (known !== undefined && revision <= known.revision) return false;

@@ -5,7 +5,7 @@ import type { AgentEvent } from "../domain/agent/agent.events.ts";
 import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
-import type { IdentityEvent } from "../domain/identity/identity.events.ts";
+import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import type { NodeEvent } from "../domain/node/node.events.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
@@ -82,6 +82,14 @@ export class LiveState {
     } catch (error) {
       this.#deps.log.warn({ err: error }, "the view could not be brought up to date with an own write");
     }
+  }
+
+  /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
+  rename(from: string, to: string): void {
+    this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
+    for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
+    this.approvals.rename(from, to);
+    this.policy.rename(from, to);
   }
 
   async close(): Promise<void> {

@@ -19,6 +19,11 @@ export class PolicyInForce {
     return this.#published;
   }
 
+  /** Somebody was forgotten. */
+  rename(from: string, to: string): void {
+    if (this.#published?.by === from) this.#published = { ...this.#published, by: to };
+  }
+
   apply(revision: bigint, event: PolicyEvent, { actor, at }: EventMetadata): void {
     if (revision <= this.#revision) return;
     this.#revision = revision;

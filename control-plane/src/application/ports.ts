@@ -85,6 +85,42 @@ export interface Agents {
   list(): readonly AgentView[];
 }
 
+/** Who is behind the ids that the ledger holds in place of names. */
+export interface Subjects {
+  /** `isSealed` is false when events of an earlier release hold the name in the clear. */
+  find(identityId: string): { readonly subject: string; readonly isSealed: boolean } | undefined;
+  /** Whose name nobody can read any more; undefined for a name that is one. */
+  forgotten(name: string): string | undefined;
+  /** Destroys the key, durably; nobody can read after it what was sealed with it. Answers what the name reads as from now on. */
+  forget(subject: string): string;
+}
+
+export interface ErasureView {
+  readonly id: string;
+  readonly state: "pending" | "expired" | "granted" | "denied" | "destroyed";
+  readonly subject: string;
+  readonly identityId: string;
+  readonly requestedBy: string;
+  readonly reason: string;
+  readonly quorum: number;
+  readonly approvers: readonly string[];
+  /** Empty unless denied. */
+  readonly deniedBy: string;
+  readonly requestedAt: Date;
+  readonly expiresAt: Date;
+}
+
+/** Forgetting somebody: two people besides whoever asks agree, then the key is destroyed that their personal data is sealed under. */
+export interface Erasures {
+  /** Fails with `input.invalid` for somebody who is not there, cannot be forgotten, or about whom this is asked already. */
+  request(identityId: string, reason: string, by: Principal, context: CommandContext): Promise<ErasureView>;
+  /** Carried out before it answers when it was the last one needed. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.expired. */
+  approve(erasureId: string, by: Principal, comment: string, context: CommandContext): Promise<ErasureView>;
+  deny(erasureId: string, by: Principal, comment: string, context: CommandContext): Promise<ErasureView>;
+  /** Newest first. Read from the ledger. */
+  list(): Promise<readonly ErasureView[]>;
+}
+
 /** What agents state about what they forwarded. */
 export interface Forwarding {
   /** Durable when it resolves; the same statement again changes nothing. Fails with `tunnel.violation` when it contradicts an earlier one. */

@@ -9,6 +9,10 @@ export class TokenIndex {
     return this.#owners.get(tokenId);
   }
 
+  rename(tokenId: string, owner: string): void {
+    if (this.#owners.has(tokenId)) this.#owners.set(tokenId, owner);
+  }
+
   get size(): number {
     return this.#owners.size;
   }

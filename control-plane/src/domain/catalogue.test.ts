@@ -8,6 +8,7 @@ import * as approval from "./approval/approval.decider.ts";
 import { classificationOf, eventTypes, isEventType, schemaVersionOf, type StoredEvent, upcast, validate } from "./catalogue.ts";
 import { fieldsOf, open } from "./classification.ts";
 import type { DomainEvent } from "./events.ts";
+import * as erasure from "./erasure/erasure.decider.ts";
 import * as forwarding from "./forwarding/forwarding.decider.ts";
 import * as identity from "./identity/identity.decider.ts";
 import * as integrity from "./integrity/integrity.decider.ts";
@@ -56,7 +57,7 @@ describe("the event catalogue", () => {
       const fields = classificationOf(type);
       assert.ok(fields.size > 0);
       for (const [path, classification] of fields)
-        assert.ok(classification === "public" || classification === "sensitive", `${type}.${path} is ${String(classification)}`);
+        assert.ok(["public", "sensitive", "personal"].includes(String(classification)), `${type}.${path} is ${String(classification)}`);
     });
   }
 
@@ -121,6 +122,7 @@ describe("golden events", () => {
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalDenied").value, "denied");
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalExpired").value, "expired");
     assert.equal(fold(approval, "ApprovalRequested", "ApprovalWithdrawn").value, "withdrawn");
+    assert.equal(fold(erasure, "ErasureRequested", "ErasureDenied").value, "denied");
     const attested = { agentId: "7b0c1a52-8d1e-4f57-8f3b-2f9f1c4ad002", sequence: 2, commands: 7, bytes: 412, final: true };
     assert.deepEqual(fold(forwarding, "ForwardingAttested"), attested);
     const ana = fold(identity, "IdentityProvisioned", "RolesChanged", "TokenIssued", "SignInFailed");

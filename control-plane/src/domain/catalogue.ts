@@ -1,5 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import { type Classification, fieldsOf } from "./classification.ts";
+import { type Classification, fieldsOf, type PersonalField, personalFieldsOf } from "./classification.ts";
 import type { DomainEvent, EventType } from "./events.ts";
 import { schemas } from "./schemas.ts";
 
@@ -26,6 +26,11 @@ export const isEventType = (type: string): type is EventType => Object.hasOwn(sc
 export const schemaVersionOf = (type: EventType): number => 1 + (upcasters[type]?.length ?? 0);
 
 export const classificationOf = (type: EventType): ReadonlyMap<string, Classification | undefined> => fieldsOf(schemas[type]);
+
+const personalFields = new Map<string, readonly PersonalField[]>(Object.entries(schemas).map(([type, schema]) => [type, personalFieldsOf(schema)]));
+
+/** What is stored under somebody's key; nothing for a type that is not ours. */
+export const personalIn = (type: string): readonly PersonalField[] => personalFields.get(type) ?? [];
 
 /**
  * The event of today that a recorded one of any released version means. Fails with `ledger.corrupt` on what this release does

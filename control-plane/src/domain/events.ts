@@ -1,5 +1,6 @@
 import type { AgentEvent, AgentNameEvent } from "./agent/agent.events.ts";
 import type { ApprovalEvent } from "./approval/approval.events.ts";
+import type { ErasureEvent } from "./erasure/erasure.events.ts";
 import type { ForwardingEvent } from "./forwarding/forwarding.events.ts";
 import type { IdentityEvent } from "./identity/identity.events.ts";
 import type { IntegrityEvent } from "./integrity/integrity.events.ts";
@@ -14,6 +15,7 @@ export type DomainEvent =
   | AgentEvent
   | AgentNameEvent
   | ApprovalEvent
+  | ErasureEvent
   | ForwardingEvent
   | IdentityEvent
   | IntegrityEvent

@@ -3,6 +3,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "session",
   "recording",
   "approval",
+  "erasure",
   "grant",
   "policy",
   "agent",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { open, sensitive } from "./classification.ts";
+import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { hazards, riskClasses } from "./facts.ts";
 
@@ -13,8 +13,11 @@ const id = () => open(z.string());
 const instant = () => open(z.iso.datetime({ precision: 3 }));
 const word = () => open(z.string());
 const count = () => open(z.int().min(0));
-/** Names of people and machines: personal data. */
-const who = () => sensitive(z.string());
+/** Names of people and machines. */
+const who = () => personal(z.string());
+const people = () => z.array(who()).readonly();
+/** What tells about the person that is named there. */
+const about = (owner: string) => personal(z.string(), owner);
 const prose = () => sensitive(z.string());
 const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
 const words = () => open(z.array(z.string()).readonly());
@@ -85,13 +88,27 @@ export const schemas = {
     quorum: open(z.int().min(1)),
     expiresAt: instant(),
   }),
-  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: prose(), decision }),
-  ApprovalGranted: z.strictObject({ approvalId: id(), approvers: privateWords() }),
-  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: prose(), decision }),
+  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision }),
+  ApprovalGranted: z.strictObject({ approvalId: id(), approvers: people() }),
+  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision }),
   ApprovalExpired: z.strictObject({ approvalId: id(), expiresAt: instant() }),
   ApprovalWithdrawn: z.strictObject({ approvalId: id(), cause: open(z.enum(["client_gone", "cancelled", "drift", "control_plane_lost"])) }),
   ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
-  ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: prose() }),
+  ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: about("by") }),
+
+  ErasureRequested: z.strictObject({
+    erasureId: id(),
+    subject: id(),
+    identityId: who(),
+    requestedBy: who(),
+    reason: about("requestedBy"),
+    quorum: open(z.int().min(1)),
+    expiresAt: instant(),
+  }),
+  ErasureApproved: z.strictObject({ erasureId: id(), by: who(), comment: about("by") }),
+  ErasureGranted: z.strictObject({ erasureId: id(), subject: id(), approvers: people() }),
+  ErasureDenied: z.strictObject({ erasureId: id(), by: who(), comment: about("by") }),
+  SubjectKeyDestroyed: z.strictObject({ erasureId: id(), subject: id() }),
 
   ForwardingAttested: z.strictObject({
     agentId: id(),
@@ -108,10 +125,10 @@ export const schemas = {
 
   IdentityProvisioned: z.strictObject({ identityId: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
   RolesChanged: z.strictObject({ identityId: who(), groups: words() }),
-  TokenIssued: z.strictObject({ identityId: who(), tokenId: id(), tokenHash: sensitive(z.string()), expiresAt: instant(), note: prose() }),
+  TokenIssued: z.strictObject({ identityId: who(), tokenId: id(), tokenHash: sensitive(z.string()), expiresAt: instant(), note: about("identityId") }),
   TokenRevoked: z.strictObject({ identityId: who(), tokenId: id() }),
-  SignInFailed: z.strictObject({ identityId: who(), address: prose(), code: word() }),
-  IdentityDisabled: z.strictObject({ identityId: who(), reason: prose() }),
+  SignInFailed: z.strictObject({ identityId: who(), address: about("identityId"), code: word() }),
+  IdentityDisabled: z.strictObject({ identityId: who(), reason: about("identityId") }),
 
   CheckpointSigned: z.strictObject({
     treeSize: open(z.int().min(1)),
@@ -158,17 +175,17 @@ export const schemas = {
     tokenId: id(),
     resource: word(),
     protocol: word(),
-    clientAddress: prose(),
-    application: prose(),
+    clientAddress: about("identity.id"),
+    application: about("identity.id"),
     transport: word(),
-    parameters: sensitive(z.record(z.string(), z.string())),
+    parameters: personal(z.record(z.string(), z.string()), "identity.id"),
   }),
   SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision }),
   SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional() }),
   CommandAuthorized: command.extend({ decision, obligations }),
   CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
   CommandHeld: command.extend({ decision, approvalId: id(), expiresAt: instant() }),
-  CommandReleased: z.strictObject({ commandId: open(z.int().min(1)), approvalId: id(), digest: digest(), approvers: privateWords(), obligations }),
+  CommandReleased: z.strictObject({ commandId: open(z.int().min(1)), approvalId: id(), digest: digest(), approvers: people(), obligations }),
   CommandCompleted: z.strictObject({
     commandId: open(z.int().min(1)),
     outcome: open(z.enum(["succeeded", "failed", "cancelled", "unknown"])),

@@ -37,7 +37,7 @@ describe("deciding", () => {
       effect: "deny",
       policyVersion: "v1",
       rules: [],
-      reason: `No rule permits "ana" to run a command of class read on "orders".`,
+      reason: `No rule permits this identity to run a command of class read on "orders".`,
       obligations: noObligations,
       quorum: 0,
     });

@@ -13,9 +13,10 @@ export function explain(rules: readonly Rule[], outcome: string): string {
   return [`${rules.length === 1 ? "Rule" : "Rules"} ${names}${more}: ${outcome}`, ...texts].join(" ");
 }
 
-export function nothingPermits({ principal, action, resource, facts }: DecisionRequest): string {
+/** Names nobody: it is stored with the decision, and people can be forgotten. */
+export function nothingPermits({ action, resource, facts }: DecisionRequest): string {
   const what = action === "open" ? "open" : `${action} ${facts === undefined ? "this" : `a command of class ${facts.riskClass}`} on`;
-  return `No rule permits "${principal.id}" to ${what} "${resource.name}".`;
+  return `No rule permits this identity to ${what} "${resource.name}".`;
 }
 
 export const approvalsNeeded = (quorum: number): string => `needs ${quorum} ${quorum === 1 ? "approval" : "approvals"}.`;

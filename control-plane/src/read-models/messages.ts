@@ -5,6 +5,8 @@ import type { LedgerPlace } from "../ledger/ledger-place.ts";
 
 export interface ThreadSettings {
   readonly ledger: LedgerPlace;
+  /** The file that it reads names with. */
+  readonly subjectKeys: string;
   /** Of the read models. */
   readonly file: string;
   readonly logLevel: string;

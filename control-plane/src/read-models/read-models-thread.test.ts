@@ -32,7 +32,7 @@ async function place(t: TestContext): Promise<{ readonly ledger: Ledger; readonl
     await ledger.close();
     rmSync(folder, { recursive: true });
   });
-  const settings = { ledger: { file: ledgerFile }, file: join(folder, "read-models.db"), logLevel: "silent" };
+  const settings = { ledger: { file: ledgerFile }, subjectKeys: join(folder, "subject-keys"), file: join(folder, "read-models.db"), logLevel: "silent" };
   return {
     ledger,
     start: () => {

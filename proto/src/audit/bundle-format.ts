@@ -2,7 +2,7 @@ import { fromBase64, textOf, toBase64, utf8 } from "./bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import type { CheckpointData } from "./checkpoint.ts";
 import type { RotationData } from "./key-chain.ts";
-import { type Hash, joinHashes, splitHashes } from "./merkle.ts";
+import { type CompactRange, type Hash, joinHashes, splitHashes } from "./merkle.ts";
 
 /**
  * A bundle: lines of JSON, each ended by a newline, so that it is written and verified as a stream.
@@ -10,8 +10,8 @@ import { type Hash, joinHashes, splitHashes } from "./merkle.ts";
  *   line 1       header: what was exported, the checkpoint that covers it, keys, proofs of the whole, schemas
  *   line 2       seal: a signed note over the header's digest
  *   then         one line per event: its number in the bundle, its index in the log, its own proof when the bundle is a selection,
- *                and the event, in exactly the bytes that its leaf hash is made of
- *   last line    end: a signed note over the number of events and the Merkle root of those that were selected
+ *                the keys that open what is sealed in it (sealed.ts), and the event, in exactly the bytes that its leaf hash is made of
+ *   last line    end: a signed note over the number of events, the Merkle root of those that were selected, and that of the keys
  *
  * No byte is without a check: the header is under the seal, an event under the checkpoint's root, the rest under the end.
  */
@@ -43,36 +43,60 @@ export interface BundleHeader {
   readonly key: string;
   readonly rotations: readonly RotationData[];
   readonly exportedAt: string;
+  /** Those whose personal data nobody can read any more, by the word of whoever exported; absent when there is nobody. */
+  readonly forgotten?: readonly ForgottenSubject[];
   /** JSON Schema of the data of each event type. */
   readonly schemas: Readonly<Record<string, unknown>>;
+}
+
+export interface ForgottenSubject {
+  readonly subject: string;
+  /** The stream that has the decision: `erasure-<id>`. */
+  readonly erasureId: string;
+  readonly requestedBy: string;
+  readonly approvers: readonly string[];
+  readonly requestedAt: string;
 }
 
 export const headerLine = (header: BundleHeader): string => canonicalJson(header);
 
 export const sealText = (origin: string, headerDigest: Hash): string => `sallyport-bundle-header/1\n${origin}\n${toBase64(headerDigest)}\n`;
 
-export const endText = (origin: string, headerDigest: Hash, events: number, selection: Hash): string =>
-  `sallyport-bundle-end/1\n${origin}\n${toBase64(headerDigest)}\nevents ${events}\nselection ${toBase64(selection)}\n`;
+export const endText = (origin: string, headerDigest: Hash, { events, selection, keys }: BundleTotals): string => {
+  const opened = keys.size === 0 ? "" : `keys ${keys.size} ${toBase64(keys.root())}\n`;
+  return `sallyport-bundle-end/1\n${origin}\n${toBase64(headerDigest)}\nevents ${events}\nselection ${toBase64(selection.root())}\n${opened}`;
+};
+
+/** What was written so far: the events, and the keys as they stand in the lines that have any. */
+export interface BundleTotals {
+  readonly events: number;
+  readonly selection: CompactRange;
+  readonly keys: CompactRange;
+}
 
 export const sealLine = (note: string): string => canonicalJson({ seal: note });
 export const endLine = (note: string): string => canonicalJson({ end: note });
 
 /** `event` is what the leaf hash is over. */
-export function eventLine(n: number, index: number, event: string, proof?: readonly Hash[]): string {
+export function eventLine(n: number, index: number, event: string, proof?: readonly Hash[], keys?: string): string {
   const proven = proof === undefined ? "" : `,"proof":"${toBase64(joinHashes(proof))}"`;
-  return `{"n":${n},"index":${index}${proven},"event":${event}}`;
+  const opening = keys === undefined ? "" : `,"keys":${keys}`;
+  return `{"n":${n},"index":${index}${proven}${opening},"event":${event}}`;
 }
 
 export interface EventLine {
   readonly n: number;
   readonly index: number;
   readonly proof: readonly Hash[] | undefined;
+  /** JSON: base64 of the key of the event for each subject. */
+  readonly keys: Uint8Array | undefined;
   readonly event: Uint8Array;
 }
 
 const OPEN = utf8('{"n":');
 const INDEX = utf8(',"index":');
 const PROOF = utf8(',"proof":"');
+const KEYS = utf8(',"keys":{');
 const EVENT = utf8(',"event":{');
 const QUOTE = 0x22;
 const BRACE = 0x7d;
@@ -94,8 +118,15 @@ export function parseEventLine(line: Uint8Array): EventLine | undefined {
     if (proof === undefined) return undefined;
     at = close + 1;
   }
+  let keys: Uint8Array | undefined;
+  if (startsWith(line, KEYS, at)) {
+    const close = line.indexOf(BRACE, at + KEYS.length);
+    if (close < 0) return undefined;
+    keys = line.subarray(at + KEYS.length - 1, close + 1);
+    at = close + 1;
+  }
   if (!startsWith(line, EVENT, at) || line.at(-1) !== BRACE || line.at(-2) !== BRACE) return undefined;
-  return { n: n.value, index: index.value, proof, event: line.subarray(at + EVENT.length - 1, -1) };
+  return { n: n.value, index: index.value, proof, keys, event: line.subarray(at + EVENT.length - 1, -1) };
 }
 
 export function startsWith(bytes: Uint8Array, prefix: Uint8Array, at: number): boolean {

@@ -1,4 +1,4 @@
-import { type BundleHeader, BUNDLE_FORMAT, headerLine, sealText } from "./bundle-format.ts";
+import { type BundleHeader, BUNDLE_FORMAT, type ForgottenSubject, headerLine, sealText } from "./bundle-format.ts";
 import { fromBase64, textOf } from "./bytes.ts";
 import { checkpointOf, type SignedCheckpoint } from "./checkpoint.ts";
 import { KeyChain } from "./key-chain.ts";
@@ -83,9 +83,17 @@ function parseHeader(line: Uint8Array): BundleHeader | undefined {
   const strings = [origin, frontier, consistency, key, exportedAt].every((value) => typeof value === "string");
   const objects = [scope, checkpoint, schemas].every((value) => typeof value === "object" && value !== null);
   const places = Number.isSafeInteger(from) && Number.isSafeInteger(to) && Number(from) >= 0 && Number(to) >= Number(from);
-  const lists = Array.isArray(rotations) && Array.isArray(cosignatures) && cosignatures.every((each) => typeof each === "string");
+  const { forgotten = [] } = header;
+  const lists = Array.isArray(forgotten) && forgotten.every(isForgotten) && Array.isArray(rotations) && Array.isArray(cosignatures) && cosignatures.every((each) => typeof each === "string");
   if (!strings || !objects || !places || !lists) return undefined;
   return headerLine(header as BundleHeader) === text ? (header as BundleHeader) : undefined;
+}
+
+function isForgotten(value: unknown): value is ForgottenSubject {
+  if (typeof value !== "object" || value === null) return false;
+  const { subject, erasureId, requestedBy, approvers, requestedAt } = value as Readonly<Record<keyof ForgottenSubject, unknown>>;
+  const people: readonly unknown[] = Array.isArray(approvers) ? approvers : [undefined];
+  return [subject, erasureId, requestedBy, requestedAt, ...people].every((each) => typeof each === "string");
 }
 
 async function chainOf(primitives: Primitives, { key: first, rotations, origin }: BundleHeader): Promise<KeyChain | undefined> {

@@ -1,3 +1,4 @@
+import type { ForgottenSubject } from "./bundle-format.ts";
 import type { VerifierKey } from "./note.ts";
 
 /** What can be wrong. Names are part of the machine-readable answer. */
@@ -10,6 +11,7 @@ export type FindingCode =
   | "checkpoint.forged"
   | "key.replaced"
   | "proof.altered"
+  | "key.wrong"
   | "bundle.malformed"
   | "bundle.altered"
   | "witness.differs";
@@ -47,6 +49,10 @@ export interface Verified {
   readonly witnessed: number;
   /** Witness keys whose signature is on the checkpoint. */
   readonly cosigned: readonly string[];
+  /** Personal values that the bundle lets its reader open; each was opened. */
+  readonly opened?: number;
+  /** By the word of whoever exported; their names are in no bundle. */
+  readonly forgotten?: readonly ForgottenSubject[];
 }
 
 export type Verdict = Verified | { readonly kind: "tampered"; readonly finding: Finding; /** Events proven before it. */ readonly events: number };

@@ -5,6 +5,7 @@ import { LineReader } from "./lines.ts";
 import { LogVerifier } from "./log-verifier.ts";
 import { CompactRange, type Hash, type TreeHasher, treeHasher, verifyConsistency, verifyInclusion } from "./merkle.ts";
 import { isSignedBy } from "./note.ts";
+import { openEvent } from "./open-event.ts";
 import { noteIn, type OpenBundle, openBundle } from "./open-bundle.ts";
 import type { Primitives } from "./primitives.ts";
 import { type Finding, type OnProgress, PROGRESS_EVENTS, type Trust, type Verdict } from "./verdict.ts";
@@ -45,8 +46,10 @@ class BundleReading {
   readonly #log: LogVerifier;
   readonly #selection: CompactRange;
   readonly #revisions = new Map<string, bigint>();
+  readonly #keys: CompactRange;
   #lastIndex = -1;
   #events = 0;
+  #opened = 0;
 
   constructor(primitives: Primitives, hasher: TreeHasher, trust: Trust, lines: LineReader, bundle: OpenBundle) {
     this.#primitives = primitives;
@@ -57,6 +60,7 @@ class BundleReading {
     this.#pinned = trust.keys.length > 0;
     this.#log = new LogVerifier(primitives, { keys: [] }, bundle.start, bundle.chain);
     this.#selection = new CompactRange(hasher);
+    this.#keys = new CompactRange(hasher);
   }
 
   async run(onProgress: OnProgress | undefined): Promise<Verdict> {
@@ -79,8 +83,17 @@ class BundleReading {
       if (this.#isRange) this.#log.leaf(leaf);
       this.#selection.append(leaf);
       this.#events++;
+      const unopened = parsed.keys === undefined ? undefined : await this.#open(parsed.event, parsed.keys, here);
+      if (unopened !== undefined) return this.#settle(unopened);
       if (this.#events % PROGRESS_EVENTS === 0) onProgress?.(this.#events);
     }
+  }
+
+  async #open(event: Uint8Array, keys: Uint8Array, line: number): Promise<Finding | undefined> {
+    this.#keys.append(this.#hasher.leaf(keys));
+    const found = await openEvent(this.#primitives, event, keys);
+    this.#opened += found?.opened ?? 0;
+    return found === undefined ? { code: "key.wrong", message: "A key of this line does not open what is sealed in its event.", line } : undefined;
   }
 
   #inRange({ index, proof }: EventLine, _leaf: Hash, line: number): Finding | undefined {
@@ -121,7 +134,11 @@ class BundleReading {
     if (chain.current === undefined || !(await isSignedBy(this.#primitives, note, chain.current))) {
       return this.#tampered({ code: "bundle.altered", message: "The last line is not signed by the key of the log.", line: here });
     }
-    if (note.text !== endText(header.origin, digest, this.#events, this.#selection.root())) {
+    const totals = { events: this.#events, selection: this.#selection, keys: this.#keys };
+    if (note.text !== endText(header.origin, digest, totals)) {
+      if (note.text.startsWith(endText(header.origin, digest, { ...totals, keys: new CompactRange(this.#hasher) }))) {
+        return this.#tampered({ code: "bundle.altered", message: "These are not the keys that were exported.", line: here });
+      }
       return this.#tampered({ code: "event.missing", message: "These are not all the events that were exported.", line: here });
     }
     if ((await this.#lines.next()) !== undefined) {
@@ -196,6 +213,8 @@ class BundleReading {
       pinned: this.#pinned,
       witnessed: 0,
       cosigned,
+      opened: this.#opened,
+      forgotten: header.forgotten ?? [],
     };
   }
 }

@@ -1,5 +1,6 @@
 import { type BundleHeader, endLine, endText, eventLine, headerLine, sealLine, sealText } from "./bundle-format.ts";
-import { utf8 } from "./bytes.ts";
+import { toBase64, utf8 } from "./bytes.ts";
+import { canonicalJson } from "./canonical-json.ts";
 import { CompactRange, type Hash, treeHasher } from "./merkle.ts";
 import { noteText, signatureLine, type VerifierKey } from "./note.ts";
 import type { Sha256 } from "./primitives.ts";
@@ -15,9 +16,13 @@ export interface BundledEvent {
   readonly text: string;
   /** For a selection. */
   readonly proof?: readonly Hash[];
+  /** What opens the personal data of each subject in it, for whoever the bundle is for. */
+  readonly keys?: ReadonlyMap<string, Uint8Array>;
 }
 
 export const signNote = async (signer: NoteSigner, text: string): Promise<string> => noteText(text, [signatureLine(signer.key, await signer.sign(utf8(text)))]);
+
+const keysText = (keys: ReadonlyMap<string, Uint8Array>): string => canonicalJson(Object.fromEntries(Array.from(keys, ([subject, key]) => [subject, toBase64(key)])));
 
 /** The lines of a bundle, each with its newline. */
 export async function* writeBundle(
@@ -31,10 +36,13 @@ export async function* writeBundle(
   const digest = sha256(utf8(first));
   yield `${first}\n`;
   yield `${sealLine(await signNote(signer, sealText(header.origin, digest)))}\n`;
-  const selection = new CompactRange(hasher);
-  for await (const { index, text, proof } of events) {
-    yield `${eventLine(selection.size, index, text, proof)}\n`;
+  const [selection, opening] = [new CompactRange(hasher), new CompactRange(hasher)];
+  for await (const { index, text, proof, keys } of events) {
+    const opened = keys === undefined || keys.size === 0 ? undefined : keysText(keys);
+    yield `${eventLine(selection.size, index, text, proof, opened)}\n`;
     selection.append(hasher.leaf(utf8(text)));
+    if (opened !== undefined) opening.append(hasher.leaf(utf8(opened)));
   }
-  yield `${endLine(await signNote(signer, endText(header.origin, digest, selection.size, selection.root())))}\n`;
+  const totals = { events: selection.size, selection, keys: opening };
+  yield `${endLine(await signNote(signer, endText(header.origin, digest, totals)))}\n`;
 }

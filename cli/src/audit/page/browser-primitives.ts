@@ -9,6 +9,18 @@ export const browserPrimitives: Primitives = {
     const key = await crypto.subtle.importKey("raw", publicKey.slice(), "Ed25519", false, ["verify"]);
     return crypto.subtle.verify("Ed25519", key, signature.slice(), message.slice());
   },
+  async hmacSha256(key, message) {
+    const imported = await crypto.subtle.importKey("raw", key.slice(), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    return new Uint8Array(await crypto.subtle.sign("HMAC", imported, message.slice()));
+  },
+  async openAesGcm(key, nonce, box, additional) {
+    const imported = await crypto.subtle.importKey("raw", key.slice(), "AES-GCM", false, ["decrypt"]);
+    const algorithm = { name: "AES-GCM", iv: nonce.slice(), additionalData: additional.slice() };
+    return crypto.subtle.decrypt(algorithm, imported, box.slice()).then(
+      (plain) => new Uint8Array(plain),
+      () => undefined,
+    );
+  },
 };
 
 /** RFC 8032, section 7.1, test 2. */

@@ -81,7 +81,7 @@ function tell(verdict: Verdict): void {
     result.dataset["code"] = code;
     return;
   }
-  const { events, treeSize, root, signedAt, keys, pinned } = verdict;
+  const { events, treeSize, root, signedAt, keys, pinned, opened = 0, forgotten = [] } = verdict;
   show("verified", pinned ? "Verified" : "Consistent; the key was not compared", [
     ["Events", `${events.toLocaleString("en")}: none altered, missing, inserted or out of order`],
     ["Signed", `${signedAt}, over ${treeSize.toLocaleString("en")} events`],
@@ -93,6 +93,8 @@ function tell(verdict: Verdict): void {
         ? "The key is one that you gave."
         : "Compare the key with the one from a place that you trust: whoever made this bundle could have made another key.",
     ],
+    ...(opened === 0 ? [] : [["Personal data", `${opened.toLocaleString("en")} values open with the keys in the bundle`] as const]),
+    ...forgotten.map(({ subject, erasureId }) => ["Forgotten", `subject ${subject}, by the decision in erasure-${erasureId}`] as const),
   ]);
 }
 

@@ -22,6 +22,8 @@ type Projector = (projected: Projected) => readonly Change[] | undefined;
 const projectors: Readonly<Record<string, Projector>> = {
   agent: (projected) => projectAgent(projected as Projected<AgentEvent>),
   approval: (projected) => projectApproval(projected as Projected<ApprovalEvent>),
+  /** Of no table; but whoever is forgotten goes from all of them. */
+  erasure: () => [],
   identity: (projected) => projectIdentity(projected as Projected<IdentityEvent>),
   policy: (projected) => projectPolicy(projected as Projected<PolicyEvent>),
   resource: (projected) => projectResource(projected as Projected<ResourceEvent>),

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
+import type { DataOf, EventType } from "../../domain/events.ts";
 import type { ReadableLedger, RecordedEvent, SubscriptionMessage } from "../../ledger/ledger.ts";
 import { backOff, pause, type Scheduler } from "../scheduler.ts";
 import type { Change } from "./change.ts";
@@ -149,6 +150,7 @@ export class ProjectionRun {
 
   #gather(recorded: RecordedEvent): void {
     const { position, id, recordedAt, stream, type } = recorded;
+    if (type === ("SubjectKeyDestroyed" satisfies EventType)) this.#forget(recorded);
     const projection = project(recorded);
     let { unreadable } = this.#next;
     if (projection.kind === "changes") this.#changes.push(...projection.changes);
@@ -158,6 +160,14 @@ export class ProjectionRun {
     }
     this.#next = { position, lastEvent: { position, id, recordedAt: recordedAt.toISOString() }, events: this.#next.events + 1, unreadable };
     this.#gathered += 1;
+  }
+
+  /** Rows of before were made with the key. Those of a run that began without both are not about that person. */
+  #forget({ data }: RecordedEvent): void {
+    const { subject } = data as DataOf<"SubjectKeyDestroyed">;
+    const { store, forgotten } = this.#deps;
+    if (forgotten?.(subject) !== true && store.opened.position === undefined) return;
+    throw new StoreFailed(new SallyportError("read_models.unavailable", "They are made anew, since somebody was forgotten.", { damaged: "yes" }));
   }
 
   async #flush(): Promise<void> {
@@ -189,6 +199,8 @@ export interface ProjectionRunDeps {
   readonly log: Logger;
   /** The store is of no more use; the run has ended. */
   readonly failed: (error: SallyportError) => void;
+  /** Whether the ledger's events were opened with this subject's key until now; they are not any more when it returns. */
+  readonly forgotten?: (subject: string) => boolean;
   /** After each batch. */
   readonly progressed?: (checkpoint: Checkpoint, live: boolean) => void;
 }

@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
 import { backOff, pause, type Scheduler } from "../scheduler.ts";
-import { headOf, isOf, ProjectionRun } from "./projection-run.ts";
+import { headOf, isOf, ProjectionRun, type ProjectionRunDeps } from "./projection-run.ts";
 import {
   type Checkpoint,
   type CommandQuery,
@@ -24,7 +24,8 @@ export type ReadModelsService = Pick<ReadModels, "sessions" | "commands" | "stat
  * Phases of the store in use: opening, in use (catching up, then live), down (tried again with growing pauses).
  * M1. A question is answered when everything that was in the ledger when it was asked is in the answer, or not at all.
  * M2. A store that saw another ledger, or a later state of this one (a restored copy), is begun anew.
- * M3. While it is rebuilt, the one in use goes on answering; the new one takes its place when it has caught up.
+ * M3. When somebody is forgotten, the store is begun anew: what it says of them is gone with its file.
+ * M4. While it is rebuilt, the one in use goes on answering; the new one takes its place when it has caught up.
  */
 export class ReadModels {
   readonly #deps: ReadModelsDeps;
@@ -240,6 +241,7 @@ export interface ReadModelsDeps {
   readonly stores: ReadModelStores;
   readonly scheduler: Scheduler;
   readonly log: Logger;
+  readonly forgotten?: NonNullable<ProjectionRunDeps["forgotten"]>;
 }
 
 export interface ReadModelsStatus {

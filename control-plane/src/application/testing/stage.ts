@@ -9,6 +9,10 @@ import { type Decision, noObligations, type PolicyEngine } from "../../domain/de
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 // oxlint-disable-next-line no-restricted-imports -- tests run on the real ledger; nothing but tests imports this file
 import { openSqliteLedger } from "../../ledger/sqlite/sqlite-ledger.ts";
+// oxlint-disable-next-line no-restricted-imports -- as above: names are sealed in tests as they are in use
+import { openSealing, type Sealing } from "../../ledger/sealing/sealing.ts";
+// oxlint-disable-next-line no-restricted-imports -- as above
+import { sealedLedger } from "../../ledger/sealing/sealed-ledger.ts";
 import { type Application, createApplication } from "../application.ts";
 import type { CommandContext, PolicyCompiler } from "../ports.ts";
 import type { Scheduler } from "../scheduler.ts";
@@ -36,6 +40,9 @@ export const compiler: PolicyCompiler = {
 
 export interface Stage {
   readonly ledger: UnreliableLedger;
+  /** What is stored under that: personal data is sealed. */
+  readonly stored: Ledger;
+  readonly sealing: Sealing;
   readonly time: ManualTime;
   readonly app: Application;
   /** The control plane dies without a word and comes back on the same ledger. */
@@ -44,22 +51,26 @@ export interface Stage {
   readonly join: (nodeId: string) => Promise<Application>;
 }
 
-export async function openLedger(t: TestContext): Promise<UnreliableLedger> {
+export const openLedger = async (t: TestContext): Promise<UnreliableLedger> => (await openSealed(t)).ledger;
+
+export async function openSealed(t: TestContext): Promise<Pick<Stage, "ledger" | "stored" | "sealing">> {
   const folder = mkdtempSync(join(tmpdir(), "sallyport-application-"));
-  const real: Ledger = await openSqliteLedger(join(folder, "ledger.db"));
+  const stored: Ledger = await openSqliteLedger(join(folder, "ledger.db"));
+  const sealing = openSealing(join(folder, "subject-keys"));
   t.after(async () => {
-    await real.close();
+    await stored.close();
     rmSync(folder, { recursive: true });
   });
-  return new UnreliableLedger(real);
+  return { ledger: new UnreliableLedger(sealedLedger(stored, sealing.sealer)), stored, sealing };
 }
 
 export async function setStage(t: TestContext, { scheduler }: { readonly scheduler?: Scheduler } = {}): Promise<Stage> {
   const time = new ManualTime();
-  const ledger = await openLedger(t);
+  const opened = await openSealed(t);
+  const { ledger } = opened;
   const running: Application[] = [];
   const start = async (nodeId: string): Promise<Application> => {
-    const app = await createApplication({ ledger, clock: time, log: silent, compiler, nodeId, scheduler: scheduler ?? time });
+    const app = await createApplication({ ledger, clock: time, log: silent, compiler, subjects: opened.sealing.subjects, nodeId, scheduler: scheduler ?? time });
     running.push(app);
     return app;
   };
@@ -69,7 +80,7 @@ export async function setStage(t: TestContext, { scheduler }: { readonly schedul
     ledger.thaw();
     await Promise.all(running.map(({ live, failClosed }) => Promise.all([failClosed.close(), live.close()])));
   });
-  return { ledger, time, app, restart: () => start("one"), join: start };
+  return { ...opened, time, app, restart: () => start("one"), join: start };
 }
 
 export const fails =

@@ -12,7 +12,7 @@ import { newEvent } from "../new-event.ts";
 import { policyVersion } from "../policies.ts";
 import { ManualTime } from "../testing/manual-time.ts";
 import { approvalRequest, authorized, command, denied, human, opened, orders, requested } from "../testing/samples.ts";
-import { admin, fails, openLedger, silent } from "../testing/stage.ts";
+import { admin, fails, openSealed, silent } from "../testing/stage.ts";
 import { RECORD_LAG_MS } from "./decide-again.ts";
 import { holds } from "./explain.ts";
 import { createTimeTravel } from "./time-travel.ts";
@@ -29,9 +29,9 @@ const files = (group: string) => [
 
 /** The real application over the real ledger, with Cedar; the clock of the ledger is the machine's. */
 async function world(t: TestContext) {
-  const ledger = await openLedger(t);
+  const { ledger, sealing } = await openSealed(t);
   const clock = new ManualTime(new Date().toISOString());
-  const app = await createApplication({ ledger, clock, log: silent, compiler, nodeId: "one", scheduler: clock });
+  const app = await createApplication({ ledger, clock, log: silent, compiler, subjects: sealing.subjects, nodeId: "one", scheduler: clock });
   const past = createTimeTravel({ ledger, clock: { now: () => new Date() }, compiler });
   t.after(() => Promise.all([app.failClosed.close(), app.live.close()]));
   await app.identities.put({ ...human("ana"), groups: ["engineers"] }, admin);

@@ -1,6 +1,6 @@
 import { checkpointNote } from "@sallyport/proto/audit/checkpoint";
 import { SallyportError } from "@sallyport/proto/errors";
-import { type ExportDeps, exportRange, exportStreams, type Selection } from "./export-bundle.ts";
+import { asRecorded, type ExportDeps, type ExportOptions, exportRange, exportStreams, type Selection } from "./export-bundle.ts";
 import { type AppendPromise, promiseOf } from "./promise.ts";
 
 const POSITION = /^[0-9]{1,19}$/u;
@@ -14,13 +14,13 @@ export class AuditLog {
   }
 
   /** Positions or instants, both inclusive; empty for the beginning, and for what is signed. */
-  async *range(from: string, to: string): AsyncGenerator<string, void, undefined> {
+  async *range(from: string, to: string, options: ExportOptions = asRecorded): AsyncGenerator<string, void, undefined> {
     const first = from === "" ? 0 : await this.#firstLeaf(from, false);
-    yield* exportRange(this.#deps, to === "" ? { from: first } : { from: first, to: await this.#firstLeaf(to, true) });
+    yield* exportRange(this.#deps, options, to === "" ? { from: first } : { from: first, to: await this.#firstLeaf(to, true) });
   }
 
-  streams(selection: Selection): AsyncIterable<string> {
-    return exportStreams(this.#deps, selection);
+  streams(selection: Selection, options: ExportOptions = asRecorded): AsyncIterable<string> {
+    return exportStreams(this.#deps, options, selection);
   }
 
   promise(stream: string, revision: bigint): Promise<AppendPromise> {

@@ -1,4 +1,4 @@
-import { BUNDLE_FORMAT, type BundleHeader, type BundleScope } from "@sallyport/proto/audit/bundle-format";
+import { BUNDLE_FORMAT, type BundleHeader, type BundleScope, type ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import { toBase64 } from "@sallyport/proto/audit/bytes";
 import { CHECKPOINT_STREAM, CHECKPOINT_TYPE, type CheckpointData, ROTATION_TYPE } from "@sallyport/proto/audit/checkpoint";
 import type { RotationData } from "@sallyport/proto/audit/key-chain";
@@ -7,7 +7,7 @@ import { joinHashes } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { type BundledEvent, writeBundle } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Ledger } from "../ledger.ts";
+import type { Ledger, RecordedEvent } from "../ledger.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 
 /** Streams of one export; each name is held while it runs. */
@@ -19,7 +19,17 @@ export interface ExportDeps {
   /** JSON Schema of the data of each event type. */
   readonly schemas: Readonly<Record<string, unknown>>;
   readonly now: () => Date;
+  /** Keys for the personal data of an event as it is stored; absent where none is sealed. */
+  readonly keysIn?: (event: RecordedEvent) => ReadonlyMap<string, Uint8Array>;
 }
+
+export interface ExportOptions {
+  /** Personal data stays sealed: no keys are handed out. */
+  readonly sealed: boolean;
+  readonly forgotten: readonly ForgottenSubject[];
+}
+
+export const asRecorded: ExportOptions = { sealed: true, forgotten: [] };
 
 /** Indices of the first leaf and of the one after the last; absent is from the beginning, and to what is signed. */
 export interface LeafRange {
@@ -30,31 +40,31 @@ export interface LeafRange {
 export type Selection = BundleScope & { readonly streams: ReadonlySet<string> };
 
 /** Every event between two leaves. Nothing is exported that no checkpoint covers. */
-export async function* exportRange(deps: ExportDeps, { from = 0, to }: LeafRange): AsyncGenerator<string, void, undefined> {
+export async function* exportRange(deps: ExportDeps, options: ExportOptions, { from = 0, to }: LeafRange): AsyncGenerator<string, void, undefined> {
   const { tree } = deps.checkpointer;
   const signed = await signedSize(deps);
   const end = Math.min(to ?? signed, signed);
   if (from >= end) throw new SallyportError("input.invalid", `There are no signed events in that range; ${signed} are signed.`);
   const checkpoint = await checkpointOver(deps.ledger, end);
   const header: BundleHeader = {
-    ...(await common(deps, checkpoint)),
+    ...(await common(deps, options, checkpoint)),
     scope: { kind: "range" },
     from,
     to: end,
     frontier: toBase64(joinHashes(tree.prover.frontier(from))),
     consistency: toBase64(joinHashes(tree.prover.consistency(end, checkpoint.treeSize))),
   };
-  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, from, end), signerOf(deps));
+  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, options, from, end), signerOf(deps));
 }
 
 /** Whole streams, each event with its own proof. */
-export async function* exportStreams(deps: ExportDeps, { streams, ...scope }: Selection): AsyncGenerator<string, void, undefined> {
+export async function* exportStreams(deps: ExportDeps, options: ExportOptions, { streams, ...scope }: Selection): AsyncGenerator<string, void, undefined> {
   const { tree } = deps.checkpointer;
   if (streams.size > MAX_SELECTED_STREAMS) throw new SallyportError("input.invalid", `That is more than ${MAX_SELECTED_STREAMS} streams: export a range.`);
   const checkpoint = await checkpointOver(deps.ledger, await signedSize(deps));
-  const header: BundleHeader = { ...(await common(deps, checkpoint)), scope, from: 0, to: checkpoint.treeSize, frontier: "", consistency: "" };
+  const header: BundleHeader = { ...(await common(deps, options, checkpoint)), scope, from: 0, to: checkpoint.treeSize, frontier: "", consistency: "" };
   async function* selected(): AsyncGenerator<BundledEvent> {
-    for await (const event of eventsOf(deps, 0, checkpoint.treeSize, streams)) {
+    for await (const event of eventsOf(deps, options, 0, checkpoint.treeSize, streams)) {
       yield { ...event, proof: tree.prover.inclusion(event.index, checkpoint.treeSize) };
     }
   }
@@ -68,7 +78,7 @@ async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
   return last.treeSize;
 }
 
-async function common(deps: ExportDeps, checkpoint: CheckpointData): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
+async function common(deps: ExportDeps, { forgotten }: ExportOptions, checkpoint: CheckpointData): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
   const rotations: RotationData[] = [];
   for await (const { stream, data } of deps.ledger.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
     if (stream === CHECKPOINT_STREAM) rotations.push(data as RotationData);
@@ -83,6 +93,7 @@ async function common(deps: ExportDeps, checkpoint: CheckpointData): Promise<Omi
     rotations,
     exportedAt: deps.now().toISOString(),
     schemas: deps.schemas,
+    ...(forgotten.length === 0 ? {} : { forgotten }),
   };
 }
 
@@ -92,7 +103,7 @@ function signerOf({ checkpointer }: ExportDeps): NonNullable<ReturnType<Checkpoi
   return signer;
 }
 
-async function* eventsOf({ ledger, checkpointer }: ExportDeps, from: number, to: number, streams?: ReadonlySet<string>): AsyncGenerator<BundledEvent> {
+async function* eventsOf({ ledger, checkpointer, keysIn }: ExportDeps, { sealed }: ExportOptions, from: number, to: number, streams?: ReadonlySet<string>): AsyncGenerator<BundledEvent> {
   const { tree } = checkpointer;
   let index = from;
   for await (const event of ledger.readAll({ from: tree.positionOf(from) })) {
@@ -101,7 +112,7 @@ async function* eventsOf({ ledger, checkpointer }: ExportDeps, from: number, to:
     // One that changed since it was hashed must not go out with a proof that is not its own.
     if (event.position !== tree.positionOf(index))
       throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
-    if (streams === undefined || streams.has(event.stream)) yield { index, text: leafText(event) };
+    if (streams === undefined || streams.has(event.stream)) yield { index, text: leafText(event), ...(sealed || keysIn === undefined ? {} : { keys: keysIn(event) }) };
     index++;
   }
   if (index < to) throw new SallyportError("ledger.corrupt", "The ledger is shorter than what was signed.", { index: String(index) });

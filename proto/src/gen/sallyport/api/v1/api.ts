@@ -253,6 +253,56 @@ export interface DenyResponse {
   approval: Approval | undefined;
 }
 
+export interface Erasure {
+  id: string;
+  /** pending, expired, granted, denied, destroyed. */
+  state: string;
+  identityId: string;
+  /** What stands for them in the ledger. */
+  subject: string;
+  requestedBy: string;
+  reason: string;
+  quorum: number;
+  approvers: string[];
+  deniedBy: string;
+  requestedAt: Date | undefined;
+  expiresAt: Date | undefined;
+}
+
+export interface RequestErasureRequest {
+  identityId: string;
+  reason: string;
+}
+
+export interface RequestErasureResponse {
+  erasure: Erasure | undefined;
+}
+
+export interface ListErasuresRequest {
+}
+
+export interface ListErasuresResponse {
+  erasures: Erasure[];
+}
+
+export interface ApproveErasureRequest {
+  erasureId: string;
+  comment: string;
+}
+
+export interface ApproveErasureResponse {
+  erasure: Erasure | undefined;
+}
+
+export interface DenyErasureRequest {
+  erasureId: string;
+  comment: string;
+}
+
+export interface DenyErasureResponse {
+  erasure: Erasure | undefined;
+}
+
 export interface PolicyFile {
   name: string;
   text: string;
@@ -4143,6 +4193,864 @@ export const DenyResponse: MessageFns<DenyResponse> = {
   },
 };
 
+function createBaseErasure(): Erasure {
+  return {
+    id: "",
+    state: "",
+    identityId: "",
+    subject: "",
+    requestedBy: "",
+    reason: "",
+    quorum: 0,
+    approvers: [],
+    deniedBy: "",
+    requestedAt: undefined,
+    expiresAt: undefined,
+  };
+}
+
+export const Erasure: MessageFns<Erasure> = {
+  encode(message: Erasure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.identityId !== "") {
+      writer.uint32(26).string(message.identityId);
+    }
+    if (message.subject !== "") {
+      writer.uint32(34).string(message.subject);
+    }
+    if (message.requestedBy !== "") {
+      writer.uint32(42).string(message.requestedBy);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.quorum !== 0) {
+      writer.uint32(56).uint32(message.quorum);
+    }
+    for (const v of message.approvers) {
+      writer.uint32(66).string(v!);
+    }
+    if (message.deniedBy !== "") {
+      writer.uint32(74).string(message.deniedBy);
+    }
+    if (message.requestedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.requestedAt), writer.uint32(82).fork()).join();
+    }
+    if (message.expiresAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.expiresAt), writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Erasure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseErasure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identityId = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.requestedBy = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.quorum = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.approvers.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.deniedBy = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.requestedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.expiresAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Erasure {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      identityId: isSet(object.identityId)
+        ? globalThis.String(object.identityId)
+        : isSet(object.identity_id)
+        ? globalThis.String(object.identity_id)
+        : "",
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+      requestedBy: isSet(object.requestedBy)
+        ? globalThis.String(object.requestedBy)
+        : isSet(object.requested_by)
+        ? globalThis.String(object.requested_by)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      quorum: isSet(object.quorum) ? globalThis.Number(object.quorum) : 0,
+      approvers: globalThis.Array.isArray(object?.approvers)
+        ? object.approvers.map((e: any) => globalThis.String(e))
+        : [],
+      deniedBy: isSet(object.deniedBy)
+        ? globalThis.String(object.deniedBy)
+        : isSet(object.denied_by)
+        ? globalThis.String(object.denied_by)
+        : "",
+      requestedAt: isSet(object.requestedAt)
+        ? fromJsonTimestamp(object.requestedAt)
+        : isSet(object.requested_at)
+        ? fromJsonTimestamp(object.requested_at)
+        : undefined,
+      expiresAt: isSet(object.expiresAt)
+        ? fromJsonTimestamp(object.expiresAt)
+        : isSet(object.expires_at)
+        ? fromJsonTimestamp(object.expires_at)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Erasure): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.identityId !== "") {
+      obj.identityId = message.identityId;
+    }
+    if (message.subject !== "") {
+      obj.subject = message.subject;
+    }
+    if (message.requestedBy !== "") {
+      obj.requestedBy = message.requestedBy;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.quorum !== 0) {
+      obj.quorum = Math.round(message.quorum);
+    }
+    if (message.approvers?.length) {
+      obj.approvers = message.approvers;
+    }
+    if (message.deniedBy !== "") {
+      obj.deniedBy = message.deniedBy;
+    }
+    if (message.requestedAt !== undefined) {
+      obj.requestedAt = message.requestedAt.toISOString();
+    }
+    if (message.expiresAt !== undefined) {
+      obj.expiresAt = message.expiresAt.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Erasure>): Erasure {
+    return Erasure.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Erasure>): Erasure {
+    const message = createBaseErasure();
+    message.id = object.id ?? "";
+    message.state = object.state ?? "";
+    message.identityId = object.identityId ?? "";
+    message.subject = object.subject ?? "";
+    message.requestedBy = object.requestedBy ?? "";
+    message.reason = object.reason ?? "";
+    message.quorum = object.quorum ?? 0;
+    message.approvers = object.approvers?.map((e) => e) || [];
+    message.deniedBy = object.deniedBy ?? "";
+    message.requestedAt = object.requestedAt ?? undefined;
+    message.expiresAt = object.expiresAt ?? undefined;
+    return message;
+  },
+};
+
+function createBaseRequestErasureRequest(): RequestErasureRequest {
+  return { identityId: "", reason: "" };
+}
+
+export const RequestErasureRequest: MessageFns<RequestErasureRequest> = {
+  encode(message: RequestErasureRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identityId !== "") {
+      writer.uint32(10).string(message.identityId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestErasureRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestErasureRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identityId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestErasureRequest {
+    return {
+      identityId: isSet(object.identityId)
+        ? globalThis.String(object.identityId)
+        : isSet(object.identity_id)
+        ? globalThis.String(object.identity_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RequestErasureRequest): unknown {
+    const obj: any = {};
+    if (message.identityId !== "") {
+      obj.identityId = message.identityId;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestErasureRequest>): RequestErasureRequest {
+    return RequestErasureRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestErasureRequest>): RequestErasureRequest {
+    const message = createBaseRequestErasureRequest();
+    message.identityId = object.identityId ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestErasureResponse(): RequestErasureResponse {
+  return { erasure: undefined };
+}
+
+export const RequestErasureResponse: MessageFns<RequestErasureResponse> = {
+  encode(message: RequestErasureResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasure !== undefined) {
+      Erasure.encode(message.erasure, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestErasureResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestErasureResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasure = Erasure.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestErasureResponse {
+    return { erasure: isSet(object.erasure) ? Erasure.fromJSON(object.erasure) : undefined };
+  },
+
+  toJSON(message: RequestErasureResponse): unknown {
+    const obj: any = {};
+    if (message.erasure !== undefined) {
+      obj.erasure = Erasure.toJSON(message.erasure);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestErasureResponse>): RequestErasureResponse {
+    return RequestErasureResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestErasureResponse>): RequestErasureResponse {
+    const message = createBaseRequestErasureResponse();
+    message.erasure = (object.erasure !== undefined && object.erasure !== null)
+      ? Erasure.fromPartial(object.erasure)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListErasuresRequest(): ListErasuresRequest {
+  return {};
+}
+
+export const ListErasuresRequest: MessageFns<ListErasuresRequest> = {
+  encode(_: ListErasuresRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListErasuresRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListErasuresRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListErasuresRequest {
+    return {};
+  },
+
+  toJSON(_: ListErasuresRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListErasuresRequest>): ListErasuresRequest {
+    return ListErasuresRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListErasuresRequest>): ListErasuresRequest {
+    const message = createBaseListErasuresRequest();
+    return message;
+  },
+};
+
+function createBaseListErasuresResponse(): ListErasuresResponse {
+  return { erasures: [] };
+}
+
+export const ListErasuresResponse: MessageFns<ListErasuresResponse> = {
+  encode(message: ListErasuresResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.erasures) {
+      Erasure.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListErasuresResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListErasuresResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasures.push(Erasure.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListErasuresResponse {
+    return {
+      erasures: globalThis.Array.isArray(object?.erasures) ? object.erasures.map((e: any) => Erasure.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListErasuresResponse): unknown {
+    const obj: any = {};
+    if (message.erasures?.length) {
+      obj.erasures = message.erasures.map((e) => Erasure.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListErasuresResponse>): ListErasuresResponse {
+    return ListErasuresResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListErasuresResponse>): ListErasuresResponse {
+    const message = createBaseListErasuresResponse();
+    message.erasures = object.erasures?.map((e) => Erasure.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseApproveErasureRequest(): ApproveErasureRequest {
+  return { erasureId: "", comment: "" };
+}
+
+export const ApproveErasureRequest: MessageFns<ApproveErasureRequest> = {
+  encode(message: ApproveErasureRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasureId !== "") {
+      writer.uint32(10).string(message.erasureId);
+    }
+    if (message.comment !== "") {
+      writer.uint32(18).string(message.comment);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApproveErasureRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApproveErasureRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasureId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApproveErasureRequest {
+    return {
+      erasureId: isSet(object.erasureId)
+        ? globalThis.String(object.erasureId)
+        : isSet(object.erasure_id)
+        ? globalThis.String(object.erasure_id)
+        : "",
+      comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+    };
+  },
+
+  toJSON(message: ApproveErasureRequest): unknown {
+    const obj: any = {};
+    if (message.erasureId !== "") {
+      obj.erasureId = message.erasureId;
+    }
+    if (message.comment !== "") {
+      obj.comment = message.comment;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApproveErasureRequest>): ApproveErasureRequest {
+    return ApproveErasureRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApproveErasureRequest>): ApproveErasureRequest {
+    const message = createBaseApproveErasureRequest();
+    message.erasureId = object.erasureId ?? "";
+    message.comment = object.comment ?? "";
+    return message;
+  },
+};
+
+function createBaseApproveErasureResponse(): ApproveErasureResponse {
+  return { erasure: undefined };
+}
+
+export const ApproveErasureResponse: MessageFns<ApproveErasureResponse> = {
+  encode(message: ApproveErasureResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasure !== undefined) {
+      Erasure.encode(message.erasure, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApproveErasureResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApproveErasureResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasure = Erasure.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApproveErasureResponse {
+    return { erasure: isSet(object.erasure) ? Erasure.fromJSON(object.erasure) : undefined };
+  },
+
+  toJSON(message: ApproveErasureResponse): unknown {
+    const obj: any = {};
+    if (message.erasure !== undefined) {
+      obj.erasure = Erasure.toJSON(message.erasure);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApproveErasureResponse>): ApproveErasureResponse {
+    return ApproveErasureResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApproveErasureResponse>): ApproveErasureResponse {
+    const message = createBaseApproveErasureResponse();
+    message.erasure = (object.erasure !== undefined && object.erasure !== null)
+      ? Erasure.fromPartial(object.erasure)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDenyErasureRequest(): DenyErasureRequest {
+  return { erasureId: "", comment: "" };
+}
+
+export const DenyErasureRequest: MessageFns<DenyErasureRequest> = {
+  encode(message: DenyErasureRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasureId !== "") {
+      writer.uint32(10).string(message.erasureId);
+    }
+    if (message.comment !== "") {
+      writer.uint32(18).string(message.comment);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DenyErasureRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDenyErasureRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasureId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DenyErasureRequest {
+    return {
+      erasureId: isSet(object.erasureId)
+        ? globalThis.String(object.erasureId)
+        : isSet(object.erasure_id)
+        ? globalThis.String(object.erasure_id)
+        : "",
+      comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+    };
+  },
+
+  toJSON(message: DenyErasureRequest): unknown {
+    const obj: any = {};
+    if (message.erasureId !== "") {
+      obj.erasureId = message.erasureId;
+    }
+    if (message.comment !== "") {
+      obj.comment = message.comment;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DenyErasureRequest>): DenyErasureRequest {
+    return DenyErasureRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DenyErasureRequest>): DenyErasureRequest {
+    const message = createBaseDenyErasureRequest();
+    message.erasureId = object.erasureId ?? "";
+    message.comment = object.comment ?? "";
+    return message;
+  },
+};
+
+function createBaseDenyErasureResponse(): DenyErasureResponse {
+  return { erasure: undefined };
+}
+
+export const DenyErasureResponse: MessageFns<DenyErasureResponse> = {
+  encode(message: DenyErasureResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.erasure !== undefined) {
+      Erasure.encode(message.erasure, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DenyErasureResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDenyErasureResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.erasure = Erasure.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DenyErasureResponse {
+    return { erasure: isSet(object.erasure) ? Erasure.fromJSON(object.erasure) : undefined };
+  },
+
+  toJSON(message: DenyErasureResponse): unknown {
+    const obj: any = {};
+    if (message.erasure !== undefined) {
+      obj.erasure = Erasure.toJSON(message.erasure);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DenyErasureResponse>): DenyErasureResponse {
+    return DenyErasureResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DenyErasureResponse>): DenyErasureResponse {
+    const message = createBaseDenyErasureResponse();
+    message.erasure = (object.erasure !== undefined && object.erasure !== null)
+      ? Erasure.fromPartial(object.erasure)
+      : undefined;
+    return message;
+  },
+};
+
 function createBasePolicyFile(): PolicyFile {
   return { name: "", text: "" };
 }
@@ -5771,6 +6679,131 @@ export const ApprovalServiceClient = makeGenericClientConstructor(
 ) as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ApprovalServiceClient;
   service: typeof ApprovalServiceService;
+  serviceName: string;
+};
+
+/** Forgetting somebody: for administrators. Two of them agree besides whoever asks; then the key is destroyed that personal data is sealed under. */
+export type ErasureServiceService = typeof ErasureServiceService;
+export const ErasureServiceService = {
+  requestErasure: {
+    path: "/sallyport.api.v1.ErasureService/RequestErasure" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestErasureRequest): Buffer =>
+      Buffer.from(RequestErasureRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestErasureRequest => RequestErasureRequest.decode(value),
+    responseSerialize: (value: RequestErasureResponse): Buffer =>
+      Buffer.from(RequestErasureResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestErasureResponse => RequestErasureResponse.decode(value),
+  },
+  listErasures: {
+    path: "/sallyport.api.v1.ErasureService/ListErasures" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListErasuresRequest): Buffer => Buffer.from(ListErasuresRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListErasuresRequest => ListErasuresRequest.decode(value),
+    responseSerialize: (value: ListErasuresResponse): Buffer =>
+      Buffer.from(ListErasuresResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListErasuresResponse => ListErasuresResponse.decode(value),
+  },
+  approveErasure: {
+    path: "/sallyport.api.v1.ErasureService/ApproveErasure" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ApproveErasureRequest): Buffer =>
+      Buffer.from(ApproveErasureRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ApproveErasureRequest => ApproveErasureRequest.decode(value),
+    responseSerialize: (value: ApproveErasureResponse): Buffer =>
+      Buffer.from(ApproveErasureResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ApproveErasureResponse => ApproveErasureResponse.decode(value),
+  },
+  denyErasure: {
+    path: "/sallyport.api.v1.ErasureService/DenyErasure" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DenyErasureRequest): Buffer => Buffer.from(DenyErasureRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DenyErasureRequest => DenyErasureRequest.decode(value),
+    responseSerialize: (value: DenyErasureResponse): Buffer => Buffer.from(DenyErasureResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DenyErasureResponse => DenyErasureResponse.decode(value),
+  },
+} as const;
+
+export interface ErasureServiceServer extends UntypedServiceImplementation {
+  requestErasure: handleUnaryCall<RequestErasureRequest, RequestErasureResponse>;
+  listErasures: handleUnaryCall<ListErasuresRequest, ListErasuresResponse>;
+  approveErasure: handleUnaryCall<ApproveErasureRequest, ApproveErasureResponse>;
+  denyErasure: handleUnaryCall<DenyErasureRequest, DenyErasureResponse>;
+}
+
+export interface ErasureServiceClient extends Client {
+  requestErasure(
+    request: RequestErasureRequest,
+    callback: (error: ServiceError | null, response: RequestErasureResponse) => void,
+  ): ClientUnaryCall;
+  requestErasure(
+    request: RequestErasureRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestErasureResponse) => void,
+  ): ClientUnaryCall;
+  requestErasure(
+    request: RequestErasureRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestErasureResponse) => void,
+  ): ClientUnaryCall;
+  listErasures(
+    request: ListErasuresRequest,
+    callback: (error: ServiceError | null, response: ListErasuresResponse) => void,
+  ): ClientUnaryCall;
+  listErasures(
+    request: ListErasuresRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListErasuresResponse) => void,
+  ): ClientUnaryCall;
+  listErasures(
+    request: ListErasuresRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListErasuresResponse) => void,
+  ): ClientUnaryCall;
+  approveErasure(
+    request: ApproveErasureRequest,
+    callback: (error: ServiceError | null, response: ApproveErasureResponse) => void,
+  ): ClientUnaryCall;
+  approveErasure(
+    request: ApproveErasureRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ApproveErasureResponse) => void,
+  ): ClientUnaryCall;
+  approveErasure(
+    request: ApproveErasureRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ApproveErasureResponse) => void,
+  ): ClientUnaryCall;
+  denyErasure(
+    request: DenyErasureRequest,
+    callback: (error: ServiceError | null, response: DenyErasureResponse) => void,
+  ): ClientUnaryCall;
+  denyErasure(
+    request: DenyErasureRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DenyErasureResponse) => void,
+  ): ClientUnaryCall;
+  denyErasure(
+    request: DenyErasureRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DenyErasureResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const ErasureServiceClient = makeGenericClientConstructor(
+  ErasureServiceService,
+  "sallyport.api.v1.ErasureService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): ErasureServiceClient;
+  service: typeof ErasureServiceService;
   serviceName: string;
 };
 

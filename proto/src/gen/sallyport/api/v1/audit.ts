@@ -26,13 +26,20 @@ export const protobufPackage = "sallyport.api.v1";
 export const protobufFileName = "sallyport/api/v1/audit.proto";
 
 export interface ExportRequest {
-  scope: { $case: "range"; value: ExportRange } | //
-  /** Everything about one session. */
-  { $case: "sessionId"; value: string } | //
-  /** Every session of this identity, and the identity itself. */
-  { $case: "identityId"; value: string } | //
-  /** Every session on this resource, and the resource itself. */
-  { $case: "resource"; value: string } | undefined;
+  scope:
+    | { $case: "range"; value: ExportRange }
+    | //
+    /** Everything about one session. */
+    { $case: "sessionId"; value: string }
+    | //
+    /** Every session of this identity, and the identity itself. */
+    { $case: "identityId"; value: string }
+    | //
+    /** Every session on this resource, and the resource itself. */
+    { $case: "resource"; value: string }
+    | undefined;
+  /** Personal data stays sealed: for whoever must verify without reading names. */
+  sealed: boolean;
 }
 
 /** Positions of the ledger (digits), or instants (ISO 8601). Empty: from the first event, to the last that is signed. Both inclusive. */
@@ -70,7 +77,7 @@ export interface GetCheckpointResponse {
 }
 
 function createBaseExportRequest(): ExportRequest {
-  return { scope: undefined };
+  return { scope: undefined, sealed: false };
 }
 
 export const ExportRequest: MessageFns<ExportRequest> = {
@@ -88,6 +95,9 @@ export const ExportRequest: MessageFns<ExportRequest> = {
       case "resource":
         writer.uint32(34).string(message.scope.value);
         break;
+    }
+    if (message.sealed !== false) {
+      writer.uint32(40).bool(message.sealed);
     }
     return writer;
   },
@@ -137,6 +147,14 @@ export const ExportRequest: MessageFns<ExportRequest> = {
             message.scope = { $case: "resource", value: reader.string() };
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sealed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -164,6 +182,7 @@ export const ExportRequest: MessageFns<ExportRequest> = {
         : isSet(object.resource)
         ? { $case: "resource", value: globalThis.String(object.resource) }
         : undefined,
+      sealed: isSet(object.sealed) ? globalThis.Boolean(object.sealed) : false,
     };
   },
 
@@ -177,6 +196,9 @@ export const ExportRequest: MessageFns<ExportRequest> = {
       obj.identityId = message.scope.value;
     } else if (message.scope?.$case === "resource") {
       obj.resource = message.scope.value;
+    }
+    if (message.sealed !== false) {
+      obj.sealed = message.sealed;
     }
     return obj;
   },
@@ -212,6 +234,7 @@ export const ExportRequest: MessageFns<ExportRequest> = {
         break;
       }
     }
+    message.sealed = object.sealed ?? false;
     return message;
   },
 };

@@ -1,0 +1,89 @@
+import type { Erasure } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
+import { bold, type Io, toJson, tone } from "./io.ts";
+import { printable, table } from "./table.ts";
+import { runVerb, type Verb } from "./verb.ts";
+
+export function forgetVerb(program: Command): void {
+  const forget = program
+    .command("forget")
+    .description("make a person unreadable in the whole record; two administrators agree besides whoever asks")
+    .addHelpText(
+      "after",
+      "\nNames, addresses and comments of the person are gone, also in copies of the record; what was done, and when, stays and still verifies.\n" +
+        "Statements stay as they are: they are evidence, and go with retention. There is no way back.",
+    );
+  forget
+    .command("request")
+    .argument("<identity>", "whom")
+    .requiredOption("--reason <text>", "why; those who decide see it, and auditors")
+    .description("ask for it; it waits seven days for two others")
+    .action((identityId: string, { reason }: { reason: string }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const { erasure } = await client.call(client.erasures.requestErasure.bind(client.erasures), { identityId, reason });
+        tell(io, erasure);
+      }),
+    );
+  forget
+    .command("list", { isDefault: true })
+    .description("what was asked, newest first")
+    .action((_options, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const { erasures } = await client.call(client.erasures.listErasures.bind(client.erasures), {});
+        if (io.json) return io.out(toJson(erasures));
+        if (erasures.length === 0) return io.out("Nobody was to be forgotten.");
+        const rows = erasures.map(({ id, state, identityId, requestedBy, approvers, quorum, reason }) => [
+          id,
+          state,
+          identityId,
+          requestedBy,
+          `${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}`,
+          printable(reason),
+        ]);
+        for (const line of table(["ERASURE", "STATE", "WHO", "ASKED BY", "AGREED", "REASON"], rows)) io.out(line);
+      }),
+    );
+  for (const decision of ["approve", "deny"] as const) {
+    forget
+      .command(decision)
+      .argument("<id>", "the erasure, or the first characters of its id")
+      .option("--comment <text>", "why", "")
+      .description(decision === "approve" ? "agree; the second one to agree carries it out" : "refuse it; whoever asked may do so too")
+      .action((id: string, { comment }: { comment: string }, command: Command) =>
+        runVerb(command, async (verb) => {
+          const client = verb.api();
+          const { erasures: service } = client;
+          const erasureId = await find(verb, id);
+          const { erasure } =
+            decision === "approve"
+              ? await client.call(service.approveErasure.bind(service), { erasureId, comment })
+              : await client.call(service.denyErasure.bind(service), { erasureId, comment });
+          tell(verb.io, erasure);
+        }),
+      );
+  }
+}
+
+async function find({ api }: Verb, id: string): Promise<string> {
+  if (/^[0-9a-f-]{36}$/u.test(id)) return id;
+  const client = api();
+  const { erasures } = await client.call(client.erasures.listErasures.bind(client.erasures), {});
+  const [found, other] = erasures.filter((erasure) => erasure.id.startsWith(id));
+  if (found === undefined) throw new Misuse(`There is no erasure "${id}".`);
+  if (other !== undefined) throw new Misuse(`"${id}" begins more than one erasure: give more of it.`);
+  return found.id;
+}
+
+function tell(io: Io, erasure: Erasure | undefined): void {
+  if (io.json || erasure === undefined) return io.out(toJson(erasure));
+  const { id, state, identityId, approvers, quorum } = erasure;
+  const next: Readonly<Record<string, string>> = {
+    pending: ` (${approvers.length} of ${quorum}); another administrator: sallyport forget approve ${id.slice(0, 8)}`,
+    granted: "; it is carried out at the control plane's next start",
+    destroyed: `; what the record holds of them cannot be read any more. They are ${identityId} from now on`,
+  };
+  io.out(`${bold(id)}: ${state === "destroyed" ? tone("green", state) : state}${next[state] ?? ""}`);
+}

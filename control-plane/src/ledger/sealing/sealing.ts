@@ -1,0 +1,30 @@
+import type { Subjects } from "../../application/ports.ts";
+import { personalIn } from "../../domain/catalogue.ts";
+import { EventSealer } from "./event-sealer.ts";
+import { forgottenName, forgottenSubject, SubjectKeys } from "./subject-keys.ts";
+
+export interface Sealing {
+  readonly keys: SubjectKeys;
+  readonly sealer: EventSealer;
+  readonly subjects: Subjects;
+}
+
+/** What seals and opens personal data, on the keys in this file. */
+export function openSealing(path: string): Sealing {
+  const keys = new SubjectKeys(path);
+  return {
+    keys,
+    sealer: new EventSealer(keys, personalIn),
+    subjects: {
+      find(identityId) {
+        const found = keys.find(identityId);
+        return found && { subject: found.subject, isSealed: found.stream === undefined };
+      },
+      forgotten: forgottenSubject,
+      forget(subject) {
+        keys.destroy(subject);
+        return forgottenName(subject);
+      },
+    },
+  };
+}
