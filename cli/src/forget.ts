@@ -15,7 +15,7 @@ export function forgetVerb(program: Command): void {
         "Statements stay as they are: they are evidence, and go with retention. There is no way back.",
     );
   forget
-    .command("request")
+    .command("request", { isDefault: true })
     .argument("<identity>", "whom")
     .requiredOption("--reason <text>", "why; those who decide see it, and auditors")
     .description("ask for it; it waits seven days for two others")
@@ -27,7 +27,7 @@ export function forgetVerb(program: Command): void {
       }),
     );
   forget
-    .command("list", { isDefault: true })
+    .command("list")
     .description("what was asked, newest first")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {

@@ -36,7 +36,7 @@ function stage(t: TestContext): { readonly keys: SubjectKeys; readonly sealer: E
     keys,
     sealer,
     stored: (event) => {
-      const stream = sealer.sealStream(event.stream);
+      const stream = sealer.sealStream(event.stream, true);
       return { ...event, ...sealer.seal(stream, event), stream };
     },
   };
@@ -63,7 +63,7 @@ describe("an event sealer", () => {
     const { sealer, keys } = stage(t);
     const event = golden("IdentityProvisioned");
     assert.deepEqual(sealer.open(event), event);
-    assert.equal(sealer.sealStream(event.stream), event.stream);
+    assert.equal(sealer.sealStream(event.stream, true), event.stream);
     assert.equal(keys.size, 1);
   });
 
@@ -94,7 +94,23 @@ describe("an event sealer", () => {
     keys.destroy(ana);
     assert.equal(sealer.open(later).stream, `identity-forgotten-${ana}`);
     assert.equal(sealer.storedStream(`identity-forgotten-${ana}`), stream);
-    assert.notEqual(sealer.sealStream("identity-ana"), stream, "somebody new of that name");
+    assert.notEqual(sealer.sealStream("identity-ana", true), stream, "somebody new of that name");
+  });
+
+  it("makes no new key for what is still under way for somebody who was forgotten, until the name is given anew", (t) => {
+    const { sealer, keys, stored } = stage(t);
+    stored(golden("IdentityProvisioned"));
+    const ana = keys.find("ana")?.subject ?? "";
+    keys.destroy(ana);
+    const [asked, requested] = [stored(golden("ApprovalRequested")), stored(golden("SessionRequested"))];
+    assert.equal(keys.find("ana"), undefined);
+    assert.deepEqual([asked.metadata.actor.id, Reflect.get(asked.data, "requestedBy")], [`subject:${ana}`, `forgotten-${ana}`]);
+    assert.deepEqual([Reflect.get(requested.data, "application"), Reflect.get(requested.data, "parameters")], [FORGOTTEN_TEXT, {}]);
+    assert.equal(sealer.open(asked).metadata.actor.id, `forgotten-${ana}`);
+    assert.equal(sealer.sealStream("identity-ana", false), "identity-ana", "which conflicts, since nothing is there");
+    assert.equal(keys.find("ana"), undefined);
+    stored(golden("IdentityProvisioned"));
+    assert.notEqual(keys.find("ana")?.subject, ana);
   });
 
   it("tells a value that was moved, altered or swapped from one that is forgotten", (t) => {

@@ -40,9 +40,10 @@ export class EventSealer {
     return subject === undefined ? stream : streamOf(subject);
   }
 
-  /** `stored` is the name of the stream in the store; a subject is made for an identity that is new. */
-  sealStream(stream: string): string {
-    if (stream.startsWith(IDENTITY)) this.#subjectNamed(stream.slice(IDENTITY.length));
+  /** The stored name of a stream to append to; an identity that is new becomes a subject, whoever had its name before. */
+  sealStream(stream: string, isNew: boolean): string {
+    const name = stream.startsWith(IDENTITY) ? stream.slice(IDENTITY.length) : "";
+    if (isNew && name !== "" && forgottenSubject(name) === undefined) this.#ensure(name);
     return this.storedStream(stream);
   }
 
@@ -53,8 +54,8 @@ export class EventSealer {
     let { data } = event;
     for (const { path, owner } of fields) {
       for (const member of membersAt(event.data, path)) {
-        const subject = this.#subjectNamed(owner === undefined ? member.value : membersAt(event.data, owner)[0]?.value);
-        if (subject !== undefined) data = replaceAt(data, member.keys, sealValue(subject, member.value, placeOf(stored, event.id, member)));
+        const name = owner === undefined ? member.value : membersAt(event.data, owner)[0]?.value;
+        if (typeof name === "string") data = replaceAt(data, member.keys, this.#sealMember(name, member, placeOf(stored, event.id, member), owner === undefined));
       }
     }
     return { ...event, data, metadata };
@@ -87,8 +88,18 @@ export class EventSealer {
     return keys;
   }
 
-  #subjectNamed(name: unknown): Subject | undefined {
-    if (typeof name !== "string" || name === "" || forgottenSubject(name) !== undefined) return undefined;
+  /** `name` is whose it is. */
+  #sealMember(name: string, { value }: Member, place: SealedPlace, isName: boolean): unknown {
+    const forgotten = this.#forgotten(name);
+    if (forgotten !== undefined) return forgottenValue(forgotten, value, isName);
+    return name === "" ? value : sealValue(this.#ensure(name), value, place);
+  }
+
+  #forgotten(name: string): string | undefined {
+    return forgottenSubject(name) ?? this.#keys.destroyed(name);
+  }
+
+  #ensure(name: string): Subject {
     return this.#keys.find(name) ?? this.#keys.ensure(name, this.#named.has(name) ? IDENTITY + name : undefined);
   }
 
@@ -102,7 +113,7 @@ export class EventSealer {
 
   #openMember(event: RecordedEvent, member: Member, sealed: SealedValue, isName: boolean): unknown {
     const subject = this.#subject(sealed.subject);
-    if (subject === undefined) return forgottenValue(sealed, member.value, isName);
+    if (subject === undefined) return forgottenValue(sealed.subject, member.value, isName);
     const value = openValue(subject, sealed, placeOf(event.stream, event.id, member));
     if (value !== undefined) return value;
     const where = { stream: event.stream, revision: String(event.revision), field: member.keys.join(".") };
@@ -140,8 +151,7 @@ export class EventSealer {
   }
 
   #sealName(name: string): string {
-    const subject = forgottenSubject(name) ?? this.#subjectNamed(name)?.subject;
-    return subject === undefined ? name : SUBJECT + subject;
+    return SUBJECT + (this.#forgotten(name) ?? this.#ensure(name).subject);
   }
 
   #openName(name: string): string {
@@ -159,7 +169,7 @@ const streamOf = ({ subject, stream }: Subject): string => stream ?? IDENTITY + 
 
 const placeOf = (stream: string, id: string, { keys }: Member): SealedPlace => ({ stream, id, path: keys.join(".") });
 
-function forgottenValue({ subject }: SealedValue, stored: unknown, isName: boolean): unknown {
+function forgottenValue(subject: string, value: unknown, isName: boolean): unknown {
   if (isName) return forgottenName(subject);
-  return typeof stored === "string" ? FORGOTTEN_TEXT : {};
+  return typeof value === "string" ? FORGOTTEN_TEXT : {};
 }

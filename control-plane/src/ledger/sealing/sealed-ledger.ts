@@ -38,7 +38,7 @@ export function sealedLedger(ledger: Ledger, sealer: EventSealer): Ledger {
   return {
     ...openedLog(ledger, sealer),
     append(stream, events, expected) {
-      const stored = sealer.sealStream(stream);
+      const stored = sealer.sealStream(stream, expected === "none");
       return ledger.append(
         stored,
         events.map((event) => sealer.seal(stored, event)),

@@ -25,12 +25,15 @@ export const forgottenSubject = (name: string): string | undefined => FORGOTTEN.
  * S1. A key is durable before anything is sealed with it; a line that a crash cut off sealed nothing, and is dropped.
  * S2. A key that is destroyed is in no file when `destroy` returns: the file is written anew, and the old one overwritten. Copies that
  *     were made of the file are not reached, so backups of it must be short-lived.
- * S3. One process writes. Readers (other threads) call `refresh`.
+ * S3. The name of a destroyed key stands for its subject, in this process, until it is given to somebody new: what is still under way for
+ *     whoever was forgotten must not make them a new key.
+ * S4. One process writes. Readers (other threads) call `refresh`.
  */
 export class SubjectKeys {
   readonly #path: string;
   readonly #byName = new Map<string, Subject>();
   readonly #byId = new Map<string, Subject>();
+  readonly #destroyed = new Map<string, string>();
   #read = { inode: 0n, size: 0n };
 
   constructor(path: string) {
@@ -48,6 +51,11 @@ export class SubjectKeys {
 
   get(subject: string): Subject | undefined {
     return this.#byId.get(subject);
+  }
+
+  /** The subject that had this name, when it was forgotten while this process ran. */
+  destroyed(name: string): string | undefined {
+    return this.#destroyed.get(name);
   }
 
   /** Makes a subject when there is none. `stream` is for one whose identity stream is there already. */
@@ -68,6 +76,7 @@ export class SubjectKeys {
       closeSync(file);
     }
     if (isNew) syncFolder(this.#path);
+    this.#destroyed.delete(name);
     this.#add(made);
     return made;
   }
@@ -96,6 +105,7 @@ export class SubjectKeys {
       closeSync(old);
     }
     gone.key.fill(0);
+    this.#destroyed.set(gone.name, subject);
     this.#byId.delete(subject);
     if (this.#byName.get(gone.name) === gone) this.#byName.delete(gone.name);
     return true;
