@@ -1,6 +1,6 @@
-import { generateKeyPairSync, randomUUID, sign as signWith } from "node:crypto";
+import { createCipheriv, generateKeyPairSync, randomUUID, sign as signWith } from "node:crypto";
 import { BUNDLE_FORMAT, type BundleHeader, type BundleScope } from "./bundle-format.ts";
-import { toBase64, utf8 } from "./bytes.ts";
+import { concat, toBase64, utf8 } from "./bytes.ts";
 import {
   type Checkpoint,
   CHECKPOINT_STREAM,
@@ -20,6 +20,7 @@ import { CompactRange, type Hash, joinHashes, treeHasher } from "./merkle.ts";
 import { nodePrimitives, rawEd25519Key } from "./node-primitives.ts";
 import { verifierKey } from "./note.ts";
 import { Prover } from "./proofs.ts";
+import { additionalData, cipherKeyInfo, NONCE_BYTES, nonceKeyInfo, plainBytes, sealedJson } from "./sealed.ts";
 import type { WitnessRecord } from "./verdict.ts";
 import { type BundledEvent, type NoteSigner, writeBundle } from "./write-bundle.ts";
 
@@ -27,6 +28,8 @@ import { type BundledEvent, type NoteSigner, writeBundle } from "./write-bundle.
 export class TestingLog {
   readonly events: LoggedEvent[] = [];
   readonly leaves: Hash[] = [];
+  /** What opens the sealed values of an event, by the event's id. */
+  readonly keys = new Map<string, ReadonlyMap<string, Uint8Array>>();
   readonly witness: WitnessRecord[] = [];
   readonly checkpoints: CheckpointData[] = [];
   readonly rotations: RotationData[] = [];
@@ -127,6 +130,7 @@ export class TestingLog {
     const bundled = (event: LoggedEvent, index: number): BundledEvent => ({
       index,
       text: leafText(event),
+      keys: this.keys.get(event.id) ?? new Map<string, Uint8Array>(),
       ...(isRange ? {} : { proof: prover.inclusion(index, checkpoint.treeSize) }),
     });
     const events = this.events
@@ -141,6 +145,23 @@ export class TestingLog {
   #control(type: string, data: object): LoggedEvent {
     return { stream: CHECKPOINT_STREAM, revision: this.#revision++, id: randomUUID(), type, metadata: { schemaVersion: 1 }, data };
   }
+}
+
+/** An approval by somebody whose name and comment are sealed, and the key that opens both. */
+export function sealedEvent(n: number, comment: unknown = "fine by me"): { readonly event: LoggedEvent; readonly keys: ReadonlyMap<string, Uint8Array> } {
+  const subject = "3f0c6c0e-6a0e-4a54-9c5b-1d8e1c5f0a01";
+  const key = nodePrimitives.sha256(utf8(`key of event ${n}`));
+  const place = { stream: "approval-00000001", id: `00000000-0000-5000-9000-${String(n).padStart(12, "0")}` };
+  const seal = (path: string, value: unknown): unknown => {
+    const [aad, plain] = [additionalData({ ...place, path }), plainBytes(value)];
+    const nonce = nodePrimitives.hmacSha256(nodePrimitives.hmacSha256(key, nonceKeyInfo), concat(aad, plain)).subarray(0, NONCE_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", nodePrimitives.hmacSha256(key, cipherKeyInfo), nonce).setAAD(aad);
+    const box = concat(cipher.update(plain), cipher.final(), cipher.getAuthTag());
+    return sealedJson({ subject, nonce, box }, typeof value === "object");
+  };
+  const data = { approvalId: "00000001", by: seal("by", "bo"), comment: seal("comment", comment) };
+  const event = { ...place, revision: n, type: "ApprovalGiven", metadata: { schemaVersion: 1 }, data };
+  return { event, keys: new Map([[subject, key]]) };
 }
 
 export function testingSigner(origin: string): NoteSigner {

@@ -8,7 +8,7 @@ import { nodePrimitives } from "./node-primitives.ts";
 import { LogVerifier } from "./log-verifier.ts";
 import { leafBytes } from "./leaf.ts";
 import type { VerifierKey } from "./note.ts";
-import { TestingLog, testingEvent, testingSigner } from "./testing-log.ts";
+import { sealedEvent, TestingLog, testingEvent, testingSigner } from "./testing-log.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { verifyBundle } from "./verify-bundle.ts";
 import { verifyLedger } from "./verify-ledger.ts";
@@ -29,6 +29,13 @@ async function makeLog(rounds = 4, perRound = 9): Promise<TestingLog> {
     await log.checkpoint();
   }
   return log;
+}
+
+function addSealed(log: TestingLog, n: number, comment?: unknown): string {
+  const { event, keys } = sealedEvent(n, comment);
+  log.add(event);
+  log.keys.set(event.id, keys);
+  return event.id;
 }
 
 const finding = (verdict: Verdict): Finding => {
@@ -60,7 +67,9 @@ describe("verifying a bundle", () => {
 
   it("finds every single flipped bit of a small one, in its line", async () => {
     const log = await makeLog(2, 2);
-    for (const scope of [{ kind: "range" }, { kind: "session", value: "session-" }] as const) {
+    addSealed(log, 0);
+    await log.checkpoint();
+    for (const scope of [{ kind: "range" }, { kind: "session", value: "session-" }, { kind: "identity", value: "approval-" }] as const) {
       const bytes = utf8(await log.bundle(scope));
       let line = 1;
       for (let at = 0; at < bytes.length; at++) {
@@ -71,6 +80,49 @@ describe("verifying a bundle", () => {
         if (bytes[at] === 0x0a) line++;
       }
     }
+  });
+
+  it("opens what it has keys for, and takes no key that was altered, added or left out", async () => {
+    const log = await makeLog(1, 3);
+    addSealed(log, 0);
+    addSealed(log, 1, { user: "bo", database: "orders" });
+    log.keys.delete(addSealed(log, 2));
+    await log.checkpoint();
+    for (const scope of [{ kind: "range" }, { kind: "identity", value: "approval-" }] as const) {
+      const text = await log.bundle(scope);
+      const verdict = await verify(text, [log.signer.key]);
+      assert.equal(verdict.kind === "verified" ? verdict.opened : JSON.stringify(verdict), 4);
+      const lines = text.split("\n");
+      const [first = 0, second = 0] = lines.flatMap((line, at) => (line.includes(',"keys":') ? [at] : []));
+      const keys = (at: number): string => /,"keys":\{[^}]*\}/u.exec(lines[at] ?? "")?.[0] ?? "";
+      const withKeys = (at: number, text_: string): string => lines.with(at, (lines[at] ?? "").replace(keys(at), text_)).join("\n");
+      const wrong = finding(await verify(withKeys(second, keys(first))));
+      assert.deepEqual([wrong.code, wrong.line], ["key.wrong", second + 1]);
+      assert.equal(finding(await verify(withKeys(second, ""))).code, "bundle.altered");
+      const unsealed = lines.findIndex((line, at) => at >= 2 && !line.includes(',"keys":') && line.includes('"type":"ApprovalGiven"'));
+      const added = lines.with(unsealed, (lines[unsealed] ?? "").replace(',"event":', `${keys(first)},"event":`)).join("\n");
+      assert.deepEqual([finding(await verify(added)).code, finding(await verify(added)).line], ["key.wrong", unsealed + 1]);
+    }
+  });
+
+  it("says that an event was altered, not its key, when that is what it was", async () => {
+    const log = await makeLog(1, 3);
+    addSealed(log, 0);
+    await log.checkpoint();
+    const text = await log.bundle();
+    const altered = text.replace(/("by":"sealed:1:[^:]*:)(....)/u, (_all, before: string, nonce: string) => before + (nonce === "AAAA" ? "BBBB" : "AAAA"));
+    assert.equal(finding(await verify(altered)).code, "event.altered");
+  });
+
+  it("does not fall for a text that somebody typed to look sealed", async () => {
+    const log = await makeLog(1, 3);
+    const { event } = sealedEvent(0);
+    const copied = sealedEvent(1, Reflect.get(event.data, "comment"));
+    log.add(copied.event);
+    log.keys.set(copied.event.id, copied.keys);
+    await log.checkpoint();
+    const verdict = await verify(await log.bundle());
+    assert.equal(verdict.kind === "verified" ? verdict.opened : JSON.stringify(verdict), 2);
   });
 
   it("believes no key but the one that it was given, or one that handed over to it or took over from it", async () => {
