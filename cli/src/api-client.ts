@@ -83,7 +83,8 @@ export class ApiClient {
   }
 
   close(): void {
-    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit]) client.close();
+    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
+      client.close();
     for (const client of [this.history, this.readModels]) client.close();
   }
 

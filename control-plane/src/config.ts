@@ -71,6 +71,12 @@ export const configSchema = z.strictObject({
     .describe(
       "What the names of streams begin with that auditors read on that port, separated by commas, such as session-,recording-,approval-. Of other streams they learn nothing, on $all neither. Unset, all. Administrators read all in either case.",
     ),
+  SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA: z
+    .enum(["sealed", "readable"])
+    .default("sealed")
+    .describe(
+      "Whether names, addresses and comments stand on that port as they are stored, so that copies made from it forget whom the ledger forgets, or so that they can be read.",
+    ),
   SALLYPORT_STOP_WITH_STDIN: z
     .enum(["on", "off"])
     .default("off")

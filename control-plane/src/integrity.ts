@@ -16,7 +16,7 @@ import { lastWitnessed, witnessFile } from "./ledger/integrity/witness-file.ts";
 import { witnessGit } from "./ledger/integrity/witness-git.ts";
 import { witnessHttp } from "./ledger/integrity/witness-http.ts";
 import type { Ledger } from "./ledger/ledger.ts";
-import type { EventSealer } from "./ledger/sealing/event-sealer.ts";
+import type { EventSealer } from "./sealing/event-sealer.ts";
 import type { LedgerPlace } from "./ledger/ledger-place.ts";
 
 export interface IntegrityDeps {
@@ -31,7 +31,14 @@ export interface IntegrityDeps {
 }
 
 /** The checkpointer and what auditors have of it, as configured. Fails with `ledger.corrupt` when the ledger is not what was signed. */
-export async function startIntegrity({ config, ledger, sealer, place, clock, log }: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
+export async function startIntegrity({
+  config,
+  ledger,
+  sealer,
+  place,
+  clock,
+  log,
+}: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
   const { settings, dataDir } = config;
   const folder = join(dataDir, "integrity");
   const key = settings.SALLYPORT_SIGNING_KEY === "" ? await openKeyFile(join(folder, "signing.key")) : await openKey(settings.SALLYPORT_SIGNING_KEY);

@@ -19,8 +19,8 @@ import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
 import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
 import { startIntegrity } from "./integrity.ts";
 import type { LedgerPlace } from "./ledger/ledger-place.ts";
-import { sealedLedger } from "./ledger/sealing/sealed-ledger.ts";
-import { openSealing } from "./ledger/sealing/sealing.ts";
+import { sealedLedger } from "./sealing/sealed-ledger.ts";
+import { openSealing } from "./sealing/sealing.ts";
 import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
 import { ReadModelsThread } from "./read-models/read-models-thread.ts";
@@ -66,7 +66,10 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
-  const readModels = new ReadModelsThread({ ledger: place, subjectKeys: config.subjectKeysFile, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL }, log);
+  const readModels = new ReadModelsThread(
+    { ledger: place, subjectKeys: config.subjectKeysFile, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL },
+    log,
+  );
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
@@ -92,8 +95,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     endpointPort === "off"
       ? undefined
       : await startLedgerEndpoint({
-          // As it is stored: what is copied from here can be forgotten like the original.
-          ledger: stored,
+          ledger: settings.SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA === "readable" ? ledger : stored,
           access: auditorAccess(application.identities, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,

@@ -5,8 +5,8 @@ import pino from "pino";
 import { ReadModels } from "./application/projections/read-models.ts";
 import { systemScheduler } from "./application/scheduler.ts";
 import { openForReading } from "./ledger/ledger-place.ts";
-import { openedLog } from "./ledger/sealing/sealed-ledger.ts";
-import { openSealing } from "./ledger/sealing/sealing.ts";
+import { openedLog } from "./sealing/sealed-ledger.ts";
+import { openSealing } from "./sealing/sealing.ts";
 import type { Reply, Request, ThreadSettings } from "./read-models/messages.ts";
 import { sqliteReadModels } from "./read-models/sqlite/sqlite-read-models.ts";
 

@@ -8,8 +8,8 @@ import { newEvent } from "../../control-plane/src/application/new-event.ts";
 import { authorized, completed, ended, opened, requested } from "../../control-plane/src/application/testing/samples.ts";
 import { sessionStream } from "../../control-plane/src/domain/session/session.events.ts";
 import type { ExpectedRevision, Ledger } from "../../control-plane/src/ledger/ledger.ts";
-import { openSealing } from "../../control-plane/src/ledger/sealing/sealing.ts";
-import { sealedLedger } from "../../control-plane/src/ledger/sealing/sealed-ledger.ts";
+import { openSealing } from "../../control-plane/src/sealing/sealing.ts";
+import { sealedLedger } from "../../control-plane/src/sealing/sealed-ledger.ts";
 import { openSqliteLedger } from "../../control-plane/src/ledger/sqlite/sqlite-ledger.ts";
 import { ReadModelsThread } from "../../control-plane/src/read-models/read-models-thread.ts";
 

@@ -8,8 +8,8 @@ import { createApplication, systemClock } from "../../control-plane/src/applicat
 import type { CommandContext, PolicyCompiler } from "../../control-plane/src/application/ports.ts";
 import type { SessionRecord } from "../../control-plane/src/application/session-record.ts";
 import { authorized, completed, opened, requested } from "../../control-plane/src/application/testing/samples.ts";
-import { openSealing } from "../../control-plane/src/ledger/sealing/sealing.ts";
-import { sealedLedger } from "../../control-plane/src/ledger/sealing/sealed-ledger.ts";
+import { openSealing } from "../../control-plane/src/sealing/sealing.ts";
+import { sealedLedger } from "../../control-plane/src/sealing/sealed-ledger.ts";
 import { openSqliteLedger } from "../../control-plane/src/ledger/sqlite/sqlite-ledger.ts";
 
 /**

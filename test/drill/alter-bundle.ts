@@ -123,5 +123,10 @@ async function signedByAnother(lines: readonly string[]): Promise<string[]> {
     if (parsed !== undefined) selection.append(hasher.leaf(parsed.event));
   }
   const seal = sealLine(await signNote(signer, sealText(header.origin, digest)));
-  return [first, seal, ...events, endLine(await signNote(signer, endText(header.origin, digest, { events: selection.size, selection, keys: new CompactRange(hasher) })))];
+  return [
+    first,
+    seal,
+    ...events,
+    endLine(await signNote(signer, endText(header.origin, digest, { events: selection.size, selection, keys: new CompactRange(hasher) }))),
+  ];
 }

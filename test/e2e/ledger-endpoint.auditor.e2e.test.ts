@@ -36,19 +36,30 @@ describe("an auditor with EventStoreDB's client, while the product runs", () => 
     return all;
   };
 
-  it("reads a session's history as the product recorded it, event by event", async () => {
+  let stream = "";
+  it("reads a session's history as it is stored, event by event: what was done, and by whom sealed", async () => {
     const session = await stack.connect("ana", { application_name: "audited" });
     await session.query("select 42 as answer");
     await session.end();
     const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === "audited");
-    await stack.event(requested.stream, isType("SessionEnded"));
-    const ours = await stack.events(requested.stream);
-    const theirs = await read(signedIn("bo").readStream(requested.stream));
+    ({ stream } = requested);
+    await stack.event(stream, isType("SessionEnded"));
+    const ours = await stack.events(stream);
+    const theirs = await read(signedIn("bo").readStream(stream));
     assert.deepEqual(
-      theirs.map(({ type, data, metadata, position }) => ({ type, data, metadata, position: position?.commit })),
-      ours.map(({ type, data, metadata, position }) => ({ type, data, metadata, position })),
+      theirs.map(({ type, position }) => ({ type, position: position?.commit })),
+      ours.map(({ type, position }) => ({ type, position })),
+    );
+    assert.deepEqual(
+      theirs.slice(1).map(({ data }) => data),
+      ours.slice(1).map(({ data }) => data),
     );
     assert.match(JSON.stringify(theirs.map(({ data }) => data)), /select 42 as answer/u);
+    const [first] = theirs;
+    assert.ok(first);
+    const { identity } = first.data as { readonly identity: { readonly id: string; readonly groups: readonly string[] } };
+    assert.match(identity.id, /^sealed:1:[0-9a-f-]{36}:/u);
+    assert.deepEqual(identity.groups, ["engineers"]);
   });
 
   it("follows what is happening, through a filter", async () => {
@@ -104,5 +115,17 @@ describe("an auditor with EventStoreDB's client, while the product runs", () => 
     const refusal = new Promise((resolve) => subscription.on("error", resolve));
     await failed.catch(() => undefined);
     assert.equal(((await refusal) as { type?: unknown }).type, "access-denied");
+  });
+
+  it("reads it as the product itself reads it, where that is configured", async () => {
+    await stack.killControlPlane("SIGTERM");
+    await stack.startControlPlane({ SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA: "readable" });
+    const ours = await stack.events(stream);
+    const theirs = await read(signedIn("bo").readStream(stream));
+    assert.deepEqual(
+      theirs.map(({ type, data, metadata, position }) => ({ type, data, metadata, position: position?.commit })),
+      ours.map(({ type, data, metadata, position }) => ({ type, data, metadata, position })),
+    );
+    assert.match(JSON.stringify(theirs[0]?.data), /"id":"ana"/u);
   });
 });

@@ -3,10 +3,15 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import { type AuditScope, streamsAbout } from "../application/audit-selection.ts";
 import type { Erasures, ErasureView } from "../application/ports.ts";
-import type { ExportOptions } from "../ledger/integrity/export-bundle.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
+
+interface ExportOptions {
+  /** Without the keys that open personal data. */
+  readonly sealed: boolean;
+  readonly forgotten: readonly ForgottenSubject[];
+}
 
 /** What the service needs of the log. */
 export interface Audit {

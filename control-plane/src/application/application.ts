@@ -55,7 +55,15 @@ export const systemClock: Clock = { now: () => new Date() };
 export const MAX_ABANDONED_SESSIONS = 10_000;
 
 /** Resolves when the views show everything that is in the ledger. `recovery.run` comes next, then serving. */
-export async function createApplication({ ledger, clock, log, compiler, subjects, nodeId, scheduler = systemScheduler }: ApplicationDeps): Promise<Application> {
+export async function createApplication({
+  ledger,
+  clock,
+  log,
+  compiler,
+  subjects,
+  nodeId,
+  scheduler = systemScheduler,
+}: ApplicationDeps): Promise<Application> {
   const live = new LiveState({ ledger, scheduler, log });
   const failClosed = new FailClosed({ ledger, live, clock, scheduler, log, nodeId });
   const watched = failClosed.watch(ledger);

@@ -49,7 +49,7 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
       const known = live.identities.get(identityStream(identityId))?.state;
       const found = subjects.find(identityId);
       if (known?.identityId !== identityId || found === undefined) {
-        throw new SallyportError("input.invalid", `There is no identity "${identityId}".`, { field: "identity" });
+        throw new SallyportError("identity.not_found", `There is no identity "${identityId}".`);
       }
       if (!found.isSealed) {
         throw new SallyportError("input.invalid", `"${identityId}" was recorded by a release that did not seal names; it cannot be forgotten.`, {
@@ -69,7 +69,9 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     async approve(erasureId, by, comment, context) {
       const { events } = await run(erasureId, { type: "Approve", by, comment }, context);
       if (events.some(({ type }) => type === "ErasureGranted")) {
-        await carryOut(erasureId).catch((error: unknown) => log.error({ err: error, erasureId }, "an erasure was granted, and is carried out at the next start"));
+        await carryOut(erasureId).catch((error: unknown) =>
+          log.error({ err: error, erasureId }, "an erasure was granted, and is carried out at the next start"),
+        );
       }
       return view(erasureId);
     },

@@ -112,7 +112,7 @@ export interface ErasureView {
 
 /** Forgetting somebody: two people besides whoever asks agree, then the key is destroyed that their personal data is sealed under. */
 export interface Erasures {
-  /** Fails with `input.invalid` for somebody who is not there, cannot be forgotten, or about whom this is asked already. */
+  /** Fails with `identity.not_found`, or with `input.invalid` for somebody who cannot be forgotten or about whom this is asked already. */
   request(identityId: string, reason: string, by: Principal, context: CommandContext): Promise<ErasureView>;
   /** Carried out before it answers when it was the last one needed. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.expired. */
   approve(erasureId: string, by: Principal, comment: string, context: CommandContext): Promise<ErasureView>;

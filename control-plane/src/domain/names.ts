@@ -9,7 +9,16 @@ const patterns = {
   protocol: /^[a-z][a-z0-9-]{0,31}$/,
 } as const;
 
+/** Whoever had a name that nobody can read any more. */
+const FORGOTTEN = /^forgotten-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/u;
+
+export const forgottenName = (subject: string): string => `forgotten-${subject}`;
+export const forgottenSubject = (name: string): string | undefined => FORGOTTEN.exec(name)?.[1];
+
 export function requireName(kind: keyof typeof patterns, name: string): void {
+  if (kind === "identity" && forgottenSubject(name) !== undefined) {
+    throw new SallyportError("input.invalid", "Nobody can take the place of somebody who was forgotten.", { field: kind });
+  }
   if (patterns[kind].test(name)) return;
   throw new SallyportError("input.invalid", `Not a valid ${kind} name: it must match ${patterns[kind].source}.`, { field: kind });
 }

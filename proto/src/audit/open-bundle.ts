@@ -84,7 +84,12 @@ function parseHeader(line: Uint8Array): BundleHeader | undefined {
   const objects = [scope, checkpoint, schemas].every((value) => typeof value === "object" && value !== null);
   const places = Number.isSafeInteger(from) && Number.isSafeInteger(to) && Number(from) >= 0 && Number(to) >= Number(from);
   const { forgotten = [] } = header;
-  const lists = Array.isArray(forgotten) && forgotten.every(isForgotten) && Array.isArray(rotations) && Array.isArray(cosignatures) && cosignatures.every((each) => typeof each === "string");
+  const lists =
+    Array.isArray(forgotten) &&
+    forgotten.every(isForgotten) &&
+    Array.isArray(rotations) &&
+    Array.isArray(cosignatures) &&
+    cosignatures.every((each) => typeof each === "string");
   if (!strings || !objects || !places || !lists) return undefined;
   return headerLine(header as BundleHeader) === text ? (header as BundleHeader) : undefined;
 }

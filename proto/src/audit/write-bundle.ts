@@ -22,7 +22,8 @@ export interface BundledEvent {
 
 export const signNote = async (signer: NoteSigner, text: string): Promise<string> => noteText(text, [signatureLine(signer.key, await signer.sign(utf8(text)))]);
 
-const keysText = (keys: ReadonlyMap<string, Uint8Array>): string => canonicalJson(Object.fromEntries(Array.from(keys, ([subject, key]) => [subject, toBase64(key)])));
+const keysText = (keys: ReadonlyMap<string, Uint8Array>): string =>
+  canonicalJson(Object.fromEntries(Array.from(keys, ([subject, key]) => [subject, toBase64(key)])));
 
 /** The lines of a bundle, each with its newline. */
 export async function* writeBundle(

@@ -10,9 +10,9 @@ import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 // oxlint-disable-next-line no-restricted-imports -- tests run on the real ledger; nothing but tests imports this file
 import { openSqliteLedger } from "../../ledger/sqlite/sqlite-ledger.ts";
 // oxlint-disable-next-line no-restricted-imports -- as above: names are sealed in tests as they are in use
-import { openSealing, type Sealing } from "../../ledger/sealing/sealing.ts";
+import { openSealing, type Sealing } from "../../sealing/sealing.ts";
 // oxlint-disable-next-line no-restricted-imports -- as above
-import { sealedLedger } from "../../ledger/sealing/sealed-ledger.ts";
+import { sealedLedger } from "../../sealing/sealed-ledger.ts";
 import { type Application, createApplication } from "../application.ts";
 import type { CommandContext, PolicyCompiler } from "../ports.ts";
 import type { Scheduler } from "../scheduler.ts";
@@ -70,7 +70,15 @@ export async function setStage(t: TestContext, { scheduler }: { readonly schedul
   const { ledger } = opened;
   const running: Application[] = [];
   const start = async (nodeId: string): Promise<Application> => {
-    const app = await createApplication({ ledger, clock: time, log: silent, compiler, subjects: opened.sealing.subjects, nodeId, scheduler: scheduler ?? time });
+    const app = await createApplication({
+      ledger,
+      clock: time,
+      log: silent,
+      compiler,
+      subjects: opened.sealing.subjects,
+      nodeId,
+      scheduler: scheduler ?? time,
+    });
     running.push(app);
     return app;
   };

@@ -6,6 +6,7 @@ import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../../domain/identity/identity.events.ts";
 import { sameObligations, strictestObligations } from "../../domain/obligations.ts";
+import { forgottenSubject } from "../../domain/names.ts";
 import * as policy from "../../domain/policy/policy.decider.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
@@ -74,7 +75,9 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
       const { name, protocol, labels } = state;
       const served: ResourceRef | undefined = state.status === "registered" ? { name, protocol, labels } : undefined;
       const decision = takeDecision(engine, { principal, resource: served, action: taken.action, facts: taken.facts });
-      const differences = [...unforced, ...compare(taken, decision)];
+      const plain = [...unforced, ...compare(taken, decision)];
+      const isForgotten = plain.length > 0 && forgottenSubject(principal?.id ?? "") !== undefined;
+      const differences = isForgotten ? [...plain, "Whoever it was decided on was forgotten: rules that name them do not meet them any more."] : plain;
       const beforeChangeAt = principalUntil ?? until;
       const again: TakenAgain = {
         verdict: differences.length === 0 ? "same" : "different",

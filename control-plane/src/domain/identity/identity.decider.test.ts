@@ -31,10 +31,12 @@ describe("putting an identity", () => {
     given(provisioned, disabled).when(put).fails("auth.forbidden");
   });
 
-  it("refuses an id that cannot name a stream", () =>
-    given()
-      .when({ ...put, identityId: "a/b" })
-      .fails("input.invalid"));
+  it("refuses an id that cannot name a stream, or stands for somebody who was forgotten", () => {
+    for (const id of ["a/b", "forgotten-3f0c6c0e-6a0e-4a54-9c5b-1d8e1c5f0a01"])
+      given()
+        .when({ ...put, identityId: id })
+        .fails("input.invalid");
+  });
 });
 
 describe("tokens", () => {

@@ -78,7 +78,11 @@ async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
   return last.treeSize;
 }
 
-async function common(deps: ExportDeps, { forgotten }: ExportOptions, checkpoint: CheckpointData): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
+async function common(
+  deps: ExportDeps,
+  { forgotten }: ExportOptions,
+  checkpoint: CheckpointData,
+): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
   const rotations: RotationData[] = [];
   for await (const { stream, data } of deps.ledger.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
     if (stream === CHECKPOINT_STREAM) rotations.push(data as RotationData);
@@ -103,7 +107,13 @@ function signerOf({ checkpointer }: ExportDeps): NonNullable<ReturnType<Checkpoi
   return signer;
 }
 
-async function* eventsOf({ ledger, checkpointer, keysIn }: ExportDeps, { sealed }: ExportOptions, from: number, to: number, streams?: ReadonlySet<string>): AsyncGenerator<BundledEvent> {
+async function* eventsOf(
+  { ledger, checkpointer, keysIn }: ExportDeps,
+  { sealed }: ExportOptions,
+  from: number,
+  to: number,
+  streams?: ReadonlySet<string>,
+): AsyncGenerator<BundledEvent> {
   const { tree } = checkpointer;
   let index = from;
   for await (const event of ledger.readAll({ from: tree.positionOf(from) })) {
@@ -112,7 +122,8 @@ async function* eventsOf({ ledger, checkpointer, keysIn }: ExportDeps, { sealed 
     // One that changed since it was hashed must not go out with a proof that is not its own.
     if (event.position !== tree.positionOf(index))
       throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
-    if (streams === undefined || streams.has(event.stream)) yield { index, text: leafText(event), ...(sealed || keysIn === undefined ? {} : { keys: keysIn(event) }) };
+    if (streams === undefined || streams.has(event.stream))
+      yield { index, text: leafText(event), ...(sealed || keysIn === undefined ? {} : { keys: keysIn(event) }) };
     index++;
   }
   if (index < to) throw new SallyportError("ledger.corrupt", "The ledger is shorter than what was signed.", { index: String(index) });

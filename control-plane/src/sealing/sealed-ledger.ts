@@ -1,4 +1,4 @@
-import type { Ledger, LedgerFilter, ReadableLedger, RecordedEvent, SubscriptionMessage } from "../ledger.ts";
+import type { Ledger, LedgerFilter, ReadableLedger, RecordedEvent, SubscriptionMessage } from "../ledger/ledger.ts";
 import type { EventSealer } from "./event-sealer.ts";
 
 /** Streams whose stored names differ from what they are called. */
@@ -22,11 +22,9 @@ export function openedLog(ledger: ReadableLedger, sealer: EventSealer): Readable
     },
     async *subscribeToAll({ filter, ...rest }) {
       const { stored, matches } = storedFilter(filter);
-      for await (const message of ledger.subscribeToAll({ ...rest, ...stored })) yield* opened(message);
-      function* opened(message: SubscriptionMessage): Iterable<SubscriptionMessage> {
-        if (message.kind !== "event") return yield message;
-        const event = sealer.open(message.event);
-        if (matches?.(event) !== false) yield { kind: "event", event };
+      for await (const message of ledger.subscribeToAll({ ...rest, ...stored })) {
+        const opened: SubscriptionMessage = message.kind === "event" ? { kind: "event", event: sealer.open(message.event) } : message;
+        if (opened.kind !== "event" || matches?.(opened.event) !== false) yield opened;
       }
     },
     close: () => ledger.close(),

@@ -1,10 +1,11 @@
 import { parseSealed, type SealedPlace, type SealedValue } from "@sallyport/proto/audit/sealed";
 import { SallyportError } from "@sallyport/proto/errors";
-import { FORGOTTEN_TEXT, type PersonalField } from "../../domain/classification.ts";
-import type { Actor, EventMetadata, NewEvent, RecordedEvent } from "../ledger.ts";
+import { FORGOTTEN_TEXT, type PersonalField } from "../domain/classification.ts";
+import { forgottenName, forgottenSubject } from "../domain/names.ts";
+import type { Actor, EventMetadata, NewEvent, RecordedEvent } from "../ledger/ledger.ts";
 import { type Member, membersAt, replaceAt } from "./members.ts";
 import { eventKey, openValue, sealValue } from "./seal-value.ts";
-import { forgottenName, forgottenSubject, type Subject, type SubjectKeys } from "./subject-keys.ts";
+import type { Subject, SubjectKeys } from "./subject-keys.ts";
 
 /** The personal fields of an event type. */
 export type PersonalFields = (type: string) => readonly PersonalField[];
@@ -55,7 +56,8 @@ export class EventSealer {
     for (const { path, owner } of fields) {
       for (const member of membersAt(event.data, path)) {
         const name = owner === undefined ? member.value : membersAt(event.data, owner)[0]?.value;
-        if (typeof name === "string") data = replaceAt(data, member.keys, this.#sealMember(name, member, placeOf(stored, event.id, member), owner === undefined));
+        if (typeof name === "string")
+          data = replaceAt(data, member.keys, this.#sealMember(name, member, placeOf(stored, event.id, member), owner === undefined));
       }
     }
     return { ...event, data, metadata };

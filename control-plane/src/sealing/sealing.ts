@@ -1,7 +1,8 @@
-import type { Subjects } from "../../application/ports.ts";
-import { personalIn } from "../../domain/catalogue.ts";
+import type { Subjects } from "../application/ports.ts";
+import { personalIn } from "../domain/catalogue.ts";
+import { forgottenName, forgottenSubject } from "../domain/names.ts";
 import { EventSealer } from "./event-sealer.ts";
-import { forgottenName, forgottenSubject, SubjectKeys } from "./subject-keys.ts";
+import { SubjectKeys } from "./subject-keys.ts";
 
 export interface Sealing {
   readonly keys: SubjectKeys;

@@ -13,12 +13,6 @@ export interface Subject {
   readonly stream?: string;
 }
 
-/** Whoever had a name that nobody can read any more. No identity can be given such a name before it is forgotten. */
-const FORGOTTEN = /^forgotten-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/u;
-
-export const forgottenName = (subject: string): string => `forgotten-${subject}`;
-export const forgottenSubject = (name: string): string | undefined => FORGOTTEN.exec(name)?.[1];
-
 /**
  * The keys of all subjects: one file, a line of JSON each, and all of it in memory.
  *
@@ -121,7 +115,11 @@ export class SubjectKeys {
       const text = readFileSync(file, "utf8");
       this.#byName.clear();
       this.#byId.clear();
-      for (const [index, line] of text.slice(0, text.lastIndexOf("\n") + 1).split("\n").entries()) if (line !== "") this.#add(subjectIn(line, index));
+      for (const [index, line] of text
+        .slice(0, text.lastIndexOf("\n") + 1)
+        .split("\n")
+        .entries())
+        if (line !== "") this.#add(subjectIn(line, index));
       this.#read = place;
     } finally {
       closeSync(file);

@@ -7,14 +7,14 @@ import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { openSealed, parseSealed } from "@sallyport/proto/audit/sealed";
 import { SallyportError } from "@sallyport/proto/errors";
 import fc from "fast-check";
-import { personalIn, upcast, validate } from "../../domain/catalogue.ts";
-import { FORGOTTEN_TEXT } from "../../domain/classification.ts";
-import type { EventMetadata, RecordedEvent } from "../ledger.ts";
+import { personalIn, upcast, validate } from "../domain/catalogue.ts";
+import { FORGOTTEN_TEXT } from "../domain/classification.ts";
+import type { EventMetadata, RecordedEvent } from "../ledger/ledger.ts";
 import { EventSealer } from "./event-sealer.ts";
 import { membersAt } from "./members.ts";
 import { SubjectKeys } from "./subject-keys.ts";
 
-const goldenFolder = new URL("../../../../test/fixtures/events/", import.meta.url);
+const goldenFolder = new URL("../../../test/fixtures/events/", import.meta.url);
 const ID = "6f1c54d0-4f55-5c3c-9d5a-6d0a1f6f0001";
 
 const goldens: readonly RecordedEvent[] = readdirSync(goldenFolder).map((file) => {
