@@ -38,14 +38,15 @@ interface Found {
 function* inLedger(path: string): Generator<Found> {
   for (const leaf of ledgerLeaves(path)) {
     if (leaf.kind === "broken") throw new Misuse(`${path} holds something that is not an event, at position ${leaf.position}: run "audit verify".`);
-    yield found({ ...leaf.event });
+    if (leaf.kind === "event") yield found({ ...leaf.event });
   }
 }
 
 async function* inBundle(path: string): AsyncGenerator<Found> {
   for await (const line of createInterface({ input: createReadStream(path) })) {
     const parsed = parseEventLine(Buffer.from(line));
-    if (parsed !== undefined) yield found(JSON.parse(Buffer.from(parsed.event).toString("utf8")) as Readonly<Record<string, unknown>>);
+    // Evidence comes before its time, and stands in the range again if it is part of it.
+    if (parsed?.kind === "event") yield found(JSON.parse(Buffer.from(parsed.event).toString("utf8")) as Readonly<Record<string, unknown>>);
   }
 }
 

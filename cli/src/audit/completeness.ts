@@ -84,6 +84,7 @@ export class Completeness {
     if (type === "AgentCertificateIssued") this.#certificates.set(String(data["fingerprint"]), String(data["agentId"]));
     else if (type === "AgentDisconnected") this.#disconnected(data);
     else if (type === "ForwardingAttested") this.#attested(data);
+    else if (type === "StreamsRemoved") this.#removed(data);
     else if (type === "SessionOpened") this.#sessions.set(String(data["sessionId"]), newSession(String(data["agentId"])));
     else if (stream.startsWith(SESSION_PREFIX)) this.#inSession(type, data, at, stream.slice(SESSION_PREFIX.length));
   }
@@ -138,6 +139,14 @@ export class Completeness {
   #disconnected({ agentId, cause }: AuditedEvent["data"]): void {
     if (!lostLinks.has(String(cause))) return;
     for (const session of this.#sessions.values()) if (session.agentId === agentId) session.outage ??= `the agent's link ended: ${String(cause)}`;
+  }
+
+  /** Of whose session one half was removed on purpose, nothing can be said. */
+  #removed({ streams }: AuditedEvent["data"]): void {
+    for (const { stream } of streams as readonly { readonly stream: string }[]) {
+      const [, category, sessionId = ""] = /^(session|forwarding)-(.+)$/u.exec(stream) ?? [];
+      if (category !== undefined) this.#sessions.delete(sessionId);
+    }
   }
 
   #attested(data: AuditedEvent["data"]): void {

@@ -9,6 +9,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "agentname",
   "forwarding",
   "resource",
+  "retention",
   "identity",
   "node",
   "log",

@@ -22,6 +22,8 @@ describe("the ledger's queries", () => {
       "SEARCH streams USING COVERING INDEX sqlite_autoindex_streams_1 (name=?)",
       "CORRELATED SCALAR SUBQUERY 1",
       "SEARCH events USING COVERING INDEX events_by_stream (stream_number=?)",
+      "CORRELATED SCALAR SUBQUERY 2",
+      "SEARCH removed USING COVERING INDEX removed_by_stream (stream_number=?)",
     ]);
     assert.deepEqual(plan(STORED_AT), ["SEARCH events USING INDEX events_by_stream (stream_number=? AND revision>? AND revision<?)"]);
   });
