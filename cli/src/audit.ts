@@ -8,6 +8,7 @@ import { completenessVerb } from "./audit/completeness-verb.ts";
 import { verifyFile } from "./audit/verify-file.ts";
 import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, toJson, tone } from "./io.ts";
+import { printable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 interface ExportOptions {
@@ -128,7 +129,7 @@ function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
 }
 
 function verifiedLines(verdict: Verified, seconds: number): string[] {
-  const { events, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned } = verdict;
+  const { events, removed, removals, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned } = verdict;
   return [
     tone("green", `Verified: ${events} events, none altered, missing, inserted or out of order.`),
     `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
@@ -137,6 +138,8 @@ function verifiedLines(verdict: Verified, seconds: number): string[] {
     pinned
       ? "            It is the one that you gave."
       : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
+    ...(removed === 0 ? [] : [`${bold("Removed")}     ${removed} of these events, by decisions that are in the log; their hashes are proven, their contents gone:`]),
+    ...removals.map(({ runId, by, events: gone }) => `            ${gone} by retention run ${printable(runId)} (${printable(by)})`),
     ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
     ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),
     `${bold("Took")}        ${seconds.toFixed(1)} s`,

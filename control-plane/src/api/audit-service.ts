@@ -1,8 +1,10 @@
 import type { AuditServiceServer, ExportRequest, ExportResponse } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { SallyportError } from "@sallyport/proto/errors";
 import { type AuditScope, streamsAbout } from "../application/audit-selection.ts";
+import type { Retention } from "../application/retention/retention.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
+import { reportView, ruleView, runView } from "./retention-views.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 
 /** What the service needs of the log. */
@@ -13,10 +15,20 @@ export interface Audit {
   head(): { readonly note: string; readonly key: string; readonly treeSize: number };
 }
 
+export interface AuditServiceDeps {
+  readonly audit: Audit;
+  readonly ledger: Ledger;
+  readonly retention: Pick<Retention, "rules" | "lastRuns" | "preview" | "run">;
+}
+
+const DEFAULT_RUNS = 10;
+/** A year of daily runs. */
+const MAX_RUNS = 400;
+
 /** Lines are gathered into messages of about this size: a message each would cost more than the line. */
 const MESSAGE_BYTES = 65_536;
 
-export function auditService(api: ApiContext, { audit, ledger }: { readonly audit: Audit; readonly ledger: Ledger }): AuditServiceServer {
+export function auditService(api: ApiContext, { audit, ledger, retention }: AuditServiceDeps): AuditServiceServer {
   return {
     export: streaming(api, ({ scope }, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
@@ -25,6 +37,15 @@ export function auditService(api: ApiContext, { audit, ledger }: { readonly audi
     promiseEvent: unary(api, ({ stream, revision }, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
       return audit.promise(stream, revision);
+    }),
+    getRetention: unary(api, async ({ runs }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      const last = await retention.lastRuns(Math.min(runs || DEFAULT_RUNS, MAX_RUNS));
+      return { rules: retention.rules.map(ruleView), runs: last.map(runView) };
+    }),
+    runRetention: unary(api, async ({ dryRun }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return reportView(await (dryRun ? retention.preview() : retention.run("administrator", context)));
     }),
     getCheckpoint: unary(api, (_request, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);

@@ -5,10 +5,14 @@ import type { RotationData } from "@sallyport/proto/audit/key-chain";
 import { isLogged, leafText } from "@sallyport/proto/audit/leaf";
 import { joinHashes } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
-import { type BundledEvent, writeBundle } from "@sallyport/proto/audit/write-bundle";
+import { removedLine } from "@sallyport/proto/audit/removed-line";
+import { type BundledEvent, type BundledEvidence, type BundledRemoval, writeBundle } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Ledger } from "../ledger.ts";
+import { isRemovable, type Ledger, readLog } from "../ledger.ts";
 import type { Checkpointer } from "./checkpointer.ts";
+import { placeOf } from "./leaf-batch.ts";
+import { type Evidence, evidenceOf } from "./removed-evidence.ts";
+import { StreamLeaves } from "./stream-leaves.ts";
 
 /** Streams of one export; each name is held while it runs. */
 export const MAX_SELECTED_STREAMS = 300_000;
@@ -35,7 +39,8 @@ export async function* exportRange(deps: ExportDeps, { from = 0, to }: LeafRange
   const signed = await signedSize(deps);
   const end = Math.min(to ?? signed, signed);
   if (from >= end) throw new SallyportError("input.invalid", `There are no signed events in that range; ${signed} are signed.`);
-  const checkpoint = await checkpointOver(deps.ledger, end);
+  const evidence = await shownBeside(deps, signed, { leaf: (index) => index >= from && index < end, stream: () => true });
+  const checkpoint = await checkpointOver(deps.ledger, Math.max(end, ...evidence.shown.map(({ index }) => index + 1)));
   const header: BundleHeader = {
     ...(await common(deps, checkpoint)),
     scope: { kind: "range" },
@@ -44,22 +49,30 @@ export async function* exportRange(deps: ExportDeps, { from = 0, to }: LeafRange
     frontier: toBase64(joinHashes(tree.prover.frontier(from))),
     consistency: toBase64(joinHashes(tree.prover.consistency(end, checkpoint.treeSize))),
   };
-  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, from, end), signerOf(deps));
+  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, evidence, from, end), signerOf(deps), proven(deps, evidence, checkpoint));
 }
 
 /** Whole streams, each event with its own proof. */
 export async function* exportStreams(deps: ExportDeps, { streams, ...scope }: Selection): AsyncGenerator<string, void, undefined> {
   const { tree } = deps.checkpointer;
   if (streams.size > MAX_SELECTED_STREAMS) throw new SallyportError("input.invalid", `That is more than ${MAX_SELECTED_STREAMS} streams: export a range.`);
-  const checkpoint = await checkpointOver(deps.ledger, await signedSize(deps));
+  const signed = await signedSize(deps);
+  const checkpoint = await checkpointOver(deps.ledger, signed);
+  const evidence = await shownBeside(deps, signed, { leaf: () => true, stream: (stream) => streams.has(stream) });
   const header: BundleHeader = { ...(await common(deps, checkpoint)), scope, from: 0, to: checkpoint.treeSize, frontier: "", consistency: "" };
-  async function* selected(): AsyncGenerator<BundledEvent> {
-    for await (const event of eventsOf(deps, 0, checkpoint.treeSize, streams)) {
+  async function* selected(): AsyncGenerator<BundledEvent | BundledRemoval> {
+    for await (const event of eventsOf(deps, evidence, 0, checkpoint.treeSize, streams)) {
       yield { ...event, proof: tree.prover.inclusion(event.index, checkpoint.treeSize) };
     }
   }
-  yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps));
+  yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps), proven(deps, evidence, checkpoint));
 }
+
+const shownBeside = async ({ ledger, checkpointer }: ExportDeps, signed: number, concerns: Parameters<typeof evidenceOf>[3]): Promise<Evidence> =>
+  isRemovable(ledger) ? evidenceOf(ledger, checkpointer.tree, signed, concerns) : { shown: [], streams: new Set() };
+
+const proven = ({ checkpointer: { tree } }: ExportDeps, { shown }: Evidence, { treeSize }: CheckpointData): BundledEvidence[] =>
+  shown.map(({ index, text }) => ({ index, text, proof: tree.prover.inclusion(index, treeSize) }));
 
 async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
   const { last } = checkpointer;
@@ -92,16 +105,30 @@ function signerOf({ checkpointer }: ExportDeps): NonNullable<ReturnType<Checkpoi
   return signer;
 }
 
-async function* eventsOf({ ledger, checkpointer }: ExportDeps, from: number, to: number, streams?: ReadonlySet<string>): AsyncGenerator<BundledEvent> {
+async function* eventsOf(
+  { ledger, checkpointer }: ExportDeps,
+  evidence: Evidence,
+  from: number,
+  to: number,
+  streams?: ReadonlySet<string>,
+): AsyncGenerator<BundledEvent | BundledRemoval> {
   const { tree } = checkpointer;
+  const leaves = isRemovable(ledger) ? new StreamLeaves(ledger) : undefined;
   let index = from;
-  for await (const event of ledger.readAll({ from: tree.positionOf(from) })) {
-    if (!isLogged(event.stream)) continue;
+  for await (const entry of readLog(ledger, tree.positionOf(from))) {
+    const { stream, position, revision } = placeOf(entry);
+    if (!isLogged(stream)) continue;
     if (index === to) return;
     // One that changed since it was hashed must not go out with a proof that is not its own.
-    if (event.position !== tree.positionOf(index))
-      throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
-    if (streams === undefined || streams.has(event.stream)) yield { index, text: leafText(event) };
+    if (position !== tree.positionOf(index)) throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
+    if (streams === undefined || streams.has(stream)) {
+      if (entry.kind === "event") yield { index, text: leafText(entry.event) };
+      else {
+        const { leaf } = entry.tombstone;
+        if (!evidence.streams.has(stream)) throw new SallyportError("ledger.unavailable", "Events were removed while they were exported; export them again.");
+        yield { index, leaf, removed: removedLine(stream, Number(revision), leaf, (await leaves?.inclusion(stream, Number(revision))) ?? []) };
+      }
+    }
     index++;
   }
   if (index < to) throw new SallyportError("ledger.corrupt", "The ledger is shorter than what was signed.", { index: String(index) });
