@@ -175,4 +175,53 @@ describe("retention", () => {
     const verdict = verified(await record.verify());
     assert.deepEqual([verdict.removed, verdict.removals.length], [6, 1]);
   });
+
+  it("is shown in bundles by the decisions, which may lie outside of the range, and by whose they were", async (context) => {
+    const record = await beginRecord(context, 60);
+    const ids = [await session(record, "one"), await session(record, "two"), await session(record, "three")];
+    await record.signed();
+    record.daysAgo = 20;
+    const kept = await session(record, "kept");
+    await record.signed();
+    record.daysAgo = 0;
+    const { runId } = await record.retention("session=30d,recording=30d").run("administrator", admin);
+    await record.signed();
+    const whole = verified(await record.verifyBundle(record.audit.range("", "")));
+    const removals = [{ runId, by: "human root", events: 12 }];
+    assert.deepEqual([whole.removed, whole.removals], [12, removals]);
+    const size = record.checkpointer.tree.size;
+    for (let from = 0; from < 16; from += 3) {
+      const part = verified(await record.verifyBundle(record.audit.range(String(record.checkpointer.tree.positionOf(from)), String(record.checkpointer.tree.positionOf(from + 4)))));
+      assert.equal(part.events, 5);
+    }
+    const after = verified(await record.verifyBundle(record.audit.range(String(record.checkpointer.tree.positionOf(size - 8)), "")));
+    assert.equal(after.removed, 0);
+    const streams = new Set([`session-${ids[1] ?? ""}`, `recording-${ids[1] ?? ""}`, `forwarding-${ids[1] ?? ""}`, `session-${kept}`]);
+    const selection = verified(await record.verifyBundle(record.audit.streams({ kind: "identity", value: "ana", streams })));
+    assert.deepEqual([selection.events, selection.removed, selection.removals], [8, 4, [{ runId, by: "human root", events: 4 }]]);
+  });
+
+  it("shows in a bundle of removed events that lacks a decision, or whose decision is of another stream", async (context) => {
+    const record = await beginRecord(context, 60);
+    const ids = [await session(record, "one"), await session(record, "two")];
+    await record.signed();
+    record.daysAgo = 0;
+    await record.retention("session=30d").run("administrator", admin);
+    await record.signed();
+    const lines: string[] = [];
+    for await (const line of record.audit.range("", "")) lines.push(line);
+    const at = lines.findIndex((line) => line.includes('"removed":'));
+    assert.ok(at > 2);
+    const judged = async (changed: readonly string[]): Promise<Verdict> => record.verifyBundle(asynchronous(changed));
+    verified(await judged(lines));
+    const other = lines.with(at, (lines[at] ?? "").replace(ids[0] ?? "?", ids[1] ?? "?"));
+    for (const changed of [other, lines.toSpliced(2, 1).map((line, i) => (i < 2 ? line : line.replace(/^\{"n":(\d+)/u, (_all, n: string) => `{"n":${Number(n) - 1}`)))]) {
+      const verdict = await judged(changed);
+      assert.equal(verdict.kind === "tampered" ? verdict.finding.code : "verified", "event.removed");
+    }
+  });
 });
+
+async function* asynchronous<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
