@@ -1,14 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { createIntegrityRecord } from "@sallyport/control-plane/src/application/integrity-record.ts";
+import { createExecute } from "@sallyport/control-plane/src/application/execute-command.ts";
+import type { Clock } from "@sallyport/control-plane/src/application/ports.ts";
+import { createRetention } from "@sallyport/control-plane/src/application/retention/retention.ts";
+import { systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
+import { parseRetention } from "@sallyport/control-plane/src/domain/retention/retention-rules.ts";
 import type { IntegrityCommand } from "@sallyport/control-plane/src/domain/integrity/integrity.decider.ts";
 import { AuditLog } from "@sallyport/control-plane/src/ledger/integrity/audit-log.ts";
 import { Checkpointer } from "@sallyport/control-plane/src/ledger/integrity/checkpointer.ts";
 import { LeavesThread } from "@sallyport/control-plane/src/ledger/integrity/leaves-thread.ts";
+import { SignedLog } from "@sallyport/control-plane/src/ledger/integrity/signed-log.ts";
 import { openKeyFile, type SigningKey } from "@sallyport/control-plane/src/ledger/integrity/signing-key.ts";
 import { lastWitnessed, witnessFile } from "@sallyport/control-plane/src/ledger/integrity/witness-file.ts";
 import type { ExpectedRevision, Ledger, NewEvent } from "@sallyport/control-plane/src/ledger/ledger.ts";
 import { openSqliteLedger } from "@sallyport/control-plane/src/ledger/sqlite/sqlite-ledger.ts";
+import { treeHasher } from "@sallyport/proto/audit/merkle";
+import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { testingEvent } from "@sallyport/proto/audit/testing-log";
 import pino from "pino";
 
@@ -35,9 +43,9 @@ export async function startCheckpointer(
   folder: string,
   key: SigningKey,
   previousKey?: SigningKey,
+  clock: Clock = { now: () => new Date() },
 ): Promise<Checkpointer> {
   const witness = join(folder, "witness.jsonl");
-  const clock = { now: () => new Date() };
   const record = createIntegrityRecord({ ledger, clock, nodeId: "node1" });
   return Checkpointer.start({
     ledger,
@@ -60,6 +68,7 @@ export async function makeRealLog(folder: string, { events, rounds }: RealLogOpt
   const perRound = Math.ceil(events / rounds);
   const bundles = { whole: "", part: "", selection: "" };
   let key = "";
+  await appendOld(ledger, folder, keys[0]);
   for (let round = 0; round < rounds; round++) {
     const isSecond = round >= rounds / 2;
     const checkpointer = await startCheckpointer(ledger, folder, isSecond ? keys[1] : keys[0], isSecond ? keys[0] : undefined);
@@ -67,17 +76,50 @@ export async function makeRealLog(folder: string, { events, rounds }: RealLogOpt
     await checkpointer.close();
   }
   const checkpointer = await startCheckpointer(ledger, folder, keys[1]);
+  await retain(ledger, checkpointer);
   const audit = new AuditLog({ ledger, checkpointer, schemas: { CommandAuthorized: { type: "object" } }, now: () => new Date() });
   bundles.whole = await textOf(audit.range("", ""));
   const { tree } = checkpointer;
-  const positions = [0.3, 0.8].map((part) => String(tree.positionOf(Math.floor(tree.size * part))));
+  const positions = [0.01, 0.8].map((part) => String(tree.positionOf(Math.floor(tree.size * part))));
   bundles.part = await textOf(audit.range(positions[0] ?? "", positions[1] ?? ""));
-  const streams = new Set([0, 3].map((n) => testingEvent(n, SESSIONS).stream));
+  const streams = new Set([...[0, 3].map((n) => testingEvent(n, SESSIONS).stream), oldSession(1), oldSession(2)]);
   bundles.selection = await textOf(audit.streams({ kind: "identity", value: "ana", streams }));
   key = checkpointer.signer()?.key.text ?? "";
   await checkpointer.close();
   await ledger.close();
   return { ledger: path, witness: join(folder, "witness.jsonl"), key, bundles };
+}
+
+const OLD_SESSIONS = 20;
+const DAY_MS = 86_400_000;
+const oldSession = (n: number): string => `session-old${n}`;
+
+/** Sessions of two months ago, which are over and signed. */
+async function appendOld(ledger: Ledger & { readonly path: string }, folder: string, key: SigningKey): Promise<void> {
+  const checkpointer = await startCheckpointer(ledger, folder, key, undefined, { now: () => new Date(Date.now() - 60 * DAY_MS) });
+  const { data, metadata } = testingEvent(0);
+  for (let round = 0; round < 3; round++) {
+    for (let n = 0; n < OLD_SESSIONS; n++) {
+      const event = { id: randomUUID(), type: round === 2 ? "SessionEnded" : "CommandAuthorized", data, metadata } as NewEvent;
+      await ledger.append(oldSession(n), [event], round === 0 ? "none" : BigInt(round - 1));
+    }
+  }
+  await checkpointer.close();
+}
+
+async function retain(ledger: Ledger, checkpointer: Checkpointer): Promise<void> {
+  const clock = { now: () => new Date() };
+  const retention = createRetention({
+    ledger,
+    proven: new SignedLog(ledger, checkpointer),
+    hasher: treeHasher(nodePrimitives.sha256),
+    rules: parseRetention("session=30d"),
+    execute: createExecute({ ledger, clock }),
+    clock,
+    scheduler: systemScheduler,
+    log,
+  });
+  await retention.run("schedule", { actor: { kind: "system", id: "node1" }, correlationId: randomUUID() });
 }
 
 async function appendAll(ledger: Ledger, from: number, to: number): Promise<void> {

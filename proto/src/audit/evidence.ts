@@ -1,5 +1,5 @@
 import { textOf, utf8 } from "./bytes.ts";
-import { CHECKPOINT_STREAM, CHECKPOINT_TYPE, checkpointOf } from "./checkpoint.ts";
+import { CHECKPOINT_STREAM, CHECKPOINT_TYPE, checkpointOf, type SignedCheckpoint } from "./checkpoint.ts";
 import type { KeyChain } from "./key-chain.ts";
 import { type TreeHasher, verifyInclusion } from "./merkle.ts";
 import type { Primitives } from "./primitives.ts";
@@ -14,6 +14,8 @@ export class Evidence {
   readonly #decisions = new Map<string, RemovalDecision>();
   readonly #signed = new SignedSizes();
   readonly #tally = new RemovalTally();
+  /** One for each cut-off, and one for the end of the range. */
+  readonly checkpoints: SignedCheckpoint[] = [];
   /** Removed events that were accepted. */
   events = 0;
 
@@ -36,6 +38,7 @@ export class Evidence {
     if (checkpoint === undefined || !this.#keys.accepts(checkpoint.key)) return false;
     if (!(await this.#primitives.verifyEd25519(checkpoint.key.publicKey, utf8(checkpoint.text), checkpoint.signature))) return false;
     this.#signed.add(checkpoint.time, checkpoint.treeSize);
+    this.checkpoints.push(checkpoint);
     return true;
   }
 

@@ -175,7 +175,9 @@ class BundleReading {
     if (!this.#isRange) return undefined;
     const own = { size: this.#log.size, root: this.#log.root() };
     if (verifyConsistency(this.#hasher, own, { size: checkpoint.treeSize, root: checkpoint.root }, consistency)) return undefined;
-    const located = this.#log.locate(checkpoint, Math.min(checkpoint.treeSize, this.#log.size));
+    const located = [...this.#removals.checkpoints, checkpoint]
+      .map((each) => this.#log.locate(each, Math.min(each.treeSize, this.#log.size)))
+      .find((each) => each !== undefined);
     return located === undefined ? { code: "proof.altered", message: "The events do not lead to the signed root.", line: 1 } : this.#withLine(located);
   }
 
@@ -205,8 +207,10 @@ class BundleReading {
       if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
       told = checkpoint.treeSize >= this.#log.size;
     }
-    const earlier = told ? undefined : await this.#log.earlier(this.#bundle.checkpoint);
-    if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
+    for (const checkpoint of told ? [] : [...this.#removals.checkpoints, this.#bundle.checkpoint]) {
+      const earlier = await this.#log.earlier(checkpoint);
+      if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
+    }
     return this.#tampered(isFound ? { ...finding, code: "event.reordered" } : finding);
   }
 

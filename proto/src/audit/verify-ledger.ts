@@ -47,7 +47,11 @@ export async function verifyLedger(
   const removals = new Removals(hasher);
   let origin: string | undefined;
   let broken: BrokenAt | undefined;
-  const tampered = (finding: Finding): Verdict => ({ kind: "tampered", finding, events: log.signedSize });
+  const tampered = (found: Finding): Verdict => {
+    const { first } = removals;
+    const isFirst = first !== undefined && (first.index ?? 0) < (found.index ?? Number.POSITIVE_INFINITY);
+    return { kind: "tampered", finding: isFirst ? first : found, events: log.signedSize };
+  };
   for await (const found of leaves) {
     const stored = found.kind === "event" ? readable(found) : found.kind === "removed" ? tombstone(found) : found;
     if (stored.kind === "broken") {
@@ -59,8 +63,8 @@ export async function verifyLedger(
       const { stream, revision, leaf, position } = stored;
       if (!isLogged(stream) || broken !== undefined) continue;
       origin ??= originOf(leaf);
-      if (removals.removed(stream, revision, leaf, log.size, position)) log.leaf(leaf, position);
-      else broken = brokenAt(log.size, position, "What is left of this event does not follow what is left of the one before it.");
+      removals.removed(stream, revision, leaf, log.size, position);
+      log.leaf(leaf, position);
       continue;
     }
     const { event, position } = stored;

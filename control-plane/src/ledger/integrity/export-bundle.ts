@@ -8,10 +8,10 @@ import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { removedLine } from "@sallyport/proto/audit/removed-line";
 import { type BundledEvent, type BundledEvidence, type BundledRemoval, writeBundle } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
-import { isRemovable, type Ledger, readLog } from "../ledger.ts";
+import { isRemovable, type Ledger, readLog, type RecordedEvent } from "../ledger.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import { placeOf } from "./leaf-batch.ts";
-import { type Evidence, evidenceOf } from "./removed-evidence.ts";
+import { type Concerns, type Evidence, evidenceOf } from "./removed-evidence.ts";
 import { StreamLeaves } from "./stream-leaves.ts";
 
 /** Streams of one export; each name is held while it runs. */
@@ -40,7 +40,14 @@ export async function* exportRange(deps: ExportDeps, { from = 0, to }: LeafRange
   const end = Math.min(to ?? signed, signed);
   if (from >= end) throw new SallyportError("input.invalid", `There are no signed events in that range; ${signed} are signed.`);
   const evidence = await shownBeside(deps, signed, { leaf: (index) => index >= from && index < end, stream: () => true });
-  const checkpoint = await checkpointOver(deps.ledger, Math.max(end, ...evidence.shown.map(({ index }) => index + 1)));
+  let checkpoint = await checkpointOver(deps.ledger, end);
+  const covered = Math.max(...evidence.shown.map(({ index }) => index + 1));
+  if (covered > checkpoint.treeSize) {
+    // That one tells which leaf is wrong at the end of the range.
+    const index = tree.leafFrom(checkpoint.recorded.position);
+    if (index < signed) evidence.shown.push({ index, text: leafText(checkpoint.recorded) });
+    checkpoint = await checkpointOver(deps.ledger, Math.max(covered, index < signed ? index + 1 : 0));
+  }
   const header: BundleHeader = {
     ...(await common(deps, checkpoint)),
     scope: { kind: "range" },
@@ -68,7 +75,7 @@ export async function* exportStreams(deps: ExportDeps, { streams, ...scope }: Se
   yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps), proven(deps, evidence, checkpoint));
 }
 
-const shownBeside = async ({ ledger, checkpointer }: ExportDeps, signed: number, concerns: Parameters<typeof evidenceOf>[3]): Promise<Evidence> =>
+const shownBeside = async ({ ledger, checkpointer }: ExportDeps, signed: number, concerns: Concerns): Promise<Evidence> =>
   isRemovable(ledger) ? evidenceOf(ledger, checkpointer.tree, signed, concerns) : { shown: [], streams: new Set() };
 
 const proven = ({ checkpointer: { tree } }: ExportDeps, { shown }: Evidence, { treeSize }: CheckpointData): BundledEvidence[] =>
@@ -81,16 +88,17 @@ async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
   return last.treeSize;
 }
 
-async function common(deps: ExportDeps, checkpoint: CheckpointData): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
+async function common(deps: ExportDeps, checkpoint: RecordedCheckpoint): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
   const rotations: RotationData[] = [];
   for await (const { stream, data } of deps.ledger.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
     if (stream === CHECKPOINT_STREAM) rotations.push(data as RotationData);
   }
   const { key } = signerOf(deps);
+  const { recorded: _recorded, ...signed } = checkpoint;
   return {
     format: BUNDLE_FORMAT,
     origin: key.name,
-    checkpoint,
+    checkpoint: signed,
     cosignatures: deps.checkpointer.cosignatures(checkpoint.treeSize),
     key: rotations[0]?.oldKey ?? key.text,
     rotations,
@@ -134,10 +142,13 @@ async function* eventsOf(
   if (index < to) throw new SallyportError("ledger.corrupt", "The ledger is shorter than what was signed.", { index: String(index) });
 }
 
+type RecordedCheckpoint = CheckpointData & { readonly recorded: RecordedEvent };
+
 /** The first checkpoint over at least so many leaves. Sizes grow along the stream, so it is searched by halves. */
-async function checkpointOver(ledger: Ledger, leaves: number): Promise<CheckpointData> {
-  const at = async (revision: bigint): Promise<CheckpointData | undefined> => {
-    for await (const { type, data } of ledger.readStream(CHECKPOINT_STREAM, { from: revision })) if (type === CHECKPOINT_TYPE) return data as CheckpointData;
+async function checkpointOver(ledger: Ledger, leaves: number): Promise<RecordedCheckpoint> {
+  const at = async (revision: bigint): Promise<RecordedCheckpoint | undefined> => {
+    for await (const recorded of ledger.readStream(CHECKPOINT_STREAM, { from: revision }))
+      if (recorded.type === CHECKPOINT_TYPE) return { ...(recorded.data as CheckpointData), recorded };
     return undefined;
   };
   let high = 0n;

@@ -10,21 +10,27 @@ export interface Shown {
   readonly text: string;
 }
 
+/** Whether a leaf, or a stream, is exported. */
+export interface Concerns {
+  readonly leaf: (index: number) => boolean;
+  readonly stream: (stream: string) => boolean;
+}
+
 export interface Evidence {
-  readonly shown: readonly Shown[];
+  readonly shown: Shown[];
   /** That the decisions name. */
   readonly streams: ReadonlySet<string>;
 }
 
 /**
  * What shows that the removals among certain leaves were decided: the decisions, and for each cut-off the checkpoint that had covered
- * everything before it. `concerns` says whether a leaf, or a stream, is exported.
+ * everything before it.
  */
 export async function evidenceOf(
   ledger: RemovableLedger,
   tree: LogTree,
   signed: number,
-  concerns: { readonly leaf: (index: number) => boolean; readonly stream: (stream: string) => boolean },
+  concerns: Concerns,
 ): Promise<Evidence> {
   const shown: Shown[] = [];
   const streams = new Set<string>();
@@ -55,7 +61,7 @@ async function isConcerned(
   ledger: RemovableLedger,
   tree: LogTree,
   { streams }: RemovalDecision,
-  concerns: { readonly leaf: (index: number) => boolean; readonly stream: (stream: string) => boolean },
+  concerns: Concerns,
 ): Promise<boolean> {
   for (const stream of streams.keys()) {
     if (!concerns.stream(stream)) continue;
