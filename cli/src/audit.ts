@@ -138,7 +138,9 @@ function verifiedLines(verdict: Verified, seconds: number): string[] {
     pinned
       ? "            It is the one that you gave."
       : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
-    ...(removed === 0 ? [] : [`${bold("Removed")}     ${removed} of these events, by decisions that are in the log; their hashes are proven, their contents gone:`]),
+    ...(removed === 0
+      ? []
+      : [`${bold("Removed")}     ${removed} of these events, by decisions that are in the log; their hashes are proven, their contents gone:`]),
     ...removals.map(({ runId, by, events: gone }) => `            ${gone} by retention run ${printable(runId)} (${printable(by)})`),
     ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
     ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),

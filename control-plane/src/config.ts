@@ -172,7 +172,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     host: settings.SALLYPORT_HOST,
     advertisedHost,
     serverNames: [...new Set(["localhost", "127.0.0.1", "::1", advertisedHost, ...further].filter((name) => name !== ""))],
-    retention: parseRetention(settings.SALLYPORT_RETENTION),
+    retention: retention(settings),
     settings,
   };
 }
@@ -190,6 +190,12 @@ function ledgerUrl(settings: Config["settings"]): string | undefined {
   if (url !== "" && file !== "") throw invalid("SALLYPORT_LEDGER_URL and SALLYPORT_LEDGER_URL_FILE are both set.");
   if (endpoint !== "off") throw invalid("SALLYPORT_LEDGER_ENDPOINT_PORT serves the ledger in a file; with another ledger it must be off.");
   return url === "" ? contents(file) : url;
+}
+
+function retention({ SALLYPORT_RETENTION: rules, SALLYPORT_LEDGER_URL: url, SALLYPORT_LEDGER_URL_FILE: file }: Config["settings"]): readonly RetentionRule[] {
+  const parsed = parseRetention(rules);
+  if (parsed.length > 0 && (url !== "" || file !== "")) throw invalid("SALLYPORT_RETENTION is for the ledger in a file; from another one nothing is removed.");
+  return parsed;
 }
 
 function contents(path: string): string {

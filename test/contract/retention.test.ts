@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
 import type { RemovableLedger } from "@sallyport/control-plane/src/ledger/ledger.ts";
-import type { Verdict } from "@sallyport/proto/audit/verdict";
+import type { Verdict, Verified } from "@sallyport/proto/audit/verdict";
 import { SallyportError } from "@sallyport/proto/errors";
 import { type Brief, OldRecord } from "../support/old-record.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -35,9 +35,9 @@ const eventsOf = async (record: OldRecord, stream: string): Promise<number> => {
   return events;
 };
 
-const verified = (verdict: Verdict): Extract<Verdict, { kind: "verified" }> => {
-  assert.equal(verdict.kind, "verified", JSON.stringify(verdict));
-  return verdict as Extract<Verdict, { kind: "verified" }>;
+const verified = (verdict: Verdict): Verified => {
+  assert.ok(verdict.kind === "verified", JSON.stringify(verdict));
+  return verdict;
 };
 
 describe("retention", () => {
@@ -191,7 +191,9 @@ describe("retention", () => {
     assert.deepEqual([whole.removed, whole.removals], [12, removals]);
     const size = record.checkpointer.tree.size;
     for (let from = 0; from < 16; from += 3) {
-      const part = verified(await record.verifyBundle(record.audit.range(String(record.checkpointer.tree.positionOf(from)), String(record.checkpointer.tree.positionOf(from + 4)))));
+      const part = verified(
+        await record.verifyBundle(record.audit.range(String(record.checkpointer.tree.positionOf(from)), String(record.checkpointer.tree.positionOf(from + 4)))),
+      );
       assert.equal(part.events, 5);
     }
     const after = verified(await record.verifyBundle(record.audit.range(String(record.checkpointer.tree.positionOf(size - 8)), "")));
@@ -215,7 +217,10 @@ describe("retention", () => {
     const judged = async (changed: readonly string[]): Promise<Verdict> => record.verifyBundle(asynchronous(changed));
     verified(await judged(lines));
     const other = lines.with(at, (lines[at] ?? "").replace(ids[0] ?? "?", ids[1] ?? "?"));
-    for (const changed of [other, lines.toSpliced(2, 1).map((line, i) => (i < 2 ? line : line.replace(/^\{"n":(\d+)/u, (_all, n: string) => `{"n":${Number(n) - 1}`)))]) {
+    for (const changed of [
+      other,
+      lines.toSpliced(2, 1).map((line, i) => (i < 2 ? line : line.replace(/^\{"n":(\d+)/u, (_all, n: string) => `{"n":${Number(n) - 1}`))),
+    ]) {
       const verdict = await judged(changed);
       assert.equal(verdict.kind === "tampered" ? verdict.finding.code : "verified", "event.removed");
     }

@@ -49,12 +49,17 @@ export async function drillLedger(log: RealLog, folder: string, random: Random, 
 }
 
 /** A leaf, or for one that was passed off as another stream's, the leaves among which it is. */
-const isNamed = ({ index = -1, end = index + 1 }: Finding, altered: number): boolean => index === altered || (end > index + 1 && altered >= index && altered < end);
+const isNamed = ({ index = -1, end = index + 1 }: Finding, altered: number): boolean =>
+  index === altered || (end > index + 1 && altered >= index && altered < end);
 
 /** One alteration of a bundle: found, at the right line; and by the page as well, to the same answer. */
 export async function drillBundle(log: RealLog, random: Random, tally: Tally, page: VerifyPage | undefined): Promise<void> {
   const name = random.pick(["whole", "part", "selection"] as const);
-  const { kind, bytes, lines } = await alterBundle(random.pick(hasRemoved(log.bundles[name]) ? [...bundleAlterations, ...removalAlterations] : bundleAlterations), log.bundles[name], random);
+  const { kind, bytes, lines } = await alterBundle(
+    random.pick(hasRemoved(log.bundles[name]) ? [...bundleAlterations, ...removalAlterations] : bundleAlterations),
+    log.bundles[name],
+    random,
+  );
   const verdict = await judge(bytes, log.key);
   const line = verdict.kind === "tampered" ? verdict.finding.line : undefined;
   count(tally, `bundle: ${kind}`, line !== undefined && lines.includes(line), `${name}, line ${lines.join(" or ")}`, verdict);

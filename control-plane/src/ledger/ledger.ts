@@ -142,7 +142,10 @@ export const isRemovable = (ledger: Ledger): ledger is RemovableLedger => "remov
 
 /** The log with the tombstones of ledgers that keep some. */
 export async function* readLog(ledger: ReadableLedger, from?: bigint): AsyncGenerator<LogEntry, void, undefined> {
-  if (ledger.readLog !== undefined) return yield* ledger.readLog(from);
+  if (ledger.readLog !== undefined) {
+    yield* ledger.readLog(from);
+    return;
+  }
   for await (const event of ledger.readAll(from === undefined ? {} : { from })) yield { kind: "event", event };
 }
 

@@ -47,8 +47,10 @@ export class Evidence {
     const decision = this.#decisions.get(stream);
     const said = decision?.streams.get(stream);
     if (decision === undefined || said === undefined) return `It was removed, and nothing in the bundle says that ${stream} was to be.`;
-    if (!verifyInclusion(this.#hasher, revision, said.events, leaf, member, said.root)) return `It is not among the events of ${stream} that run ${decision.runId} removed.`;
-    if (index >= this.#signed.before(decision.cutOff)) return `Run ${decision.runId} removed ${stream} before its time: it was not yet signed at ${decision.cutOff}.`;
+    if (!verifyInclusion(this.#hasher, revision, said.events, leaf, member, said.root))
+      return `It is not among the events of ${stream} that run ${decision.runId} removed.`;
+    if (index >= this.#signed.before(decision.cutOff))
+      return `Run ${decision.runId} removed ${stream} before its time: it was not yet signed at ${decision.cutOff}.`;
     this.#tally.add(decision, 1);
     this.events++;
     return undefined;

@@ -79,7 +79,8 @@ export class Removals {
       this.#open.delete(name);
       if (!open.isSound) continue;
       if (open.leaves.size < events) this.#incomplete.push(finding(open, `Of ${name}, less is left than run ${decision.runId} removed.`));
-      else if (open.leaves.size !== events || !equal(open.leaves.root(), root)) this.#find(open, `What is removed of ${name} is not what run ${decision.runId} removed.`, open.last + 1);
+      else if (open.leaves.size !== events || !equal(open.leaves.root(), root))
+        this.#find(open, `What is removed of ${name} is not what run ${decision.runId} removed.`, open.last + 1);
       else if (open.last >= horizon) this.#find(open, `Run ${decision.runId} removed ${name} before its time: it was not yet signed at ${decision.cutOff}.`);
       else {
         this.#tally.add(decision, open.tombstones);

@@ -113,7 +113,7 @@ class BundleReading {
   }
 
   /** What is wrong with a line of an event whose contents are not there. */
-  #missing({ kind, index, event }: EventLine, removed: RemovedEvent | undefined, line: number): Finding | undefined {
+  #missing({ kind, index }: EventLine, removed: RemovedEvent | undefined, line: number): Finding | undefined {
     if (kind === "evidence") return { code: "event.altered", message: "Evidence stands before the events.", index, line };
     if (kind === "event") return undefined;
     if (removed === undefined) return { code: "event.altered", message: "This line is not one that an export writes.", index, line };

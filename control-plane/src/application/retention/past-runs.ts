@@ -24,7 +24,7 @@ export async function lastRuns(ledger: Pick<Ledger, "readAll">, limit: number): 
   const runs: RetentionRun[] = [];
   const ended = new Map<string, Finished>();
   const named = new Map<string, { streams: number; events: number }>();
-  for await (const { event, metadata } of decisions(ledger, "backwards")) {
+  for await (const { event, metadata } of decisions(ledger)) {
     const { runId } = event.data;
     const removed = named.get(runId) ?? { streams: 0, events: 0 };
     if (event.type === "RetentionFinished") ended.set(runId, event.data);
@@ -47,7 +47,7 @@ export async function* unfinishedRemovals(
   ledger: Pick<Ledger, "readAll" | "readStream">,
 ): AsyncGenerator<{ readonly position: bigint; readonly streams: readonly RemovedStreamName[] }> {
   const open: string[] = [];
-  for await (const { event } of decisions(ledger, "backwards")) {
+  for await (const { event } of decisions(ledger)) {
     if (event.type === "RetentionFinished" && event.data.outcome === "completed") break;
     if (event.type === "RetentionStarted") open.push(event.data.runId);
   }
@@ -59,21 +59,9 @@ export async function* unfinishedRemovals(
   }
 }
 
-/** The decision that removed a stream, when one did. The whole record of retention is looked through. */
-export async function removalOf(ledger: Pick<Ledger, "readAll">, stream: string): Promise<{ readonly runId: string; readonly at: string } | undefined> {
-  for await (const recorded of ledger.readAll({ filter: { by: "type", prefixes: ["StreamsRemoved"] } })) {
-    const event = upcast(recorded);
-    if (event.type !== "StreamsRemoved" || !event.data.streams.some((each) => each.stream === stream)) continue;
-    return { runId: event.data.runId, at: recorded.metadata.at };
-  }
-  return undefined;
-}
-
-async function* decisions(
-  ledger: Pick<Ledger, "readAll">,
-  direction: "forwards" | "backwards",
-): AsyncGenerator<{ readonly event: RetentionEvent; readonly metadata: RecordedEvent["metadata"] }> {
-  for await (const recorded of ledger.readAll({ direction, filter: { by: "stream", prefixes: [retentionStream("")] } })) {
+/** Newest first. */
+async function* decisions(ledger: Pick<Ledger, "readAll">): AsyncGenerator<{ readonly event: RetentionEvent; readonly metadata: RecordedEvent["metadata"] }> {
+  for await (const recorded of ledger.readAll({ direction: "backwards", filter: { by: "stream", prefixes: [retentionStream("")] } })) {
     yield { event: upcast(recorded) as RetentionEvent, metadata: recorded.metadata };
   }
 }

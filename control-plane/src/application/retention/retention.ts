@@ -146,7 +146,9 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
       return { runId, counts };
     } catch (error) {
       const failure = SallyportError.from(error).code;
-      await run.record({ type: "FinishRetention", failure }).catch((lost: unknown) => log.warn({ err: lost, runId }, "the end of a run of retention could not be recorded"));
+      await run
+        .record({ type: "FinishRetention", failure })
+        .catch((lost: unknown) => log.warn({ err: lost, runId }, "the end of a run of retention could not be recorded"));
       throw error;
     }
   }

@@ -15,7 +15,10 @@ describe("the rules of retention", () => {
       { category: "recording", keepSeconds: 30 * 86_400 },
       { category: "session", keepSeconds: 400 * 86_400 },
     ]);
-    assert.deepEqual(parseRetention("approval=24h,forwarding=2y").map(({ keepSeconds }) => keepSeconds), [86_400, 730 * 86_400]);
+    assert.deepEqual(
+      parseRetention("approval=24h,forwarding=2y").map(({ keepSeconds }) => keepSeconds),
+      [86_400, 730 * 86_400],
+    );
   });
 
   it("never name what state is folded from, nor the log, and say why", () => {

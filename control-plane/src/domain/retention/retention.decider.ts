@@ -31,7 +31,8 @@ export function decide(command: RetentionCommand, state: RetentionState, at: str
     case "RemoveStreams": {
       if (phase !== "running") throw new Error("Streams are removed by a run that is under way.");
       if (command.streams.length === 0) return [];
-      if (command.streams.length > MAX_REMOVED_STREAMS) throw new SallyportError("ledger.too_large", `At most ${MAX_REMOVED_STREAMS} streams are named at once.`);
+      if (command.streams.length > MAX_REMOVED_STREAMS)
+        throw new SallyportError("ledger.too_large", `At most ${MAX_REMOVED_STREAMS} streams are named at once.`);
       const { category } = command;
       const cutOff = cutOffs[category];
       if (cutOff === undefined) throw new Error(`This run has no rule for ${category}.`);

@@ -128,7 +128,8 @@ async function* eventsOf(
     if (!isLogged(stream)) continue;
     if (index === to) return;
     // One that changed since it was hashed must not go out with a proof that is not its own.
-    if (position !== tree.positionOf(index)) throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
+    if (position !== tree.positionOf(index))
+      throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
     if (streams === undefined || streams.has(stream)) {
       if (entry.kind === "event") yield { index, text: leafText(entry.event) };
       else {

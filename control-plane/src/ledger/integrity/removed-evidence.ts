@@ -1,7 +1,7 @@
 import { CHECKPOINT_STREAM, CHECKPOINT_TYPE, type CheckpointData } from "@sallyport/proto/audit/checkpoint";
 import { leafText } from "@sallyport/proto/audit/leaf";
 import { REMOVAL_TYPE, type RemovalDecision, removalIn } from "@sallyport/proto/audit/removal";
-import { type Ledger, type RecordedEvent, type RemovableLedger } from "../ledger.ts";
+import type { Ledger, RecordedEvent, RemovableLedger } from "../ledger.ts";
 import type { LogTree } from "./log-tree.ts";
 
 /** An event of the log that says something about what was removed. */
@@ -26,12 +26,7 @@ export interface Evidence {
  * What shows that the removals among certain leaves were decided: the decisions, and for each cut-off the checkpoint that had covered
  * everything before it.
  */
-export async function evidenceOf(
-  ledger: RemovableLedger,
-  tree: LogTree,
-  signed: number,
-  concerns: Concerns,
-): Promise<Evidence> {
+export async function evidenceOf(ledger: RemovableLedger, tree: LogTree, signed: number, concerns: Concerns): Promise<Evidence> {
   const shown: Shown[] = [];
   const streams = new Set<string>();
   const cutOffs = new Set<string>();
@@ -57,12 +52,7 @@ export async function evidenceOf(
   return { shown, streams };
 }
 
-async function isConcerned(
-  ledger: RemovableLedger,
-  tree: LogTree,
-  { streams }: RemovalDecision,
-  concerns: Concerns,
-): Promise<boolean> {
+async function isConcerned(ledger: RemovableLedger, tree: LogTree, { streams }: RemovalDecision, concerns: Concerns): Promise<boolean> {
   for (const stream of streams.keys()) {
     if (!concerns.stream(stream)) continue;
     for await (const { position } of ledger.tombstones(stream)) if (concerns.leaf(tree.leafFrom(position))) return true;
@@ -73,13 +63,14 @@ async function isConcerned(
 /** The last checkpoint that was signed before an instant: times grow along the stream, so it is searched by halves. */
 export async function lastCheckpointBefore(ledger: Ledger, instant: string): Promise<RecordedEvent | undefined> {
   const at = async (revision: bigint): Promise<RecordedEvent | undefined> => {
-    for await (const event of ledger.readStream(CHECKPOINT_STREAM, { direction: "backwards", from: revision })) if (event.type === CHECKPOINT_TYPE) return event;
+    for await (const event of ledger.readStream(CHECKPOINT_STREAM, { direction: "backwards", from: revision }))
+      if (event.type === CHECKPOINT_TYPE) return event;
     return undefined;
   };
   let high = -1n;
   for await (const { revision } of ledger.readStream(CHECKPOINT_STREAM, { direction: "backwards", limit: 1 })) high = revision;
   let found: RecordedEvent | undefined;
-  for (let low = 0n; low <= high; ) {
+  for (let low = 0n; low <= high;) {
     const middle = (low + high) / 2n;
     const checkpoint = await at(middle);
     if (checkpoint !== undefined && (checkpoint.data as CheckpointData).time >= instant) {

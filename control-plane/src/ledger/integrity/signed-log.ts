@@ -35,6 +35,8 @@ export class SignedLog {
     const leaf = index < tree.size && tree.positionOf(index) === event.position ? tree.leafAt(index) : undefined;
     if (leaf !== undefined && equal(leaf, hashOf(event))) return leaf;
     const position = String(event.position);
-    throw new SallyportError("ledger.corrupt", `The event at position ${position} is not the one that is in the tree. \`sallyport audit verify\` tells more.`, { position });
+    throw new SallyportError("ledger.corrupt", `The event at position ${position} is not the one that is in the tree. \`sallyport audit verify\` tells more.`, {
+      position,
+    });
   }
 }

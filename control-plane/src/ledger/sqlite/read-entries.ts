@@ -17,7 +17,7 @@ export async function* readEntries(reader: EventReader, from: bigint | undefined
 }
 
 export async function* readTombstones(reader: EventReader, stream: string): AsyncGenerator<Tombstone, void, undefined> {
-  for (let from = 0, more = true; more; ) {
+  for (let from = 0, more = true; more;) {
     const page = reader.tombstones(stream, from);
     yield* page;
     more = page.length === PAGE_EVENTS;

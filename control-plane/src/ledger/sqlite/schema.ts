@@ -45,10 +45,10 @@ export const CREATE_LEDGER = `
 `;
 
 /** What each version added, so that a file of an earlier one is brought up to date when it is opened. */
-export const ADDED_BY_VERSION: Readonly<Record<number, readonly string[]>> = { 2: ["removed", "removed_by_stream"] };
+const ADDED_BY_VERSION: Readonly<Record<number, readonly string[]>> = { 2: ["removed", "removed_by_stream"] };
 
 /** The tables as a version had them, by name. */
 export function tablesOf(version: number): readonly (readonly [name: string, sql: string])[] {
-  const later = Object.entries(ADDED_BY_VERSION).flatMap(([added, names]) => (Number(added) > version ? names : []));
-  return Object.entries(TABLES).filter(([name]) => !later.includes(name));
+  const later = new Set(Object.entries(ADDED_BY_VERSION).flatMap(([added, names]) => (Number(added) > version ? names : [])));
+  return Object.entries(TABLES).filter(([name]) => !later.has(name));
 }
