@@ -8,8 +8,8 @@ const introduced: Readonly<Record<string, string>> = {
     ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
     CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested IdentityDisabled IdentityProvisioned
     InputRecorded JoinTokenIssued NodeStarted NodeStopped OutputRecorded PolicyProposed PolicyPublished PolicyRetired ResourceChanged
-    ResourceRegistered ResourceRetired RolesChanged SessionEnded SessionOpened SessionRefused SessionRequested SigningKeyRotated SignInFailed SubjectKeyDestroyed
-    TokenIssued TokenRevoked`,
+    ResourceRegistered ResourceRetired RetentionFinished RetentionStarted RolesChanged SessionEnded SessionOpened SessionRefused SessionRequested SigningKeyRotated SignInFailed
+    StreamsRemoved SubjectKeyDestroyed TokenIssued TokenRevoked`,
 };
 
 const releases = new Map(

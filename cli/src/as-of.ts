@@ -1,7 +1,7 @@
 import type { Access, AsOf, GetPolicyAsOfResponse, GetStateAsOfResponse } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { Argument, type Command } from "commander";
 import { exitStatus, type ExitStatus } from "./exit-status.ts";
-import { bold, dim, type Io, toJson } from "./io.ts";
+import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { parseMoment } from "./moment.ts";
 import { table } from "./table.ts";
 import { runVerb } from "./verb.ts";
@@ -64,7 +64,7 @@ const heading = (asOf: AsOf | undefined, policy: string): string =>
     ? "Nothing was recorded yet."
     : dim(`After position ${asOf.position}, recorded ${asOf.recordedAt.toISOString()}; policy ${policy === "" ? "none, so everything was refused" : policy}`);
 
-function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals }: GetStateAsOfResponse): void {
+function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals, removed }: GetStateAsOfResponse): void {
   io.out(heading(asOf, policyVersion));
   section(
     io,
@@ -96,6 +96,9 @@ function showState(io: Io, { asOf, policyVersion, identities, agents, resources,
     ["APPROVAL", "STATE", "BY", "RESOURCE", "STATEMENT"],
     approvals.map(({ id, state, requestedBy, resource, statement }) => [id, state, requestedBy, resource, statement]),
   );
+  for (const { category, endedBefore, runId } of removed) {
+    io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));
+  }
 }
 
 const labelText = (labels: Readonly<Record<string, string>>): string =>

@@ -10,6 +10,7 @@ import { eventsIn } from "./audit/show-bundle.ts";
 import { isLedger, verifyFile } from "./audit/verify-file.ts";
 import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, toJson, tone } from "./io.ts";
+import { printable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 interface ExportOptions {
@@ -149,7 +150,7 @@ function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
 }
 
 function verifiedLines(verdict: Verified, seconds: number): string[] {
-  const { events, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned, opened = 0, forgotten = [] } = verdict;
+  const { events, removed, removals, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned, opened = 0, forgotten = [] } = verdict;
   return [
     tone("green", `Verified: ${events} events, none altered, missing, inserted or out of order.`),
     `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
@@ -158,6 +159,10 @@ function verifiedLines(verdict: Verified, seconds: number): string[] {
     pinned
       ? "            It is the one that you gave."
       : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
+    ...(removed === 0
+      ? []
+      : [`${bold("Removed")}     ${removed} of these events, by decisions that are in the log; their hashes are proven, their contents gone:`]),
+    ...removals.map(({ runId, by, events: gone }) => `            ${gone} by retention run ${printable(runId)} (${printable(by)})`),
     ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
     ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),
     ...(opened === 0 ? [] : [`${bold("Personal")}    ${opened} values can be read with the keys in it: sallyport audit show`]),

@@ -11,6 +11,7 @@ import { ledgerVerb } from "./ledger.ts";
 import { policyVerb } from "./policy.ts";
 import { projectionsVerb } from "./projections.ts";
 import { resourcesVerb } from "./resources.ts";
+import { retentionVerb } from "./retention.ts";
 import { searchVerb } from "./search.ts";
 import { agentVerb, serveVerb } from "./serve.ts";
 import { sessionsVerb } from "./sessions.ts";
@@ -46,6 +47,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     explainVerb,
     asOfVerb,
     projectionsVerb,
+    retentionVerb,
   ]) {
     verb(program);
   }

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
 import { z } from "zod";
+import { parseRetention, type RetentionRule } from "./domain/retention/retention-rules.ts";
 
 const port = (of: number): z.ZodDefault<z.ZodCoercedNumber> => z.coerce.number().int().min(0).max(65_535).default(of);
 const seconds = (of: number, most: number): z.ZodDefault<z.ZodCoercedNumber> => z.coerce.number().int().min(1).max(most).default(of);
@@ -97,6 +98,13 @@ export const configSchema = z.strictObject({
     .string()
     .default("")
     .describe("Clones of git repositories that each checkpoint is committed to, and pushed from; separated by commas."),
+  SALLYPORT_RETENTION: z
+    .string()
+    .default("")
+    .describe(
+      "How long streams of a category are kept after they end, as category=time (h, d, w or y, from one day on), separated by commas: recording=30d, session=400d, approval=400d, forwarding=400d. What is not named is kept. For the ledger in a file.",
+    ),
+  SALLYPORT_RETENTION_EVERY_HOURS: count(24, 168).describe("Between two runs that remove what is no longer kept; the first is soon after a start."),
   SALLYPORT_TOKEN_TTL_MAX_SECONDS: seconds(86_400, 31_536_000).describe("Longest life of an access token."),
   SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 86_400).describe("Longest life of a join token."),
   SALLYPORT_PG_HARMLESS_FUNCTIONS: z
@@ -143,6 +151,7 @@ export interface Config {
   readonly host: string;
   readonly advertisedHost: string;
   readonly serverNames: readonly string[];
+  readonly retention: readonly RetentionRule[];
   readonly settings: Readonly<z.infer<typeof configSchema>>;
 }
 
@@ -172,6 +181,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     host: settings.SALLYPORT_HOST,
     advertisedHost,
     serverNames: [...new Set(["localhost", "127.0.0.1", "::1", advertisedHost, ...further].filter((name) => name !== ""))],
+    retention: retention(settings),
     settings,
   };
 }
@@ -189,6 +199,12 @@ function ledgerUrl(settings: Config["settings"]): string | undefined {
   if (url !== "" && file !== "") throw invalid("SALLYPORT_LEDGER_URL and SALLYPORT_LEDGER_URL_FILE are both set.");
   if (endpoint !== "off") throw invalid("SALLYPORT_LEDGER_ENDPOINT_PORT serves the ledger in a file; with another ledger it must be off.");
   return url === "" ? contents(file) : url;
+}
+
+function retention({ SALLYPORT_RETENTION: rules, SALLYPORT_LEDGER_URL: url, SALLYPORT_LEDGER_URL_FILE: file }: Config["settings"]): readonly RetentionRule[] {
+  const parsed = parseRetention(rules);
+  if (parsed.length > 0 && (url !== "" || file !== "")) throw invalid("SALLYPORT_RETENTION is for the ledger in a file; from another one nothing is removed.");
+  return parsed;
 }
 
 function contents(path: string): string {

@@ -11,6 +11,7 @@ import { AuditLog } from "./ledger/integrity/audit-log.ts";
 import { Checkpointer } from "./ledger/integrity/checkpointer.ts";
 import { LeavesThread } from "./ledger/integrity/leaves-thread.ts";
 import { openKeyCommand, openKeyFile, type SigningKey } from "./ledger/integrity/signing-key.ts";
+import { SignedLog } from "./ledger/integrity/signed-log.ts";
 import type { Witness } from "./ledger/integrity/witness.ts";
 import { lastWitnessed, witnessFile } from "./ledger/integrity/witness-file.ts";
 import { witnessGit } from "./ledger/integrity/witness-git.ts";
@@ -31,14 +32,11 @@ export interface IntegrityDeps {
 }
 
 /** The checkpointer and what auditors have of it, as configured. Fails with `ledger.corrupt` when the ledger is not what was signed. */
-export async function startIntegrity({
-  config,
-  ledger,
-  sealer,
-  place,
-  clock,
-  log,
-}: IntegrityDeps): Promise<{ readonly audit: AuditLog; close(): Promise<void> }> {
+export async function startIntegrity({ config, ledger, sealer, place, clock, log }: IntegrityDeps): Promise<{
+  readonly audit: AuditLog;
+  readonly proven: SignedLog;
+  close(): Promise<void>;
+}> {
   const { settings, dataDir } = config;
   const folder = join(dataDir, "integrity");
   const key = settings.SALLYPORT_SIGNING_KEY === "" ? await openKeyFile(join(folder, "signing.key")) : await openKey(settings.SALLYPORT_SIGNING_KEY);
@@ -64,7 +62,7 @@ export async function startIntegrity({
   });
   const jsonSchemas = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, z.toJSONSchema(schema)]));
   const audit = new AuditLog({ ledger, checkpointer, schemas: jsonSchemas, now: () => clock.now(), keysIn: (event) => sealer.keysIn(event) });
-  return { audit, close: () => checkpointer.close() };
+  return { audit, proven: new SignedLog(ledger, checkpointer), close: () => checkpointer.close() };
 }
 
 /** A path, or a program after `command:`. */

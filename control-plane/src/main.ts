@@ -1,11 +1,16 @@
 import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import { treeHasher } from "@sallyport/proto/audit/merkle";
+import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { SallyportError } from "@sallyport/proto/errors";
 import pino from "pino";
 import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
+import { createExecute } from "./application/execute-command.ts";
 import { RecordingRecord } from "./application/recording-record.ts";
+import { createRetention } from "./application/retention/retention.ts";
+import { systemScheduler } from "./application/scheduler.ts";
 import { createTimeTravel } from "./application/time-travel/time-travel.ts";
 import { systemContext } from "./application/use-case.ts";
 import { auditorAccess } from "./auditor-access.ts";
@@ -66,6 +71,17 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
+  const retention = createRetention({
+    ledger: stored,
+    record: ledger,
+    proven: integrity.proven,
+    hasher: treeHasher(nodePrimitives.sha256),
+    rules: config.retention,
+    execute: createExecute({ ledger: application.failClosed.watch(ledger), clock }),
+    clock,
+    scheduler: systemScheduler,
+    log,
+  });
   const readModels = new ReadModelsThread(
     { ledger: place, subjectKeys: config.subjectKeysFile, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL },
     log,
@@ -80,6 +96,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     audit: integrity.audit,
     storedStream: (stream) => sealer.storedStream(stream),
     readModels,
+    retention,
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     links: tunnel.links,
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
@@ -140,6 +157,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     register: (session, end) => application.running.register(session, end),
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
+  retention.schedule(settings.SALLYPORT_RETENTION_EVERY_HOURS * 3_600_000, systemContext(nodeId));
   log.info(
     {
       postgresPort,
@@ -160,6 +178,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     await tunnel.close();
     await analyser.close();
     await readModels.close();
+    await retention.close();
     await application.close();
     await integrity.close();
     await ledger.close();

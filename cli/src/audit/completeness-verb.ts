@@ -26,26 +26,33 @@ export function completenessVerb(audit: Command): void {
 async function completenessOf(path: string): Promise<CompletenessReport> {
   if (!existsSync(path)) throw new Misuse(`There is no file ${path}.`);
   const completeness = new Completeness();
-  for await (const { stream, event } of (await isLedger(path)) ? inLedger(path) : inBundle(path)) completeness.add(event, stream);
+  for await (const { stream, event, isEvidence } of (await isLedger(path)) ? inLedger(path) : inBundle(path)) {
+    if (isEvidence === true) completeness.shown(event);
+    else completeness.add(event, stream);
+  }
   return completeness.report();
 }
 
 interface Found {
   readonly stream: string;
   readonly event: AuditedEvent;
+  /** It comes before its time, and stands in the range again if it is part of it. */
+  readonly isEvidence?: boolean;
 }
 
 function* inLedger(path: string): Generator<Found> {
   for (const leaf of ledgerLeaves(path)) {
     if (leaf.kind === "broken") throw new Misuse(`${path} holds something that is not an event, at position ${leaf.position}: run "audit verify".`);
-    yield found({ ...leaf.event });
+    if (leaf.kind === "event") yield found({ ...leaf.event });
   }
 }
 
 async function* inBundle(path: string): AsyncGenerator<Found> {
   for await (const line of createInterface({ input: createReadStream(path) })) {
     const parsed = parseEventLine(Buffer.from(line));
-    if (parsed !== undefined) yield found(JSON.parse(Buffer.from(parsed.event).toString("utf8")) as Readonly<Record<string, unknown>>);
+    if (parsed === undefined || parsed.kind === "removed") continue;
+    const event = found(JSON.parse(Buffer.from(parsed.event).toString("utf8")) as Readonly<Record<string, unknown>>);
+    yield { ...event, isEvidence: parsed.kind === "evidence" };
   }
 }
 

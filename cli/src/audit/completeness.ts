@@ -76,15 +76,23 @@ export class Completeness {
   readonly #sessions = new Map<string, Session>();
   /** Agent by certificate fingerprint. */
   readonly #certificates = new Map<string, string>();
+  /** Half of their record was removed after what is in the bundle. */
+  readonly #unknowable = new Set<string>();
   #complete = 0;
   #last = "";
+
+  /** What a bundle shows beside its events, before the first of them. */
+  shown({ type, data }: AuditedEvent): void {
+    if (type === "StreamsRemoved") for (const sessionId of removedSessions(data)) this.#unknowable.add(sessionId);
+  }
 
   add({ type, data, at }: AuditedEvent, stream: string): void {
     this.#last = at;
     if (type === "AgentCertificateIssued") this.#certificates.set(String(data["fingerprint"]), String(data["agentId"]));
     else if (type === "AgentDisconnected") this.#disconnected(data);
     else if (type === "ForwardingAttested") this.#attested(data);
-    else if (type === "SessionOpened") this.#sessions.set(String(data["sessionId"]), newSession(String(data["agentId"])));
+    else if (type === "StreamsRemoved") this.#removed(data);
+    else if (type === "SessionOpened") this.#opened(String(data["sessionId"]), String(data["agentId"]));
     else if (stream.startsWith(SESSION_PREFIX)) this.#inSession(type, data, at, stream.slice(SESSION_PREFIX.length));
   }
 
@@ -99,6 +107,10 @@ export class Completeness {
       else gaps.push({ sessionId, what: verdict, stated: session.statement?.commands ?? -1, recorded: bounds(session), outage: session.outage });
     }
     return { complete, pending, gaps, moreGaps };
+  }
+
+  #opened(sessionId: string, agentId: string): void {
+    if (!this.#unknowable.has(sessionId)) this.#sessions.set(sessionId, newSession(agentId));
   }
 
   #inSession(type: string, data: AuditedEvent["data"], at: string, sessionId: string): void {
@@ -138,6 +150,11 @@ export class Completeness {
   #disconnected({ agentId, cause }: AuditedEvent["data"]): void {
     if (!lostLinks.has(String(cause))) return;
     for (const session of this.#sessions.values()) if (session.agentId === agentId) session.outage ??= `the agent's link ended: ${String(cause)}`;
+  }
+
+  /** Of a session one half of whose record was removed on purpose, nothing can be said. */
+  #removed(data: AuditedEvent["data"]): void {
+    for (const sessionId of removedSessions(data)) this.#sessions.delete(sessionId);
   }
 
   #attested(data: AuditedEvent["data"]): void {
@@ -183,6 +200,9 @@ export class Completeness {
     return Date.parse(this.#last) - Date.parse(endedAt) < STATEMENT_GRACE_MS ? "pending" : "statement_missing";
   }
 }
+
+const removedSessions = ({ streams }: AuditedEvent["data"]): string[] =>
+  (streams as readonly { readonly stream: string }[]).flatMap(({ stream }) => /^(?:session|forwarding)-(.+)$/u.exec(stream)?.[1] ?? []);
 
 const SESSION_PREFIX = "session-";
 

@@ -3,8 +3,10 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import { type AuditScope, streamsAbout } from "../application/audit-selection.ts";
 import type { Erasures, ErasureView } from "../application/ports.ts";
+import type { Retention } from "../application/retention/retention.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
+import { reportView, ruleView, runView } from "./retention-views.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 
 interface ExportOptions {
@@ -21,18 +23,23 @@ export interface Audit {
   head(): { readonly note: string; readonly key: string; readonly treeSize: number };
 }
 
-/** Lines are gathered into messages of about this size: a message each would cost more than the line. */
-const MESSAGE_BYTES = 65_536;
-
 export interface AuditServiceDeps {
   readonly audit: Audit;
   readonly ledger: Ledger;
+  readonly retention: Pick<Retention, "rules" | "lastRuns" | "preview" | "run">;
   readonly erasures: Pick<Erasures, "list">;
   /** What a stream is called where it is stored. */
   readonly storedStream: (stream: string) => string;
 }
 
-export function auditService(api: ApiContext, { audit, ledger, erasures, storedStream }: AuditServiceDeps): AuditServiceServer {
+const DEFAULT_RUNS = 10;
+/** A year of daily runs. */
+const MAX_RUNS = 400;
+
+/** Lines are gathered into messages of about this size: a message each would cost more than the line. */
+const MESSAGE_BYTES = 65_536;
+
+export function auditService(api: ApiContext, { audit, ledger, erasures, storedStream, retention }: AuditServiceDeps): AuditServiceServer {
   async function* linesOf({ scope, sealed }: ExportRequest): AsyncGenerator<string> {
     const options = { sealed, forgotten: (await erasures.list()).filter(({ state }) => state === "destroyed").map((each) => forgottenSubject(each, sealed)) };
     if (scope?.$case === "range") {
@@ -51,6 +58,15 @@ export function auditService(api: ApiContext, { audit, ledger, erasures, storedS
     promiseEvent: unary(api, ({ stream, revision }, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);
       return audit.promise(storedStream(stream), revision);
+    }),
+    getRetention: unary(api, async ({ runs }, { principal }) => {
+      requireGroup(principal, AUDITORS, ADMINS);
+      const last = await retention.lastRuns(Math.min(runs || DEFAULT_RUNS, MAX_RUNS));
+      return { rules: retention.rules.map(ruleView), runs: last.map(runView) };
+    }),
+    runRetention: unary(api, async ({ dryRun }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return reportView(await (dryRun ? retention.preview() : retention.run("administrator", context)));
     }),
     getCheckpoint: unary(api, (_request, { principal }) => {
       requireGroup(principal, AUDITORS, ADMINS);

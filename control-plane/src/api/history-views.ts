@@ -29,6 +29,7 @@ export function stateView(state: StateAsOf): GetStateAsOfResponse {
   const isUp = ({ status, connected }: AgentState): boolean => status === "enrolled" && connected;
   return {
     asOf: asOfView(state.asOf),
+    removed: state.removed.map(({ category, cutOff, runId }) => ({ category, endedBefore: new Date(cutOff), runId })),
     policyVersion: state.policy.published?.version ?? "",
     identities: [...state.identities.states()].map(({ identityId: id, kind, groups, status }) =>
       identityView({ id, kind, groups, disabled: status === "disabled" }),

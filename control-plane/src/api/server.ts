@@ -16,6 +16,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Application } from "../application/application.ts";
 import type { AgentLinks } from "../application/ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
+import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import type { ServerCredential } from "../identity/certificate-authority.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -41,6 +42,7 @@ export interface ApiServerOptions {
   readonly audit: Audit;
   readonly storedStream: (stream: string) => string;
   readonly readModels: ReadModelsService;
+  readonly retention: Retention;
   readonly timeTravel: TimeTravel;
   readonly links: AgentLinks;
   readonly enrolment: EnrolmentServiceServer;

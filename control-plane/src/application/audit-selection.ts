@@ -5,7 +5,7 @@ import { identityStream } from "../domain/identity/identity.events.ts";
 import { resourceStream } from "../domain/resource/resource.events.ts";
 import { recordingStream } from "../domain/session/recording.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import { isRemovable, type Ledger } from "../ledger/ledger.ts";
 
 /** What an auditor asks for, when it is not a range. */
 export interface AuditScope {
@@ -16,6 +16,8 @@ export interface AuditScope {
 /** Every stream that is about it: the sessions, their recordings and approvals, and the identity or resource itself. One pass over the requests. */
 export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope): Promise<ReadonlySet<string>> {
   const streams = new Set<string>();
+  // A removed session has no beginning to be found by: what is left of it has its name.
+  if (kind === "session") streams.add(sessionStream(value)).add(recordingStream(value));
   if (kind === "identity") streams.add(identityStream(value));
   if (kind === "resource") streams.add(resourceStream(value));
   const sessions = new Set<string>();
@@ -31,6 +33,12 @@ export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope):
       streams.add(approvalStream(event.data.approvalId));
     }
   }
-  if (kind === "session" && sessions.size === 0) throw new SallyportError("session.not_found", "No such session.", { session: value });
+  if (kind === "session" && sessions.size === 0 && !(await hasTombstones(ledger, sessionStream(value))))
+    throw new SallyportError("session.not_found", "No such session.", { session: value });
   return streams;
+}
+
+async function hasTombstones(ledger: Ledger, stream: string): Promise<boolean> {
+  if (isRemovable(ledger)) for await (const _tombstone of ledger.tombstones(stream)) return true;
+  return false;
 }

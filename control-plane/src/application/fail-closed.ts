@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
-import type { Ledger } from "../ledger/ledger.ts";
+import { isRemovable, type Ledger } from "../ledger/ledger.ts";
 import { createExecute } from "./execute-command.ts";
 import type { LiveState } from "./live-state.ts";
 import type { Clock } from "./ports.ts";
@@ -76,6 +76,7 @@ export class FailClosed {
       readAll: (options) => ledger.readAll(options),
       subscribeToAll: (options) => ledger.subscribeToAll(options),
       close: () => ledger.close(),
+      ...(isRemovable(ledger) ? { tombstones: (stream: string) => ledger.tombstones(stream) } : {}),
     };
   }
 

@@ -1,8 +1,8 @@
-import { SallyportError } from "@sallyport/proto/errors";
 import { approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { recordingStream } from "../domain/session/recording.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
+import { sessionNotFound } from "./retention/removed.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 
 /** A session that asked more often than this shows the events of the first so many approvals. Each is a few KB in memory. */
@@ -25,7 +25,7 @@ export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<
     names += 1;
     for await (const each of ledger.readStream(approvalStream(event.data.approvalId))) approvals.push(each);
   }
-  if (!known) throw new SallyportError("session.not_found", "No such session.", { sessionId });
+  if (!known) throw await sessionNotFound(ledger, sessionId);
   approvals.sort((a, b) => (a.position < b.position ? -1 : 1));
   yield* merged([ledger.readStream(sessionStream(sessionId)), ledger.readStream(recordingStream(sessionId)), asynchronous(approvals)]);
 }

@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import { type SessionEvent, sessionStream } from "../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
+import { sessionNotFound } from "./retention/removed.ts";
 import { replay } from "./replay.ts";
 import { evolveDetail, type SessionDetail, type SessionSummary } from "./session-summary.ts";
 
@@ -61,7 +62,7 @@ export function createSessions(ledger: Ledger): Sessions {
 
     async get(sessionId) {
       const detail = await detailOf(sessionId);
-      if (detail === undefined) throw new SallyportError("session.not_found", "No such session.", { sessionId });
+      if (detail === undefined) throw await sessionNotFound(ledger, sessionId);
       return detail;
     },
 

@@ -16,6 +16,7 @@ import * as node from "./node/node.decider.ts";
 import * as policy from "./policy/policy.decider.ts";
 import * as resource from "./resource/resource.decider.ts";
 import type { SchemaMismatch } from "./schemas.ts";
+import * as retention from "./retention/retention.decider.ts";
 import * as session from "./session/session.decider.ts";
 
 const goldenFolder = new URL("../../../test/fixtures/events/", import.meta.url);
@@ -138,6 +139,8 @@ describe("golden events", () => {
     assert.equal(fold(policy, "PolicyProposed", "PolicyPublished", "PolicyRetired").published, "p0123456789ab");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceChanged").labels["tier"], "gold");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceRetired").status, "retired");
+    assert.deepEqual(fold(retention, "RetentionStarted", "StreamsRemoved").events, 12);
+    assert.equal(fold(retention, "RetentionStarted", "StreamsRemoved", "RetentionFinished").phase, "finished");
     const opened = ["SessionRequested", "SessionOpened"] as const;
     assert.equal(fold(session, "SessionRequested", "SessionRefused").phase, "refused");
     assert.deepEqual(

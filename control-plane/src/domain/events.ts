@@ -7,6 +7,7 @@ import type { IntegrityEvent } from "./integrity/integrity.events.ts";
 import type { NodeEvent } from "./node/node.events.ts";
 import type { PolicyEvent } from "./policy/policy.events.ts";
 import type { ResourceEvent } from "./resource/resource.events.ts";
+import type { RetentionEvent } from "./retention/retention.events.ts";
 import type { RecordingEvent } from "./session/recording.events.ts";
 import type { SessionEvent } from "./session/session.events.ts";
 
@@ -23,6 +24,7 @@ export type DomainEvent =
   | PolicyEvent
   | RecordingEvent
   | ResourceEvent
+  | RetentionEvent
   | SessionEvent;
 
 export type EventType = DomainEvent["type"];

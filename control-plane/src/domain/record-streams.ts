@@ -10,6 +10,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "agentname",
   "forwarding",
   "resource",
+  "retention",
   "identity",
   "node",
   "log",

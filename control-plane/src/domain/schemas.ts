@@ -2,6 +2,7 @@ import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { hazards, riskClasses } from "./facts.ts";
+import { retainedCategories } from "./retention/retention-rules.ts";
 
 /**
  * The shape of each event's data at its current version, with the class of every field. Strict: an unknown field is an error.
@@ -22,6 +23,8 @@ const prose = () => sensitive(z.string());
 const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
 const words = () => open(z.array(z.string()).readonly());
 const privateWords = () => sensitive(z.array(z.string()).readonly());
+
+const category = () => open(z.enum(retainedCategories));
 
 const decision = z.strictObject({ policyVersion: word(), rules: words(), reason: word() });
 
@@ -167,6 +170,25 @@ export const schemas = {
   ResourceRegistered: resource,
   ResourceChanged: resource,
   ResourceRetired: z.strictObject({ name: word(), agentId: id() }),
+
+  RetentionStarted: z.strictObject({
+    runId: id(),
+    trigger: open(z.enum(["schedule", "administrator"])),
+    rules: z.array(z.strictObject({ category: category(), keepSeconds: count(), cutOff: instant() })).readonly(),
+  }),
+  StreamsRemoved: z.strictObject({
+    runId: id(),
+    category: category(),
+    cutOff: instant(),
+    streams: z.array(z.strictObject({ stream: word(), events: count(), leaves: word() })).readonly(),
+  }),
+  RetentionFinished: z.strictObject({
+    runId: id(),
+    outcome: open(z.enum(["completed", "failed"])),
+    failure: word().exactOptional(),
+    streams: count(),
+    events: count(),
+  }),
 
   SessionRequested: z.strictObject({
     sessionId: id(),

@@ -102,8 +102,52 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** What is left of an event that retention removed: its place, and the hash that proves it (proto/src/audit/leaf.ts). */
+export interface Tombstone {
+  readonly stream: string;
+  readonly revision: bigint;
+  readonly position: bigint;
+  readonly leaf: Uint8Array;
+}
+
+export type LogEntry = { readonly kind: "event"; readonly event: RecordedEvent } | { readonly kind: "removed"; readonly tombstone: Tombstone };
+
+/**
+ * A ledger that events can be removed from. Reads and subscriptions pass over what is gone, as over any gap between positions; a
+ * stream keeps its head, so that appending to it with `"none"` conflicts.
+ */
+export interface RemovableLedger extends Ledger {
+  /**
+   * Takes the contents of these events away for good, all or nothing, and leaves a tombstone for each. What is gone already is passed
+   * over. Fails with `ledger.corrupt`, and removes nothing, when an event is not the one that its leaf is of.
+   */
+  remove(tombstones: readonly Tombstone[]): Promise<void>;
+  /** Clears the store's own copies of what was removed, as far as no reader stands in the way. */
+  purge(): Promise<void>;
+  /** The log with its tombstones, in the order of positions; `from` is inclusive. */
+  readLog(from?: bigint): AsyncIterable<LogEntry>;
+  /** Of one stream, in the order of revisions. */
+  tombstones(stream: string): AsyncIterable<Tombstone>;
+}
+
+/** One removal holds the writer for a few milliseconds: no more events than this, */
+export const MAX_REMOVED_EVENTS = 128;
+/** nor more bytes of them, except for one that is larger by itself. */
+export const MAX_REMOVED_BYTES = 1 << 20;
+
 /** The log alone: all that is needed to make something of it. */
-export type ReadableLedger = Pick<Ledger, "readAll" | "subscribeToAll" | "close">;
+export type ReadableLedger = Pick<Ledger, "readAll" | "subscribeToAll" | "close"> & Partial<Pick<RemovableLedger, "readLog">>;
+
+export const isRemovable = (ledger: Ledger): ledger is RemovableLedger => "remove" in ledger;
+
+/** The log with the tombstones of ledgers that keep some. */
+export async function* readLog(ledger: ReadableLedger, from?: bigint): AsyncGenerator<LogEntry, void, undefined> {
+  if (ledger.readLog !== undefined) {
+    yield* ledger.readLog(from);
+    return;
+  }
+  for await (const event of ledger.readAll(from === undefined ? {} : { from })) yield { kind: "event", event };
+}
 
 /** An append is at most this many bytes of JSON, all its events and metadata together (EventStoreDB's default). */
 export const MAX_APPEND_BYTES = 1_048_576;

@@ -1,4 +1,12 @@
-import type { Ledger, LedgerFilter, ReadableLedger, RecordedEvent, SubscriptionMessage } from "../ledger/ledger.ts";
+import {
+  isRemovable,
+  type Ledger,
+  type LedgerFilter,
+  type ReadableLedger,
+  type RecordedEvent,
+  type RemovableLedger,
+  type SubscriptionMessage,
+} from "../ledger/ledger.ts";
 import type { EventSealer } from "./event-sealer.ts";
 
 /** Streams whose stored names differ from what they are called. */
@@ -35,6 +43,7 @@ export function openedLog(ledger: ReadableLedger, sealer: EventSealer): Readable
 export function sealedLedger(ledger: Ledger, sealer: EventSealer): Ledger {
   return {
     ...openedLog(ledger, sealer),
+    ...(isRemovable(ledger) ? removal(ledger, sealer) : {}),
     append(stream, events, expected) {
       const stored = sealer.sealStream(stream, expected === "none");
       return ledger.append(
@@ -48,6 +57,16 @@ export function sealedLedger(ledger: Ledger, sealer: EventSealer): Ledger {
     },
   };
 }
+
+/** A tombstone names no identity: those streams are kept. */
+const removal = (ledger: RemovableLedger, sealer: EventSealer): Omit<RemovableLedger, keyof Ledger> => ({
+  remove: (tombstones) => ledger.remove(tombstones),
+  purge: () => ledger.purge(),
+  tombstones: (stream) => ledger.tombstones(sealer.storedStream(stream)),
+  async *readLog(from) {
+    for await (const entry of ledger.readLog(from)) yield entry.kind === "event" ? { kind: "event", event: sealer.open(entry.event) } : entry;
+  },
+});
 
 /** A prefix that names a person matches no stored name: every identity is read then, and the opened names are compared. */
 function storedFilter(filter: LedgerFilter | undefined): {

@@ -3,15 +3,20 @@ import { canonicalJson } from "./canonical-json.ts";
 import type { CheckpointData } from "./checkpoint.ts";
 import type { RotationData } from "./key-chain.ts";
 import { type CompactRange, type Hash, joinHashes, splitHashes } from "./merkle.ts";
+import type { RemovedLine } from "./removed-line.ts";
 
 /**
  * A bundle: lines of JSON, each ended by a newline, so that it is written and verified as a stream.
  *
  *   line 1       header: what was exported, the checkpoint that covers it, keys, proofs of the whole, schemas
  *   line 2       seal: a signed note over the header's digest
+ *   then         when contents were removed, evidence, each with its proof: the decisions that name the streams, and the checkpoints
+ *                that had covered them in time
  *   then         one line per event: its number in the bundle, its index in the log, its own proof when the bundle is a selection,
- *                the keys that open what is sealed in it (sealed.ts), and the event, in exactly the bytes that its leaf hash is made of
- *   last line    end: a signed note over the number of events, the Merkle root of those that were selected, and that of the keys
+ *                the keys that open what is sealed in it (sealed.ts), and the event, in exactly the bytes that its leaf hash is made of;
+ *                of one that was removed, its stream, its leaf hash, and a proof that it is among the leaves of the stream that the
+ *                decision names
+ *   last line    end: a signed note over the number of these lines, the Merkle root of their leaves, and that of the keys
  *
  * No byte is without a check: the header is under the seal, an event under the checkpoint's root, the rest under the end.
  */
@@ -84,12 +89,23 @@ export function eventLine(n: number, index: number, event: string, proof?: reado
   return `{"n":${n},"index":${index}${proven}${opening},"event":${event}}`;
 }
 
+/** The event is removed: `removed` is canonical JSON. */
+export function removedEventLine(n: number, index: number, removed: RemovedLine, proof?: readonly Hash[]): string {
+  const proven = proof === undefined ? "" : `,"proof":"${toBase64(joinHashes(proof))}"`;
+  return `{"n":${n},"index":${index}${proven},"removed":${canonicalJson(removed)}}`;
+}
+
+export const evidenceLine = (n: number, index: number, event: string, proof: readonly Hash[]): string =>
+  `{"n":${n},"index":${index},"evidence":"${toBase64(joinHashes(proof))}","event":${event}}`;
+
 export interface EventLine {
+  readonly kind: "event" | "removed" | "evidence";
   readonly n: number;
   readonly index: number;
   readonly proof: readonly Hash[] | undefined;
   /** JSON: base64 of the key of the event for each subject. */
   readonly keys: Uint8Array | undefined;
+  /** Of a removed event, what is said of it. */
   readonly event: Uint8Array;
 }
 
@@ -97,7 +113,9 @@ const OPEN = utf8('{"n":');
 const INDEX = utf8(',"index":');
 const PROOF = utf8(',"proof":"');
 const KEYS = utf8(',"keys":{');
+const EVIDENCE = utf8(',"evidence":"');
 const EVENT = utf8(',"event":{');
+const REMOVED = utf8(',"removed":{');
 const QUOTE = 0x22;
 const BRACE = 0x7d;
 
@@ -110,23 +128,28 @@ export function parseEventLine(line: Uint8Array): EventLine | undefined {
   if (index === undefined) return undefined;
   let at = index.end;
   let proof: readonly Hash[] | undefined;
-  if (startsWith(line, PROOF, at)) {
-    const close = line.indexOf(QUOTE, at + PROOF.length);
+  const isEvidence = startsWith(line, EVIDENCE, at);
+  if (isEvidence || startsWith(line, PROOF, at)) {
+    const open = at + (isEvidence ? EVIDENCE : PROOF).length;
+    const close = line.indexOf(QUOTE, open);
     if (close < 0) return undefined;
-    const bytes = fromBase64(textOf(line.subarray(at + PROOF.length, close)) ?? "?");
+    const bytes = fromBase64(textOf(line.subarray(open, close)) ?? "?");
     proof = bytes === undefined ? undefined : splitHashes(bytes);
     if (proof === undefined) return undefined;
     at = close + 1;
   }
   let keys: Uint8Array | undefined;
-  if (startsWith(line, KEYS, at)) {
+  if (!isEvidence && startsWith(line, KEYS, at)) {
     const close = line.indexOf(BRACE, at + KEYS.length);
     if (close < 0) return undefined;
     keys = line.subarray(at + KEYS.length - 1, close + 1);
     at = close + 1;
   }
-  if (!startsWith(line, EVENT, at) || line.at(-1) !== BRACE || line.at(-2) !== BRACE) return undefined;
-  return { n: n.value, index: index.value, proof, keys, event: line.subarray(at + EVENT.length - 1, -1) };
+  if (line.at(-1) !== BRACE || line.at(-2) !== BRACE) return undefined;
+  const isRemoved = !isEvidence && keys === undefined && startsWith(line, REMOVED, at);
+  if (!isRemoved && !startsWith(line, EVENT, at)) return undefined;
+  const kind = isEvidence ? "evidence" : isRemoved ? "removed" : "event";
+  return { kind, n: n.value, index: index.value, proof, keys, event: line.subarray(at + (isRemoved ? REMOVED : EVENT).length - 1, -1) };
 }
 
 export function startsWith(bytes: Uint8Array, prefix: Uint8Array, at: number): boolean {

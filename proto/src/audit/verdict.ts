@@ -1,5 +1,6 @@
 import type { ForgottenSubject } from "./bundle-format.ts";
 import type { VerifierKey } from "./note.ts";
+import type { RemovedByRun } from "./removal.ts";
 
 /** What can be wrong. Names are part of the machine-readable answer. */
 export type FindingCode =
@@ -7,6 +8,7 @@ export type FindingCode =
   | "event.missing"
   | "event.inserted"
   | "event.reordered"
+  | "event.removed"
   | "tail.cut"
   | "checkpoint.forged"
   | "key.replaced"
@@ -35,6 +37,9 @@ export interface Verified {
   readonly origin: string;
   /** Events that were read and proven. */
   readonly events: number;
+  /** Of them, those whose contents retention removed, by a decision that is in the log. */
+  readonly removed: number;
+  readonly removals: readonly RemovedByRun[];
   /** Leaves that the last checkpoint covers, with its root and time. */
   readonly treeSize: number;
   readonly root: string;

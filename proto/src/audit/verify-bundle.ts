@@ -1,6 +1,7 @@
 import { endText, type EventLine, MAX_LINE_BYTES, parseEventLine, startsWith } from "./bundle-format.ts";
 import { textOf, toBase64, utf8 } from "./bytes.ts";
 import { CHECKPOINT_STREAM, CHECKPOINT_TYPE, checkpointOf, ROTATION_TYPE } from "./checkpoint.ts";
+import { Evidence } from "./evidence.ts";
 import { LineReader } from "./lines.ts";
 import { LogVerifier } from "./log-verifier.ts";
 import { CompactRange, type Hash, type TreeHasher, treeHasher, verifyConsistency, verifyInclusion } from "./merkle.ts";
@@ -8,6 +9,7 @@ import { isSignedBy } from "./note.ts";
 import { openEvent } from "./open-event.ts";
 import { noteIn, type OpenBundle, openBundle } from "./open-bundle.ts";
 import type { Primitives } from "./primitives.ts";
+import { parseRemoved, type RemovedEvent } from "./removed-line.ts";
 import { type Finding, type OnProgress, PROGRESS_EVENTS, type Trust, type Verdict } from "./verdict.ts";
 
 /** Lines before the first event. */
@@ -47,9 +49,12 @@ class BundleReading {
   readonly #selection: CompactRange;
   readonly #revisions = new Map<string, bigint>();
   readonly #keys: CompactRange;
+  readonly #removals: Evidence;
   #lastIndex = -1;
+  /** Lines of events, and before them those of evidence. */
   #events = 0;
   #opened = 0;
+  #evidence = 0;
 
   constructor(primitives: Primitives, hasher: TreeHasher, trust: Trust, lines: LineReader, bundle: OpenBundle) {
     this.#primitives = primitives;
@@ -61,20 +66,31 @@ class BundleReading {
     this.#log = new LogVerifier(primitives, { keys: [] }, bundle.start, bundle.chain);
     this.#selection = new CompactRange(hasher);
     this.#keys = new CompactRange(hasher);
+    this.#removals = new Evidence(primitives, hasher, bundle.chain);
+  }
+
+  get #n(): number {
+    return this.#events + this.#evidence;
   }
 
   async run(onProgress: OnProgress | undefined): Promise<Verdict> {
     for (;;) {
       const line = this.#lines.buffered() ?? (await this.#lines.next());
-      const here = this.#events + HEADING + 1;
+      const here = this.#n + HEADING + 1;
       if (line === undefined || this.#lines.cut) return this.#settle({ code: "tail.cut", message: "The bundle ends before its end.", line: here });
       const parsed = parseEventLine(line);
       if (parsed === undefined) return this.#end(line, here);
-      if (parsed.n !== this.#events) return this.#outOfPlace(parsed, here);
-      const leaf = this.#hasher.leaf(parsed.event);
-      const finding = this.#isRange ? this.#inRange(parsed, leaf, here) : this.#selected(parsed, leaf, here);
+      if (parsed.n !== this.#n) return this.#outOfPlace(parsed, here);
+      if (parsed.kind === "evidence" && this.#events === 0) {
+        const finding = await this.#shown(parsed, here);
+        if (finding !== undefined) return this.#tampered(finding);
+        continue;
+      }
+      const removed = parsed.kind === "removed" ? parseRemoved(parsed.event) : undefined;
+      const leaf = removed?.leaf ?? this.#hasher.leaf(parsed.event);
+      const finding = (this.#isRange ? this.#inRange(parsed, here) : this.#selected(parsed, leaf, here)) ?? this.#missing(parsed, removed, here);
       if (finding !== undefined) return this.#isRange ? this.#settle(finding) : this.#tampered(finding);
-      const control = this.#isRange ? controlIn(parsed.event) : undefined;
+      const control = this.#isRange && removed === undefined ? controlIn(parsed.event) : undefined;
       if (control === "broken") return this.#settle({ code: "event.altered", message: "This line is not one that an export writes.", line: here });
       if (control !== undefined) {
         const found = await this.#log.control(control.type, control.data, leaf);
@@ -96,21 +112,44 @@ class BundleReading {
     return found === undefined ? { code: "key.wrong", message: "A key of this line does not open what is sealed in its event.", line } : undefined;
   }
 
-  #inRange({ index, proof }: EventLine, _leaf: Hash, line: number): Finding | undefined {
+  /** One by one, as in a selection: what is shown here may be elsewhere in the log. */
+  async #shown({ index, proof = [], event }: EventLine, line: number): Promise<Finding | undefined> {
+    const { treeSize, root } = this.#bundle.checkpoint;
+    const leaf = this.#hasher.leaf(event);
+    if (!verifyInclusion(this.#hasher, index, treeSize, leaf, proof, root)) {
+      return { code: "event.altered", message: "The proof of this evidence does not lead to the signed root.", index, line };
+    }
+    if (!(await this.#removals.add(event))) return { code: "event.altered", message: "This is no evidence of a removal.", index, line };
+    this.#selection.append(leaf);
+    this.#evidence++;
+    return undefined;
+  }
+
+  /** What is wrong with a line of an event whose contents are not there. */
+  #missing({ kind, index }: EventLine, removed: RemovedEvent | undefined, line: number): Finding | undefined {
+    if (kind === "evidence") return { code: "event.altered", message: "Evidence stands before the events.", index, line };
+    if (kind === "event") return undefined;
+    if (removed === undefined) return { code: "event.altered", message: "This line is not one that an export writes.", index, line };
+    const problem = this.#removals.problemWith(removed, index);
+    return problem === undefined ? undefined : { code: "event.removed", message: problem, index, line };
+  }
+
+  #inRange({ index, proof }: EventLine, line: number): Finding | undefined {
     const { from, to } = this.#bundle.header;
     if (index === from + this.#events && index < to && proof === undefined) return undefined;
     return { code: "event.altered", message: "This line says that its event is at another place of the log.", line };
   }
 
   /** No revision of a stream may be left out, and none may come before one above it. */
-  #selected({ index, proof, event }: EventLine, leaf: Hash, line: number): Finding | undefined {
+  #selected({ kind, index, proof, event }: EventLine, leaf: Hash, line: number): Finding | undefined {
     const { checkpoint, header } = this.#bundle;
+    if (kind === "removed" && parseRemoved(event) === undefined) return undefined; // told next
     if (proof === undefined || !verifyInclusion(this.#hasher, index, checkpoint.treeSize, leaf, proof, checkpoint.root)) {
       return { code: "event.altered", message: "The proof of this event does not lead to the signed root.", index, line };
     }
     if (index <= this.#lastIndex) return { code: "event.reordered", message: "This event was recorded before the one above it.", index, line };
-    // Proven: these are the bytes that were recorded, which are JSON.
-    const { stream, revision } = JSON.parse(textOf(event) ?? "") as { readonly stream: string; readonly revision: string };
+    // Proven: these are the bytes that were recorded, which are JSON; what is said of a removed event is checked next.
+    const { stream, revision } = JSON.parse(textOf(event) ?? "") as { readonly stream: string; readonly revision: string | number };
     const next = this.#revisions.get(stream) ?? 0n;
     if (BigInt(revision) !== next) {
       return { code: "event.missing", message: `Revision ${next} of ${stream} is left out of the bundle of this ${header.scope.kind}.`, index, line };
@@ -134,7 +173,7 @@ class BundleReading {
     if (chain.current === undefined || !(await isSignedBy(this.#primitives, note, chain.current))) {
       return this.#tampered({ code: "bundle.altered", message: "The last line is not signed by the key of the log.", line: here });
     }
-    const totals = { events: this.#events, selection: this.#selection, keys: this.#keys };
+    const totals = { events: this.#n, selection: this.#selection, keys: this.#keys };
     if (note.text !== endText(header.origin, digest, totals)) {
       if (note.text.startsWith(endText(header.origin, digest, { ...totals, keys: new CompactRange(this.#hasher) }))) {
         return this.#tampered({ code: "bundle.altered", message: "These are not the keys that were exported.", line: here });
@@ -153,13 +192,15 @@ class BundleReading {
     if (!this.#isRange) return undefined;
     const own = { size: this.#log.size, root: this.#log.root() };
     if (verifyConsistency(this.#hasher, own, { size: checkpoint.treeSize, root: checkpoint.root }, consistency)) return undefined;
-    const located = this.#log.locate(checkpoint, Math.min(checkpoint.treeSize, this.#log.size));
+    const located = [...this.#removals.checkpoints, checkpoint]
+      .map((each) => this.#log.locate(each, Math.min(each.treeSize, this.#log.size)))
+      .find((each) => each !== undefined);
     return located === undefined ? { code: "proof.altered", message: "The events do not lead to the signed root.", line: 1 } : this.#withLine(located);
   }
 
   async #outOfPlace(parsed: EventLine, line: number): Promise<Verdict> {
     const { n } = parsed;
-    const expected = this.#events;
+    const expected = this.#n;
     const message = `Event ${expected} of the bundle belongs here; this is event ${n}.`;
     if (n < expected) return this.#settle({ code: "event.inserted", message, line }, parsed);
     return this.#settle({ code: "event.missing", message, line }, parsed, expected);
@@ -183,15 +224,17 @@ class BundleReading {
       if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
       told = checkpoint.treeSize >= this.#log.size;
     }
-    const earlier = told ? undefined : await this.#log.earlier(this.#bundle.checkpoint);
-    if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
+    for (const checkpoint of told ? [] : [...this.#removals.checkpoints, this.#bundle.checkpoint]) {
+      const earlier = await this.#log.earlier(checkpoint);
+      if (earlier !== undefined) return this.#tampered(this.#withLine(earlier));
+    }
     return this.#tampered(isFound ? { ...finding, code: "event.reordered" } : finding);
   }
 
   #withLine(finding: Finding): Finding {
     const { from } = this.#bundle.header;
     if (finding.index === undefined || finding.end !== undefined) return { ...finding, code: "proof.altered", line: 1 };
-    return { ...finding, line: finding.index - from + HEADING + 1 };
+    return { ...finding, line: finding.index - from + this.#evidence + HEADING + 1 };
   }
 
   #tampered(finding: Finding): Verdict {
@@ -205,6 +248,8 @@ class BundleReading {
       kind: "verified",
       origin: header.origin,
       events: this.#events,
+      removed: this.#removals.events,
+      removals: this.#removals.runs(),
       treeSize,
       root: toBase64(root),
       signedAt: time,

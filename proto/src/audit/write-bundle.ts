@@ -1,9 +1,10 @@
-import { type BundleHeader, endLine, endText, eventLine, headerLine, sealLine, sealText } from "./bundle-format.ts";
+import { type BundleHeader, endLine, endText, eventLine, evidenceLine, headerLine, removedEventLine, sealLine, sealText } from "./bundle-format.ts";
 import { toBase64, utf8 } from "./bytes.ts";
 import { canonicalJson } from "./canonical-json.ts";
 import { CompactRange, type Hash, treeHasher } from "./merkle.ts";
 import { noteText, signatureLine, type VerifierKey } from "./note.ts";
 import type { Sha256 } from "./primitives.ts";
+import type { RemovedLine } from "./removed-line.ts";
 
 export interface NoteSigner {
   readonly key: VerifierKey;
@@ -18,7 +19,18 @@ export interface BundledEvent {
   readonly proof?: readonly Hash[];
   /** What opens the personal data of each subject in it, for whoever the bundle is for. */
   readonly keys?: ReadonlyMap<string, Uint8Array>;
+  readonly removed?: never;
 }
+
+export interface BundledRemoval {
+  readonly index: number;
+  readonly leaf: Hash;
+  readonly removed: RemovedLine;
+  readonly proof?: readonly Hash[];
+}
+
+/** An event that says what was removed, or when it was signed. */
+export type BundledEvidence = BundledEvent & { readonly proof: readonly Hash[] };
 
 export const signNote = async (signer: NoteSigner, text: string): Promise<string> => noteText(text, [signatureLine(signer.key, await signer.sign(utf8(text)))]);
 
@@ -29,8 +41,9 @@ const keysText = (keys: ReadonlyMap<string, Uint8Array>): string =>
 export async function* writeBundle(
   sha256: Sha256,
   header: BundleHeader,
-  events: AsyncIterable<BundledEvent> | Iterable<BundledEvent>,
+  events: AsyncIterable<BundledEvent | BundledRemoval> | Iterable<BundledEvent | BundledRemoval>,
   signer: NoteSigner,
+  evidence: readonly BundledEvidence[] = [],
 ): AsyncGenerator<string, void, undefined> {
   const hasher = treeHasher(sha256);
   const first = headerLine(header);
@@ -38,11 +51,20 @@ export async function* writeBundle(
   yield `${first}\n`;
   yield `${sealLine(await signNote(signer, sealText(header.origin, digest)))}\n`;
   const [selection, opening] = [new CompactRange(hasher), new CompactRange(hasher)];
-  for await (const { index, text, proof, keys } of events) {
-    const opened = keys === undefined || keys.size === 0 ? undefined : keysText(keys);
-    yield `${eventLine(selection.size, index, text, proof, opened)}\n`;
+  for (const { index, text, proof } of evidence) {
+    yield `${evidenceLine(selection.size, index, text, proof)}\n`;
     selection.append(hasher.leaf(utf8(text)));
-    if (opened !== undefined) opening.append(hasher.leaf(utf8(opened)));
+  }
+  for await (const event of events) {
+    const { index, proof, removed } = event;
+    if (removed === undefined) {
+      const keys = event.keys === undefined || event.keys.size === 0 ? undefined : keysText(event.keys);
+      yield `${eventLine(selection.size, index, event.text, proof, keys)}\n`;
+      if (keys !== undefined) opening.append(hasher.leaf(utf8(keys)));
+    } else {
+      yield `${removedEventLine(selection.size, index, removed, proof)}\n`;
+    }
+    selection.append(removed === undefined ? hasher.leaf(utf8(event.text)) : event.leaf);
   }
   const totals = { events: selection.size, selection, keys: opening };
   yield `${endLine(await signNote(signer, endText(header.origin, digest, totals)))}\n`;

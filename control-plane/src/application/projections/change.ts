@@ -6,10 +6,11 @@ import type { CommandWrites } from "./commands.projection.ts";
 import type { IdentityWrites } from "./identities.projection.ts";
 import type { PolicyWrites } from "./policies.projection.ts";
 import type { ResourceWrites } from "./resources.projection.ts";
+import type { RetentionWrites } from "./retention.projection.ts";
 import type { SessionWrites } from "./sessions.projection.ts";
 
 /** Every way in which a read model is written, with its values in order. */
-export interface Writes extends AgentWrites, ApprovalWrites, CommandWrites, IdentityWrites, PolicyWrites, ResourceWrites, SessionWrites {}
+export interface Writes extends AgentWrites, ApprovalWrites, CommandWrites, IdentityWrites, PolicyWrites, ResourceWrites, RetentionWrites, SessionWrites {}
 
 export type WriteName = keyof Writes;
 

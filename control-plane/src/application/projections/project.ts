@@ -4,6 +4,7 @@ import { isEventType, upcast } from "../../domain/catalogue.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
+import type { RetentionEvent } from "../../domain/retention/retention.events.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordedEvent } from "../../ledger/ledger.ts";
 import { projectAgent } from "./agents.projection.ts";
@@ -13,6 +14,7 @@ import { projectCommand } from "./commands.projection.ts";
 import { projectIdentity } from "./identities.projection.ts";
 import { projectPolicy } from "./policies.projection.ts";
 import { projectResource } from "./resources.projection.ts";
+import { projectRetention } from "./retention.projection.ts";
 import { projectSession } from "./sessions.projection.ts";
 
 /** Nothing for an event that does not belong in its stream. */
@@ -27,6 +29,7 @@ const projectors: Readonly<Record<string, Projector>> = {
   identity: (projected) => projectIdentity(projected as Projected<IdentityEvent>),
   policy: (projected) => projectPolicy(projected as Projected<PolicyEvent>),
   resource: (projected) => projectResource(projected as Projected<ResourceEvent>),
+  retention: (projected) => projectRetention(projected as Projected<RetentionEvent>),
   session: (projected) => [...projectSession(projected as Projected<SessionEvent>), ...projectCommand(projected as Projected<SessionEvent>)],
 };
 

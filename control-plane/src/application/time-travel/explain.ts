@@ -4,6 +4,7 @@ import { upcast } from "../../domain/catalogue.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+import { sessionNotFound } from "../retention/removed.ts";
 import { evolveView } from "../approval-view.ts";
 import type { ApprovalView } from "../ports.ts";
 import { decideAgain, type Taken, type TakenAgain } from "./decide-again.ts";
@@ -73,7 +74,7 @@ async function stepsOf(ledger: Ledger, sessionId: string, commandId: number): Pr
     // Nothing of it follows; a session may go on for a million commands.
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
-  if (requested === undefined) throw new SallyportError("session.not_found", "No such session.", { sessionId });
+  if (requested === undefined) throw await sessionNotFound(ledger, sessionId);
   return { requested, steps };
 }
 

@@ -7,8 +7,10 @@ import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
+import type { RetainedCategory } from "../../domain/retention/retention-rules.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+import { removedUpTo } from "../retention/removed.ts";
 import { ApprovalIndex } from "../approval-index.ts";
 import { FoldedStreams } from "../folded-streams.ts";
 import { PolicyInForce } from "../policy-in-force.ts";
@@ -36,6 +38,8 @@ export class StateAsOf {
   /** Those that are requested or open. */
   readonly sessions = new Map<string, SessionDetail>();
   asOf: AsOf | undefined;
+  /** Categories of which something that was there at the moment may be missing, since it was removed later. */
+  removed: readonly { readonly category: RetainedCategory; readonly cutOff: string; readonly runId: string }[] = [];
 
   /** Fails with `ledger.corrupt` on an event that this release cannot read: a state that misses a fact is not what was true. */
   static async of(ledger: Ledger, cut: Cut, depth: "access" | "everything"): Promise<StateAsOf> {
@@ -44,6 +48,10 @@ export class StateAsOf {
     for await (const recorded of readUntil(ledger, cut, { by: "stream", prefixes })) state.#fold(recorded);
     // By type, so that the commands in between, which are nearly everything, are not read.
     if (depth === "everything") for await (const recorded of readUntil(ledger, cut, { by: "type", prefixes: ["Session"] })) state.#foldSession(recorded);
+    const moment = (cut.at ?? state.asOf?.recordedAt)?.toISOString() ?? "";
+    for (const [category, removal] of depth === "everything" ? await removedUpTo(ledger) : []) {
+      if (removal.cutOff > moment && (category === "session" || category === "approval")) state.removed = [...state.removed, { category, ...removal }];
+    }
     return state;
   }
 

@@ -5,10 +5,14 @@ import type { RotationData } from "@sallyport/proto/audit/key-chain";
 import { isLogged, leafText } from "@sallyport/proto/audit/leaf";
 import { joinHashes } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
-import { type BundledEvent, writeBundle } from "@sallyport/proto/audit/write-bundle";
+import { removedLine } from "@sallyport/proto/audit/removed-line";
+import { type BundledEvent, type BundledEvidence, type BundledRemoval, writeBundle } from "@sallyport/proto/audit/write-bundle";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Ledger, RecordedEvent } from "../ledger.ts";
+import { isRemovable, type Ledger, readLog, type RecordedEvent } from "../ledger.ts";
 import type { Checkpointer } from "./checkpointer.ts";
+import { placeOf } from "./leaf-batch.ts";
+import { type Concerns, type Evidence, evidenceOf } from "./removed-evidence.ts";
+import { StreamLeaves } from "./stream-leaves.ts";
 
 /** Streams of one export; each name is held while it runs. */
 export const MAX_SELECTED_STREAMS = 300_000;
@@ -45,7 +49,15 @@ export async function* exportRange(deps: ExportDeps, options: ExportOptions, { f
   const signed = await signedSize(deps);
   const end = Math.min(to ?? signed, signed);
   if (from >= end) throw new SallyportError("input.invalid", `There are no signed events in that range; ${signed} are signed.`);
-  const checkpoint = await checkpointOver(deps.ledger, end);
+  const evidence = await shownBeside(deps, signed, { leaf: (index) => index >= from && index < end, stream: () => true });
+  let checkpoint = await checkpointOver(deps.ledger, end);
+  const covered = Math.max(...evidence.shown.map(({ index }) => index + 1));
+  if (covered > checkpoint.treeSize) {
+    // That one tells which leaf is wrong at the end of the range.
+    const index = tree.leafFrom(checkpoint.recorded.position);
+    if (index < signed) evidence.shown.push({ index, text: leafText(checkpoint.recorded) });
+    checkpoint = await checkpointOver(deps.ledger, Math.max(covered, index < signed ? index + 1 : 0));
+  }
   const header: BundleHeader = {
     ...(await common(deps, options, checkpoint)),
     scope: { kind: "range" },
@@ -54,22 +66,30 @@ export async function* exportRange(deps: ExportDeps, options: ExportOptions, { f
     frontier: toBase64(joinHashes(tree.prover.frontier(from))),
     consistency: toBase64(joinHashes(tree.prover.consistency(end, checkpoint.treeSize))),
   };
-  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, options, from, end), signerOf(deps));
+  yield* writeBundle(nodePrimitives.sha256, header, eventsOf(deps, options, evidence, from, end), signerOf(deps), proven(deps, evidence, checkpoint));
 }
 
 /** Whole streams, each event with its own proof. */
 export async function* exportStreams(deps: ExportDeps, options: ExportOptions, { streams, ...scope }: Selection): AsyncGenerator<string, void, undefined> {
   const { tree } = deps.checkpointer;
   if (streams.size > MAX_SELECTED_STREAMS) throw new SallyportError("input.invalid", `That is more than ${MAX_SELECTED_STREAMS} streams: export a range.`);
-  const checkpoint = await checkpointOver(deps.ledger, await signedSize(deps));
+  const signed = await signedSize(deps);
+  const checkpoint = await checkpointOver(deps.ledger, signed);
+  const evidence = await shownBeside(deps, signed, { leaf: () => true, stream: (stream) => streams.has(stream) });
   const header: BundleHeader = { ...(await common(deps, options, checkpoint)), scope, from: 0, to: checkpoint.treeSize, frontier: "", consistency: "" };
-  async function* selected(): AsyncGenerator<BundledEvent> {
-    for await (const event of eventsOf(deps, options, 0, checkpoint.treeSize, streams)) {
+  async function* selected(): AsyncGenerator<BundledEvent | BundledRemoval> {
+    for await (const event of eventsOf(deps, options, evidence, 0, checkpoint.treeSize, streams)) {
       yield { ...event, proof: tree.prover.inclusion(event.index, checkpoint.treeSize) };
     }
   }
-  yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps));
+  yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps), proven(deps, evidence, checkpoint));
 }
+
+const shownBeside = async ({ ledger, checkpointer }: ExportDeps, signed: number, concerns: Concerns): Promise<Evidence> =>
+  isRemovable(ledger) ? evidenceOf(ledger, checkpointer.tree, signed, concerns) : { shown: [], streams: new Set() };
+
+const proven = ({ checkpointer: { tree } }: ExportDeps, { shown }: Evidence, { treeSize }: CheckpointData): BundledEvidence[] =>
+  shown.map(({ index, text }) => ({ index, text, proof: tree.prover.inclusion(index, treeSize) }));
 
 async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
   const { last } = checkpointer;
@@ -81,17 +101,18 @@ async function signedSize({ checkpointer }: ExportDeps): Promise<number> {
 async function common(
   deps: ExportDeps,
   { forgotten }: ExportOptions,
-  checkpoint: CheckpointData,
+  checkpoint: RecordedCheckpoint,
 ): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
   const rotations: RotationData[] = [];
   for await (const { stream, data } of deps.ledger.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
     if (stream === CHECKPOINT_STREAM) rotations.push(data as RotationData);
   }
   const { key } = signerOf(deps);
+  const { recorded: _recorded, ...signed } = checkpoint;
   return {
     format: BUNDLE_FORMAT,
     origin: key.name,
-    checkpoint,
+    checkpoint: signed,
     cosignatures: deps.checkpointer.cosignatures(checkpoint.treeSize),
     key: rotations[0]?.oldKey ?? key.text,
     rotations,
@@ -110,29 +131,43 @@ function signerOf({ checkpointer }: ExportDeps): NonNullable<ReturnType<Checkpoi
 async function* eventsOf(
   { ledger, checkpointer, keysIn }: ExportDeps,
   { sealed }: ExportOptions,
+  evidence: Evidence,
   from: number,
   to: number,
   streams?: ReadonlySet<string>,
-): AsyncGenerator<BundledEvent> {
+): AsyncGenerator<BundledEvent | BundledRemoval> {
   const { tree } = checkpointer;
+  const leaves = isRemovable(ledger) ? new StreamLeaves(ledger) : undefined;
   let index = from;
-  for await (const event of ledger.readAll({ from: tree.positionOf(from) })) {
-    if (!isLogged(event.stream)) continue;
+  for await (const entry of readLog(ledger, tree.positionOf(from))) {
+    const { stream, position, revision } = placeOf(entry);
+    if (!isLogged(stream)) continue;
     if (index === to) return;
     // One that changed since it was hashed must not go out with a proof that is not its own.
-    if (event.position !== tree.positionOf(index))
+    if (position !== tree.positionOf(index))
       throw new SallyportError("ledger.corrupt", "The ledger is not what its tree was made of.", { index: String(index) });
-    if (streams === undefined || streams.has(event.stream))
-      yield { index, text: leafText(event), ...(sealed || keysIn === undefined ? {} : { keys: keysIn(event) }) };
+    if (streams === undefined || streams.has(stream)) {
+      if (entry.kind === "event") {
+        const keys = sealed ? undefined : keysIn?.(entry.event);
+        yield { index, text: leafText(entry.event), ...(keys === undefined ? {} : { keys }) };
+      } else {
+        const { leaf } = entry.tombstone;
+        if (!evidence.streams.has(stream)) throw new SallyportError("ledger.unavailable", "Events were removed while they were exported; export them again.");
+        yield { index, leaf, removed: removedLine(stream, Number(revision), leaf, (await leaves?.inclusion(stream, Number(revision))) ?? []) };
+      }
+    }
     index++;
   }
   if (index < to) throw new SallyportError("ledger.corrupt", "The ledger is shorter than what was signed.", { index: String(index) });
 }
 
+type RecordedCheckpoint = CheckpointData & { readonly recorded: RecordedEvent };
+
 /** The first checkpoint over at least so many leaves. Sizes grow along the stream, so it is searched by halves. */
-async function checkpointOver(ledger: Ledger, leaves: number): Promise<CheckpointData> {
-  const at = async (revision: bigint): Promise<CheckpointData | undefined> => {
-    for await (const { type, data } of ledger.readStream(CHECKPOINT_STREAM, { from: revision })) if (type === CHECKPOINT_TYPE) return data as CheckpointData;
+async function checkpointOver(ledger: Ledger, leaves: number): Promise<RecordedCheckpoint> {
+  const at = async (revision: bigint): Promise<RecordedCheckpoint | undefined> => {
+    for await (const recorded of ledger.readStream(CHECKPOINT_STREAM, { from: revision }))
+      if (recorded.type === CHECKPOINT_TYPE) return { ...(recorded.data as CheckpointData), recorded };
     return undefined;
   };
   let high = 0n;

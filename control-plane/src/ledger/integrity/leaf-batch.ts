@@ -3,7 +3,7 @@ import { leafBytes } from "@sallyport/proto/audit/leaf";
 import { type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { HASH_BYTES } from "@sallyport/proto/audit/primitives";
-import type { RecordedEvent } from "../ledger.ts";
+import type { LogEntry, RecordedEvent } from "../ledger.ts";
 
 /** What the tree needs of an event. */
 export interface Leaf {
@@ -27,13 +27,17 @@ const hasher = treeHasher(nodePrimitives.sha256);
 
 export const hashOf = (event: RecordedEvent): Hash => hasher.leaf(leafBytes(event));
 
-export function pack(events: readonly RecordedEvent[]): LeafBatch {
-  const hashes = new Uint8Array(events.length * HASH_BYTES);
-  for (const [i, event] of events.entries()) hashes.set(hashOf(event), i * HASH_BYTES);
+/** What an event and what is left of one have in common. */
+export const placeOf = (entry: LogEntry): Pick<RecordedEvent, "stream" | "position" | "revision"> => (entry.kind === "event" ? entry.event : entry.tombstone);
+
+/** Of what was removed, the leaf is all that is left; a signed root tells whether it is the right one. */
+export function pack(entries: readonly LogEntry[]): LeafBatch {
+  const hashes = new Uint8Array(entries.length * HASH_BYTES);
+  for (const [i, entry] of entries.entries()) hashes.set(entry.kind === "event" ? hashOf(entry.event) : entry.tombstone.leaf, i * HASH_BYTES);
   return {
-    positions: BigUint64Array.from(events, ({ position }) => position),
+    positions: BigUint64Array.from(entries, (entry) => placeOf(entry).position),
     hashes,
-    aboutLog: Uint8Array.from(events, ({ stream }) => (stream === CHECKPOINT_STREAM ? 1 : 0)),
+    aboutLog: Uint8Array.from(entries, (entry) => (placeOf(entry).stream === CHECKPOINT_STREAM ? 1 : 0)),
   };
 }
 

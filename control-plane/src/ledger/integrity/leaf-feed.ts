@@ -1,8 +1,8 @@
 import type { MessagePort } from "node:worker_threads";
 import { isLogged } from "@sallyport/proto/audit/leaf";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ReadableLedger, RecordedEvent } from "../ledger.ts";
-import { MAX_BATCH, pack } from "./leaf-batch.ts";
+import { type LogEntry, type ReadableLedger, readLog } from "../ledger.ts";
+import { MAX_BATCH, pack, placeOf } from "./leaf-batch.ts";
 import type { LeafAnswer, LeafReading } from "./leaf-messages.ts";
 
 /**
@@ -19,9 +19,10 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
     feed.close();
   });
   try {
-    for await (const event of live ? following(ledger, after, stop.signal) : ledger.readAll(after === undefined ? {} : { from: after })) {
+    for await (const entry of live ? following(ledger, after, stop.signal) : readLog(ledger, after)) {
       if (stop.signal.aborted) return;
-      if (isLogged(event.stream) && event.position !== after) await feed.add(event);
+      const { stream, position } = placeOf(entry);
+      if (isLogged(stream) && position !== after) await feed.add(entry);
     }
     feed.end({ kind: "end" });
   } catch (error) {
@@ -31,15 +32,16 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
   }
 }
 
-async function* following(ledger: ReadableLedger, after: bigint | undefined, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
+/** What is removed was signed before, so it is in the tree already: a subscription need not tell of it. */
+async function* following(ledger: ReadableLedger, after: bigint | undefined, signal: AbortSignal): AsyncGenerator<LogEntry> {
   for await (const message of ledger.subscribeToAll({ ...(after === undefined ? {} : { after }), signal })) {
-    if (message.kind === "event") yield message.event;
+    if (message.kind === "event") yield message;
   }
 }
 
 class Feed {
   readonly #port: MessagePort;
-  #events: RecordedEvent[] = [];
+  #events: LogEntry[] = [];
   #over: LeafAnswer | undefined;
   #asked = false;
   #closed = false;
@@ -54,8 +56,8 @@ class Feed {
     });
   }
 
-  add(event: RecordedEvent): Promise<void> | undefined {
-    this.#events.push(event);
+  add(entry: LogEntry): Promise<void> | undefined {
+    this.#events.push(entry);
     if (this.#asked && !this.#planned) {
       // The rest of the page comes in this turn.
       this.#planned = true;

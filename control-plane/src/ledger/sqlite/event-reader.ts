@@ -1,8 +1,8 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Direction, LedgerFilter } from "../ledger.ts";
-import { DATA, type EventRow, METADATA } from "./event-row.ts";
-import { filterParameters, LOG_HEAD, logPage, STREAM_HEAD, streamPage } from "./queries.ts";
+import type { Direction, LedgerFilter, LogEntry, Tombstone } from "../ledger.ts";
+import { DATA, decodeRow, type EventRow, METADATA } from "./event-row.ts";
+import { filterParameters, LOG_ENTRIES, LOG_HEAD, logPage, STREAM_HEAD, streamPage, TOMBSTONES } from "./queries.ts";
 import { readError } from "./sqlite-failure.ts";
 
 /** One page is what a reader holds (L4) and how long it keeps the event loop: about 0.3 ms of small events. */
@@ -33,6 +33,9 @@ export class EventReader {
   readonly #streamHead: StatementSync;
   readonly #log: Readonly<Record<Direction, StatementSync>>;
   readonly #stream: Readonly<Record<Direction, StatementSync>>;
+  /** Prepared when first asked for: few readers do. */
+  #entries: StatementSync | undefined;
+  #tombstones: StatementSync | undefined;
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { readOnly: true, timeout: 0 });
@@ -64,6 +67,29 @@ export class EventReader {
       const statement = filter === undefined ? this.#log[direction] : this.#prepare(logPage(direction, filter));
       const parameters = filterParameters(filter);
       return ({ low, high }, limit) => this.#reading(() => collect(statement.iterate(low, high, ...parameters), limit));
+    });
+  }
+
+  /** Events and tombstones after a position, at most a page of them; none when there are no more up to `high`. */
+  entries(after: number, high: number): LogEntry[] {
+    return this.#reading(() => {
+      this.#entries ??= this.#prepare(LOG_ENTRIES);
+      return collect(this.#entries.iterate(after + 1, high), PAGE_EVENTS).rows.map(entryOf);
+    });
+  }
+
+  /** What was removed of a stream, from a revision on, at most a page of it. */
+  tombstones(stream: string, from: number): Tombstone[] {
+    const known = this.streamHead(stream);
+    if (known === undefined) return [];
+    return this.#reading(() => {
+      this.#tombstones ??= this.#db.prepare(TOMBSTONES);
+      return this.#tombstones.all(known.number, from, PAGE_EVENTS).map(({ position, revision, leaf }) => ({
+        stream,
+        revision: BigInt(Number(revision)),
+        position: BigInt(Number(position)),
+        leaf: leaf as Uint8Array,
+      }));
     });
   }
 
@@ -99,3 +125,13 @@ function collect(found: Iterable<unknown>, limit: number): Page {
   }
   return { rows, whole: true };
 }
+
+/** Behind the columns of an event stands the leaf, when that is all that is left. */
+function entryOf(row: EventRow): LogEntry {
+  const [position, stream, revision] = row;
+  const leaf = (row as readonly unknown[])[LEAF];
+  if (!(leaf instanceof Uint8Array)) return { kind: "event", event: decodeRow(row) };
+  return { kind: "removed", tombstone: { stream, revision: BigInt(revision), position: BigInt(position), leaf } };
+}
+
+const LEAF = 8;

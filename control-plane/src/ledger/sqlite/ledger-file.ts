@@ -2,8 +2,7 @@ import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, rename
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SallyportError } from "@sallyport/proto/errors";
-import { LOG_HEAD } from "./queries.ts";
-import { APPLICATION_ID, CREATE_LEDGER, SCHEMA_VERSION, TABLES } from "./schema.ts";
+import { APPLICATION_ID, CREATE_LEDGER, SCHEMA_VERSION, tablesOf } from "./schema.ts";
 import { readError } from "./sqlite-failure.ts";
 
 /** SQLite's file header (sqlite.org/fileformat.html, 1.3). */
@@ -33,19 +32,37 @@ export function createLedgerFile(path: string): void {
 }
 
 /**
- * Fails with `ledger.corrupt` when the file is not a ledger of this schema or is visibly damaged; changes no byte of it.
- * Only before anything else in the process has opened the file: see LedgerLock on descriptors and locks.
+ * Answers the version of its schema. Fails with `ledger.corrupt` when the file is not a ledger of a schema that is known here, or is
+ * visibly damaged; changes no byte of it. Only before anything else in the process has opened the file: see LedgerLock on descriptors and locks.
  */
-export function verifyLedgerFile(path: string): void {
+export function verifyLedgerFile(path: string): number {
   verifyHeader(path);
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { readOnly: true });
     const stored = db.prepare("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%' ORDER BY name").all();
-    const expected = Object.entries(TABLES).map(([name, sql]) => ({ name, sql }));
-    const same = stored.length === expected.length && stored.every((row, i) => row["name"] === expected[i]?.name && row["sql"] === expected[i]?.sql);
+    const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+    const expected = tablesOf(version);
+    const same = stored.length === expected.length && stored.every((row, i) => row["name"] === expected[i]?.[0] && row["sql"] === expected[i]?.[1]);
     if (!same) throw corrupt(path, "its tables are not those of this schema");
-    db.prepare(LOG_HEAD).get();
+    db.prepare("SELECT max(position) FROM events").get();
+    return version;
+  } catch (error) {
+    throw readError(error);
+  } finally {
+    db?.close();
+  }
+}
+
+/** Brings a file of an earlier version up to date, in one transaction: after a crash it is of the one version or of the other. */
+export function migrateLedgerFile(path: string, from: number): void {
+  if (from === SCHEMA_VERSION) return;
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(path);
+    const known = new Set(tablesOf(from).map(([name]) => name));
+    const added = tablesOf(SCHEMA_VERSION).filter(([name]) => !known.has(name));
+    db.exec(`PRAGMA synchronous = FULL; BEGIN IMMEDIATE; ${added.map(([, sql]) => sql).join(";")}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
   } catch (error) {
     throw readError(error);
   } finally {
@@ -82,7 +99,8 @@ function verifyHeader(path: string): void {
   if (header.toString("latin1", 0, MAGIC.length) !== MAGIC) throw corrupt(path, "it is not an SQLite file");
   if (header.readUInt32BE(APPLICATION_ID_AT) !== APPLICATION_ID) throw corrupt(path, "it is an SQLite file of something else");
   const version = header.readUInt32BE(USER_VERSION_AT);
-  if (version !== SCHEMA_VERSION) throw corrupt(path, `its schema is version ${version}, and this release knows ${SCHEMA_VERSION}`);
+  // Of the file without its write-ahead log, which may hold a later one.
+  if (version < 1 || version > SCHEMA_VERSION) throw corrupt(path, `its schema is version ${version}, and this release knows ${SCHEMA_VERSION}`);
   const pages = header.readUInt32BE(PAGE_COUNT_AT);
   // With a write-ahead log the last pages may still be in there; SQLite counts, but takes a part of a page for a whole one.
   const isWhole = existsSync(`${path}-wal`) || status.size >= pages * pageSize(header);

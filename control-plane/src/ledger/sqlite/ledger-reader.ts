@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ReadableLedger, ReadAllOptions, RecordedEvent, SubscribeOptions, SubscriptionMessage } from "../ledger.ts";
+import type { LogEntry, ReadableLedger, ReadAllOptions, RecordedEvent, SubscribeOptions, SubscriptionMessage } from "../ledger.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { EventReader, PAGE_EVENTS, SCAN_POSITIONS } from "./event-reader.ts";
 import { decodeRow, POSITION } from "./event-row.ts";
 import { LiveLog } from "./live-log.ts";
+import { readEntries } from "./read-entries.ts";
 import { rangeOf, readBounds, requireFilter, requireLimit, toPosition } from "./read-options.ts";
 import { subscribe } from "./subscription.ts";
 
@@ -45,6 +46,10 @@ export class SqliteLedgerReader implements ReadableLedger {
       else high = (last ?? scanned.low) - 1;
       await nextTurn();
     }
+  }
+
+  readLog(from?: bigint): AsyncIterable<LogEntry> {
+    return readEntries(this.#reader, from, this.#look());
   }
 
   subscribeToAll({ after, filter, signal }: SubscribeOptions): AsyncIterable<SubscriptionMessage> {

@@ -1,6 +1,10 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { INSERT_EVENT, INSERT_STREAM, STORED_AT, STREAM_HEAD } from "./queries.ts";
-import type { AppendOutcome, EncodedAppend } from "./writer-messages.ts";
+import { equal } from "@sallyport/proto/audit/bytes";
+import { leafBytes } from "@sallyport/proto/audit/leaf";
+import { treeHasher } from "@sallyport/proto/audit/merkle";
+import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
+import { DELETE_EVENT, INSERT_EVENT, INSERT_STREAM, INSERT_TOMBSTONE, IS_TOMBSTONE, REMOVABLE, STORED_AT, STREAM_HEAD } from "./queries.ts";
+import type { AppendOutcome, EncodedAppend, Removal } from "./writer-messages.ts";
 
 /** How long a commit waits for another process that holds the file (a backup, a curious shell). Well inside the deadline of an append. */
 const BUSY_TIMEOUT_MS = 1_000;
@@ -18,14 +22,23 @@ export class LedgerWriter {
   readonly #storedAt: StatementSync;
   readonly #insertStream: StatementSync;
   readonly #insertEvent: StatementSync;
+  readonly #removable: StatementSync;
+  readonly #isTombstone: StatementSync;
+  readonly #deleteEvent: StatementSync;
+  readonly #insertTombstone: StatementSync;
 
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-    this.#db.exec("PRAGMA synchronous = FULL");
+    // Zeros in place of what is deleted: removed means gone from the file, not only from the tables.
+    this.#db.exec("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
     this.#head = this.#db.prepare(STREAM_HEAD);
     this.#storedAt = this.#db.prepare(STORED_AT);
     this.#insertStream = this.#db.prepare(INSERT_STREAM);
     this.#insertEvent = this.#db.prepare(INSERT_EVENT);
+    this.#removable = this.#db.prepare(REMOVABLE);
+    this.#isTombstone = this.#db.prepare(IS_TOMBSTONE);
+    this.#deleteEvent = this.#db.prepare(DELETE_EVENT);
+    this.#insertTombstone = this.#db.prepare(INSERT_TOMBSTONE);
   }
 
   commit(appends: readonly EncodedAppend[]): readonly AppendOutcome[] {
@@ -40,6 +53,40 @@ export class LedgerWriter {
       this.#rollback();
       throw error;
     }
+  }
+
+  /** Brings the write-ahead log into the file and empties it, as far as no reader stands in the way: what was removed is in it too. */
+  purge(): void {
+    this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+
+  /** One transaction. Answers the position of the first event that is not what its leaf says, and then removes none. */
+  remove(removals: readonly Removal[]): number | undefined {
+    this.#rollback();
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      for (const removal of removals) {
+        if (this.#remove(removal)) continue;
+        this.#rollback();
+        return removal.position;
+      }
+      this.#db.exec("COMMIT");
+      return undefined;
+    } catch (error) {
+      this.#rollback();
+      throw error;
+    }
+  }
+
+  #remove({ position, leaf }: Removal): boolean {
+    const row = this.#removable.get(position);
+    if (row === undefined) return this.#isTombstone.get(position, leaf) !== undefined;
+    const { stream_number: number, stream, revision, id, type, data, metadata } = row;
+    const event = { stream: String(stream), revision: Number(revision), id: String(id), type: String(type), data: json(data), metadata: json(metadata) };
+    if (!equal(hasher.leaf(leafBytes(event)), leaf)) return false;
+    this.#deleteEvent.run(position);
+    this.#insertTombstone.run(position, number as number, revision as number, leaf);
+    return true;
   }
 
   close(): void {
@@ -78,3 +125,7 @@ export class LedgerWriter {
     }
   }
 }
+
+const hasher = treeHasher(nodePrimitives.sha256);
+
+const json = (text: unknown): object => JSON.parse(String(text)) as object;

@@ -35,6 +35,11 @@ export class LiveLog {
     };
   }
 
+  /** Events were removed: the page may hold some of them. */
+  forget(): void {
+    this.#kept = undefined;
+  }
+
   #recent(after: number, head: number): LogPage {
     if (this.#kept?.after === after) return this.#kept.page;
     const page = read(this.#reader.logPages(undefined, "forwards"), { low: after + 1, high: Math.min(head, after + PAGE_EVENTS) });

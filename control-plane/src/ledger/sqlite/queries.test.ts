@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
-import { logPage, LOG_HEAD, STORED_AT, STREAM_HEAD, streamPage } from "./queries.ts";
+import { LOG_ENTRIES, LOG_HEAD, logPage, STORED_AT, STREAM_HEAD, streamPage } from "./queries.ts";
 import { CREATE_LEDGER } from "./schema.ts";
 
 describe("the ledger's queries", () => {
@@ -22,6 +22,8 @@ describe("the ledger's queries", () => {
       "SEARCH streams USING COVERING INDEX sqlite_autoindex_streams_1 (name=?)",
       "CORRELATED SCALAR SUBQUERY 1",
       "SEARCH events USING COVERING INDEX events_by_stream (stream_number=?)",
+      "CORRELATED SCALAR SUBQUERY 2",
+      "SEARCH removed USING COVERING INDEX removed_by_stream (stream_number=?)",
     ]);
     assert.deepEqual(plan(STORED_AT), ["SEARCH events USING INDEX events_by_stream (stream_number=? AND revision>? AND revision<?)"]);
   });
@@ -43,6 +45,12 @@ describe("the ledger's queries", () => {
   });
 
   it("find the head of the log at the end of its tree", () => {
-    assert.deepEqual(plan(LOG_HEAD), ["SEARCH events"]);
+    assert.deepEqual(plan(LOG_HEAD), ["SCAN CONSTANT ROW", "SCALAR SUBQUERY 1", "SEARCH events", "SCALAR SUBQUERY 2", "SEARCH removed"]);
+  });
+
+  it("merge events and what is left of removed ones in the order of positions, without a sort", () => {
+    const steps = plan(LOG_ENTRIES);
+    assert.ok(steps.includes("MERGE (UNION ALL)"), steps.join(", "));
+    assert.ok(!steps.some((step) => step.includes("TEMP B-TREE")), steps.join(", "));
   });
 });

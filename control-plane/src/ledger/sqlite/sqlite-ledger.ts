@@ -2,25 +2,29 @@ import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
-import type {
-  Appended,
-  ExpectedRevision,
-  Ledger,
-  NewEvent,
-  ReadAllOptions,
-  ReadStreamOptions,
-  RecordedEvent,
-  SubscribeOptions,
-  SubscriptionMessage,
+import {
+  type Appended,
+  type ExpectedRevision,
+  type LogEntry,
+  MAX_REMOVED_EVENTS,
+  type NewEvent,
+  type ReadAllOptions,
+  type ReadStreamOptions,
+  type RecordedEvent,
+  type RemovableLedger,
+  type SubscribeOptions,
+  type SubscriptionMessage,
+  type Tombstone,
 } from "../ledger.ts";
 import { AppendQueue } from "./append-queue.ts";
 import { CommitSignal } from "./commit-signal.ts";
 import { encodeAppend } from "./encode-append.ts";
 import { EventReader, PAGE_EVENTS, SCAN_POSITIONS } from "./event-reader.ts";
 import { decodeRow, POSITION, REVISION } from "./event-row.ts";
-import { createLedgerFile, verifyLedgerFile } from "./ledger-file.ts";
+import { createLedgerFile, migrateLedgerFile, verifyLedgerFile } from "./ledger-file.ts";
 import { LedgerLock } from "./ledger-lock.ts";
 import { LiveLog } from "./live-log.ts";
+import { readEntries, readTombstones } from "./read-entries.ts";
 import { rangeOf, readBounds, requireFilter, requireLimit, toPosition } from "./read-options.ts";
 import { readError } from "./sqlite-failure.ts";
 import { subscribe } from "./subscription.ts";
@@ -31,13 +35,13 @@ import { WriterThread } from "./writer-thread.ts";
  * Fails with `ledger.corrupt` (and changes nothing) when the file is not a ledger, or with `ledger.unavailable` when another process
  * has it open or the file system refuses.
  */
-export async function openSqliteLedger(path: string): Promise<Ledger & { readonly path: string }> {
+export async function openSqliteLedger(path: string): Promise<RemovableLedger & { readonly path: string }> {
   const parts: Partial<Parts> = {};
   try {
     const real = realPath(path);
     parts.lock = new LedgerLock(real);
     if (!existsSync(real)) createLedgerFile(real);
-    verifyLedgerFile(real);
+    migrateLedgerFile(real, verifyLedgerFile(real));
     const reader = (parts.reader = new EventReader(real));
     const commits = new CommitSignal(reader.head());
     const writer = await WriterThread.start(real);
@@ -60,7 +64,7 @@ interface Parts {
  * The embedded ledger: one SQLite file. Owns the lock, the reading connection and, through the queue, the writer thread.
  * Phases: open → closing (appends refused, accepted ones finish) → closed (reads and subscriptions fail too).
  */
-class SqliteLedger implements Ledger {
+class SqliteLedger implements RemovableLedger {
   readonly path: string;
   readonly #parts: Readonly<Parts>;
   readonly #queue: AppendQueue;
@@ -122,6 +126,26 @@ class SqliteLedger implements Ledger {
     requireFilter(filter);
     const start = after === "end" ? this.#parts.commits.position : after === undefined ? 0 : toPosition(after);
     return subscribe(this.#log, { after: start, filter, signal });
+  }
+
+  /** A commit waits for one removal at most. */
+  async remove(tombstones: readonly Tombstone[]): Promise<void> {
+    if (tombstones.length > MAX_REMOVED_EVENTS) throw new Error(`At most ${MAX_REMOVED_EVENTS} events are removed at once.`);
+    if (this.#closing !== undefined) throw new SallyportError("ledger.unavailable", "The ledger is closed.");
+    await this.#parts.writer.remove(tombstones.map(({ position, leaf }) => ({ position: Number(position), leaf })));
+    this.#log.forget();
+  }
+
+  async purge(): Promise<void> {
+    await this.#parts.writer.purge();
+  }
+
+  readLog(from?: bigint): AsyncIterable<LogEntry> {
+    return readEntries(this.#parts.reader, from, this.#parts.reader.head());
+  }
+
+  tombstones(stream: string): AsyncIterable<Tombstone> {
+    return readTombstones(this.#parts.reader, stream);
   }
 
   close(): Promise<void> {

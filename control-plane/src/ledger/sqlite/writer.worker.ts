@@ -16,6 +16,10 @@ try {
       port.close();
       return;
     }
+    if (request.kind === "remove" || request.kind === "purge") {
+      reply(removed(writer, request));
+      return;
+    }
     try {
       reply({ kind: "committed", outcomes: writer.commit(request.appends) });
     } catch (error) {
@@ -25,4 +29,13 @@ try {
   reply({ kind: "ready" });
 } catch (error) {
   reply({ kind: "failed", failure: failureOf(error) });
+}
+
+function removed(writer: LedgerWriter, request: Extract<WriterRequest, { kind: "remove" | "purge" }>): WriterReply {
+  try {
+    const corrupt = request.kind === "purge" ? writer.purge() : writer.remove(request.removals);
+    return { kind: "removed", ...(typeof corrupt === "number" ? { corrupt } : {}) };
+  } catch (error) {
+    return { kind: "removed", failure: failureOf(error) };
+  }
 }

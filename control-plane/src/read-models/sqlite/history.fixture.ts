@@ -15,8 +15,10 @@ import { policyStream } from "../../domain/policy/policy.events.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import { resourceStream } from "../../domain/resource/resource.events.ts";
 import * as session from "../../domain/session/session.decider.ts";
+import { retentionStream } from "../../domain/retention/retention.events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
-import type { Ledger, NewEvent } from "../../ledger/ledger.ts";
+import { hashOf } from "../../ledger/integrity/leaf-batch.ts";
+import type { NewEvent, RemovableLedger, Tombstone } from "../../ledger/ledger.ts";
 
 /** What happens next, and to whom: numbers that a test draws. */
 export type Move = readonly [what: number, whom: number, how: number];
@@ -25,17 +27,26 @@ const start = Date.parse("2026-11-22T10:00:00.000Z");
 const later = "2036-01-01T00:00:00.000Z";
 const allow: Decision = { effect: "allow", policyVersion: "p1", rules: ["r1"], reason: "because", obligations: noObligations, quorum: 0 };
 
+/** Of sessions and approvals. */
+const over: ReadonlySet<string> = new Set(["ended", "refused", "denied", "expired", "withdrawn", "consumed", "revoked"]);
+
 /**
  * Writes random histories that could have been: each event is what a decider says to a random command, so nothing stands in a stream
  * that the product would not write; then some that it would not, by somebody else.
  */
 export class HistoryWriter {
-  readonly #ledger: Ledger;
+  readonly #ledger: RemovableLedger;
   readonly #states = new Map<string, { state: unknown; revision: bigint | "none" }>();
   #moves = 0;
+  readonly #gone = new Set<string>();
 
-  constructor(ledger: Ledger) {
+  constructor(ledger: RemovableLedger) {
     this.#ledger = ledger;
+  }
+
+  /** Streams. */
+  get removed(): number {
+    return this.#gone.size;
   }
 
   async play([what, whom, how]: Move): Promise<void> {
@@ -76,7 +87,7 @@ export class HistoryWriter {
           { type: "Publish", version: `p${how % 4}`, files: [{ name: "a.cedar", text: String(how % 4) }], reason: "" },
         ]);
       case 4:
-        return this.#stranger(how);
+        return how % 4 === 0 ? this.#retain() : this.#stranger(how);
       default:
         return this.#session(`s${whom % 5}-${Math.trunc(this.#moves / 60)}`, how);
     }
@@ -126,6 +137,25 @@ export class HistoryWriter {
     return this.#decide(session, sessionStream(id), [
       { type: "Release", data: { commandId, approvalId, digest, approvers: ["cy"], obligations: noObligations } },
     ]);
+  }
+
+  /** Whatever is over goes: named first, then removed. */
+  async #retain(): Promise<void> {
+    for (const [stream, { state }] of this.#states) {
+      const isApproval = stream.startsWith(approvalStream(""));
+      if (!isApproval && !stream.startsWith(sessionStream(""))) continue;
+      const how = isApproval ? (state as approval.ApprovalState).value : (state as session.SessionState | undefined)?.phase;
+      if (how === undefined || !over.has(how) || this.#gone.has(stream)) continue;
+      this.#gone.add(stream);
+      const tombstones: Tombstone[] = [];
+      for await (const event of this.#ledger.readStream(stream)) tombstones.push({ ...event, leaf: hashOf(event) });
+      const named = { stream, events: tombstones.length, leaves: "" };
+      const category = isApproval ? "approval" : "session";
+      const runId = randomUUID();
+      const event: DomainEvent = { type: "StreamsRemoved", data: { runId, category, cutOff: later, streams: [named] } };
+      await this.#append(retentionStream(runId), [newEvent(randomUUID(), event, this.#context, this.#at)]);
+      await this.#ledger.remove(tombstones);
+    }
   }
 
   /** What a later release, another program, or another part of the product may put there. */

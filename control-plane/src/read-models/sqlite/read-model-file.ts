@@ -32,7 +32,8 @@ export class ReadModelFile {
     this.#db = new DatabaseSync(path);
     try {
       this.#db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}`,
+        // Zeros in place of what retention removes.
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}`,
       );
       if (isNew) this.#db.exec(`BEGIN; ${CREATE_READ_MODELS} COMMIT`);
       this.checkpoint = readCheckpoint(this.#db);
@@ -54,6 +55,7 @@ export class ReadModelFile {
       this.#move.run(position, lastEvent?.position ?? null, lastEvent?.id ?? null, lastEvent?.recordedAt ?? null, events, unreadable);
       this.#db.exec("COMMIT");
       this.#position = checkpoint.position;
+      if (changes.some(([name]) => removals.has(name))) this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)"); // the log holds it too
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
@@ -76,6 +78,8 @@ export class ReadModelFile {
     this.#db.close();
   }
 }
+
+const removals: ReadonlySet<WriteName> = new Set(["sessionCommandsRemoved", "sessionRemoved", "approvalRemoved"]);
 
 /** With its write-ahead log, which would be played into whatever file of this name comes next. */
 export function removeFile(path: string): void {

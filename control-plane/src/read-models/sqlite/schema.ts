@@ -1,12 +1,12 @@
 /** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
-export const READ_MODELS_VERSION = 1;
+export const READ_MODELS_VERSION = 2;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
 export const readModels = ["agents", "approvals", "commands", "identities", "policies", "resources", "sessions"] as const;
 
 /**
- * `command_text` is the full-text index over columns of `commands`, which a trigger fills when a command is first written; those
- * columns never change. Rows are numbered by the position of their first event, so newest first is the order of the key, and
+ * `command_text` is the full-text index over columns of `commands`, which a trigger fills when a command is first written, and another
+ * clears of what retention removes; those columns never change. Rows are numbered by the position of their first event, so newest first is the order of the key, and
  * a place in a list stays valid whatever is added.
  */
 export const CREATE_READ_MODELS = `
@@ -64,6 +64,11 @@ CREATE TRIGGER command_added AFTER INSERT ON commands BEGIN
   INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
   VALUES (new.position, new.statement, new.parameters, new.names, new.identity, new.resource);
 END;
+CREATE TRIGGER command_removed AFTER DELETE ON commands BEGIN
+  INSERT INTO command_text (command_text, rowid, statement, parameters, names, identity, resource)
+  VALUES ('delete', old.position, old.statement, old.parameters, old.names, old.identity, old.resource);
+END;
+INSERT INTO command_text (command_text, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE approvals (
   position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, session TEXT NOT NULL, command INTEGER NOT NULL, resource TEXT NOT NULL,

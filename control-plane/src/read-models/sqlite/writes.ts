@@ -48,4 +48,8 @@ export const writes: Readonly<Record<WriteName, string>> = {
     WHERE id = ?3 AND state IN ${openStates}`,
   approvalSettled: `UPDATE approvals SET state = ?1, settled_at = ?2, decided_by = coalesce(?3, decided_by), comment = coalesce(?4, comment)
     WHERE id = ?5 AND state IN ${openStates}`,
+
+  sessionCommandsRemoved: `DELETE FROM commands WHERE session = ${sessionNumber}`,
+  sessionRemoved: "DELETE FROM sessions WHERE id = ?",
+  approvalRemoved: "DELETE FROM approvals WHERE id = ?",
 };

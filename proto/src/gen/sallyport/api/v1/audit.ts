@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "sallyport.api.v1";
 
@@ -74,6 +75,62 @@ export interface GetCheckpointResponse {
   /** Verifier key of the log. */
   key: string;
   treeSize: bigint;
+}
+
+export interface GetRetentionRequest {
+  /** Runs to tell of; 0 is 10. */
+  runs: number;
+}
+
+export interface GetRetentionResponse {
+  /** Without any, everything is kept. */
+  rules: RetentionRuleView[];
+  /** Newest first. */
+  runs: RetentionRunView[];
+}
+
+export interface RetentionRuleView {
+  category: string;
+  keepSeconds: bigint;
+}
+
+export interface RetentionRunView {
+  runId: string;
+  /** `schedule` or `administrator`. */
+  trigger: string;
+  /** The node, or the administrator. */
+  by: string;
+  startedAt:
+    | Date
+    | undefined;
+  /** `completed`, `failed` or `interrupted`. */
+  outcome: string;
+  /** The code of the error. */
+  failure: string;
+  streams: bigint;
+  events: bigint;
+}
+
+export interface RunRetentionRequest {
+  /** Only tell what would be removed. */
+  dryRun: boolean;
+}
+
+export interface RunRetentionResponse {
+  /** Empty for a dry run. */
+  runId: string;
+  counts: RetentionCountView[];
+}
+
+export interface RetentionCountView {
+  category: string;
+  /** Streams that ended before it. */
+  cutOff: Date | undefined;
+  streams: bigint;
+  events: bigint;
+  /** When the first and the last of these events were stored. */
+  oldest: Date | undefined;
+  newest: Date | undefined;
 }
 
 function createBaseExportRequest(): ExportRequest {
@@ -747,6 +804,770 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
   },
 };
 
+function createBaseGetRetentionRequest(): GetRetentionRequest {
+  return { runs: 0 };
+}
+
+export const GetRetentionRequest: MessageFns<GetRetentionRequest> = {
+  encode(message: GetRetentionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runs !== 0) {
+      writer.uint32(8).int32(message.runs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRetentionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRetentionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.runs = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetRetentionRequest {
+    return { runs: isSet(object.runs) ? globalThis.Number(object.runs) : 0 };
+  },
+
+  toJSON(message: GetRetentionRequest): unknown {
+    const obj: any = {};
+    if (message.runs !== 0) {
+      obj.runs = Math.round(message.runs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetRetentionRequest>): GetRetentionRequest {
+    return GetRetentionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRetentionRequest>): GetRetentionRequest {
+    const message = createBaseGetRetentionRequest();
+    message.runs = object.runs ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetRetentionResponse(): GetRetentionResponse {
+  return { rules: [], runs: [] };
+}
+
+export const GetRetentionResponse: MessageFns<GetRetentionResponse> = {
+  encode(message: GetRetentionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rules) {
+      RetentionRuleView.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.runs) {
+      RetentionRunView.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetRetentionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetRetentionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rules.push(RetentionRuleView.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.runs.push(RetentionRunView.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetRetentionResponse {
+    return {
+      rules: globalThis.Array.isArray(object?.rules) ? object.rules.map((e: any) => RetentionRuleView.fromJSON(e)) : [],
+      runs: globalThis.Array.isArray(object?.runs) ? object.runs.map((e: any) => RetentionRunView.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: GetRetentionResponse): unknown {
+    const obj: any = {};
+    if (message.rules?.length) {
+      obj.rules = message.rules.map((e) => RetentionRuleView.toJSON(e));
+    }
+    if (message.runs?.length) {
+      obj.runs = message.runs.map((e) => RetentionRunView.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetRetentionResponse>): GetRetentionResponse {
+    return GetRetentionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetRetentionResponse>): GetRetentionResponse {
+    const message = createBaseGetRetentionResponse();
+    message.rules = object.rules?.map((e) => RetentionRuleView.fromPartial(e)) || [];
+    message.runs = object.runs?.map((e) => RetentionRunView.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRetentionRuleView(): RetentionRuleView {
+  return { category: "", keepSeconds: 0n };
+}
+
+export const RetentionRuleView: MessageFns<RetentionRuleView> = {
+  encode(message: RetentionRuleView, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.category !== "") {
+      writer.uint32(10).string(message.category);
+    }
+    if (message.keepSeconds !== 0n) {
+      if (BigInt.asIntN(64, message.keepSeconds) !== message.keepSeconds) {
+        throw new globalThis.Error("value provided for field message.keepSeconds of type int64 too large");
+      }
+      writer.uint32(16).int64(message.keepSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionRuleView {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionRuleView();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.category = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepSeconds = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionRuleView {
+    return {
+      category: isSet(object.category) ? globalThis.String(object.category) : "",
+      keepSeconds: isSet(object.keepSeconds)
+        ? BigInt(object.keepSeconds)
+        : isSet(object.keep_seconds)
+        ? BigInt(object.keep_seconds)
+        : 0n,
+    };
+  },
+
+  toJSON(message: RetentionRuleView): unknown {
+    const obj: any = {};
+    if (message.category !== "") {
+      obj.category = message.category;
+    }
+    if (message.keepSeconds !== 0n) {
+      obj.keepSeconds = message.keepSeconds.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionRuleView>): RetentionRuleView {
+    return RetentionRuleView.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionRuleView>): RetentionRuleView {
+    const message = createBaseRetentionRuleView();
+    message.category = object.category ?? "";
+    message.keepSeconds = (object.keepSeconds !== undefined && object.keepSeconds !== null)
+      ? BigInt(object.keepSeconds)
+      : 0n;
+    return message;
+  },
+};
+
+function createBaseRetentionRunView(): RetentionRunView {
+  return { runId: "", trigger: "", by: "", startedAt: undefined, outcome: "", failure: "", streams: 0n, events: 0n };
+}
+
+export const RetentionRunView: MessageFns<RetentionRunView> = {
+  encode(message: RetentionRunView, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    if (message.trigger !== "") {
+      writer.uint32(18).string(message.trigger);
+    }
+    if (message.by !== "") {
+      writer.uint32(26).string(message.by);
+    }
+    if (message.startedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.startedAt), writer.uint32(34).fork()).join();
+    }
+    if (message.outcome !== "") {
+      writer.uint32(42).string(message.outcome);
+    }
+    if (message.failure !== "") {
+      writer.uint32(50).string(message.failure);
+    }
+    if (message.streams !== 0n) {
+      if (BigInt.asIntN(64, message.streams) !== message.streams) {
+        throw new globalThis.Error("value provided for field message.streams of type int64 too large");
+      }
+      writer.uint32(56).int64(message.streams);
+    }
+    if (message.events !== 0n) {
+      if (BigInt.asIntN(64, message.events) !== message.events) {
+        throw new globalThis.Error("value provided for field message.events of type int64 too large");
+      }
+      writer.uint32(64).int64(message.events);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionRunView {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionRunView();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.trigger = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.startedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.outcome = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.streams = reader.int64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.events = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionRunView {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      trigger: isSet(object.trigger) ? globalThis.String(object.trigger) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      startedAt: isSet(object.startedAt)
+        ? fromJsonTimestamp(object.startedAt)
+        : isSet(object.started_at)
+        ? fromJsonTimestamp(object.started_at)
+        : undefined,
+      outcome: isSet(object.outcome) ? globalThis.String(object.outcome) : "",
+      failure: isSet(object.failure) ? globalThis.String(object.failure) : "",
+      streams: isSet(object.streams) ? BigInt(object.streams) : 0n,
+      events: isSet(object.events) ? BigInt(object.events) : 0n,
+    };
+  },
+
+  toJSON(message: RetentionRunView): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.trigger !== "") {
+      obj.trigger = message.trigger;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.startedAt !== undefined) {
+      obj.startedAt = message.startedAt.toISOString();
+    }
+    if (message.outcome !== "") {
+      obj.outcome = message.outcome;
+    }
+    if (message.failure !== "") {
+      obj.failure = message.failure;
+    }
+    if (message.streams !== 0n) {
+      obj.streams = message.streams.toString();
+    }
+    if (message.events !== 0n) {
+      obj.events = message.events.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionRunView>): RetentionRunView {
+    return RetentionRunView.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionRunView>): RetentionRunView {
+    const message = createBaseRetentionRunView();
+    message.runId = object.runId ?? "";
+    message.trigger = object.trigger ?? "";
+    message.by = object.by ?? "";
+    message.startedAt = object.startedAt ?? undefined;
+    message.outcome = object.outcome ?? "";
+    message.failure = object.failure ?? "";
+    message.streams = (object.streams !== undefined && object.streams !== null) ? BigInt(object.streams) : 0n;
+    message.events = (object.events !== undefined && object.events !== null) ? BigInt(object.events) : 0n;
+    return message;
+  },
+};
+
+function createBaseRunRetentionRequest(): RunRetentionRequest {
+  return { dryRun: false };
+}
+
+export const RunRetentionRequest: MessageFns<RunRetentionRequest> = {
+  encode(message: RunRetentionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunRetentionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunRetentionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunRetentionRequest {
+    return {
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: RunRetentionRequest): unknown {
+    const obj: any = {};
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunRetentionRequest>): RunRetentionRequest {
+    return RunRetentionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunRetentionRequest>): RunRetentionRequest {
+    const message = createBaseRunRetentionRequest();
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBaseRunRetentionResponse(): RunRetentionResponse {
+  return { runId: "", counts: [] };
+}
+
+export const RunRetentionResponse: MessageFns<RunRetentionResponse> = {
+  encode(message: RunRetentionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.runId !== "") {
+      writer.uint32(10).string(message.runId);
+    }
+    for (const v of message.counts) {
+      RetentionCountView.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RunRetentionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRunRetentionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.counts.push(RetentionCountView.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RunRetentionResponse {
+    return {
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+      counts: globalThis.Array.isArray(object?.counts)
+        ? object.counts.map((e: any) => RetentionCountView.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: RunRetentionResponse): unknown {
+    const obj: any = {};
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    if (message.counts?.length) {
+      obj.counts = message.counts.map((e) => RetentionCountView.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RunRetentionResponse>): RunRetentionResponse {
+    return RunRetentionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RunRetentionResponse>): RunRetentionResponse {
+    const message = createBaseRunRetentionResponse();
+    message.runId = object.runId ?? "";
+    message.counts = object.counts?.map((e) => RetentionCountView.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRetentionCountView(): RetentionCountView {
+  return { category: "", cutOff: undefined, streams: 0n, events: 0n, oldest: undefined, newest: undefined };
+}
+
+export const RetentionCountView: MessageFns<RetentionCountView> = {
+  encode(message: RetentionCountView, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.category !== "") {
+      writer.uint32(10).string(message.category);
+    }
+    if (message.cutOff !== undefined) {
+      Timestamp.encode(toTimestamp(message.cutOff), writer.uint32(18).fork()).join();
+    }
+    if (message.streams !== 0n) {
+      if (BigInt.asIntN(64, message.streams) !== message.streams) {
+        throw new globalThis.Error("value provided for field message.streams of type int64 too large");
+      }
+      writer.uint32(24).int64(message.streams);
+    }
+    if (message.events !== 0n) {
+      if (BigInt.asIntN(64, message.events) !== message.events) {
+        throw new globalThis.Error("value provided for field message.events of type int64 too large");
+      }
+      writer.uint32(32).int64(message.events);
+    }
+    if (message.oldest !== undefined) {
+      Timestamp.encode(toTimestamp(message.oldest), writer.uint32(42).fork()).join();
+    }
+    if (message.newest !== undefined) {
+      Timestamp.encode(toTimestamp(message.newest), writer.uint32(50).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionCountView {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionCountView();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.category = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cutOff = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.streams = reader.int64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.events = reader.int64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.oldest = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.newest = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionCountView {
+    return {
+      category: isSet(object.category) ? globalThis.String(object.category) : "",
+      cutOff: isSet(object.cutOff)
+        ? fromJsonTimestamp(object.cutOff)
+        : isSet(object.cut_off)
+        ? fromJsonTimestamp(object.cut_off)
+        : undefined,
+      streams: isSet(object.streams) ? BigInt(object.streams) : 0n,
+      events: isSet(object.events) ? BigInt(object.events) : 0n,
+      oldest: isSet(object.oldest) ? fromJsonTimestamp(object.oldest) : undefined,
+      newest: isSet(object.newest) ? fromJsonTimestamp(object.newest) : undefined,
+    };
+  },
+
+  toJSON(message: RetentionCountView): unknown {
+    const obj: any = {};
+    if (message.category !== "") {
+      obj.category = message.category;
+    }
+    if (message.cutOff !== undefined) {
+      obj.cutOff = message.cutOff.toISOString();
+    }
+    if (message.streams !== 0n) {
+      obj.streams = message.streams.toString();
+    }
+    if (message.events !== 0n) {
+      obj.events = message.events.toString();
+    }
+    if (message.oldest !== undefined) {
+      obj.oldest = message.oldest.toISOString();
+    }
+    if (message.newest !== undefined) {
+      obj.newest = message.newest.toISOString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionCountView>): RetentionCountView {
+    return RetentionCountView.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionCountView>): RetentionCountView {
+    const message = createBaseRetentionCountView();
+    message.category = object.category ?? "";
+    message.cutOff = object.cutOff ?? undefined;
+    message.streams = (object.streams !== undefined && object.streams !== null) ? BigInt(object.streams) : 0n;
+    message.events = (object.events !== undefined && object.events !== null) ? BigInt(object.events) : 0n;
+    message.oldest = object.oldest ?? undefined;
+    message.newest = object.newest ?? undefined;
+    return message;
+  },
+};
+
 export type AuditServiceService = typeof AuditServiceService;
 export const AuditServiceService = {
   /** A bundle (docs/how-to/audit.md): its bytes, in order. Events that no checkpoint covers yet are not in it. */
@@ -781,6 +1602,28 @@ export const AuditServiceService = {
       Buffer.from(GetCheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetCheckpointResponse => GetCheckpointResponse.decode(value),
   },
+  /** How long streams are kept, and the last runs that removed what is no longer kept. */
+  getRetention: {
+    path: "/sallyport.api.v1.AuditService/GetRetention" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRetentionRequest): Buffer => Buffer.from(GetRetentionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRetentionRequest => GetRetentionRequest.decode(value),
+    responseSerialize: (value: GetRetentionResponse): Buffer =>
+      Buffer.from(GetRetentionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRetentionResponse => GetRetentionResponse.decode(value),
+  },
+  /** Removes now what is no longer kept; for administrators. The run goes on when the caller is gone. */
+  runRetention: {
+    path: "/sallyport.api.v1.AuditService/RunRetention" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RunRetentionRequest): Buffer => Buffer.from(RunRetentionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RunRetentionRequest => RunRetentionRequest.decode(value),
+    responseSerialize: (value: RunRetentionResponse): Buffer =>
+      Buffer.from(RunRetentionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RunRetentionResponse => RunRetentionResponse.decode(value),
+  },
 } as const;
 
 export interface AuditServiceServer extends UntypedServiceImplementation {
@@ -790,6 +1633,10 @@ export interface AuditServiceServer extends UntypedServiceImplementation {
   promiseEvent: handleUnaryCall<PromiseEventRequest, PromiseEventResponse>;
   /** The last signed checkpoint, and the key to compare with one from elsewhere. */
   getCheckpoint: handleUnaryCall<GetCheckpointRequest, GetCheckpointResponse>;
+  /** How long streams are kept, and the last runs that removed what is no longer kept. */
+  getRetention: handleUnaryCall<GetRetentionRequest, GetRetentionResponse>;
+  /** Removes now what is no longer kept; for administrators. The run goes on when the caller is gone. */
+  runRetention: handleUnaryCall<RunRetentionRequest, RunRetentionResponse>;
 }
 
 export interface AuditServiceClient extends Client {
@@ -832,6 +1679,38 @@ export interface AuditServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetCheckpointResponse) => void,
   ): ClientUnaryCall;
+  /** How long streams are kept, and the last runs that removed what is no longer kept. */
+  getRetention(
+    request: GetRetentionRequest,
+    callback: (error: ServiceError | null, response: GetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  getRetention(
+    request: GetRetentionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  getRetention(
+    request: GetRetentionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  /** Removes now what is no longer kept; for administrators. The run goes on when the caller is gone. */
+  runRetention(
+    request: RunRetentionRequest,
+    callback: (error: ServiceError | null, response: RunRetentionResponse) => void,
+  ): ClientUnaryCall;
+  runRetention(
+    request: RunRetentionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RunRetentionResponse) => void,
+  ): ClientUnaryCall;
+  runRetention(
+    request: RunRetentionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RunRetentionResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const AuditServiceClient = makeGenericClientConstructor(
@@ -859,6 +1738,28 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
+
+function fromJsonTimestamp(o: any): Date {
+  if (o instanceof globalThis.Date) {
+    return o;
+  } else if (typeof o === "string") {
+    return new globalThis.Date(o);
+  } else {
+    return fromTimestamp(Timestamp.fromJSON(o));
+  }
+}
 
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;

@@ -98,6 +98,19 @@ export interface GetStateAsOfResponse {
   sessions: Session[];
   /** Pending, or granted and not used yet. */
   approvals: Approval[];
+  /** What was there then, and has been removed since, is not in the lists. */
+  removed: RemovedSince[];
+}
+
+export interface RemovedSince {
+  /** `session` or `approval`. */
+  category: string;
+  /** Those that ended before it are gone. */
+  endedBefore:
+    | Date
+    | undefined;
+  /** Of the last run that removed such. */
+  runId: string;
 }
 
 export interface GetAccessAsOfRequest {
@@ -1023,7 +1036,16 @@ export const GetStateAsOfRequest: MessageFns<GetStateAsOfRequest> = {
 };
 
 function createBaseGetStateAsOfResponse(): GetStateAsOfResponse {
-  return { asOf: undefined, policyVersion: "", identities: [], agents: [], resources: [], sessions: [], approvals: [] };
+  return {
+    asOf: undefined,
+    policyVersion: "",
+    identities: [],
+    agents: [],
+    resources: [],
+    sessions: [],
+    approvals: [],
+    removed: [],
+  };
 }
 
 export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
@@ -1048,6 +1070,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     }
     for (const v of message.approvals) {
       Approval.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.removed) {
+      RemovedSince.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1121,6 +1146,14 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
             message.approvals.push(Approval.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.removed.push(RemovedSince.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1158,6 +1191,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
       approvals: globalThis.Array.isArray(object?.approvals)
         ? object.approvals.map((e: any) => Approval.fromJSON(e))
         : [],
+      removed: globalThis.Array.isArray(object?.removed)
+        ? object.removed.map((e: any) => RemovedSince.fromJSON(e))
+        : [],
     };
   },
 
@@ -1184,6 +1220,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     if (message.approvals?.length) {
       obj.approvals = message.approvals.map((e) => Approval.toJSON(e));
     }
+    if (message.removed?.length) {
+      obj.removed = message.removed.map((e) => RemovedSince.toJSON(e));
+    }
     return obj;
   },
 
@@ -1199,6 +1238,116 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     message.resources = object.resources?.map((e) => Resource.fromPartial(e)) || [];
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
+    message.removed = object.removed?.map((e) => RemovedSince.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRemovedSince(): RemovedSince {
+  return { category: "", endedBefore: undefined, runId: "" };
+}
+
+export const RemovedSince: MessageFns<RemovedSince> = {
+  encode(message: RemovedSince, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.category !== "") {
+      writer.uint32(10).string(message.category);
+    }
+    if (message.endedBefore !== undefined) {
+      Timestamp.encode(toTimestamp(message.endedBefore), writer.uint32(18).fork()).join();
+    }
+    if (message.runId !== "") {
+      writer.uint32(26).string(message.runId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemovedSince {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemovedSince();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.category = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.endedBefore = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.runId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RemovedSince {
+    return {
+      category: isSet(object.category) ? globalThis.String(object.category) : "",
+      endedBefore: isSet(object.endedBefore)
+        ? fromJsonTimestamp(object.endedBefore)
+        : isSet(object.ended_before)
+        ? fromJsonTimestamp(object.ended_before)
+        : undefined,
+      runId: isSet(object.runId)
+        ? globalThis.String(object.runId)
+        : isSet(object.run_id)
+        ? globalThis.String(object.run_id)
+        : "",
+    };
+  },
+
+  toJSON(message: RemovedSince): unknown {
+    const obj: any = {};
+    if (message.category !== "") {
+      obj.category = message.category;
+    }
+    if (message.endedBefore !== undefined) {
+      obj.endedBefore = message.endedBefore.toISOString();
+    }
+    if (message.runId !== "") {
+      obj.runId = message.runId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemovedSince>): RemovedSince {
+    return RemovedSince.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemovedSince>): RemovedSince {
+    const message = createBaseRemovedSince();
+    message.category = object.category ?? "";
+    message.endedBefore = object.endedBefore ?? undefined;
+    message.runId = object.runId ?? "";
     return message;
   },
 };

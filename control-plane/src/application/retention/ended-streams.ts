@@ -1,0 +1,78 @@
+import { CompactRange, type Hash, type TreeHasher } from "@sallyport/proto/audit/merkle";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { toBase64 } from "@sallyport/proto/audit/bytes";
+import type { RemovedStreamName } from "../../domain/retention/retention.events.ts";
+import type { RetainedCategory } from "../../domain/retention/retention-rules.ts";
+import { sessionStream } from "../../domain/session/session.events.ts";
+import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
+
+/** The log as it was signed. Its implementation is `ledger/integrity`. */
+export interface ProvenLog {
+  /** The position up to which everything was signed before an instant; undefined when nothing was. */
+  horizon(instant: string): Promise<bigint | undefined>;
+  covers(position: bigint): boolean;
+  /** Fails with `ledger.corrupt` when the event is not the one that was hashed. */
+  leafOf(event: RecordedEvent): Hash;
+}
+
+/** A stream that may go, with what is kept of it. */
+export interface EndedStream extends RemovedStreamName {
+  readonly oldest: Date;
+  readonly newest: Date;
+}
+
+export interface EndedStreamsDeps {
+  readonly ledger: Pick<Ledger, "readAll" | "readStream">;
+  readonly proven: ProvenLog;
+  readonly hasher: TreeHasher;
+}
+
+const sessionOver: ReadonlySet<string> = new Set(["SessionEnded", "SessionRefused"]);
+const approvalSettled: ReadonlySet<string> = new Set(["ApprovalDenied", "ApprovalExpired", "ApprovalWithdrawn", "ApprovalConsumed", "ApprovalRevoked"]);
+
+/**
+ * The streams of a category that are over and were signed, to their last event, up to the horizon. One pass over what is that old; a
+ * stream is read when something of it says that it may be over. A turn of the event loop passes between two streams.
+ */
+export async function* endedStreams(deps: EndedStreamsDeps, category: RetainedCategory, horizon: bigint): AsyncGenerator<EndedStream> {
+  const { ledger } = deps;
+  const seen = new Set<string>();
+  for await (const { stream, type, position } of ledger.readAll({ filter: { by: "stream", prefixes: [`${category}-`] } })) {
+    if (position > horizon) return;
+    const last = category === "session" ? sessionOver : category === "approval" ? approvalSettled : undefined;
+    if (seen.has(stream) || (last !== undefined && !last.has(type))) continue;
+    seen.add(stream);
+    const head = await lastOf(ledger, stream);
+    const isOver = last === undefined ? await isSessionOver(ledger, stream.slice(category.length + 1)) : head !== undefined && last.has(head.type);
+    if (head !== undefined && head.position <= horizon && isOver) {
+      const ended = await measured(deps, stream);
+      if (ended !== undefined) yield ended;
+    }
+    await nextTurn();
+  }
+}
+
+/** What has no events any more was removed: a session's first event comes before its recording's. */
+async function isSessionOver(ledger: EndedStreamsDeps["ledger"], sessionId: string): Promise<boolean> {
+  const head = await lastOf(ledger, sessionStream(sessionId));
+  return head === undefined || sessionOver.has(head.type);
+}
+
+async function lastOf(ledger: EndedStreamsDeps["ledger"], stream: string): Promise<RecordedEvent | undefined> {
+  for await (const event of ledger.readStream(stream, { direction: "backwards", limit: 1 })) return event;
+  return undefined;
+}
+
+/** Undefined for what came into a stream after it was removed: a stream goes once. */
+async function measured({ ledger, proven, hasher }: EndedStreamsDeps, stream: string): Promise<EndedStream | undefined> {
+  const leaves = new CompactRange(hasher);
+  let oldest: Date | undefined;
+  let newest = new Date(0);
+  for await (const event of ledger.readStream(stream)) {
+    if (event.revision !== BigInt(leaves.size)) return undefined;
+    leaves.append(proven.leafOf(event));
+    oldest ??= event.recordedAt;
+    newest = event.recordedAt;
+  }
+  return oldest === undefined ? undefined : { stream, events: leaves.size, leaves: toBase64(leaves.root()), oldest, newest };
+}
