@@ -52,7 +52,8 @@ async function verify(log: TestingLog, removed: readonly number[], claims: Reado
   return verifyLedger(nodePrimitives, stored, { keys: [] });
 }
 
-const found = (verdict: Verdict): readonly unknown[] => (verdict.kind === "tampered" ? [verdict.finding.code, verdict.finding.index] : [verdict.kind, verdict.removed]);
+const found = (verdict: Verdict): readonly unknown[] =>
+  verdict.kind === "tampered" ? [verdict.finding.code, verdict.finding.index] : [verdict.kind, verdict.removed];
 
 describe("a ledger with removed events", () => {
   it("verifies when a signed decision names them, and tells how many they are and who decided", async () => {
