@@ -79,7 +79,7 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
   let cancel: () => void = () => undefined;
 
   function requireGoing(): void {
-    if (stop.signal.aborted) throw new SallyportError("session.ended", "The control plane stops; the next run of retention completes this one.");
+    if (stop.signal.aborted) throw new SallyportError("ledger.unavailable", "The control plane stops; the next run of retention completes this one.");
   }
 
   async function untilSigned(position: bigint): Promise<void> {
@@ -141,8 +141,9 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
       await complete(ledger);
       const counts: RetentionCount[] = [];
       for (const rule of rules) counts.push(await removeCategory(ledger, rule, run));
-      await run.record({ type: "FinishRetention" });
+      // Before its end is recorded: a run that dies here is completed, and purged, by the next one.
       await ledger.purge();
+      await run.record({ type: "FinishRetention" });
       return { runId, counts };
     } catch (error) {
       const failure = SallyportError.from(error).code;
