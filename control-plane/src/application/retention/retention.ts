@@ -2,11 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { TreeHasher } from "@sallyport/proto/audit/merkle";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
-import { upcast } from "../../domain/catalogue.ts";
-import * as decider from "../../domain/retention/retention.decider.ts";
-import { type RetentionCommand, MAX_REMOVED_STREAMS } from "../../domain/retention/retention.decider.ts";
-import { type RetentionEvent, retentionStream, type RetentionTrigger } from "../../domain/retention/retention.events.ts";
-import { cutOffOf, type RetainedCategory, type RetentionRule } from "../../domain/retention/retention-rules.ts";
+import { MAX_REMOVED_STREAMS } from "../../domain/retention/retention.decider.ts";
+import type { RetentionTrigger } from "../../domain/retention/retention.events.ts";
+import { cutOffOf, type RetentionRule } from "../../domain/retention/retention-rules.ts";
 import { isRemovable, type Ledger, type RemovableLedger } from "../../ledger/ledger.ts";
 import type { Execute } from "../execute-command.ts";
 import type { Clock, CommandContext } from "../ports.ts";
@@ -14,6 +12,8 @@ import { pause, type Scheduler } from "../scheduler.ts";
 import { type EndedStream, endedStreams, type ProvenLog } from "./ended-streams.ts";
 import { lastRuns, type RetentionRun, unfinishedRemovals } from "./past-runs.ts";
 import { Remover } from "./remove-stream.ts";
+import { Counter, type RetentionCount } from "./retention-count.ts";
+import { RunRecord } from "./run-record.ts";
 
 /** After each removal, so that appends which came meanwhile go first: a run takes a third of the writer's time at most. */
 export const REMOVAL_PAUSE_MS = 10;
@@ -33,16 +33,6 @@ export interface RetentionDeps {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
   readonly log: Logger;
-}
-
-/** What a run removes, or would, of one category. */
-export interface RetentionCount {
-  readonly category: RetainedCategory;
-  readonly cutOff: string;
-  readonly streams: number;
-  readonly events: number;
-  readonly oldest: Date | undefined;
-  readonly newest: Date | undefined;
 }
 
 export interface RetentionReport {
@@ -106,7 +96,7 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
     await remover.flush();
   }
 
-  async function removeCategory(removable: RemovableLedger, rule: RetentionRule, run: Run): Promise<RetentionCount> {
+  async function removeCategory(removable: RemovableLedger, rule: RetentionRule, run: RunRecord): Promise<RetentionCount> {
     const { category } = rule;
     const cutOff = run.cutOffOf(category);
     const count = new Counter(category, cutOff);
@@ -134,7 +124,7 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
 
   async function perform(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport> {
     const runId = randomUUID();
-    const run = new Run({ ledger, execute }, runId, context);
+    const run = new RunRecord({ ledger, execute }, runId, context);
     await run.record({ type: "StartRetention", runId, trigger, rules });
     try {
       if (!isRemovable(ledger)) throw new SallyportError("config.invalid", "Nothing can be removed from this ledger: retention is for the ledger in a file.");
@@ -206,61 +196,4 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
     },
   };
   return retention;
-}
-
-/** The record of one run. */
-class Run {
-  readonly #deps: Pick<RetentionDeps, "ledger" | "execute">;
-  readonly #runId: string;
-  readonly #context: CommandContext;
-  #state = decider.initialState;
-
-  constructor(deps: Pick<RetentionDeps, "ledger" | "execute">, runId: string, context: CommandContext) {
-    this.#deps = deps;
-    this.#runId = runId;
-    this.#context = context;
-  }
-
-  cutOffOf(category: RetainedCategory): string {
-    const cutOff = this.#state.cutOffs[category];
-    if (cutOff === undefined) throw new Error(`This run has no rule for ${category}.`);
-    return cutOff;
-  }
-
-  /** Answers where its last event stands. */
-  async record(command: RetentionCommand): Promise<bigint> {
-    const stream = retentionStream(this.#runId);
-    const { state } = await this.#deps.execute<RetentionCommand, decider.RetentionState, RetentionEvent>({ decider, stream, command, context: this.#context });
-    this.#state = state;
-    for await (const recorded of this.#deps.ledger.readStream(stream, { direction: "backwards", limit: 1 })) {
-      upcast(recorded);
-      return recorded.position;
-    }
-    throw new Error("A run of retention is not in the record.");
-  }
-}
-
-class Counter {
-  readonly #category: RetainedCategory;
-  readonly #cutOff: string;
-  #streams = 0;
-  #events = 0;
-  #oldest: Date | undefined;
-  #newest: Date | undefined;
-
-  constructor(category: RetainedCategory, cutOff: string) {
-    this.#category = category;
-    this.#cutOff = cutOff;
-  }
-
-  add({ events, oldest, newest }: EndedStream): void {
-    this.#streams++;
-    this.#events += events;
-    if (this.#oldest === undefined || oldest < this.#oldest) this.#oldest = oldest;
-    if (this.#newest === undefined || newest > this.#newest) this.#newest = newest;
-  }
-
-  result(): RetentionCount {
-    return { category: this.#category, cutOff: this.#cutOff, streams: this.#streams, events: this.#events, oldest: this.#oldest, newest: this.#newest };
-  }
 }
