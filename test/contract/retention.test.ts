@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
-import { createRetention } from "@sallyport/control-plane/src/application/retention/retention.ts";
+import { createRetention, FIRST_RUN_MS } from "@sallyport/control-plane/src/application/retention/retention.ts";
+import { type Scheduler, systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
 import { SignedLog } from "@sallyport/control-plane/src/ledger/integrity/signed-log.ts";
 import type { RemovableLedger } from "@sallyport/control-plane/src/ledger/ledger.ts";
 import type { Verdict, Verified } from "@sallyport/proto/audit/verdict";
@@ -196,6 +197,23 @@ describe("retention", () => {
     assert.equal(await eventsOf(record, "session-long"), 0);
     await record.signed();
     assert.equal(verified(await record.verify()).removed, 300);
+  });
+
+  it("is completed after a start also when the rules were taken back", async (context) => {
+    const record = await beginRecord(context, 60);
+    const id = await session(record, "old");
+    await record.signed();
+    record.daysAgo = 0;
+    await assert.rejects(record.retention("session=30d", failingAfter(record.ledger, 0)).run("schedule", admin), /disk is full/u);
+    const soon: Scheduler = { after: (ms, run) => systemScheduler.after(ms === FIRST_RUN_MS ? 0 : ms, run) };
+    const retention = createRetention({ ...record.retentionDeps(""), scheduler: soon });
+    context.after(() => retention.close());
+    retention.schedule(3_600_000, admin);
+    for await (const message of record.ledger.subscribeToAll({ filter: { by: "type", prefixes: ["RetentionFinished"] }, signal: context.signal })) {
+      if (message.kind === "event" && (message.event.data as { readonly outcome: string }).outcome === "completed") break;
+    }
+    assert.equal(await eventsOf(record, `session-${id}`), 0);
+    await assert.rejects(retention.run("administrator", admin), /everything is kept/u);
   });
 
   it("stops, and says so in the record, at an event that is not the one that was signed", async (context) => {

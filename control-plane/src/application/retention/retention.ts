@@ -49,7 +49,7 @@ export interface Retention {
   preview(): Promise<RetentionReport>;
   /** One at a time; whoever asks meanwhile fails with `input.invalid`. Fails with what stopped it, which is in the record too. */
   run(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport>;
-  /** Runs soon, and then each time after so many milliseconds. */
+  /** Runs soon, and then each time after so many milliseconds; without rules, at most once, to complete what was begun with some. */
   schedule(everyMs: number, context: CommandContext): void;
   /** Stops between two removals; the next run completes what was begun. */
   close(): Promise<void>;
@@ -144,7 +144,28 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
     }
   }
 
-  const retention: Retention = {
+  async function alone(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport> {
+    if (running !== undefined) throw new SallyportError("input.invalid", "A run of retention is under way.");
+    running = perform(trigger, context);
+    try {
+      return await running;
+    } finally {
+      running = undefined;
+    }
+  }
+
+  /** Without rules, only what an earlier run has named and not removed. */
+  async function scheduled(context: CommandContext): Promise<void> {
+    try {
+      if (rules.length === 0 && (!isRemovable(ledger) || (await unfinishedRemovals(ledger).next()).done === true)) return;
+      const { runId, counts } = await alone("schedule", context);
+      log.info({ runId, streams: counts.reduce((sum, { streams }) => sum + streams, 0) }, "a run of retention is complete");
+    } catch (error) {
+      log.error({ err: error }, "a run of retention failed");
+    }
+  }
+
+  return {
     rules,
     lastRuns: (limit) => lastRuns(ledger, limit),
 
@@ -161,29 +182,16 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
     },
 
     async run(trigger, context) {
-      if (running !== undefined) throw new SallyportError("input.invalid", "A run of retention is under way.");
       if (rules.length === 0) throw new SallyportError("input.invalid", "There are no rules (SALLYPORT_RETENTION): everything is kept.");
-      running = perform(trigger, context);
-      try {
-        return await running;
-      } finally {
-        running = undefined;
-      }
+      return alone(trigger, context);
     },
 
     schedule(everyMs, context) {
-      if (rules.length === 0) return;
       const next = (ms: number): void => {
         cancel = scheduler.after(ms, () => {
-          void retention
-            .run("schedule", context)
-            .then(
-              ({ runId, counts }) => log.info({ runId, streams: counts.reduce((sum, { streams }) => sum + streams, 0) }, "a run of retention is complete"),
-              (error: unknown) => log.error({ err: error }, "a run of retention failed"),
-            )
-            .then(() => {
-              if (!stop.signal.aborted) next(everyMs);
-            });
+          void scheduled(context).then(() => {
+            if (!stop.signal.aborted && rules.length > 0) next(everyMs);
+          });
         });
       };
       next(FIRST_RUN_MS);
@@ -195,5 +203,4 @@ export function createRetention({ ledger, proven, hasher, rules, execute, clock,
       await running?.catch(() => undefined);
     },
   };
-  return retention;
 }
