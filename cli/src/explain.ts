@@ -37,7 +37,7 @@ export function explainVerb(program: Command): void {
 
 function show(
   io: Io,
-  { verdict, sessionId, commandId, identity, resource, statement, factsJson, decision, approval, votes, events }: ExplainDecisionResponse,
+  { verdict, sessionId, commandId, identity, resource, statement, factsJson, decision, approval, approvalRemoved, votes, events }: ExplainDecisionResponse,
 ): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
   line("Session", `${sessionId}${commandId === 0 ? "" : `, command ${commandId}`}`);
@@ -53,6 +53,7 @@ function show(
   else showDecision(io, line, decision);
   if (approval !== undefined)
     line("Approval", `${approval.id}: ${approval.state}; needs ${approval.quorum}, of ${approval.approvers.join(", ") || "nobody so far"}`);
+  if (approvalRemoved !== "") line("Approval", tone("yellow", approvalRemoved));
   for (const { by, agreed, comment, decision: permitted } of votes) {
     line(agreed ? "Agreed" : "Refused", `${by}${comment === "" ? "" : `: ${printable(comment)}`} (may decide: ${permitted?.recordedRules.join(", ") ?? ""})`);
     if (permitted !== undefined) showDifferences(io, permitted);

@@ -1,7 +1,7 @@
 import type { ListSessionsResponse, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { Misuse } from "./exit-status.ts";
-import { bold, toJson } from "./io.ts";
+import { bold, toJson, tone } from "./io.ts";
 import { parseInstant, parseLimit } from "./moment.ts";
 import { replayLine } from "./replay.ts";
 import { table } from "./table.ts";
@@ -56,7 +56,8 @@ export function sessionsVerb(program: Command): void {
       runVerb(command, async (verb) => {
         const { id: sessionId } = await find(verb, id);
         const client = verb.api();
-        for await (const { event } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
+        for await (const { event, removed } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
+          if (removed !== "") verb.io.out(verb.io.json ? toJson({ removed }) : tone("yellow", `Not whole: ${removed}`));
           if (event === undefined) continue;
           const { dataJson, metadataJson, ...rest } = event;
           if (verb.io.json) verb.io.out(toJson({ ...rest, metadata: JSON.parse(metadataJson) as unknown, data: JSON.parse(dataJson) as unknown }));

@@ -73,3 +73,13 @@ describe("the ledger's connection string", () => {
       );
   });
 });
+
+describe("rules of retention", () => {
+  it("are read at the start, and refused where nothing can be removed", () => {
+    assert.deepEqual(loadConfig({ SALLYPORT_RETENTION: "recording=30d" }).retention, [{ category: "recording", keepSeconds: 30 * 86_400 }]);
+    const refused = (error: unknown): boolean => error instanceof SallyportError && error.code === "config.invalid";
+    assert.throws(() => loadConfig({ SALLYPORT_RETENTION: "identity=30d" }), refused);
+    assert.throws(() => loadConfig({ SALLYPORT_RETENTION: "recording=30d", SALLYPORT_LEDGER_URL: "esdb://one.example:2113" }), refused);
+    assert.deepEqual(loadConfig({ SALLYPORT_LEDGER_URL: "esdb://one.example:2113" }).retention, []);
+  });
+});

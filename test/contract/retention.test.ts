@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { randomUUID } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
+import { createRetention, FIRST_RUN_MS } from "@sallyport/control-plane/src/application/retention/retention.ts";
+import { type Scheduler, systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
+import { SignedLog } from "@sallyport/control-plane/src/ledger/integrity/signed-log.ts";
 import type { RemovableLedger } from "@sallyport/control-plane/src/ledger/ledger.ts";
 import type { Verdict, Verified } from "@sallyport/proto/audit/verdict";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -104,6 +108,10 @@ describe("retention", () => {
     await record.signed();
     // It is over now, but of yesterday.
     assert.equal((await record.retention("session=1d").preview()).counts[0]?.streams, 0);
+    const recordings = async (): Promise<number | undefined> => (await record.retention("recording=30d").preview()).counts[0]?.streams;
+    assert.equal(await recordings(), 1);
+    await record.append(`recording-${open}`, ["OutputRecorded", { output: "of today" }]);
+    assert.equal(await recordings(), 0);
   });
 
   it("removes the recording of a session that is over or gone, and finds nothing more the next time", async (context) => {
@@ -153,13 +161,7 @@ describe("retention", () => {
     const ids = [await session(record, "one"), await session(record, "two")];
     await record.signed();
     record.daysAgo = 0;
-    const failing = new Proxy(record.ledger, {
-      get(ledger, name: keyof RemovableLedger) {
-        if (name === "remove") return () => Promise.reject(new SallyportError("ledger.unavailable", "The disk is full."));
-        const value = ledger[name];
-        return typeof value === "function" ? value.bind(ledger) : value;
-      },
-    });
+    const failing = failingAfter(record.ledger, 0);
     await assert.rejects(record.retention("session=30d", failing).run("schedule", admin), /disk is full/u);
     assert.equal(await eventsOf(record, `session-${ids[0] ?? ""}`), 3);
     verified(await record.verify());
@@ -168,12 +170,80 @@ describe("retention", () => {
       (await retention.lastRuns(5)).map(({ outcome, failure }) => [outcome, failure]),
       [["failed", "ledger.unavailable"]],
     );
+    // Whatever comes into a stream after it was named was not decided on.
+    await record.append(`session-${ids[1] ?? ""}`, ended);
     const { counts } = await retention.run("schedule", admin);
     assert.equal(counts[0]?.streams, 0);
-    for (const id of ids) assert.equal(await eventsOf(record, `session-${id}`), 0);
+    assert.deepEqual([await eventsOf(record, `session-${ids[0] ?? ""}`), await eventsOf(record, `session-${ids[1] ?? ""}`)], [0, 1]);
     await record.signed();
     const verdict = verified(await record.verify());
     assert.deepEqual([verdict.removed, verdict.removals.length], [6, 1]);
+  });
+
+  it("proves itself also when it was cut short in the middle of a stream, and goes on from there", async (context) => {
+    const record = await beginRecord(context, 60);
+    const commands = Array.from({ length: 299 }, (_, n): Brief => ["CommandAuthorized", { statement: `select ${n}` }]);
+    await record.append("session-long", ...commands, ended);
+    await record.signed();
+    record.daysAgo = 0;
+    await assert.rejects(record.retention("session=30d", failingAfter(record.ledger, 1)).run("schedule", admin), /disk is full/u);
+    const left = await eventsOf(record, "session-long");
+    assert.ok(left > 0 && left < 300, `${left} are left`);
+    await record.restart();
+    await record.signed();
+    assert.equal(verified(await record.verify()).removed, 300 - left);
+    assert.equal(verified(await record.verifyBundle(record.audit.range("", ""))).removed, 300 - left);
+    await record.retention("session=30d").run("schedule", admin);
+    assert.equal(await eventsOf(record, "session-long"), 0);
+    await record.signed();
+    assert.equal(verified(await record.verify()).removed, 300);
+  });
+
+  it("is completed after a start also when the rules were taken back", async (context) => {
+    const record = await beginRecord(context, 60);
+    const id = await session(record, "old");
+    await record.signed();
+    record.daysAgo = 0;
+    await assert.rejects(record.retention("session=30d", failingAfter(record.ledger, 0)).run("schedule", admin), /disk is full/u);
+    const soon: Scheduler = { after: (ms, run) => systemScheduler.after(ms === FIRST_RUN_MS ? 0 : ms, run) };
+    const retention = createRetention({ ...record.retentionDeps(""), scheduler: soon });
+    context.after(() => retention.close());
+    retention.schedule(3_600_000, admin);
+    for await (const message of record.ledger.subscribeToAll({ filter: { by: "type", prefixes: ["RetentionFinished"] }, signal: context.signal })) {
+      if (message.kind === "event" && (message.event.data as { readonly outcome: string }).outcome === "completed") break;
+    }
+    assert.equal(await eventsOf(record, `session-${id}`), 0);
+    await assert.rejects(retention.run("administrator", admin), /everything is kept/u);
+  });
+
+  it("stops, and says so in the record, at an event that is not the one that was signed", async (context) => {
+    const record = await beginRecord(context, 60);
+    const id = await session(record, "altered");
+    await record.signed();
+    record.daysAgo = 0;
+    const db = new DatabaseSync(record.ledgerFile);
+    db.prepare("UPDATE events SET data = '{}' WHERE stream = ? AND revision = 1").run(`session-${id}`);
+    db.close();
+    const retention = record.retention("session=30d");
+    await assert.rejects(retention.run("schedule", admin), (error) => error instanceof SallyportError && error.code === "ledger.corrupt");
+    assert.equal(await eventsOf(record, `session-${id}`), 3);
+    assert.deepEqual(
+      (await retention.lastRuns(1)).map(({ outcome, failure, streams }) => [outcome, failure, streams]),
+      [["failed", "ledger.corrupt", 0]],
+    );
+  });
+
+  it("shows when it removed earlier than its own rules allow", async (context) => {
+    const record = await beginRecord(context, 10);
+    await session(record, "young");
+    await record.signed();
+    record.daysAgo = 0;
+    const hasty = createRetention({ ...record.retentionDeps("session=30d"), proven: new HastyLog(record.ledger, record.checkpointer) });
+    await hasty.run("schedule", admin);
+    await record.signed();
+    for (const verdict of [await record.verify(), await record.verifyBundle(record.audit.range("", ""))]) {
+      assert.deepEqual(verdict.kind === "tampered" ? [verdict.finding.code, verdict.finding.index] : verdict.kind, ["event.removed", 0]);
+    }
   });
 
   it("is shown in bundles by the decisions, which may lie outside of the range, and by whose they were", async (context) => {
@@ -226,6 +296,25 @@ describe("retention", () => {
     }
   });
 });
+
+/** Says that everything was signed long ago. */
+class HastyLog extends SignedLog {
+  override horizon(): Promise<bigint> {
+    return Promise.resolve(1_000_000n);
+  }
+}
+
+/** A ledger whose disk is full after so many removals. */
+function failingAfter(ledger: RemovableLedger, removals: number): RemovableLedger {
+  let left = removals;
+  return new Proxy(ledger, {
+    get(target, name: keyof RemovableLedger) {
+      if (name === "remove" && left-- <= 0) return () => Promise.reject(new SallyportError("ledger.unavailable", "The disk is full."));
+      const value = target[name];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
 
 async function* asynchronous<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items;

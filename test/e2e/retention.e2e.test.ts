@@ -43,6 +43,7 @@ test("what is no longer kept is removed by the control plane, by itself and when
   const { rules, runs } = JSON.parse(shown.out) as GetRetentionResponse;
   assert.deepEqual([rules.map(({ category }) => category), runs.map(({ trigger, by }) => [trigger, by])], [["recording"], [["schedule", "node1"]]]);
   assert.equal((await run("bo", "sessions", "show", id)).status, 0);
+  assert.match((await run("bo", "sessions", "replay", id)).out, /^Not whole: The recording of this session was removed by retention run .*\n.* asks for /u);
   assert.match((await run("bo", "search", "Zebedee")).out, /Zebedee/u);
 
   // Another rule, another run.

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { createExecute } from "@sallyport/control-plane/src/application/execute-command.ts";
 import { createIntegrityRecord } from "@sallyport/control-plane/src/application/integrity-record.ts";
-import { createRetention, type Retention } from "@sallyport/control-plane/src/application/retention/retention.ts";
+import { createRetention, type Retention, type RetentionDeps } from "@sallyport/control-plane/src/application/retention/retention.ts";
 import { systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
 import type { IntegrityCommand } from "@sallyport/control-plane/src/domain/integrity/integrity.decider.ts";
 import { parseRetention } from "@sallyport/control-plane/src/domain/retention/retention-rules.ts";
@@ -95,7 +95,11 @@ export class OldRecord {
   }
 
   retention(rules: string, ledger = this.ledger): Retention {
-    return createRetention({
+    return createRetention(this.retentionDeps(rules, ledger));
+  }
+
+  retentionDeps(rules: string, ledger = this.ledger): RetentionDeps {
+    return {
       ledger,
       record: ledger,
       proven: new SignedLog(ledger, this.checkpointer),
@@ -105,7 +109,7 @@ export class OldRecord {
       clock: this.clock,
       scheduler: systemScheduler,
       log,
-    });
+    };
   }
 
   async append(stream: string, ...briefs: readonly Brief[]): Promise<void> {

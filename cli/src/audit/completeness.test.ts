@@ -57,6 +57,17 @@ describe("the ledger against what agents state", () => {
     assert.deepEqual(report, { complete: 1, pending: 0, gaps: [], moreGaps: 0 });
   });
 
+  it("says nothing of a session whose statements were removed, be the decision after it or shown beside it", () => {
+    const removed: Told = ["retention-1", "StreamsRemoved", { streams: [{ stream: `forwarding-${SESSION}` }] }, LATER];
+    const ran = [enrolled, opened, authorised(1), completed(1), ended(), nodeStarted] as const;
+    assert.deepEqual(gapsOf(audit(...ran)), [["statement_missing", -1, [1, 1], undefined]]);
+    assert.deepEqual(audit(...ran, removed), { complete: 0, pending: 0, gaps: [], moreGaps: 0 });
+    const beside = new Completeness();
+    beside.shown({ type: removed[1], data: removed[2], at: LATER });
+    for (const [stream, type, data, at = START] of ran) beside.add({ type, data, at }, stream);
+    assert.deepEqual(beside.report(), { complete: 0, pending: 0, gaps: [], moreGaps: 0 });
+  });
+
   it("counts what was held once it is released, and not what was denied, or only bound", () => {
     const held = (id: number): Told => event("CommandHeld", { commandId: id, via: "execute" });
     const history = [held(1), event("CommandReleased", { commandId: 1 }), completed(1), held(2), event("CommandDenied", { commandId: 2 })];

@@ -71,7 +71,7 @@ export const accessView = ({ principal, resource, agent, decisions }: Access): A
 });
 
 export function explanationView(explanation: Explanation): ExplainDecisionResponse {
-  const { sessionId, commandId, requested, steps, decision, approval } = explanation;
+  const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved } = explanation;
   const { principal, resource } = decision?.again ?? {};
   const command = steps.map(({ event }) => event.data).find((data) => "facts" in data);
   return {
@@ -91,6 +91,7 @@ export function explanationView(explanation: Explanation): ExplainDecisionRespon
     factsJson: command === undefined ? "" : JSON.stringify(command.facts),
     decision: decision && decisionView(decision),
     approval: approval && approvalView(approval.view),
+    approvalRemoved: approvalRemoved ?? "",
     votes: (approval?.votes ?? []).map((vote) => ({
       by: vote.by,
       agreed: vote.agreed,

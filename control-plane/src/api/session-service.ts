@@ -59,7 +59,8 @@ export function sessionService(api: ApiContext, { sessions, running, readModels 
     }),
     replaySession: streaming(api, async function* ({ sessionId }, { principal }): AsyncGenerator<ReplaySessionResponse> {
       await requireReadable(sessionId, principal);
-      for await (const event of sessions.replay(sessionId)) yield { event: eventView(event) };
+      for await (const removed of sessions.removedOf(sessionId)) yield { event: undefined, removed };
+      for await (const event of sessions.replay(sessionId)) yield { event: eventView(event), removed: "" };
     }),
   };
 }

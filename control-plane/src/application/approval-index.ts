@@ -58,6 +58,11 @@ export class ApprovalIndex {
     }
   }
 
+  /** A settled one that was removed from the record. */
+  drop(approvalId: string): void {
+    if (this.#settled.delete(approvalId)) this.#views.delete(approvalId);
+  }
+
   #settle(approvalId: string): void {
     this.#settled.add(approvalId);
     for (const oldest of this.#settled) {

@@ -171,6 +171,10 @@ export class LiveState {
         return this.policies.apply(stream, revision, event as PolicyEvent);
       case "approval":
         return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
+      case "retention":
+        if (event.type === "StreamsRemoved" && event.data.category === "approval")
+          for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
+        return false;
       case "node":
         return this.nodes.apply(stream, revision, event as NodeEvent);
       default:
@@ -206,7 +210,7 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "node-"] as const;
+const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "node-", "retention-"] as const;
 
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;

@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import { type SessionEvent, sessionStream } from "../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
-import { sessionNotFound } from "./retention/removed.ts";
+import { removedOf, sessionNotFound } from "./retention/removed.ts";
 import { replay } from "./replay.ts";
 import { evolveDetail, type SessionDetail, type SessionSummary } from "./session-summary.ts";
 
@@ -12,6 +12,8 @@ export interface Sessions {
   /** Fails with `session.not_found`. */
   get(sessionId: string): Promise<SessionDetail>;
   replay(sessionId: string): AsyncIterable<RecordedEvent>;
+  /** A sentence on each part of it that was removed. */
+  removedOf(sessionId: string): AsyncIterable<string>;
 }
 
 /** Each session of a listing is folded from its stream; more is not a list for people. */
@@ -66,6 +68,7 @@ export function createSessions(ledger: Ledger): Sessions {
       return detail;
     },
 
+    removedOf: (sessionId) => removedOf(ledger, sessionId),
     replay: (sessionId) => replay(ledger, sessionId),
   };
 }

@@ -2,11 +2,9 @@ import { randomUUID } from "node:crypto";
 import type { TreeHasher } from "@sallyport/proto/audit/merkle";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
-import { upcast } from "../../domain/catalogue.ts";
-import * as decider from "../../domain/retention/retention.decider.ts";
-import { type RetentionCommand, MAX_REMOVED_STREAMS } from "../../domain/retention/retention.decider.ts";
-import { type RetentionEvent, retentionStream, type RetentionTrigger } from "../../domain/retention/retention.events.ts";
-import { cutOffOf, type RetainedCategory, type RetentionRule } from "../../domain/retention/retention-rules.ts";
+import { MAX_REMOVED_STREAMS } from "../../domain/retention/retention.decider.ts";
+import type { RetentionTrigger } from "../../domain/retention/retention.events.ts";
+import { cutOffOf, type RetentionRule } from "../../domain/retention/retention-rules.ts";
 import { isRemovable, type Ledger, type RemovableLedger } from "../../ledger/ledger.ts";
 import type { Execute } from "../execute-command.ts";
 import type { Clock, CommandContext } from "../ports.ts";
@@ -14,6 +12,8 @@ import { pause, type Scheduler } from "../scheduler.ts";
 import { type EndedStream, endedStreams, type ProvenLog } from "./ended-streams.ts";
 import { lastRuns, type RetentionRun, unfinishedRemovals } from "./past-runs.ts";
 import { Remover } from "./remove-stream.ts";
+import { Counter, type RetentionCount } from "./retention-count.ts";
+import { RunRecord } from "./run-record.ts";
 
 /** After each removal, so that appends which came meanwhile go first: a run takes a third of the writer's time at most. */
 export const REMOVAL_PAUSE_MS = 10;
@@ -38,16 +38,6 @@ export interface RetentionDeps {
   readonly log: Logger;
 }
 
-/** What a run removes, or would, of one category. */
-export interface RetentionCount {
-  readonly category: RetainedCategory;
-  readonly cutOff: string;
-  readonly streams: number;
-  readonly events: number;
-  readonly oldest: Date | undefined;
-  readonly newest: Date | undefined;
-}
-
 export interface RetentionReport {
   /** Empty for a dry run. */
   readonly runId: string;
@@ -62,7 +52,7 @@ export interface Retention {
   preview(): Promise<RetentionReport>;
   /** One at a time; whoever asks meanwhile fails with `input.invalid`. Fails with what stopped it, which is in the record too. */
   run(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport>;
-  /** Runs soon, and then each time after so many milliseconds. */
+  /** Runs soon, and then each time after so many milliseconds; without rules, at most once, to complete what was begun with some. */
   schedule(everyMs: number, context: CommandContext): void;
   /** Stops between two removals; the next run completes what was begun. */
   close(): Promise<void>;
@@ -82,7 +72,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
   let cancel: () => void = () => undefined;
 
   function requireGoing(): void {
-    if (stop.signal.aborted) throw new SallyportError("session.ended", "The control plane stops; the next run of retention completes this one.");
+    if (stop.signal.aborted) throw new SallyportError("ledger.unavailable", "The control plane stops; the next run of retention completes this one.");
   }
 
   async function untilSigned(position: bigint): Promise<void> {
@@ -109,7 +99,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
     await remover.flush();
   }
 
-  async function removeCategory(removable: RemovableLedger, rule: RetentionRule, run: Run): Promise<RetentionCount> {
+  async function removeCategory(removable: RemovableLedger, rule: RetentionRule, run: RunRecord): Promise<RetentionCount> {
     const { category } = rule;
     const cutOff = run.cutOffOf(category);
     const count = new Counter(category, cutOff);
@@ -137,15 +127,16 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
 
   async function perform(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport> {
     const runId = randomUUID();
-    const run = new Run({ ledger, execute }, runId, context);
+    const run = new RunRecord({ ledger, execute }, runId, context);
     await run.record({ type: "StartRetention", runId, trigger, rules });
     try {
       if (!isRemovable(ledger)) throw new SallyportError("config.invalid", "Nothing can be removed from this ledger: retention is for the ledger in a file.");
       await complete(ledger);
       const counts: RetentionCount[] = [];
       for (const rule of rules) counts.push(await removeCategory(ledger, rule, run));
-      await run.record({ type: "FinishRetention" });
+      // Before its end is recorded: a run that dies here is completed, and purged, by the next one.
       await ledger.purge();
+      await run.record({ type: "FinishRetention" });
       return { runId, counts };
     } catch (error) {
       const failure = SallyportError.from(error).code;
@@ -156,7 +147,28 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
     }
   }
 
-  const retention: Retention = {
+  async function alone(trigger: RetentionTrigger, context: CommandContext): Promise<RetentionReport> {
+    if (running !== undefined) throw new SallyportError("input.invalid", "A run of retention is under way.");
+    running = perform(trigger, context);
+    try {
+      return await running;
+    } finally {
+      running = undefined;
+    }
+  }
+
+  /** Without rules, only what an earlier run has named and not removed. */
+  async function scheduled(context: CommandContext): Promise<void> {
+    try {
+      if (rules.length === 0 && (!isRemovable(ledger) || (await unfinishedRemovals(ledger).next()).done === true)) return;
+      const { runId, counts } = await alone("schedule", context);
+      log.info({ runId, streams: counts.reduce((sum, { streams }) => sum + streams, 0) }, "a run of retention is complete");
+    } catch (error) {
+      log.error({ err: error }, "a run of retention failed");
+    }
+  }
+
+  return {
     rules,
     lastRuns: (limit) => lastRuns(record, limit),
 
@@ -173,29 +185,16 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
     },
 
     async run(trigger, context) {
-      if (running !== undefined) throw new SallyportError("input.invalid", "A run of retention is under way.");
       if (rules.length === 0) throw new SallyportError("input.invalid", "There are no rules (SALLYPORT_RETENTION): everything is kept.");
-      running = perform(trigger, context);
-      try {
-        return await running;
-      } finally {
-        running = undefined;
-      }
+      return alone(trigger, context);
     },
 
     schedule(everyMs, context) {
-      if (rules.length === 0) return;
       const next = (ms: number): void => {
         cancel = scheduler.after(ms, () => {
-          void retention
-            .run("schedule", context)
-            .then(
-              ({ runId, counts }) => log.info({ runId, streams: counts.reduce((sum, { streams }) => sum + streams, 0) }, "a run of retention is complete"),
-              (error: unknown) => log.error({ err: error }, "a run of retention failed"),
-            )
-            .then(() => {
-              if (!stop.signal.aborted) next(everyMs);
-            });
+          void scheduled(context).then(() => {
+            if (!stop.signal.aborted && rules.length > 0) next(everyMs);
+          });
         });
       };
       next(FIRST_RUN_MS);
@@ -207,62 +206,4 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
       await running?.catch(() => undefined);
     },
   };
-  return retention;
-}
-
-/** The record of one run. */
-class Run {
-  readonly #deps: Pick<RetentionDeps, "ledger" | "execute">;
-  readonly #runId: string;
-  readonly #context: CommandContext;
-  #state = decider.initialState;
-
-  constructor(deps: Pick<RetentionDeps, "ledger" | "execute">, runId: string, context: CommandContext) {
-    this.#deps = deps;
-    this.#runId = runId;
-    this.#context = context;
-  }
-
-  cutOffOf(category: RetainedCategory): string {
-    const cutOff = this.#state.cutOffs[category];
-    if (cutOff === undefined) throw new Error(`This run has no rule for ${category}.`);
-    return cutOff;
-  }
-
-  /** Answers where its last event stands. */
-  async record(command: RetentionCommand): Promise<bigint> {
-    const stream = retentionStream(this.#runId);
-    const { state } = await this.#deps.execute<RetentionCommand, decider.RetentionState, RetentionEvent>({ decider, stream, command, context: this.#context });
-    this.#state = state;
-    for await (const recorded of this.#deps.ledger.readStream(stream, { direction: "backwards", limit: 1 })) {
-      upcast(recorded);
-      return recorded.position;
-    }
-    throw new Error("A run of retention is not in the record.");
-  }
-}
-
-class Counter {
-  readonly #category: RetainedCategory;
-  readonly #cutOff: string;
-  #streams = 0;
-  #events = 0;
-  #oldest: Date | undefined;
-  #newest: Date | undefined;
-
-  constructor(category: RetainedCategory, cutOff: string) {
-    this.#category = category;
-    this.#cutOff = cutOff;
-  }
-
-  add({ events, oldest, newest }: EndedStream): void {
-    this.#streams++;
-    this.#events += events;
-    if (this.#oldest === undefined || oldest < this.#oldest) this.#oldest = oldest;
-    if (this.#newest === undefined || newest > this.#newest) this.#newest = newest;
-  }
-
-  result(): RetentionCount {
-    return { category: this.#category, cutOff: this.#cutOff, streams: this.#streams, events: this.#events, oldest: this.#oldest, newest: this.#newest };
-  }
 }

@@ -4,7 +4,7 @@ import { upcast } from "../../domain/catalogue.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
-import { sessionNotFound } from "../retention/removed.ts";
+import { removalNote, sessionNotFound } from "../retention/removed.ts";
 import { evolveView } from "../approval-view.ts";
 import type { ApprovalView } from "../ports.ts";
 import { decideAgain, type Taken, type TakenAgain } from "./decide-again.ts";
@@ -37,6 +37,8 @@ export interface Explanation {
   /** Absent when the record holds none: what was refused before policy was asked. */
   readonly decision: ExplainedDecision | undefined;
   readonly approval: ExplainedApproval | undefined;
+  /** By which run and when, if there was one and it is gone. */
+  readonly approvalRemoved: string | undefined;
 }
 
 export interface ExplainDeps {
@@ -53,13 +55,15 @@ export async function explain(deps: ExplainDeps, sessionId: string, commandId: n
   const approvalId = steps
     .map(({ event }) => (event.type === "CommandHeld" || event.type === "CommandDenied" ? event.data.approvalId : undefined))
     .find((id) => id !== undefined);
+  const approval = approvalId === undefined ? undefined : await approvalOf(deps, approvalId);
   return {
     sessionId,
     commandId,
     requested,
     steps,
     decision: taken === undefined ? undefined : { taken, again: await decideAgain(deps.ledger, deps.policies, taken) },
-    approval: approvalId === undefined ? undefined : await approvalOf(deps, approvalId),
+    approval,
+    approvalRemoved: approvalId === undefined || approval !== undefined ? undefined : await removalNote(deps.ledger, approvalStream(approvalId)),
   };
 }
 

@@ -189,7 +189,11 @@ export interface ReplaySessionRequest {
 }
 
 export interface ReplaySessionResponse {
-  event: RecordedEvent | undefined;
+  event:
+    | RecordedEvent
+    | undefined;
+  /** In place of an event, before the first of them: a sentence on a part of the session that retention removed. */
+  removed: string;
 }
 
 export interface Approval {
@@ -3095,13 +3099,16 @@ export const ReplaySessionRequest: MessageFns<ReplaySessionRequest> = {
 };
 
 function createBaseReplaySessionResponse(): ReplaySessionResponse {
-  return { event: undefined };
+  return { event: undefined, removed: "" };
 }
 
 export const ReplaySessionResponse: MessageFns<ReplaySessionResponse> = {
   encode(message: ReplaySessionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.event !== undefined) {
       RecordedEvent.encode(message.event, writer.uint32(10).fork()).join();
+    }
+    if (message.removed !== "") {
+      writer.uint32(18).string(message.removed);
     }
     return writer;
   },
@@ -3127,6 +3134,14 @@ export const ReplaySessionResponse: MessageFns<ReplaySessionResponse> = {
             message.event = RecordedEvent.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.removed = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3140,13 +3155,19 @@ export const ReplaySessionResponse: MessageFns<ReplaySessionResponse> = {
   },
 
   fromJSON(object: any): ReplaySessionResponse {
-    return { event: isSet(object.event) ? RecordedEvent.fromJSON(object.event) : undefined };
+    return {
+      event: isSet(object.event) ? RecordedEvent.fromJSON(object.event) : undefined,
+      removed: isSet(object.removed) ? globalThis.String(object.removed) : "",
+    };
   },
 
   toJSON(message: ReplaySessionResponse): unknown {
     const obj: any = {};
     if (message.event !== undefined) {
       obj.event = RecordedEvent.toJSON(message.event);
+    }
+    if (message.removed !== "") {
+      obj.removed = message.removed;
     }
     return obj;
   },
@@ -3159,6 +3180,7 @@ export const ReplaySessionResponse: MessageFns<ReplaySessionResponse> = {
     message.event = (object.event !== undefined && object.event !== null)
       ? RecordedEvent.fromPartial(object.event)
       : undefined;
+    message.removed = object.removed ?? "";
     return message;
   },
 };

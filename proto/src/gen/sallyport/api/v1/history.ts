@@ -191,6 +191,8 @@ export interface ExplainDecisionResponse {
   votes: ExplainedVote[];
   /** What happened, in the order of the record. */
   events: RecordedEvent[];
+  /** A sentence, when there was an approval and retention removed it. */
+  approvalRemoved: string;
 }
 
 export interface ExplainedDecision {
@@ -2199,6 +2201,7 @@ function createBaseExplainDecisionResponse(): ExplainDecisionResponse {
     approval: undefined,
     votes: [],
     events: [],
+    approvalRemoved: "",
   };
 }
 
@@ -2239,6 +2242,9 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     }
     for (const v of message.events) {
       RecordedEvent.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.approvalRemoved !== "") {
+      writer.uint32(106).string(message.approvalRemoved);
     }
     return writer;
   },
@@ -2352,6 +2358,14 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
             message.events.push(RecordedEvent.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.approvalRemoved = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2394,6 +2408,11 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
       events: globalThis.Array.isArray(object?.events)
         ? object.events.map((e: any) => RecordedEvent.fromJSON(e))
         : [],
+      approvalRemoved: isSet(object.approvalRemoved)
+        ? globalThis.String(object.approvalRemoved)
+        : isSet(object.approval_removed)
+        ? globalThis.String(object.approval_removed)
+        : "",
     };
   },
 
@@ -2435,6 +2454,9 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     if (message.events?.length) {
       obj.events = message.events.map((e) => RecordedEvent.toJSON(e));
     }
+    if (message.approvalRemoved !== "") {
+      obj.approvalRemoved = message.approvalRemoved;
+    }
     return obj;
   },
 
@@ -2463,6 +2485,7 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
       : undefined;
     message.votes = object.votes?.map((e) => ExplainedVote.fromPartial(e)) || [];
     message.events = object.events?.map((e) => RecordedEvent.fromPartial(e)) || [];
+    message.approvalRemoved = object.approvalRemoved ?? "";
     return message;
   },
 };
