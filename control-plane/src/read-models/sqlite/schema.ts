@@ -1,12 +1,11 @@
 /** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
-export const READ_MODELS_VERSION = 1;
+export const READ_MODELS_VERSION = 2;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
 export const readModels = ["agents", "approvals", "commands", "identities", "policies", "resources", "sessions"] as const;
 
 /**
- * `command_text` is the full-text index over columns of `commands`, which a trigger fills when a command is first written; those
- * columns never change. Rows are numbered by the position of their first event, so newest first is the order of the key, and
+ * `command_text` is the full-text index over columns of `commands`, which never change; INDEX_COMMANDS fills it at the end of a batch. Rows are numbered by the position of their first event, so newest first is the order of the key, and
  * a place in a list stays valid whatever is added.
  */
 export const CREATE_READ_MODELS = `
@@ -60,10 +59,6 @@ CREATE TABLE commands (
 CREATE VIRTUAL TABLE command_text USING fts5 (
   statement, parameters, names, identity, resource, content = 'commands', content_rowid = 'position', tokenize = 'unicode61'
 );
-CREATE TRIGGER command_added AFTER INSERT ON commands BEGIN
-  INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
-  VALUES (new.position, new.statement, new.parameters, new.names, new.identity, new.resource);
-END;
 
 CREATE TABLE approvals (
   position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, session TEXT NOT NULL, command INTEGER NOT NULL, resource TEXT NOT NULL,
@@ -74,3 +69,11 @@ CREATE TABLE approvals (
 
 PRAGMA user_version = ${READ_MODELS_VERSION};
 `;
+
+/**
+ * The commands of a batch, those after the position that it follows, in one statement and as the last before the commit. FTS5 writes
+ * out what it has gathered whenever a later statement opens a savepoint, and statements with triggers do: a trigger for each
+ * command would double the cost of the batch.
+ */
+export const INDEX_COMMANDS = `INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
+  SELECT position, statement, parameters, names, identity, resource FROM commands WHERE position > ?`;
