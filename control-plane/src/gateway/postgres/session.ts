@@ -167,6 +167,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#handler.withdraw("client_gone");
     this.#channel().close({ code: "", message: "" });
     const { socket, ended } = this.#setup;
+    this.#output.flush();
     if (tell && socket.writable && !this.#line.fatal) {
       const refusal =
         error === undefined
