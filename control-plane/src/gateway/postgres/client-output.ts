@@ -43,6 +43,11 @@ export class ClientOutput {
     return this.#blockedSince;
   }
 
+  /** The socket takes no more for now. */
+  get full(): boolean {
+    return this.#socket.writableNeedDrain && !this.#socket.destroyed;
+  }
+
   /** One more event that must be durable before anything leaves. */
   shut(): void {
     this.#shut++;
@@ -79,7 +84,7 @@ export class ClientOutput {
   /** Resolves when the socket takes more, or is gone: what we say ourselves must not pile up for a client that does not read. */
   async writable(): Promise<void> {
     this.flush();
-    while (this.#socket.writableNeedDrain && !this.#socket.destroyed) {
+    while (this.full) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#socket.off("drain", done).off("close", done);

@@ -1,5 +1,5 @@
 import { isAscii } from "node:buffer";
-import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
+import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind, type Parse } from "@sallyport/proto/wire/postgres/extended";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -34,6 +34,12 @@ export type TextReading = { readonly kind: "as_parsed" } | { readonly kind: "pla
 /** Until the target says how it reads text now, which it does with ReadyForQuery. */
 export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
 
+/** A Parse, and what is known of its text as our parser reads it. */
+export interface Parsed {
+  readonly parse: Parse;
+  readonly analysis: StatementAnalysis;
+}
+
 /** One message of an extended group with what it does. */
 export type Step =
   /** Executes nothing; `executable` is what could be, for policy to refuse it here already. */
@@ -67,7 +73,7 @@ export async function judgeQuery(
   reading: TextReading,
 ): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
   const sql = decodeQuery(frame.payload);
-  const analysis = await analyse(sql, analyser, reading);
+  const analysis = asRead(sql, await analyser.analyse(sql), reading);
   return { executable: executableOf("simple", { sql, parameterTypes: [], analysis }, undefined), analysis };
 }
 
@@ -86,12 +92,27 @@ export function judgeFunctionCall(frame: Frame): Executable {
   };
 }
 
+/** The texts that a group prepares, in order; a promise only where one of them is new. */
+export function analyseGroup(frames: readonly Frame[], analyser: StatementAnalyser): readonly Parsed[] | Promise<readonly Parsed[]> {
+  const parsed: (Parsed | Promise<Parsed>)[] = [];
+  let isKnown = true;
+  for (const frame of frames) {
+    if (frame.type !== frontend.parse) continue;
+    const parse = decodeParse(frame.payload);
+    const analysis = analyser.analyse(parse.sql);
+    if (analysis instanceof Promise) isKnown = false;
+    parsed.push(analysis instanceof Promise ? analysis.then((found) => ({ parse, analysis: found })) : { parse, analysis });
+  }
+  return isKnown ? (parsed as Parsed[]) : Promise.all(parsed);
+}
+
 /**
- * Follows an extended group through the names that it makes and uses, as the target will.
+ * Follows an extended group through the names that it makes and uses, as the target will. `parsed`: what `analyseGroup` says of it.
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
  * target plans, and may compute, on Bind.
  */
-export async function judgeGroup(frames: readonly Frame[], names: SessionNames, analyser: StatementAnalyser, reading: TextReading): Promise<Step[]> {
+export function judgeGroup(frames: readonly Frame[], names: SessionNames, parsed: readonly Parsed[], reading: TextReading): Step[] {
+  const parses = parsed.values();
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
   let trusted = true;
@@ -109,9 +130,11 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
   for (const frame of frames) {
     switch (frame.type) {
       case frontend.parse: {
-        const { statement, sql, parameterTypes } = decodeParse(frame.payload);
+        const next = parses.next().value;
+        if (next === undefined) throw new Error("A Parse of the group was not analysed.");
+        const { statement, sql, parameterTypes } = next.parse;
         // A copy: what is remembered must not keep the whole chunk that it came in.
-        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: await analyse(sql, analyser, textReading) };
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, next.analysis, textReading) };
         statements.set(statement, prepared);
         steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;
@@ -182,8 +205,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
   return [...prepares, ...deallocates].map((name) => Buffer.from(name, "utf8").toString("latin1"));
 }
 
-async function analyse(sql: Buffer, analyser: StatementAnalyser, reading: TextReading): Promise<StatementAnalysis> {
-  const analysis = await analyser.analyse(sql);
+function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
   return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount } };
