@@ -1,5 +1,5 @@
 import { isAscii } from "node:buffer";
-import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind, type Parse } from "@sallyport/proto/wire/postgres/extended";
+import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -33,12 +33,6 @@ export type TextReading = { readonly kind: "as_parsed" } | { readonly kind: "pla
 
 /** Until the target says how it reads text now, which it does with ReadyForQuery. */
 export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
-
-/** A Parse, and what is known of its text as our parser reads it. */
-export interface Parsed {
-  readonly parse: Parse;
-  readonly analysis: StatementAnalysis;
-}
 
 /** One message of an extended group with what it does. */
 export type Step =
@@ -92,27 +86,20 @@ export function judgeFunctionCall(frame: Frame): Executable {
   };
 }
 
-/** The texts that a group prepares, in order; a promise only where one of them is new. */
-export function analyseGroup(frames: readonly Frame[], analyser: StatementAnalyser): readonly Parsed[] | Promise<readonly Parsed[]> {
-  const parsed: (Parsed | Promise<Parsed>)[] = [];
-  let isKnown = true;
-  for (const frame of frames) {
-    if (frame.type !== frontend.parse) continue;
-    const parse = decodeParse(frame.payload);
-    const analysis = analyser.analyse(parse.sql);
-    if (analysis instanceof Promise) isKnown = false;
-    parsed.push(analysis instanceof Promise ? analysis.then((found) => ({ parse, analysis: found })) : { parse, analysis });
-  }
-  return isKnown ? (parsed as Parsed[]) : Promise.all(parsed);
+/** Of the texts that a group prepares, in order; a promise only where one of them is new. */
+export function analyseGroup(frames: readonly Frame[], analyser: StatementAnalyser): readonly StatementAnalysis[] | Promise<readonly StatementAnalysis[]> {
+  const analyses = frames.filter(({ type }) => type === frontend.parse).map(({ payload }) => analyser.analyse(decodeParse(payload).sql));
+  const isKnown = (analysis: StatementAnalysis | Promise<StatementAnalysis>): analysis is StatementAnalysis => !(analysis instanceof Promise);
+  return analyses.every(isKnown) ? analyses : Promise.all(analyses.map((analysis) => Promise.resolve(analysis)));
 }
 
 /**
- * Follows an extended group through the names that it makes and uses, as the target will. `parsed`: what `analyseGroup` says of it.
+ * Follows an extended group through the names that it makes and uses, as the target will. `analyses`: what `analyseGroup` says of it.
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
  * target plans, and may compute, on Bind.
  */
-export function judgeGroup(frames: readonly Frame[], names: SessionNames, parsed: readonly Parsed[], reading: TextReading): Step[] {
-  const parses = parsed.values();
+export function judgeGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
+  const analysed = analyses.values();
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
   let trusted = true;
@@ -130,11 +117,11 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, parsed
   for (const frame of frames) {
     switch (frame.type) {
       case frontend.parse: {
-        const next = parses.next().value;
-        if (next === undefined) throw new Error("A Parse of the group was not analysed.");
-        const { statement, sql, parameterTypes } = next.parse;
+        const { statement, sql, parameterTypes } = decodeParse(frame.payload);
+        const analysis = analysed.next().value;
+        if (analysis === undefined) throw new Error("A Parse of the group was not analysed.");
         // A copy: what is remembered must not keep the whole chunk that it came in.
-        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, next.analysis, textReading) };
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, analysis, textReading) };
         statements.set(statement, prepared);
         steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;

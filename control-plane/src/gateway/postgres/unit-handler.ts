@@ -102,8 +102,8 @@ export class UnitHandler {
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser } = this.#deps;
-    const parsed = analyseGroup(frames, analyser);
-    const steps = judgeGroup(frames, knowledge, parsed instanceof Promise ? await parsed : parsed, knowledge.reading);
+    const analyses = analyseGroup(frames, analyser);
+    const steps = judgeGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
     const nothing = executables.length === 0 && prospects.length === 0;

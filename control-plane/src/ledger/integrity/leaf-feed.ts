@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { isLogged } from "@sallyport/proto/audit/leaf";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ReadableLedger, RecordedEvent } from "../ledger.ts";
+import type { ReadableLedger, RecordedEvent, SubscribeOptions, SubscriptionMessage } from "../ledger.ts";
 import { MAX_BATCH, pack } from "./leaf-batch.ts";
 import type { LeafAnswer, LeafReading } from "./leaf-messages.ts";
 
@@ -19,9 +19,12 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
     feed.close();
   });
   try {
-    for await (const event of live ? following(ledger, after, stop.signal) : ledger.readAll(after === undefined ? {} : { from: after })) {
+    for await (const message of live ? ledger.subscribeToAll(startOf(after, stop.signal)) : ledger.readAll(after === undefined ? {} : { from: after })) {
       if (stop.signal.aborted) return;
-      if (isLogged(event.stream) && event.position !== after) await feed.add(event);
+      const event = "kind" in message ? eventIn(message) : message;
+      if (event === undefined || !isLogged(event.stream) || event.position === after) continue;
+      const room = feed.add(event);
+      if (room !== undefined) await room;
     }
     feed.end({ kind: "end" });
   } catch (error) {
@@ -31,11 +34,9 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
   }
 }
 
-async function* following(ledger: ReadableLedger, after: bigint | undefined, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
-  for await (const message of ledger.subscribeToAll({ ...(after === undefined ? {} : { after }), signal })) {
-    if (message.kind === "event") yield message.event;
-  }
-}
+const startOf = (after: bigint | undefined, signal: AbortSignal): SubscribeOptions => ({ ...(after === undefined ? {} : { after }), signal });
+
+const eventIn = (message: SubscriptionMessage): RecordedEvent | undefined => (message.kind === "event" ? message.event : undefined);
 
 class Feed {
   readonly #port: MessagePort;

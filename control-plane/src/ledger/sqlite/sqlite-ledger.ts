@@ -78,7 +78,7 @@ class SqliteLedger implements Ledger {
     try {
       return this.#queue.append(encodeAppend(stream, events, expected));
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(SallyportError.from(error));
     }
   }
 
