@@ -6,7 +6,7 @@ import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
 import type { Executable } from "./command-record.ts";
-import type { NamedObjects } from "./named-objects.ts";
+import { isAsciiName, type NamedObjects } from "./named-objects.ts";
 
 /** A prepared statement, and what is known of it. */
 export interface Prepared {
@@ -106,8 +106,7 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
   let portalsTrusted = true;
   let textReading = reading;
   const find = (name: string): Prepared | undefined => {
-    // A name that is not ASCII may come in other bytes when the encoding changes.
-    if (!isAscii(Buffer.from(name, "latin1"))) return undefined;
+    if (!isAsciiName(name)) return undefined;
     return statements.has(name) || !trusted ? statements.get(name) : names.statements.get(name);
   };
   const steps: Step[] = [];
