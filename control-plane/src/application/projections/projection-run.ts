@@ -72,6 +72,7 @@ export class ProjectionRun {
   /** Leaves the store open. Resolves when nothing more is written. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#hurry.abort();
     await this.#loop;
     for (const { settle } of this.#waiters) settle(false);
   }
@@ -117,9 +118,10 @@ export class ProjectionRun {
         const message = this.#gathered === 0 ? await coming : await Promise.race([coming, (turn ??= nextTurn(undefined))]);
         if (message === undefined) {
           turn = undefined;
-          const isAll = !came;
-          came = false;
-          if (!isAll) continue;
+          if (came) {
+            came = false;
+            continue;
+          }
           await this.#flush();
           if (this.#live) await this.#linger();
           continue;
@@ -141,9 +143,9 @@ export class ProjectionRun {
   }
 
   async #linger(): Promise<void> {
-    if (this.#waiters.size > 0) return;
+    if (this.#waiters.size > 0 || this.#stop.signal.aborted) return;
     this.#hurry = new AbortController();
-    await pause(this.#deps.scheduler, LINGER_MS, AbortSignal.any([this.#stop.signal, this.#hurry.signal]));
+    await pause(this.#deps.scheduler, LINGER_MS, this.#hurry.signal);
   }
 
   #take(message: SubscriptionMessage): void {

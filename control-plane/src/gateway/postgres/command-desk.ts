@@ -289,8 +289,8 @@ const withdrawn = (approvalId: string): SallyportError =>
 async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
   const outcome = { failed: false };
   durable.catch(() => (outcome.failed = true));
-  // As many turns of the microtask queue as a rejection takes to come through `#appendAll`.
-  for (let turn = 0; turn < 4; turn++) await Promise.resolve();
+  // As many turns of the microtask queue as a rejection takes to come through the desk, twice over.
+  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
   return outcome.failed;
 }
 

@@ -88,9 +88,26 @@ export function judgeFunctionCall(frame: Frame): Executable {
 
 /** Of the texts that a group prepares, in order; a promise only where one of them is new. */
 export function analyseGroup(frames: readonly Frame[], analyser: StatementAnalyser): readonly StatementAnalysis[] | Promise<readonly StatementAnalysis[]> {
-  const analyses = frames.filter(({ type }) => type === frontend.parse).map(({ payload }) => analyser.analyse(decodeParse(payload).sql));
-  const isKnown = (analysis: StatementAnalysis | Promise<StatementAnalysis>): analysis is StatementAnalysis => !(analysis instanceof Promise);
-  return analyses.every(isKnown) ? analyses : Promise.all(analyses.map((analysis) => Promise.resolve(analysis)));
+  const texts = frames.filter(({ type }) => type === frontend.parse).map(({ payload }) => decodeParse(payload).sql);
+  const known: StatementAnalysis[] = [];
+  for (const text of texts) {
+    const analysis = analyser.analyse(text);
+    if (analysis instanceof Promise) return oneByOne(known, analysis, texts.slice(known.length + 1), analyser);
+    known.push(analysis);
+  }
+  return known;
+}
+
+/** All sessions share the parser's queue, and none must fill it: a group has one text in it at a time. */
+async function oneByOne(
+  known: readonly StatementAnalysis[],
+  next: Promise<StatementAnalysis>,
+  rest: readonly Buffer[],
+  analyser: StatementAnalyser,
+): Promise<readonly StatementAnalysis[]> {
+  const analyses = [...known, await next];
+  for (const text of rest) analyses.push(await analyser.analyse(text));
+  return analyses;
 }
 
 /**

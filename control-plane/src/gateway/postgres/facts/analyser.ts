@@ -50,8 +50,8 @@ class GuardedAnalyser implements StatementAnalyser {
     const lane: LaneOptions = { timeLimitMs, harmlessFunctions };
     this.#short = new ParserLane(lane);
     this.#long = new ParserLane(lane);
-    this.#cache = new TextCache(maxCacheBytes);
-    this.#templates = new TextCache(maxCacheBytes);
+    this.#cache = new TextCache(maxCacheBytes / 2);
+    this.#templates = new TextCache(maxCacheBytes / 2);
   }
 
   analyse(sql: Buffer): StatementAnalysis | Promise<StatementAnalysis> {
