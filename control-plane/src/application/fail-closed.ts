@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
-import { isRemovable, type Ledger } from "../ledger/ledger.ts";
+import { type Appended, isRemovable, type Ledger } from "../ledger/ledger.ts";
 import { createExecute } from "./execute-command.ts";
 import type { LiveState } from "./live-state.ts";
 import type { Clock } from "./ports.ts";
@@ -61,16 +61,17 @@ export class FailClosed {
 
   /** The same ledger, with every append watched. */
   watch(ledger: Ledger): Ledger {
+    const succeeded = (appended: Appended): Appended => {
+      this.#wake?.abort();
+      return appended;
+    };
+    const failed = (error: unknown): never => {
+      this.#note(error);
+      throw error;
+    };
     return {
-      append: async (stream, events, expected) => {
-        try {
-          const appended = await ledger.append(stream, events, expected);
-          this.#wake?.abort();
-          return appended;
-        } catch (error) {
-          this.#note(error);
-          throw error;
-        }
+      append(stream, events, expected) {
+        return ledger.append(stream, events, expected).then(succeeded, failed);
       },
       readStream: (stream, options) => ledger.readStream(stream, options),
       readAll: (options) => ledger.readAll(options),

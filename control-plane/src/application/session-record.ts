@@ -73,7 +73,7 @@ export class SessionRecord {
     if (this.#broken !== undefined) return this.#refuse(patience, this.#broken.message, this.#broken);
     if (patience === "fail" && this.stalled) return this.#refuse(patience, "The record cannot be written, so nothing may run.");
     const now = this.#deps.clock.now();
-    const at = now.toISOString();
+    const at = textOf(now);
     let bytes = 0;
     for (const { data } of events) bytes += EVENT_OVERHEAD_BYTES + roughBytes(data);
     if (this.#waitingEvents + events.length > MAX_QUEUED_EVENTS || this.#waitingBytes + bytes > MAX_QUEUED_BYTES) {
@@ -320,8 +320,20 @@ function roughBytes(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return 0;
   let bytes = 0;
-  for (const member of Object.values(value)) bytes += roughBytes(member);
+  for (const key in value) bytes += roughBytes((value as Readonly<Record<string, unknown>>)[key]);
   return bytes;
+}
+
+/** The last one made: in a busy moment many events are of the same millisecond. */
+const lastInstant = { ms: Number.NaN, text: "" };
+
+function textOf(instant: Date): string {
+  const ms = instant.getTime();
+  if (ms !== lastInstant.ms) {
+    lastInstant.ms = ms;
+    lastInstant.text = instant.toISOString();
+  }
+  return lastInstant.text;
 }
 
 function settle(group: Group, error?: SallyportError): void {

@@ -15,8 +15,8 @@ import { type Checkpoint, nothingProjected, type ReadModelStore } from "./read-m
  * P1. Each event is projected once, in the order of positions: the subscription begins after the store's checkpoint, and the store
  *     takes a batch only if it follows that.
  * P2. One batch is with the store at a time, and at most one more in memory. Nothing is asked of the ledger meanwhile.
- * P3. After each batch others run, and once live it waits `LINGER_MS`, so that a busy ledger is read a page at a time and not an
- *     event at a time.
+ * P3. After each batch others run, and once live it waits `LINGER_MS`, or until somebody waits for it, so that a busy ledger is
+ *     read many events at a time. Then all that has come is one batch.
  * P4. A lost subscription is taken up again after the last position seen.
  */
 export class ProjectionRun {
@@ -24,6 +24,7 @@ export class ProjectionRun {
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
   readonly #waiters = new Set<Waiter>();
+  #hurry = new AbortController();
   #checkpoint: Checkpoint;
   /** Of the batch that is being gathered. */
   #changes: Change[] = [];
@@ -65,12 +66,14 @@ export class ProjectionRun {
       const waiter: Waiter = { position, settle };
       const cancel = this.#deps.scheduler.after(patienceMs, () => settle(false));
       this.#waiters.add(waiter);
+      this.#hurry.abort();
     });
   }
 
   /** Leaves the store open. Resolves when nothing more is written. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#hurry.abort();
     await this.#loop;
     for (const { settle } of this.#waiters) settle(false);
   }
@@ -99,7 +102,7 @@ export class ProjectionRun {
   }
 
   async #follow(): Promise<void> {
-    const { ledger, scheduler } = this.#deps;
+    const { ledger } = this.#deps;
     const { signal } = this.#stop;
     // Ended here as well when the store fails: a subscription that waits for the next event would hold up its own end.
     const left = new AbortController();
@@ -108,17 +111,23 @@ export class ProjectionRun {
     const messages = ledger.subscribeToAll(options)[Symbol.asyncIterator]();
     let coming: Promise<IteratorResult<SubscriptionMessage>> | undefined;
     let turn: Promise<undefined> | undefined;
+    let came = false;
     try {
       while (!signal.aborted) {
         coming ??= messages.next();
-        // What is there already comes within this turn of the event loop; when nothing more does, what was gathered is written.
+        // What is there already comes a page with each turn of the event loop; when one brings nothing, what was gathered is written.
         const message = this.#gathered === 0 ? await coming : await Promise.race([coming, (turn ??= nextTurn(undefined))]);
         if (message === undefined) {
           turn = undefined;
+          if (came) {
+            came = false;
+            continue;
+          }
           await this.#flush();
-          if (this.#live) await pause(scheduler, LINGER_MS, signal);
+          if (this.#live) await this.#linger();
           continue;
         }
+        came = true;
         coming = undefined;
         if (message.done === true) return;
         this.#take(message.value);
@@ -132,6 +141,12 @@ export class ProjectionRun {
       coming?.catch(() => undefined); // it fails along with the loop
       await messages.return?.();
     }
+  }
+
+  async #linger(): Promise<void> {
+    if (this.#waiters.size > 0 || this.#stop.signal.aborted) return;
+    this.#hurry = new AbortController();
+    await pause(this.#deps.scheduler, LINGER_MS, this.#hurry.signal);
   }
 
   #take(message: SubscriptionMessage): void {
@@ -205,12 +220,15 @@ export interface ProjectionRunDeps {
   readonly progressed?: (checkpoint: Checkpoint, live: boolean) => void;
 }
 
-/** In one transaction and one message: about 10 ms of the store, a few hundred KB. */
-export const MAX_BATCH_EVENTS = 512;
+/** In one transaction: some 20 ms of the store, and a megabyte or two. */
+export const MAX_BATCH_EVENTS = 2_048;
 /** An event makes two changes at most today; this bounds a batch should one make many. */
-export const MAX_BATCH_CHANGES = 2_048;
-/** How late a list may be. Nobody sees it, and a batch of many events costs little more than one of a single event. */
-export const LINGER_MS = 20;
+export const MAX_BATCH_CHANGES = 4_096;
+/**
+ * How late a list may be that nobody asks for: who asks is not made to wait for it. Full-text search merges what each transaction
+ * adds, so that a command costs half as much in one of a thousand as in one of a hundred.
+ */
+export const LINGER_MS = 250;
 export const RESUBSCRIBE_FIRST_MS = 50;
 export const RESUBSCRIBE_LAST_MS = 5_000;
 

@@ -30,6 +30,35 @@ describe("ClientOutput", () => {
     close();
   });
 
+  it("sends the small pieces of one turn together, and says so of their window (O3)", async () => {
+    const { ours, theirs, close } = await pair();
+    const given: number[] = [];
+    const output = new ClientOutput(ours, (bytes) => given.push(bytes));
+    let writes = 0;
+    const write = ours.write.bind(ours);
+    ours.write = (bytes: Uint8Array | string): boolean => (writes++, write(bytes));
+    output.write(Buffer.from("a"), 2);
+    output.write(Buffer.from("b"), 3);
+    assert.equal(output.bytesSent, 0);
+    assert.equal(String((await once(theirs, "data"))[0]), "ab");
+    assert.equal(writes, 1);
+    assert.deepEqual(given, [5]);
+    close();
+  });
+
+  it("does not join what is large", async () => {
+    const { ours, theirs, close } = await pair();
+    const output = new ClientOutput(ours, () => undefined);
+    output.write(Buffer.from("a"));
+    output.write(Buffer.alloc(65_536, "b"));
+    output.write(Buffer.from("c"));
+    assert.equal(output.bytesSent, 65_537);
+    let seen = "";
+    while (seen.length < 65_538) seen += String((await once(theirs, "data"))[0]);
+    assert.match(seen, /^ab+c$/u);
+    close();
+  });
+
   it("gives the tunnel's window back for what it drops", async () => {
     const { ours, close } = await pair();
     let consumed = 0;
@@ -51,6 +80,7 @@ describe("ClientOutput", () => {
     let written = 0;
     while (output.blockedSince === 0) {
       output.write(Buffer.alloc(65_536), 65_536);
+      output.flush();
       written += 65_536;
     }
     assert.ok(consumed < written);

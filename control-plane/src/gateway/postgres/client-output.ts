@@ -1,16 +1,28 @@
 import type { Socket } from "node:net";
 
+/** What a TLS record holds; joining more only copies it. */
+const GATHER_BYTES = 16_384;
+
+interface Piece {
+  readonly bytes: Buffer;
+  readonly fromTarget: number;
+}
+
 /**
  * What goes to the client, in order.
  *
  * O1. While shut, nothing leaves: a result waits until the event that authorised it is durable (I1).
  * O2. `consumed` is told of bytes only when the socket has taken them, so that a client that reads slowly slows its own
  *     target and nobody else; what waits here is bounded by the tunnel's window.
+ * O3. Small pieces of one turn leave together, as one TLS record and one system call: a result and its ReadyForQuery come in two.
  */
 export class ClientOutput {
   readonly #socket: Socket;
   readonly #consumed: (bytes: number) => void;
-  readonly #waiting: { readonly bytes: Buffer; readonly fromTarget: number }[] = [];
+  #waiting: Piece[] = [];
+  #gathered: Buffer[] = [];
+  #gatheredBytes = 0;
+  #gatheredFromTarget = 0;
   #shut = 0;
   #owed = 0;
   #blockedSince = 0;
@@ -31,6 +43,11 @@ export class ClientOutput {
     return this.#blockedSince;
   }
 
+  /** The socket takes no more for now. */
+  get full(): boolean {
+    return this.#socket.writableNeedDrain && !this.#socket.destroyed;
+  }
+
   /** One more event that must be durable before anything leaves. */
   shut(): void {
     this.#shut++;
@@ -38,19 +55,36 @@ export class ClientOutput {
 
   open(): void {
     this.#shut--;
-    if (this.#shut > 0) return;
-    for (const { bytes, fromTarget } of this.#waiting.splice(0)) this.#write(bytes, fromTarget);
+    if (this.#shut > 0 || this.#waiting.length === 0) return;
+    for (const { bytes, fromTarget } of this.#takeWaiting()) this.#gather(bytes, fromTarget);
+    this.flush();
   }
 
   /** `fromTarget`: how many bytes of the tunnel's window these stand for. */
   write(bytes: Buffer, fromTarget = 0): void {
     if (this.#shut > 0) this.#waiting.push({ bytes, fromTarget });
-    else this.#write(bytes, fromTarget);
+    else {
+      if (this.#gathered.length === 0) queueMicrotask(() => this.flush());
+      this.#gather(bytes, fromTarget);
+    }
+  }
+
+  /** What was written so far is on its way. */
+  flush(): void {
+    const [first, second] = this.#gathered;
+    if (first === undefined) return;
+    const bytes = second === undefined ? first : Buffer.concat(this.#gathered, this.#gatheredBytes);
+    const fromTarget = this.#gatheredFromTarget;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    this.#gatheredFromTarget = 0;
+    this.#write(bytes, fromTarget);
   }
 
   /** Resolves when the socket takes more, or is gone: what we say ourselves must not pile up for a client that does not read. */
   async writable(): Promise<void> {
-    while (this.#socket.writableNeedDrain && !this.#socket.destroyed) {
+    this.flush();
+    while (this.full) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#socket.off("drain", done).off("close", done);
@@ -63,7 +97,20 @@ export class ClientOutput {
 
   /** Takes back what waits, of the target's bytes, unseen by the client. */
   discard(): void {
-    for (const { fromTarget } of this.#waiting.splice(0)) this.#consumed(fromTarget);
+    for (const { fromTarget } of this.#takeWaiting()) this.#consumed(fromTarget);
+  }
+
+  #takeWaiting(): readonly Piece[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    return waiting;
+  }
+
+  #gather(bytes: Buffer, fromTarget: number): void {
+    if (this.#gatheredBytes + bytes.length > GATHER_BYTES) this.flush();
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    this.#gatheredFromTarget += fromTarget;
   }
 
   #write(bytes: Buffer, fromTarget: number): void {

@@ -6,7 +6,7 @@ import { type Decision, type Obligations, type Principal, recordDecision } from 
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
-import { type Executable, recordCommand } from "./command-record.ts";
+import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -111,13 +111,18 @@ export class CommandDesk {
     const judged: Judged[] = [];
     for (const executable of executables) {
       const decision = this.#decide(executable);
-      const one = { executable, command: await this.#describe(executable), decision };
+      const { command, input } = this.#describe(executable);
+      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
+      const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       judged.push(one);
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
-      if (decision.effect === "deny") return this.#refuse([{ executable, command: await this.#describe(executable), decision }], refusalOf(decision));
+      if (decision.effect !== "deny") continue;
+      const { command, input } = this.#describe(executable);
+      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
+      return this.#refuse([{ executable, command, decision }], refusalOf(decision));
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     const released: Judged[] = [];
@@ -128,7 +133,7 @@ export class CommandDesk {
       released.push({ ...each, approvalId: granted.approvalId });
     }
     const events = [
-      ...(await this.#release(released, obligations)),
+      ...(released.length === 0 ? [] : await this.#release(released, obligations)),
       ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : [])),
     ];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
@@ -150,10 +155,14 @@ export class CommandDesk {
     return { kind: "passed", commands, obligations, durable: undefined };
   }
 
-  async #append(events: readonly SessionEvent[]): Promise<void> {
+  async #appendAll(events: readonly SessionEvent[]): Promise<void> {
     const parts: Promise<void>[] = [];
     for (let at = 0; at < events.length; at += APPEND_COMMANDS) parts.push(this.#setup.session.append(events.slice(at, at + APPEND_COMMANDS), "fail"));
     await Promise.all(parts);
+  }
+
+  #append(events: readonly SessionEvent[]): Promise<void> {
+    return events.length <= APPEND_COMMANDS ? this.#setup.session.append(events, "fail") : this.#appendAll(events);
   }
 
   /** Whether the events will be found in the record may be unknown; that nothing was sent is not, and is said behind them. */
@@ -175,13 +184,15 @@ export class CommandDesk {
     return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts });
   }
 
-  async #describe(executable: Executable): Promise<RecordedCommand> {
-    const { recording, resource, principal } = this.#setup;
-    const { command, input } = recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
-    if (command.recording === undefined) return command;
-    for (const event of input) await recording.append(event);
-    this.#recorded = command.recording.to;
-    return command;
+  #describe(executable: Executable): CommandRecord {
+    const { resource, principal } = this.#setup;
+    return recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
+  }
+
+  /** What is too long for the command's own event is durable before that. */
+  async #recordInput(input: CommandRecord["input"], recorded: number): Promise<void> {
+    for (const event of input) await this.#setup.recording.append(event);
+    this.#recorded = recorded;
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
@@ -278,7 +289,7 @@ const withdrawn = (approvalId: string): SallyportError =>
 async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
   const outcome = { failed: false };
   durable.catch(() => (outcome.failed = true));
-  // As many turns of the microtask queue as a rejection takes to come through the desk.
+  // As many turns of the microtask queue as a rejection takes to come through the desk, twice over.
   for (let turn = 0; turn < 8; turn++) await Promise.resolve();
   return outcome.failed;
 }

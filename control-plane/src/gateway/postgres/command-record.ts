@@ -37,12 +37,11 @@ export function recordCommand(
   sequence: number,
 ): CommandRecord {
   const { via, sql, parameters, facts, recordable, redacted } = executable;
-  const statement = Buffer.from(recordable, "utf8");
   const parameterBytes = parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
-  const longStatement = statement.length > INLINE_BYTES;
+  const longStatement = Buffer.byteLength(recordable) > INLINE_BYTES;
   const longParameters = parameterBytes > INLINE_BYTES;
   const parts: { readonly part: "statement" | number; readonly bytes: Buffer }[] = [];
-  if (longStatement) parts.push({ part: "statement", bytes: statement });
+  if (longStatement) parts.push({ part: "statement", bytes: Buffer.from(recordable, "utf8") });
   if (longParameters) for (const [part, { value }] of parameters.entries()) if (value !== undefined) parts.push({ part, bytes: value });
   const chunks = parts.reduce((sum, { bytes }) => sum + Math.ceil(bytes.length / RECORDING_CHUNK_BYTES), 0);
   return {

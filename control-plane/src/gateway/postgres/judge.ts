@@ -6,7 +6,7 @@ import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
 import type { Executable } from "./command-record.ts";
-import type { NamedObjects } from "./named-objects.ts";
+import { isAsciiName, type NamedObjects } from "./named-objects.ts";
 
 /** A prepared statement, and what is known of it. */
 export interface Prepared {
@@ -67,7 +67,7 @@ export async function judgeQuery(
   reading: TextReading,
 ): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
   const sql = decodeQuery(frame.payload);
-  const analysis = await analyse(sql, analyser, reading);
+  const analysis = asRead(sql, await analyser.analyse(sql), reading);
   return { executable: executableOf("simple", { sql, parameterTypes: [], analysis }, undefined), analysis };
 }
 
@@ -86,20 +86,44 @@ export function judgeFunctionCall(frame: Frame): Executable {
   };
 }
 
+/** Of the texts that a group prepares, in order; a promise only where one of them is new. */
+export function analyseGroup(frames: readonly Frame[], analyser: StatementAnalyser): readonly StatementAnalysis[] | Promise<readonly StatementAnalysis[]> {
+  const texts = frames.filter(({ type }) => type === frontend.parse).map(({ payload }) => decodeParse(payload).sql);
+  const known: StatementAnalysis[] = [];
+  for (const text of texts) {
+    const analysis = analyser.analyse(text);
+    if (analysis instanceof Promise) return oneByOne(known, analysis, texts.slice(known.length + 1), analyser);
+    known.push(analysis);
+  }
+  return known;
+}
+
+/** All sessions share the parser's queue, and none must fill it: a group has one text in it at a time. */
+async function oneByOne(
+  known: readonly StatementAnalysis[],
+  next: Promise<StatementAnalysis>,
+  rest: readonly Buffer[],
+  analyser: StatementAnalyser,
+): Promise<readonly StatementAnalysis[]> {
+  const analyses = [...known, await next];
+  for (const text of rest) analyses.push(await analyser.analyse(text));
+  return analyses;
+}
+
 /**
- * Follows an extended group through the names that it makes and uses, as the target will.
+ * Follows an extended group through the names that it makes and uses, as the target will. `analyses`: what `analyseGroup` says of it.
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
  * target plans, and may compute, on Bind.
  */
-export async function judgeGroup(frames: readonly Frame[], names: SessionNames, analyser: StatementAnalyser, reading: TextReading): Promise<Step[]> {
+export function judgeGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
+  const analysed = analyses.values();
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
   let trusted = true;
   let portalsTrusted = true;
   let textReading = reading;
   const find = (name: string): Prepared | undefined => {
-    // A name that is not ASCII may come in other bytes when the encoding changes.
-    if (!isAscii(Buffer.from(name, "latin1"))) return undefined;
+    if (!isAsciiName(name)) return undefined;
     return statements.has(name) || !trusted ? statements.get(name) : names.statements.get(name);
   };
   const steps: Step[] = [];
@@ -110,8 +134,10 @@ export async function judgeGroup(frames: readonly Frame[], names: SessionNames, 
     switch (frame.type) {
       case frontend.parse: {
         const { statement, sql, parameterTypes } = decodeParse(frame.payload);
+        const analysis = analysed.next().value;
+        if (analysis === undefined) throw new Error("A Parse of the group was not analysed.");
         // A copy: what is remembered must not keep the whole chunk that it came in.
-        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: await analyse(sql, analyser, textReading) };
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, analysis, textReading) };
         statements.set(statement, prepared);
         steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;
@@ -182,8 +208,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
   return [...prepares, ...deallocates].map((name) => Buffer.from(name, "utf8").toString("latin1"));
 }
 
-async function analyse(sql: Buffer, analyser: StatementAnalyser, reading: TextReading): Promise<StatementAnalysis> {
-  const analysis = await analyser.analyse(sql);
+function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
   return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount } };

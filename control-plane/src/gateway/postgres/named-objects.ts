@@ -1,8 +1,11 @@
-import { isAscii } from "node:buffer";
-
 /** Beyond these, names are forgotten, oldest first; what is forgotten is unclassified when it runs. */
 export const MAX_NAMES = 10_000;
 export const MAX_BYTES = 16 * 1_048_576;
+
+const ASCII = /^[^\u0080-\uffff]*$/;
+
+/** One that is not may come in other bytes when the encoding changes. */
+export const isAsciiName = (name: string): boolean => ASCII.test(name);
 
 /**
  * What the target's prepared statements, or portals, hold.
@@ -23,7 +26,7 @@ export class NamedObjects<T> {
   /** `bytes`: what keeping it costs. */
   set(name: string, value: T, bytes: number): void {
     this.delete(name);
-    if (!isAscii(Buffer.from(name, "latin1"))) return;
+    if (!isAsciiName(name)) return;
     this.#known.set(name, { value, bytes });
     this.#bytes += bytes;
     for (const oldest of this.#known.keys()) {

@@ -7,7 +7,7 @@ type Completed = Extract<SessionEvent, { type: "CommandCompleted" }>;
 /** A command between its authorisation and its completion, gathering what is recorded of it. */
 export class RunningCommand {
   readonly commandId: number;
-  readonly #startedAt = process.hrtime.bigint();
+  readonly #startedAt = performance.now();
   #durationMicros: number | undefined;
   #outcome: CommandOutcome = "unknown";
   #errorCode: string | undefined;
@@ -77,6 +77,6 @@ export class RunningCommand {
   }
 
   #elapsed(): number {
-    return Number((process.hrtime.bigint() - this.#startedAt) / 1000n);
+    return Math.floor((performance.now() - this.#startedAt) * 1_000);
   }
 }

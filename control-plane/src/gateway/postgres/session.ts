@@ -141,14 +141,15 @@ export class PostgresSession implements ChannelHandlers {
   async #run(): Promise<void> {
     const isOver = (): boolean => this.#line.over;
     while (!isOver()) {
-      await this.#units.available();
+      if (this.#units.empty) await this.#units.available();
       const unit = this.#units.shift();
       if (unit === undefined || isOver()) continue;
       this.#inHandBytes = sizeOf(unit);
       if (this.#setup.socket.isPaused() && this.#units.waitingBytes <= INPUT_QUEUE_BYTES) this.#setup.socket.resume();
       if (unit.kind === "terminate") this.#end("client_closed", "The client closed the connection.", false);
       else await this.#handler.handle(unit);
-      await this.#output.writable();
+      this.#output.flush();
+      if (this.#output.full) await this.#output.writable();
       this.#inHandBytes = 0;
       this.#account();
     }
@@ -167,6 +168,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#handler.withdraw("client_gone");
     this.#channel().close({ code: "", message: "" });
     const { socket, ended } = this.#setup;
+    this.#output.flush();
     if (tell && socket.writable && !this.#line.fatal) {
       const refusal =
         error === undefined

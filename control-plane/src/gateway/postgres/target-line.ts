@@ -106,26 +106,29 @@ export class TargetLine {
   }
 
   /** A simple query or a function call. Resolves when it is answered, or when the target asks for COPY data. */
-  async whole(frame: Frame, command: RunningCommand | undefined): Promise<void> {
+  whole(frame: Frame, command: RunningCommand | undefined): Promise<void> {
     const ready = this.#nextReady();
     this.#groupOpen = false;
     if (command !== undefined) this.#replies.expect({ kind: "whole", command });
-    await this.#send([frame.raw]);
-    await ready;
+    return this.#send([frame.raw])?.then(() => ready) ?? ready;
   }
 
   /** A part of an extended group. Resolves when the target took it and, if it ends the group, answered it. */
-  async group(frames: readonly Frame[], owed: readonly Expectation[], sync: boolean): Promise<void> {
-    const ready = sync ? this.#nextReady() : undefined;
+  group(frames: readonly Frame[], owed: readonly Expectation[], sync: boolean): Promise<void> {
+    const ready = sync ? this.#nextReady() : Promise.resolve();
     for (const each of owed) this.#replies.expect(each);
     this.#groupOpen = !sync;
-    await this.#send(frames.map(({ raw }) => raw));
-    await ready;
+    return this.#send(frames.map(({ raw }) => raw))?.then(() => ready) ?? ready;
+  }
+
+  /** Nothing is open, or nothing can be done about it now: `settle` would do nothing. */
+  get settled(): boolean {
+    return !this.#groupOpen || this.#copying || this.#over;
   }
 
   /** Makes the target answer what it has of an open group (L2). */
   async settle(): Promise<void> {
-    if (!this.#groupOpen || this.#copying || this.#over) return;
+    if (this.settled) return;
     if (!this.#quiet) await this.#send([flushMessage]);
     await this.#answered();
   }
@@ -236,9 +239,9 @@ export class TargetLine {
   }
 
   /** Resolves at the next ReadyForQuery, or when the target asks for COPY data. */
-  async #nextReady(): Promise<void> {
-    if (this.#over) return;
-    await new Promise<void>((resolve) => {
+  #nextReady(): Promise<void> {
+    if (this.#over) return Promise.resolve();
+    return new Promise((resolve) => {
       this.#readyWaiter = () => {
         this.#readyWaiter = undefined;
         resolve();
@@ -255,15 +258,18 @@ export class TargetLine {
     this.#idleWaiter = undefined;
   }
 
-  async #send(pieces: readonly Buffer[]): Promise<void> {
-    if (this.#over) return;
+  /** A promise when the tunnel takes no more for now: it resolves when it does again. */
+  #send(pieces: readonly Buffer[]): Promise<void> | undefined {
+    if (this.#over) return undefined;
     for (const piece of pieces) this.#bytesSent += piece.length;
     const [only, more] = pieces;
-    if (only === undefined || this.#deps.channel().send(more === undefined ? only : Buffer.concat(pieces))) return;
-    await new Promise<void>((resolve) => {
-      this.#drainWaiter = resolve;
+    if (only === undefined || this.#deps.channel().send(more === undefined ? only : Buffer.concat(pieces))) return undefined;
+    return new Promise((resolve) => {
+      this.#drainWaiter = () => {
+        this.#drainWaiter = undefined;
+        resolve();
+      };
     });
-    this.#drainWaiter = undefined;
   }
 }
 

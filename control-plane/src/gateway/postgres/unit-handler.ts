@@ -9,7 +9,7 @@ import type { ClientOutput } from "./client-output.ts";
 import type { CommandDesk, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
-import { judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
+import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
@@ -68,7 +68,7 @@ export class UnitHandler {
       if (unit.kind === "extended" && unit.frames.every(endsPart)) return line.duringCopy(unit.frames);
       throw new SallyportError("wire.malformed", "A command came in the middle of COPY data.");
     }
-    await line.settle();
+    if (!line.settled) await line.settle();
     if (line.over) return;
     const sync = unit.kind === "extended" && unit.end === "sync";
     // In a group that has failed, here or at the target, everything is ignored up to Sync.
@@ -95,14 +95,15 @@ export class UnitHandler {
     if (line.over) return this.#abandon(verdict.commands);
     this.#oblige(verdict.obligations, analysis?.copyOut);
     knowledge.ran(analysis);
-    const settled = this.#guard(verdict.durable);
+    const settled = verdict.durable && this.#guard(verdict.durable);
     await line.whole(frame, verdict.commands[0]);
-    await settled;
+    if (settled !== undefined) await settled;
   }
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser } = this.#deps;
-    const steps = await judgeGroup(frames, knowledge, analyser, knowledge.reading);
+    const analyses = analyseGroup(frames, analyser);
+    const steps = judgeGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
     const nothing = executables.length === 0 && prospects.length === 0;
@@ -112,9 +113,9 @@ export class UnitHandler {
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
     if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
-    const settled = this.#guard(verdict.durable);
+    const settled = verdict.durable && this.#guard(verdict.durable);
     await line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync);
-    await settled;
+    if (settled !== undefined) await settled;
   }
 
   async #judge(executables: readonly Executable[], prospects: readonly Executable[]): Promise<Verdict> {
@@ -144,8 +145,7 @@ export class UnitHandler {
    * Until `durable` resolves nothing of the answer leaves; when it fails the answer is dropped and the client told. Resolves
    * when that is settled: at most one unit is ever guarded.
    */
-  async #guard(durable: Promise<void> | undefined): Promise<void> {
-    if (durable === undefined) return;
+  async #guard(durable: Promise<void>): Promise<void> {
     const { output } = this.#deps;
     output.shut();
     try {

@@ -31,6 +31,11 @@ export class UnitQueue {
     return this.#waitingBytes;
   }
 
+  /** Nothing is there to take. */
+  get empty(): boolean {
+    return this.#units.length === 0;
+  }
+
   push(frames: readonly Frame[]): void {
     for (const frame of frames) {
       this.#waitingBytes += weigh(frame);

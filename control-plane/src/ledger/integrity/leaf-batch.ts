@@ -1,7 +1,7 @@
+import { hash } from "node:crypto";
 import { CHECKPOINT_STREAM } from "@sallyport/proto/audit/checkpoint";
-import { leafBytes } from "@sallyport/proto/audit/leaf";
-import { type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
-import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
+import { leafText } from "@sallyport/proto/audit/leaf";
+import type { Hash } from "@sallyport/proto/audit/merkle";
 import { HASH_BYTES } from "@sallyport/proto/audit/primitives";
 import type { LogEntry, RecordedEvent } from "../ledger.ts";
 
@@ -23,9 +23,8 @@ export interface LeafBatch {
 /** 21 KiB; adding them to the tree holds a thread for a millisecond or two. */
 export const MAX_BATCH = 512;
 
-const hasher = treeHasher(nodePrimitives.sha256);
-
-export const hashOf = (event: RecordedEvent): Hash => hasher.leaf(leafBytes(event));
+/** RFC 6962's prefix of a leaf is a byte 0, which is U+0000 in UTF-8: hashed as text, the bytes are never copied together. */
+export const hashOf = (event: RecordedEvent): Hash => hash("sha256", `\0${leafText(event)}`, "buffer");
 
 /** What an event and what is left of one have in common. */
 export const placeOf = (entry: LogEntry): Pick<RecordedEvent, "stream" | "position" | "revision"> => (entry.kind === "event" ? entry.event : entry.tombstone);

@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { isLogged } from "@sallyport/proto/audit/leaf";
 import { SallyportError } from "@sallyport/proto/errors";
-import { type LogEntry, type ReadableLedger, readLog } from "../ledger.ts";
+import { type LogEntry, type ReadableLedger, readLog, type SubscribeOptions } from "../ledger.ts";
 import { MAX_BATCH, pack, placeOf } from "./leaf-batch.ts";
 import type { LeafAnswer, LeafReading } from "./leaf-messages.ts";
 
@@ -19,10 +19,14 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
     feed.close();
   });
   try {
-    for await (const entry of live ? following(ledger, after, stop.signal) : readLog(ledger, after)) {
+    // What is removed was signed before, so it is in the tree already: a subscription need not tell of it.
+    for await (const entry of live ? ledger.subscribeToAll(startOf(after, stop.signal)) : readLog(ledger, after)) {
       if (stop.signal.aborted) return;
+      if (entry.kind === "caughtUp" || entry.kind === "checkpoint") continue;
       const { stream, position } = placeOf(entry);
-      if (isLogged(stream) && position !== after) await feed.add(entry);
+      if (!isLogged(stream) || position === after) continue;
+      const room = feed.add(entry);
+      if (room !== undefined) await room;
     }
     feed.end({ kind: "end" });
   } catch (error) {
@@ -32,12 +36,7 @@ export async function feedLeaves(ledger: ReadableLedger, { after, live, port }: 
   }
 }
 
-/** What is removed was signed before, so it is in the tree already: a subscription need not tell of it. */
-async function* following(ledger: ReadableLedger, after: bigint | undefined, signal: AbortSignal): AsyncGenerator<LogEntry> {
-  for await (const message of ledger.subscribeToAll({ ...(after === undefined ? {} : { after }), signal })) {
-    if (message.kind === "event") yield message;
-  }
-}
+const startOf = (after: bigint | undefined, signal: AbortSignal): SubscribeOptions => ({ ...(after === undefined ? {} : { after }), signal });
 
 class Feed {
   readonly #port: MessagePort;

@@ -18,6 +18,8 @@ const BUSY_TIMEOUT_MS = 1_000;
  */
 export class LedgerWriter {
   readonly #db: DatabaseSync;
+  readonly #begin: StatementSync;
+  readonly #commit: StatementSync;
   readonly #head: StatementSync;
   readonly #storedAt: StatementSync;
   readonly #insertStream: StatementSync;
@@ -31,6 +33,8 @@ export class LedgerWriter {
     this.#db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     // Zeros in place of what is deleted: removed means gone from the file, not only from the tables.
     this.#db.exec("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON");
+    this.#begin = this.#db.prepare("BEGIN IMMEDIATE");
+    this.#commit = this.#db.prepare("COMMIT");
     this.#head = this.#db.prepare(STREAM_HEAD);
     this.#storedAt = this.#db.prepare(STORED_AT);
     this.#insertStream = this.#db.prepare(INSERT_STREAM);
@@ -43,11 +47,11 @@ export class LedgerWriter {
 
   commit(appends: readonly EncodedAppend[]): readonly AppendOutcome[] {
     this.#rollback();
-    this.#db.exec("BEGIN IMMEDIATE");
+    this.#begin.run();
     try {
       const now = Date.now();
       const outcomes = appends.map((append) => this.#append(append, now));
-      this.#db.exec("COMMIT");
+      this.#commit.run();
       return outcomes;
     } catch (error) {
       this.#rollback();

@@ -78,8 +78,12 @@ class SqliteLedger implements RemovableLedger {
     this.#log = new LiveLog(parts.reader, parts.commits);
   }
 
-  async append(stream: string, events: readonly NewEvent[], expected: ExpectedRevision): Promise<Appended> {
-    return this.#queue.append(encodeAppend(stream, events, expected));
+  append(stream: string, events: readonly NewEvent[], expected: ExpectedRevision): Promise<Appended> {
+    try {
+      return this.#queue.append(encodeAppend(stream, events, expected));
+    } catch (error) {
+      return Promise.reject(SallyportError.from(error));
+    }
   }
 
   /** Ends with what was the last event when the read began. */

@@ -3,13 +3,14 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { WriteName } from "../../application/projections/change.ts";
 import type { Batch, Checkpoint, CommandQuery, CommandRow, Page, SessionQuery, SessionRow } from "../../application/projections/read-model-store.ts";
 import { commandPage, sessionPage } from "./queries.ts";
-import { CREATE_READ_MODELS, READ_MODELS_VERSION, readModels } from "./schema.ts";
+import { CREATE_READ_MODELS, INDEX_COMMANDS, READ_MODELS_VERSION, readModels } from "./schema.ts";
 import { writes } from "./writes.ts";
 
 /** Pages in memory for one connection, as KiB: the hot part of the indexes of some million commands. */
 const CACHE_KIB = 32_768;
 /** Pages of log before they go into the file: fewer and larger copies than SQLite's own 1,000. */
 const CHECKPOINT_PAGES = 8_192;
+const BEFORE_ALL = -1;
 
 /**
  * One SQLite file with every read model. Everything here blocks; it lives in a thread of its own.
@@ -21,6 +22,7 @@ export class ReadModelFile {
   readonly checkpoint: Checkpoint;
   readonly #db: DatabaseSync;
   readonly #writes: ReadonlyMap<WriteName, StatementSync>;
+  readonly #indexCommands: StatementSync;
   readonly #move: StatementSync;
   #position: bigint | undefined;
 
@@ -39,6 +41,7 @@ export class ReadModelFile {
       this.checkpoint = readCheckpoint(this.#db);
       this.#position = this.checkpoint.position;
       this.#writes = new Map(Object.entries(writes).map(([name, sql]) => [name as WriteName, this.#db.prepare(sql)]));
+      this.#indexCommands = this.#db.prepare(INDEX_COMMANDS);
       this.#move = this.#db.prepare("UPDATE checkpoint SET position = ?, event_position = ?, event_id = ?, recorded_at = ?, events = ?, unreadable = ?");
     } catch (error) {
       this.#db.close();
@@ -51,6 +54,7 @@ export class ReadModelFile {
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       for (const [name, ...values] of changes) this.#writes.get(name)?.run(...values);
+      this.#indexCommands.run(after ?? BEFORE_ALL);
       const { position = null, lastEvent, events, unreadable } = checkpoint;
       this.#move.run(position, lastEvent?.position ?? null, lastEvent?.id ?? null, lastEvent?.recordedAt ?? null, events, unreadable);
       this.#db.exec("COMMIT");

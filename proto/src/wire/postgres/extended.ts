@@ -46,11 +46,13 @@ export function decodeBind(payload: Buffer): Bind {
   const reader = new PayloadReader(payload);
   const portal = name(reader);
   const statement = name(reader);
-  const formats = Array.from({ length: count(reader) }, () => reader.int16());
-  const parameters = Array.from({ length: count(reader) }, (_, index): BoundParameter => {
+  const formats: number[] = [];
+  for (let left = count(reader); left > 0; left--) formats.push(reader.int16());
+  const parameters: BoundParameter[] = [];
+  for (let left = count(reader); left > 0; left--) {
     const length = reader.int32();
-    return { format: formatOf(formats, index), value: length === -1 ? undefined : reader.bytes(length) };
-  });
+    parameters.push({ format: formatOf(formats, parameters.length), value: length === -1 ? undefined : reader.bytes(length) });
+  }
   for (let left = count(reader); left > 0; left--) reader.int16();
   reader.end();
   return { portal, statement, parameters };

@@ -14,24 +14,25 @@ export class PayloadReader {
   }
 
   byte(): number {
-    return this.#take(1)[0] ?? 0;
+    return this.#bytes[this.#pass(1)] ?? 0;
   }
 
   int16(): number {
-    return this.#take(2).readInt16BE();
+    return this.#bytes.readInt16BE(this.#pass(2));
   }
 
   int32(): number {
-    return this.#take(4).readInt32BE();
+    return this.#bytes.readInt32BE(this.#pass(4));
   }
 
   uint32(): number {
-    return this.#take(4).readUInt32BE();
+    return this.#bytes.readUInt32BE(this.#pass(4));
   }
 
   bytes(length: number): Buffer {
     if (length < 0) throw new SallyportError("wire.malformed", "A field declares a negative length.");
-    return this.#take(length);
+    const at = this.#pass(length);
+    return this.#bytes.subarray(at, this.#at);
   }
 
   /** Up to the NUL, which is consumed and left out. */
@@ -47,10 +48,11 @@ export class PayloadReader {
     if (this.rest !== 0) throw new SallyportError("wire.malformed", "A message has bytes after its last field.");
   }
 
-  #take(length: number): Buffer {
+  /** Where the next so many bytes begin, which are then behind. */
+  #pass(length: number): number {
     if (this.rest < length) throw new SallyportError("wire.malformed", "A message ends before its last field.");
-    const bytes = this.#bytes.subarray(this.#at, this.#at + length);
+    const at = this.#at;
     this.#at += length;
-    return bytes;
+    return at;
   }
 }

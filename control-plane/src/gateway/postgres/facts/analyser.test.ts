@@ -17,8 +17,8 @@ const slow = (n: number): string => `SELECT ${"1+".repeat(29_000 + n)}1`;
 
 describe("the statement analyser", () => {
   it("answers a text that it has seen at once, and the same", async () => {
-    const first = await analyse("SELECT id FROM orders WHERE id = 7");
-    const second = analyser.analyse(Buffer.from("SELECT id FROM orders WHERE id = 7"));
+    const first = await analyse("SELECT id FROM orders WHERE name = 'x'");
+    const second = analyser.analyse(Buffer.from("SELECT id FROM orders WHERE name = 'x'"));
     assert.ok(!(second instanceof Promise));
     assert.equal(second, first);
   });

@@ -1,11 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import { type StatementAnalyser, type StatementAnalysis, unclassified } from "./analysis.ts";
 import { type LaneOptions, type Outcome, ParserLane } from "./parser-lane.ts";
+import { templateOf } from "./number-template.ts";
 import { redact, renderBytes, withheld } from "./redact.ts";
 import { TextCache } from "./text-cache.ts";
 
 /**
- * SQL text in, facts out. Owns the parser threads and the cache.
+ * SQL text in, facts out. Owns the parser threads and the caches.
  *
  * 1. An answer is always given; what cannot be analysed is `unclassified` and says why.
  * 2. Parsing never happens on this thread: no text delays another session's bytes.
@@ -40,6 +41,8 @@ class GuardedAnalyser implements StatementAnalyser {
   readonly #short: ParserLane;
   readonly #long: ParserLane;
   readonly #cache: TextCache;
+  /** By what texts have in common that differ in numbers only, where the numbers do not matter. */
+  readonly #templates: TextCache;
   /** The same text sent by many at once is parsed once. */
   readonly #underWay = new Map<string, Promise<StatementAnalysis>>();
 
@@ -47,7 +50,8 @@ class GuardedAnalyser implements StatementAnalyser {
     const lane: LaneOptions = { timeLimitMs, harmlessFunctions };
     this.#short = new ParserLane(lane);
     this.#long = new ParserLane(lane);
-    this.#cache = new TextCache(maxCacheBytes);
+    this.#cache = new TextCache(maxCacheBytes / 2);
+    this.#templates = new TextCache(maxCacheBytes / 2);
   }
 
   analyse(sql: Buffer): StatementAnalysis | Promise<StatementAnalysis> {
@@ -56,9 +60,12 @@ class GuardedAnalyser implements StatementAnalyser {
     const known = this.#cache.get(text);
     if (known !== undefined) return known;
     if (sql.length > MAX_PARSED_BYTES) return this.#unparsed(text, `is longer than ${MAX_PARSED_BYTES} bytes`);
+    const template = sql.length > SHORT_TEXT_CHARS ? undefined : templateOf(text);
+    const alike = template === undefined ? undefined : this.#templates.get(template);
+    if (alike !== undefined) return { ...alike, recordable: text };
     const underWay = this.#underWay.get(text);
     if (underWay !== undefined) return underWay;
-    const analysis = this.#parsed(text).finally(() => this.#underWay.delete(text));
+    const analysis = this.#parsed(text, template).finally(() => this.#underWay.delete(text));
     this.#underWay.set(text, analysis);
     return analysis;
   }
@@ -71,12 +78,14 @@ class GuardedAnalyser implements StatementAnalyser {
     await Promise.all([this.#short.close(), this.#long.close()]);
   }
 
-  async #parsed(text: string): Promise<StatementAnalysis> {
+  async #parsed(text: string, template: string | undefined): Promise<StatementAnalysis> {
     const outcome = await (text.length > SHORT_TEXT_CHARS ? this.#long : this.#short).run(text, "analyse");
     switch (outcome.kind) {
       case "analysed": {
-        const analysis = { ...outcome.analysis, recordable: outcome.recordable ?? text };
-        this.#cache.set(text, analysis);
+        const { holdsForTemplate, ...found } = outcome.analysis;
+        const analysis = { ...found, recordable: outcome.recordable ?? text };
+        if (template !== undefined && holdsForTemplate) this.#templates.set(template, analysis);
+        else this.#cache.set(text, analysis);
         return analysis;
       }
       case "failed": {

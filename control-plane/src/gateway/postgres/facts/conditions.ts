@@ -76,7 +76,7 @@ const isText = (node: Node | undefined, pattern: RegExp): boolean => node !== un
 function dependsOnRow(root: Node): boolean {
   const stack: unknown[] = [root];
   for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
-    if (typeof value !== "object" || value === null) continue;
+    if (typeof value !== "object" || value === null || "A_Const" in value) continue;
     if ("ColumnRef" in value || "CurrentOfExpr" in value) return true;
     stack.push(...(Object.values(value) as unknown[]).slice(0, MAX_SPREAD));
   }

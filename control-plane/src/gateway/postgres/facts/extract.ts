@@ -3,6 +3,7 @@ import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
 import { FactsBuilder } from "./facts-builder.ts";
+import { templateOf, watchNumbers, withOtherNumbers } from "./number-template.ts";
 import { redact } from "./redact.ts";
 import { type Descent, walk } from "./tree.ts";
 import { statements } from "./statements.ts";
@@ -19,13 +20,23 @@ const handlers: ReadonlyMap<string, AnyHandler> = new Map(Object.entries(stateme
 /** Kinds named `…Stmt` that are parts of statements. */
 const partsOfStatements = new Set(["RawStmt", "ReplicaIdentityStmt"]);
 
+export interface Extracted extends StatementAnalysis {
+  /** All but `recordable` is the same for every text of the same template. */
+  readonly holdsForTemplate: boolean;
+}
+
+/** Their grammar looks at no number that stands behind an operator. */
+const templated = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt"]);
+
 /** Throws only what means that the parser itself is broken. */
-export function analyseText(parser: Parser, text: string, alsoHarmless: ReadonlySet<string>): StatementAnalysis {
+export function analyseText(parser: Parser, text: string, alsoHarmless: ReadonlySet<string>): Extracted {
   const parsed = text.trim() === "" ? { stmts: [] } : parseOrNothing(parser, text);
   const { recordable, redacted } = redact(text, parsed !== undefined);
   // The parser's message quotes the text, secrets included: it stays here.
-  if (parsed === undefined) return unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted);
+  if (parsed === undefined) return { ...unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted), holdsForTemplate: false };
 
+  const mayBeTemplate = !redacted && templated.has(soleKind(parsed)) && templateOf(text) !== undefined;
+  const numbers = mayBeTemplate ? watchNumbers(parsed) : undefined;
   const facts = new FactsBuilder();
   const expressions = new Expressions(facts, alsoHarmless);
   walk(parsed.stmts ?? [], (tag, node, context) => {
@@ -39,14 +50,16 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   expressions.finish();
 
   const count = parsed.stmts?.length ?? 0;
+  const fingerprint = count === 0 ? "" : parser.fingerprint(text);
   return {
-    facts: facts.build(count, count === 0 ? "" : parser.fingerprint(text)),
+    facts: facts.build(count, fingerprint),
     recordable,
     redacted,
     copyOut: copyOut(text, soleCopy(parsed)),
     preparedNames: facts.preparedNames(),
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,
+    holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,
   };
 }
 
@@ -57,6 +70,10 @@ function parseOrNothing(parser: Parser, text: string): ParseResult | undefined {
     if (error instanceof Error && error.name === "SqlError") return undefined;
     throw error;
   }
+}
+
+function soleKind({ stmts = [] }: ParseResult): string {
+  return stmts.length === 1 ? (Object.keys(stmts[0]?.stmt ?? {})[0] ?? "") : "";
 }
 
 function soleCopy({ stmts = [] }: ParseResult): CopyStmt | undefined {

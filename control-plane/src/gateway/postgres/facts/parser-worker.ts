@@ -1,7 +1,6 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { fingerprintSync, loadModule, parseSync } from "libpg-query";
-import type { StatementAnalysis } from "./analysis.ts";
-import { analyseText, type Parser } from "./extract.ts";
+import { analyseText, type Extracted, type Parser } from "./extract.ts";
 import { redact } from "./redact.ts";
 
 /**
@@ -22,7 +21,7 @@ export interface Job {
 
 export type Reply =
   | { readonly kind: "ready" }
-  | { readonly kind: "analysed"; readonly number: number; readonly analysis: Omit<StatementAnalysis, "recordable">; readonly recordable?: string }
+  | { readonly kind: "analysed"; readonly number: number; readonly analysis: Omit<Extracted, "recordable">; readonly recordable?: string }
   | { readonly kind: "searched"; readonly number: number; readonly redacted: boolean; readonly recordable?: string }
   /** The parser cannot be trusted any longer: a stack or a heap overflowed in it. */
   | { readonly kind: "broken"; readonly number: number };

@@ -94,6 +94,7 @@ export function walk(root: unknown, visit: Visitor): void {
 }
 
 function pushChildren(stack: Step[], tag: string, fields: Fields, context: Context, descent: Descent | undefined): void {
+  if (tag === "A_Const") return; // a value, in which there is no node
   let inside: Context = descent?.planned === undefined ? context : { ...context, planned: descent.planned };
   const children: Step[] = [];
   const withClause = fields["withClause"];
