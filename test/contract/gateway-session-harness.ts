@@ -121,6 +121,13 @@ export class GatewayBed {
         publish: unused,
       },
       approvals: this.approvals,
+      grants: {
+        current: () => undefined,
+        use: unused,
+        requireOpen: unused,
+        onEnd: unused,
+        requestable: () => ({ effect: "deny", policyVersion: this.policyVersion, rules: [], reason: "", obligations: noObligations, quorum: 0 }),
+      },
       links: {
         isConnected: () => true,
         dismiss: () => undefined,

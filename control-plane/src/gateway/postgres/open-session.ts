@@ -2,12 +2,13 @@ import type { Socket } from "node:net";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
-import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
+import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
 import { carriedParameters } from "./startup-parameters.ts";
 
@@ -76,19 +77,28 @@ export async function openSession(visitor: Visitor): Promise<void> {
     throw error;
   });
   let decision: RecordedDecision | undefined;
+  let used: { readonly grantId: string } | undefined;
+  let forgetGrant = (): void => undefined;
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
-    const decided = decideOpen(visitor, resource);
+    const grant = deps.grants.current(principal.id, name);
+    const granted = grant !== undefined;
+    used = grant && { grantId: grant.id };
+    const decided = decideOpen(visitor, resource, granted);
     decision = recordDecision(decided);
-    if (decided.effect !== "allow") throw refusedToOpen(decided, name);
+    if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
 
-    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead }).obligations ?? noObligations;
+    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead, granted }).obligations ?? noObligations;
     const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
-    await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision } }], "fail").catch((error: unknown) => {
+    try {
+      // Before the session: a grant that was revoked meanwhile opens nothing.
+      if (grant !== undefined) await deps.grants.use(grant.id, sessionId, principal, name, context);
+      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...used } }], "fail");
+    } catch (error) {
       opened.channel.close({ code: "", message: "" });
       throw error;
-    });
+    }
     const desk = new CommandDesk({
       sessionId,
       principal,
@@ -101,9 +111,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
       policies: deps.policies,
       approvals: deps.approvals,
       clock: deps.clock,
+      granted,
       holdMillis: gateway.limits.holdMillis,
       overlapReads: deps.overlapReads,
-      guard: deps.guard,
+      guard: guardOf(gateway, grant),
     });
     const session = new PostgresSession(
       {
@@ -129,12 +140,16 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const cancelExpiry = expireAt(signedIn.expiresAt, deps.clock, () => session.end("token_expired", "The token of this session has expired."));
     const release = (recorded: Promise<void>): void => {
       cancelExpiry();
+      forgetGrant();
       cancel.release();
       unregister();
       gateway.remove(session, recorded);
     };
     gateway.add(session);
     if (left !== undefined) return session.end(left.cause, left.message);
+    if (grant !== undefined) {
+      forgetGrant = deps.grants.onEnd(grant.id, (why) => session.end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
+    }
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);
@@ -143,7 +158,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const known = SallyportError.from(error);
     await record
       .append(
-        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }],
+        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...used }) } }],
         "keep",
       )
       .catch(() => undefined);
@@ -169,17 +184,30 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
 const unknownResource = (name: string): SallyportError =>
   new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
-function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView): Decision {
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: boolean): Decision {
   const policy = gateway.deps.policies.current();
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
-  return policy.decide({ principal, action: "open", resource });
+  return policy.decide({ principal, action: "open", resource, granted });
 }
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
-function refusedToOpen(decision: Decision, name: string): SallyportError {
-  const details = { resource: name, rule: decision.rules.join(", ") || "none permits it", policy: decision.policyVersion };
+function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {
+  const details = {
+    resource: name,
+    rule: decision.rules.join(", ") || "none permits it",
+    policy: decision.policyVersion,
+    ...(requestable ? { access: ON_REQUEST } : {}),
+  };
   return new SallyportError("policy.denied", `You may not open "${name}". ${decision.reason}`, details);
 }
+
+/** The clock ends a grant, even where the timer that ends the session is late. */
+const guardOf =
+  ({ deps }: PostgresGateway, grant: GrantView | undefined): (() => void) =>
+  () => {
+    deps.guard();
+    if (grant !== undefined) deps.grants.requireOpen(grant.id);
+  };
 
 interface OpenedTarget {
   readonly channel: Channel;

@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Agent, Approval, Identity, PolicyFile, RecordedEvent, Resource, Session } from "./api.ts";
+import { Grant } from "./grant.ts";
 
 export const protobufPackage = "sallyport.api.v1";
 
@@ -98,6 +99,8 @@ export interface GetStateAsOfResponse {
   sessions: Session[];
   /** Pending, or granted and not used yet. */
   approvals: Approval[];
+  /** Open at that moment, or waiting for somebody to decide. */
+  grants: Grant[];
 }
 
 export interface GetAccessAsOfRequest {
@@ -122,10 +125,12 @@ export interface Access {
   /** connected, offline, revoked: whether what policy allowed could be reached. */
   agentState: string;
   decisions: AccessDecision[];
+  /** Of the grant that it was decided with; absent without one. */
+  grantedUntil: Date | undefined;
 }
 
 export interface AccessDecision {
-  /** open, run, approve. */
+  /** open, run, approve (a command), request. */
   action: string;
   /** Of `run`: a typical statement of this class that names no table. */
   riskClass: string;
@@ -159,7 +164,7 @@ export interface ExplainDecisionRequest {
 }
 
 export interface ExplainDecisionResponse {
-  /** same, different, none (nothing was put to policy). Of this decision and of every vote on its approval together. */
+  /** same, different, none (nothing was put to policy). Of this decision and of every other one in this answer together. */
   verdict: string;
   sessionId: string;
   commandId: number;
@@ -178,6 +183,13 @@ export interface ExplainDecisionResponse {
   votes: ExplainedVote[];
   /** What happened, in the order of the record. */
   events: RecordedEvent[];
+  /** That the session used; absent without one. */
+  grant:
+    | Grant
+    | undefined;
+  /** That let it be asked for. */
+  grantDecision: ExplainedDecision | undefined;
+  grantVotes: ExplainedVote[];
 }
 
 export interface ExplainedDecision {
@@ -1023,7 +1035,16 @@ export const GetStateAsOfRequest: MessageFns<GetStateAsOfRequest> = {
 };
 
 function createBaseGetStateAsOfResponse(): GetStateAsOfResponse {
-  return { asOf: undefined, policyVersion: "", identities: [], agents: [], resources: [], sessions: [], approvals: [] };
+  return {
+    asOf: undefined,
+    policyVersion: "",
+    identities: [],
+    agents: [],
+    resources: [],
+    sessions: [],
+    approvals: [],
+    grants: [],
+  };
 }
 
 export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
@@ -1048,6 +1069,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     }
     for (const v of message.approvals) {
       Approval.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.grants) {
+      Grant.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1121,6 +1145,14 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
             message.approvals.push(Approval.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.grants.push(Grant.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1158,6 +1190,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
       approvals: globalThis.Array.isArray(object?.approvals)
         ? object.approvals.map((e: any) => Approval.fromJSON(e))
         : [],
+      grants: globalThis.Array.isArray(object?.grants)
+        ? object.grants.map((e: any) => Grant.fromJSON(e))
+        : [],
     };
   },
 
@@ -1184,6 +1219,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     if (message.approvals?.length) {
       obj.approvals = message.approvals.map((e) => Approval.toJSON(e));
     }
+    if (message.grants?.length) {
+      obj.grants = message.grants.map((e) => Grant.toJSON(e));
+    }
     return obj;
   },
 
@@ -1199,6 +1237,7 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     message.resources = object.resources?.map((e) => Resource.fromPartial(e)) || [];
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
+    message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1416,7 +1455,7 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
 };
 
 function createBaseAccess(): Access {
-  return { identity: undefined, resource: "", agentId: "", agentState: "", decisions: [] };
+  return { identity: undefined, resource: "", agentId: "", agentState: "", decisions: [], grantedUntil: undefined };
 }
 
 export const Access: MessageFns<Access> = {
@@ -1435,6 +1474,9 @@ export const Access: MessageFns<Access> = {
     }
     for (const v of message.decisions) {
       AccessDecision.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.grantedUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.grantedUntil), writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1492,6 +1534,14 @@ export const Access: MessageFns<Access> = {
             message.decisions.push(AccessDecision.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.grantedUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1521,6 +1571,11 @@ export const Access: MessageFns<Access> = {
       decisions: globalThis.Array.isArray(object?.decisions)
         ? object.decisions.map((e: any) => AccessDecision.fromJSON(e))
         : [],
+      grantedUntil: isSet(object.grantedUntil)
+        ? fromJsonTimestamp(object.grantedUntil)
+        : isSet(object.granted_until)
+        ? fromJsonTimestamp(object.granted_until)
+        : undefined,
     };
   },
 
@@ -1541,6 +1596,9 @@ export const Access: MessageFns<Access> = {
     if (message.decisions?.length) {
       obj.decisions = message.decisions.map((e) => AccessDecision.toJSON(e));
     }
+    if (message.grantedUntil !== undefined) {
+      obj.grantedUntil = message.grantedUntil.toISOString();
+    }
     return obj;
   },
 
@@ -1556,6 +1614,7 @@ export const Access: MessageFns<Access> = {
     message.agentId = object.agentId ?? "";
     message.agentState = object.agentState ?? "";
     message.decisions = object.decisions?.map((e) => AccessDecision.fromPartial(e)) || [];
+    message.grantedUntil = object.grantedUntil ?? undefined;
     return message;
   },
 };
@@ -2050,6 +2109,9 @@ function createBaseExplainDecisionResponse(): ExplainDecisionResponse {
     approval: undefined,
     votes: [],
     events: [],
+    grant: undefined,
+    grantDecision: undefined,
+    grantVotes: [],
   };
 }
 
@@ -2090,6 +2152,15 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     }
     for (const v of message.events) {
       RecordedEvent.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.grant !== undefined) {
+      Grant.encode(message.grant, writer.uint32(106).fork()).join();
+    }
+    if (message.grantDecision !== undefined) {
+      ExplainedDecision.encode(message.grantDecision, writer.uint32(114).fork()).join();
+    }
+    for (const v of message.grantVotes) {
+      ExplainedVote.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -2203,6 +2274,30 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
             message.events.push(RecordedEvent.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.grant = Grant.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.grantDecision = ExplainedDecision.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.grantVotes.push(ExplainedVote.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2245,6 +2340,17 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
       events: globalThis.Array.isArray(object?.events)
         ? object.events.map((e: any) => RecordedEvent.fromJSON(e))
         : [],
+      grant: isSet(object.grant) ? Grant.fromJSON(object.grant) : undefined,
+      grantDecision: isSet(object.grantDecision)
+        ? ExplainedDecision.fromJSON(object.grantDecision)
+        : isSet(object.grant_decision)
+        ? ExplainedDecision.fromJSON(object.grant_decision)
+        : undefined,
+      grantVotes: globalThis.Array.isArray(object?.grantVotes)
+        ? object.grantVotes.map((e: any) => ExplainedVote.fromJSON(e))
+        : globalThis.Array.isArray(object?.grant_votes)
+        ? object.grant_votes.map((e: any) => ExplainedVote.fromJSON(e))
+        : [],
     };
   },
 
@@ -2286,6 +2392,15 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     if (message.events?.length) {
       obj.events = message.events.map((e) => RecordedEvent.toJSON(e));
     }
+    if (message.grant !== undefined) {
+      obj.grant = Grant.toJSON(message.grant);
+    }
+    if (message.grantDecision !== undefined) {
+      obj.grantDecision = ExplainedDecision.toJSON(message.grantDecision);
+    }
+    if (message.grantVotes?.length) {
+      obj.grantVotes = message.grantVotes.map((e) => ExplainedVote.toJSON(e));
+    }
     return obj;
   },
 
@@ -2314,6 +2429,11 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
       : undefined;
     message.votes = object.votes?.map((e) => ExplainedVote.fromPartial(e)) || [];
     message.events = object.events?.map((e) => RecordedEvent.fromPartial(e)) || [];
+    message.grant = (object.grant !== undefined && object.grant !== null) ? Grant.fromPartial(object.grant) : undefined;
+    message.grantDecision = (object.grantDecision !== undefined && object.grantDecision !== null)
+      ? ExplainedDecision.fromPartial(object.grantDecision)
+      : undefined;
+    message.grantVotes = object.grantVotes?.map((e) => ExplainedVote.fromPartial(e)) || [];
     return message;
   },
 };
