@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
-import type { Decision, PolicyAction, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { Decision, PolicyAction, PolicyEngine, Principal } from "../domain/decision.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
@@ -41,7 +41,7 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
 
   function tellEnd(grantId: string, why: (resource: string) => SallyportError): void {
     const resource = live.grants.get(grantId)?.resource ?? "";
-    for (const ended of [...(watchers.get(grantId) ?? [])]) ended(why(resource));
+    for (const ended of watchers.get(grantId) ?? []) ended(why(resource));
   }
 
   async function run(grantId: string, command: grant.GrantCommand, context: CommandContext): Promise<GrantView> {
@@ -97,7 +97,8 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
 
     async request({ resource, durationSeconds, reason, ticket }, by, context) {
       requirePolicy();
-      if (resources.find(resource) === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
+      const found = resources.find(resource);
+      if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
       if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
       if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
         throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);

@@ -212,10 +212,10 @@ describe("deciding on access for a while", () => {
       @id("ask-first") forbid (principal, action in [Action::"open", Action::"run"], resource) unless { context.granted };`;
     const engine = engineOf(onRequest);
     for (const action of ["open", "run"] as const) {
-      const request = { ...plain, action, ...(action === "run" ? { facts: read } : {}) };
-      assert.deepEqual([engine.decide(request).effect, engine.decide(request).rules], ["deny", ["ask-first"]]);
-      assert.equal(engine.decide({ ...request, granted: true }).effect, "allow");
-      assert.equal(engine.decide({ ...request, granted: false }).effect, "deny", "what was decided with a grant is not remembered for without");
+      const asked = { ...plain, action, ...(action === "run" ? { facts: read } : {}) };
+      assert.deepEqual([engine.decide(asked).effect, engine.decide(asked).rules], ["deny", ["ask-first"]]);
+      assert.equal(engine.decide({ ...asked, granted: true }).effect, "allow");
+      assert.equal(engine.decide({ ...asked, granted: false }).effect, "deny", "what was decided with a grant is not remembered for without");
     }
   });
 

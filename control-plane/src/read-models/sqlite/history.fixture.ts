@@ -146,11 +146,11 @@ export class HistoryWriter {
       ...(how % 12 === 5 ? [{ type: "Withdraw", by: "ana" } as const] : []),
       { type: "Expire" },
     ];
-    const command = commands[how % commands.length];
+    const next = commands[how % commands.length];
     const data = { ...asked, ...onBehalfOf, expiresAt: new Date(start + this.#moves + 100).toISOString() };
     await this.#decide(grant, grantStream(grantId), [{ type: "Request", data, decision: needs }]);
-    const at = command?.type === "Expire" && how % 2 === 0 ? new Date(start + this.#moves + 60_000).toISOString() : this.#at;
-    return this.#decide(grant, grantStream(grantId), command === undefined ? [] : [command], at);
+    const at = next?.type === "Expire" && how % 2 === 0 ? new Date(start + this.#moves + 60_000).toISOString() : this.#at;
+    return this.#decide(grant, grantStream(grantId), next === undefined ? [] : [next], at);
   }
 
   /** What a later release, another program, or another part of the product may put there. */

@@ -184,8 +184,16 @@ async function agreesWithFolds(ledger: Ledger, path: string): Promise<void> {
       rows("SELECT id, state, requested_by, on_behalf_of, approvers, decided_by, comment, starts_at, ends_at, uses FROM grants ORDER BY id"),
       sorted(
         [...grants.values()].map((view) => [
-          ...[view?.id, view?.state, view?.requestedBy, view?.onBehalfOf, JSON.stringify(view?.approvers), view?.decidedBy, view?.comment],
-          ...[view?.startsAt?.toISOString() ?? "", view?.endsAt?.toISOString() ?? "", view?.uses],
+          view?.id,
+          view?.state,
+          view?.requestedBy,
+          view?.onBehalfOf,
+          JSON.stringify(view?.approvers),
+          view?.decidedBy,
+          view?.comment,
+          view?.startsAt?.toISOString() ?? "",
+          view?.endsAt?.toISOString() ?? "",
+          view?.uses,
         ]),
       ),
     );
