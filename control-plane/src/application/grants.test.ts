@@ -7,10 +7,11 @@ import type { Principal } from "../domain/decision.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { createCedarCompiler } from "../policy/compiler.ts";
+import { streamsAbout } from "./audit-selection.ts";
 import { deadlineOf, evolveGrant, isFinal } from "./grant-view.ts";
 import { MAX_PENDING_REQUESTS, REQUEST_TTL_MS } from "./grants.ts";
 import type { GrantView } from "./ports.ts";
-import { human, machine, orders } from "./testing/samples.ts";
+import { human, machine, orders, requested } from "./testing/samples.ts";
 import { admin, fails, setStage, typesIn, until } from "./testing/stage.ts";
 
 const policies = createCedarCompiler();
@@ -151,6 +152,22 @@ describe("access for a while", () => {
     const third = await restart();
     time.advance(0);
     await until("both are recorded", () => third.grants.find(id)?.state === "expired" && third.grants.find(pending.id)?.state === "lapsed");
+  });
+
+  it("is in the hands of an auditor who asks about the person, the resource, or a session that used it", async (t) => {
+    const { app, open, ledger } = await scene(t);
+    const id = await open();
+    const unused = await app.grants.request(asked, ana, admin);
+    const sessionId = randomUUID();
+    await app.openRecord(sessionId).append([requested(sessionId)], admin);
+    await app.grants.use(id, sessionId, ana, "orders", admin);
+    const about = async (kind: "session" | "identity" | "resource", value: string): Promise<readonly string[]> =>
+      [...(await streamsAbout(ledger, { kind, value }))].filter((stream) => stream.startsWith("grant-")).toSorted();
+    const both = [grantStream(id), grantStream(unused.id)].toSorted();
+    assert.deepEqual(await about("identity", "ana"), both);
+    assert.deepEqual(await about("resource", "orders"), both);
+    assert.deepEqual(await about("session", sessionId), [grantStream(id)]);
+    assert.deepEqual(await about("identity", "bo"), []);
   });
 
   it("lets 200 sessions open on one grant at once", async (t) => {

@@ -141,9 +141,9 @@ export class HistoryWriter {
       { type: "Approve", askedNow: needs, ...vote },
       { type: "Approve", askedNow: { ...needs, quorum: 1 }, ...vote },
       { type: "Use", sessionId: `s${String(how)}`, by: "ana", resource: "orders" },
-      ...(how % 6 === 3 ? [{ type: "Deny", ...vote } as const] : []),
-      ...(how % 6 === 4 ? [{ type: "Revoke", by: "bo", reason: "over" } as const] : []),
-      ...(how % 12 === 5 ? [{ type: "Withdraw", by: "ana" } as const] : []),
+      { type: "Deny", ...vote },
+      { type: "Revoke", by: "bo", reason: "over" },
+      { type: "Withdraw", by: "ana" },
       { type: "Expire" },
     ];
     const next = commands[how % commands.length];
