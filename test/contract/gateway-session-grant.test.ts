@@ -82,12 +82,13 @@ describe("a session that uses a grant", { timeout: 6 * HANG_MS }, () => {
     const bed = await start(t, grant);
     await assert.rejects(bed.open(), /grant\.revoked/);
     const [record] = bed.records;
-    await record?.until(() => record.of("SessionRefused").length === 1);
+    assert.ok(record);
+    await record.until(() => record.of("SessionRefused").length === 1);
     assert.deepEqual(
-      record?.of("SessionRefused").map(({ code, grantId }) => [code, grantId]),
+      record.of("SessionRefused").map(({ code, grantId }) => [code, grantId]),
       [["grant.revoked", "g1"]],
     );
-    assert.equal(record?.of("SessionOpened").length, 0);
+    assert.equal(record.of("SessionOpened").length, 0);
     assert.equal(grant.watchers, 0);
   });
 

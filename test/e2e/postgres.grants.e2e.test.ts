@@ -51,7 +51,9 @@ describe("access on request", { timeout: HANG_MS }, () => {
       stack.call("robot", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: asked.id, comment: "" })),
       { code: "approval.machine" },
     );
+    const { position: beforehand } = await stack.event(`grant-${asked.id}`, isType("AccessRequested"));
     const open = (await cli("bo", "grants", "approve", asked.id.slice(0, 8), "--comment", "go")) as Grant;
+    const { position: during } = await stack.event(`grant-${asked.id}`, isType("AccessGranted"));
     assert.deepEqual([open.state, open.approvers], ["open", ["bo"]]);
 
     const client = await stack.connect();
@@ -69,6 +71,20 @@ describe("access on request", { timeout: HANG_MS }, () => {
     await client.end();
     await cli("ana", "grants", "revoke", open.id);
     assert.deepEqual(await refusedToOpen("ana"), ["42501", "policy.denied"]);
+
+    const { position: after } = await stack.event(`grant-${asked.id}`, isType("GrantRevoked"));
+    const then = async (position: bigint): Promise<unknown> => {
+      const { grants } = (await cli("bo", "as-of", String(position), "state")) as { grants: Grant[] };
+      const { access } = (await cli("bo", "as-of", String(position), "access", "--identity", "ana")) as {
+        access: { grantedUntil?: string; decisions: { action: string; effect: string }[] }[];
+      };
+      return [grants.map(({ state }) => state), access[0]?.grantedUntil, access[0]?.decisions[0]?.effect];
+    };
+    assert.deepEqual(await Promise.all([beforehand, during, after].map(then)), [
+      [["pending"], undefined, "deny"],
+      [["open"], open.endsAt, "allow"],
+      [[], undefined, "deny"],
+    ]);
   });
 
   it("ends a query in the middle when it is revoked: an error that says so, and nothing after it", async () => {
