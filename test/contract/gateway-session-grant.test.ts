@@ -92,6 +92,17 @@ describe("a session that uses a grant", { timeout: 6 * HANG_MS }, () => {
     assert.equal(grant.watchers, 0);
   });
 
+  it("is given up at once when the grant ends while the target does not answer", { timeout: HANG_MS }, async (t) => {
+    const grant = new TestGrant();
+    const silent: OpenTarget = () => ({ data: () => undefined, control: () => undefined, drained: () => undefined, closed: () => undefined });
+    const bed = await start(t, grant, { target: silent });
+    const opening = assert.rejects(bed.open(), /grant\.expired/);
+    await bed.targets.until(() => bed.heard.length === 1);
+    grant.end(grantExpired("orders"));
+    await opening;
+    assert.deepEqual([grant.used.length, grant.watchers], [0, 0]);
+  });
+
   it("runs nothing after the grant's end, even when the timer that ends the session is late", { timeout: HANG_MS }, async (t) => {
     const grant = new TestGrant();
     const { client, record } = await (await start(t, grant)).open();

@@ -49,12 +49,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const name = parameters.get("database") ?? principal.id;
   const { carried, refused } = readParameters(parameters);
 
-  // Registered from the start: whoever is disabled, or shut out, while the target is being opened does not get in.
+  // Registered from the start: whoever is disabled, shut out, or loses their grant while the target is being opened does not get in.
   const leaving = new AbortController();
-  let left: { readonly cause: SessionEndCause; readonly message: string } | undefined;
-  let end = (cause: SessionEndCause, message: string): void => {
-    left ??= { cause, message };
-    leaving.abort(new SallyportError("session.ended", message));
+  let left: { readonly cause: SessionEndCause; readonly message: string; readonly error: SallyportError | undefined } | undefined;
+  let end = (cause: SessionEndCause, message: string, error?: SallyportError): void => {
+    left ??= { cause, message, error };
+    leaving.abort(error ?? new SallyportError("session.ended", message));
   };
   const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
   const requested: SessionEvent = {
@@ -84,7 +84,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const resource = findResource(gateway, name);
     const grant = deps.grants.current(principal.id, name);
     const granted = grant !== undefined;
-    used = grant && { grantId: grant.id };
+    if (grant !== undefined) {
+      used = { grantId: grant.id };
+      forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
+    }
     const decided = decideOpen(visitor, resource, granted);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
@@ -136,7 +139,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       () => opened.channel,
     );
     const cancel = gateway.cancels.register(() => session.cancel());
-    end = (cause, message) => session.end(cause, message);
+    end = (cause, message, error) => session.end(cause, message, error);
     const cancelExpiry = expireAt(signedIn.expiresAt, deps.clock, () => session.end("token_expired", "The token of this session has expired."));
     const release = (recorded: Promise<void>): void => {
       cancelExpiry();
@@ -146,15 +149,13 @@ export async function openSession(visitor: Visitor): Promise<void> {
       gateway.remove(session, recorded);
     };
     gateway.add(session);
-    if (left !== undefined) return session.end(left.cause, left.message);
-    if (grant !== undefined) {
-      forgetGrant = deps.grants.onEnd(grant.id, (why) => session.end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
-    }
+    if (left !== undefined) return session.end(left.cause, left.message, left.error);
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);
   } catch (error) {
     unregister();
+    forgetGrant();
     const known = SallyportError.from(error);
     await record
       .append(
