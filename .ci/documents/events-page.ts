@@ -27,7 +27,7 @@ export function eventsPage(): string {
     "control-plane/src/domain",
     "Everything that is recorded, by the category of its stream (the part of the stream's name before the first `-`). Names, fields and versions are data at rest: released ones never change, and every released version can still be read.",
     "Each also has metadata: `at` (when it was decided, UTC), `actor` (who did it, and on whose behalf), `$correlationId` (the session or the call that it belongs to), `$causationId` where another event led to it, and `schemaVersion`.",
-    'Class: *public* is for whoever may know that the event happened; *sensitive* is what was done, such as statements and results, and stands in no log; *personal* is sensitive and tells who somebody is: it is stored sealed under a key of that person, as `sealed:1:<subject>:<base64>`, so that it can be forgotten ([how](../how-to/audit.md#forgetting-somebody)). Human and machine actors are stored as `subject:<id>`. Secrets are in no event. "?" marks a field that may be absent; `*` stands for each member of a list or table.',
+    'Class: *public* is for whoever may know that the event happened; *sensitive* is what was done, such as statements and results, and stands in no log; *personal* is sensitive and tells who somebody is: it is stored sealed under a key of that person, as `sealed:1:<subject>:<base64>`, so that it can be forgotten ([how](../how-to/audit.md#names-and-forgetting-somebody)). Human and machine actors are stored as `subject:<id>`. Secrets are in no event. "?" marks a field that may be absent; `*` stands for each member of a list or table.',
     table(
       ["Stream", "Events"],
       categories.map((category) => [

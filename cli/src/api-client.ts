@@ -10,6 +10,7 @@ import {
   ResourceServiceClient,
   SessionServiceClient,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
@@ -31,6 +32,7 @@ export class ApiClient {
   readonly resources: ResourceServiceClient;
   readonly sessions: SessionServiceClient;
   readonly approvals: ApprovalServiceClient;
+  readonly grants: GrantServiceClient;
   readonly erasures: ErasureServiceClient;
   readonly policies: PolicyServiceClient;
   readonly events: EventServiceClient;
@@ -48,6 +50,7 @@ export class ApiClient {
     this.resources = new ResourceServiceClient(apiAddress, tls);
     this.sessions = new SessionServiceClient(apiAddress, tls);
     this.approvals = new ApprovalServiceClient(apiAddress, tls);
+    this.grants = new GrantServiceClient(apiAddress, tls);
     this.erasures = new ErasureServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
     this.events = new EventServiceClient(apiAddress, tls);
@@ -85,7 +88,7 @@ export class ApiClient {
   close(): void {
     for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
       client.close();
-    for (const client of [this.history, this.readModels]) client.close();
+    for (const client of [this.grants, this.history, this.readModels]) client.close();
   }
 
   #failure(error: ServiceError): Error {

@@ -12,8 +12,9 @@ const TRAVEL_MILLIS = 300_000;
 type What = "state" | "access" | "policy";
 
 const examples = `
-state   who and what there was, which sessions were open, what waited for an approval
-access  what policy said to each identity about each resource: open it, run each class of command there, approve
+state   who and what there was, which sessions and grants were open, what waited for an approval
+access  what policy said to each identity about each resource: open it, run each class of command there, approve,
+        ask for access; with the grants that were open
 policy  the policy in force, with its text
 
 Examples:
@@ -64,7 +65,7 @@ const heading = (asOf: AsOf | undefined, policy: string): string =>
     ? "Nothing was recorded yet."
     : dim(`After position ${asOf.position}, recorded ${asOf.recordedAt.toISOString()}; policy ${policy === "" ? "none, so everything was refused" : policy}`);
 
-function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals, removed }: GetStateAsOfResponse): void {
+function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals, grants, removed }: GetStateAsOfResponse): void {
   io.out(heading(asOf, policyVersion));
   section(
     io,
@@ -96,6 +97,18 @@ function showState(io: Io, { asOf, policyVersion, identities, agents, resources,
     ["APPROVAL", "STATE", "BY", "RESOURCE", "STATEMENT"],
     approvals.map(({ id, state, requestedBy, resource, statement }) => [id, state, requestedBy, resource, statement]),
   );
+  section(
+    io,
+    ["GRANT", "STATE", "WHO", "RESOURCE", "UNTIL", "APPROVERS"],
+    grants.map(({ id, state, requestedBy, resource, endsAt, approvers }) => [
+      id,
+      state,
+      requestedBy,
+      resource,
+      endsAt?.toISOString() ?? "",
+      approvers.join(" "),
+    ]),
+  );
   for (const { category, endedBefore, runId } of removed) {
     io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));
   }
@@ -112,8 +125,14 @@ function showAccess(io: Io, { asOf, policyVersion, access }: { asOf: AsOf | unde
   const columns = access[0]?.decisions.map(({ action, riskClass }) => (action === "run" ? riskClass : action)) ?? [];
   section(
     io,
-    ["IDENTITY", "RESOURCE", "AGENT", ...columns.map((column) => column.toUpperCase())],
-    access.map(({ identity, resource, agentState, decisions }) => [identity?.id ?? "", resource, agentState, ...decisions.map(cell)]),
+    ["IDENTITY", "RESOURCE", "AGENT", "GRANTED", ...columns.map((column) => column.toUpperCase())],
+    access.map(({ identity, resource, agentState, grantedUntil, decisions }) => [
+      identity?.id ?? "",
+      resource,
+      agentState,
+      grantedUntil === undefined ? "" : `until ${grantedUntil.toISOString()}`,
+      ...decisions.map(cell),
+    ]),
   );
   io.out(dim("Of each class a typical statement that names no table; rules about certain tables may say otherwise. --json has the rules."));
 }

@@ -1,4 +1,4 @@
-import type { ExplainDecisionResponse, ExplainedDecision } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import type { ExplainDecisionResponse, ExplainedDecision, ExplainedVote } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import type { Command } from "commander";
 import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
@@ -37,7 +37,23 @@ export function explainVerb(program: Command): void {
 
 function show(
   io: Io,
-  { verdict, sessionId, commandId, identity, resource, statement, factsJson, decision, approval, approvalRemoved, votes, events }: ExplainDecisionResponse,
+  {
+    verdict,
+    sessionId,
+    commandId,
+    identity,
+    resource,
+    statement,
+    factsJson,
+    decision,
+    approval,
+    approvalRemoved,
+    votes,
+    events,
+    grant,
+    grantDecision,
+    grantVotes,
+  }: ExplainDecisionResponse,
 ): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
   line("Session", `${sessionId}${commandId === 0 ? "" : `, command ${commandId}`}`);
@@ -54,12 +70,21 @@ function show(
   if (approval !== undefined)
     line("Approval", `${approval.id}: ${approval.state}; needs ${approval.quorum}, of ${approval.approvers.join(", ") || "nobody so far"}`);
   if (approvalRemoved !== "") line("Approval", tone("yellow", approvalRemoved));
+  showVotes(io, line, votes);
+  if (grant !== undefined) {
+    line("Grant", `${grant.id}: ${grant.state}; ${grant.startsAt?.toISOString() ?? ""} to ${grant.endsAt?.toISOString() ?? ""}: ${printable(grant.reason)}`);
+    if (grantDecision !== undefined) showDecision(io, line, grantDecision);
+    showVotes(io, line, grantVotes);
+  }
+  if (verdict === "same") io.out(tone("green", "Taken again now: the same answer."));
+  if (verdict === "different") io.out(tone("red", "TAKEN AGAIN NOW: A DIFFERENT ANSWER. The record, the policy text or this release is not what it was."));
+}
+
+function showVotes(io: Io, line: (label: string, text: string) => void, votes: readonly ExplainedVote[]): void {
   for (const { by, agreed, comment, decision: permitted } of votes) {
     line(agreed ? "Agreed" : "Refused", `${by}${comment === "" ? "" : `: ${printable(comment)}`} (may decide: ${permitted?.recordedRules.join(", ") ?? ""})`);
     if (permitted !== undefined) showDifferences(io, permitted);
   }
-  if (verdict === "same") io.out(tone("green", "Taken again now: the same answer."));
-  if (verdict === "different") io.out(tone("red", "TAKEN AGAIN NOW: A DIFFERENT ANSWER. The record, the policy text or this release is not what it was."));
 }
 
 function showDecision(io: Io, line: (label: string, text: string) => void, decision: ExplainedDecision): void {

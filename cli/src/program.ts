@@ -7,9 +7,11 @@ import { eventsVerb } from "./events.ts";
 import { execVerb } from "./exec.ts";
 import { explainVerb } from "./explain.ts";
 import { forgetVerb } from "./forget.ts";
+import { grantsVerb } from "./grants.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { policyVerb } from "./policy.ts";
 import { projectionsVerb } from "./projections.ts";
+import { requestVerb } from "./request.ts";
 import { resourcesVerb } from "./resources.ts";
 import { retentionVerb } from "./retention.ts";
 import { searchVerb } from "./search.ts";
@@ -34,6 +36,8 @@ export function createProgram(end: (helped: boolean) => never): Command {
     agentVerb,
     tokenVerb,
     resourcesVerb,
+    requestVerb,
+    grantsVerb,
     execVerb,
     sessionsVerb,
     approvalsVerb,

@@ -129,6 +129,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     resources: application.resources,
     policies: application.policies,
     approvals: application.approvals,
+    grants: application.grants,
     links: tunnel.links,
     analyser,
     clock,

@@ -8,7 +8,7 @@ import { type Decision, type DecisionRequest, noObligations, type Principal } fr
 import type { SessionEndCause } from "../../control-plane/src/domain/session/session.events.ts";
 import { createStatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analyser.ts";
 import type { StatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analysis.ts";
-import { PostgresGateway } from "../../control-plane/src/gateway/postgres/gateway.ts";
+import { type GatewayDeps, PostgresGateway } from "../../control-plane/src/gateway/postgres/gateway.ts";
 import type { PostgresLimits } from "../../control-plane/src/gateway/postgres/limits.ts";
 import { ForwardingTally } from "@sallyport/edge-agent/src/attestation/forwarding-tally.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
@@ -55,6 +55,10 @@ export interface BedOptions {
   readonly rule?: Rule;
   readonly overlapReads?: boolean;
   readonly limits?: Partial<PostgresLimits>;
+  /** Nobody has one unless given. */
+  readonly grants?: Partial<GatewayDeps["grants"]>;
+  /** Of `open`; `allow` unless given. */
+  readonly mayOpen?: (request: DecisionRequest) => Decision["effect"];
 }
 
 const limits: PostgresLimits = {
@@ -100,10 +104,12 @@ export class GatewayBed {
   onRecord: (record: RecordProbe) => void = () => undefined;
   readonly #ground: Ground;
   readonly #cleanup: Cleanup;
+  readonly #mayOpen: (request: DecisionRequest) => Decision["effect"];
 
   private constructor(cleanup: Cleanup, ground: Ground, options: BedOptions) {
     this.#cleanup = cleanup;
     this.#ground = ground;
+    this.#mayOpen = options.mayOpen ?? (() => "allow");
     this.rule = options.rule ?? (() => "allow");
     const resource: ResourceView = { name: RESOURCE, protocol: "postgres", labels: {}, agentId: "agent" };
     const scripted: OpenTarget = (_open, channel) => {
@@ -121,6 +127,14 @@ export class GatewayBed {
         publish: unused,
       },
       approvals: this.approvals,
+      grants: {
+        current: () => undefined,
+        use: unused,
+        requireOpen: unused,
+        onEnd: unused,
+        requestable: () => ({ effect: "deny", policyVersion: this.policyVersion, rules: [], reason: "", obligations: noObligations, quorum: 0 }),
+        ...options.grants,
+      },
       links: {
         isConnected: () => true,
         dismiss: () => undefined,
@@ -184,7 +198,7 @@ export class GatewayBed {
   }
 
   #decide(request: DecisionRequest): Decision {
-    const said = request.action === "run" ? this.rule(request) : "allow";
+    const said = request.action === "run" ? this.rule(request) : this.#mayOpen(request);
     const decision = typeof said === "string" ? { effect: said } : said;
     return {
       effect: "allow",

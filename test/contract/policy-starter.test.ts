@@ -76,6 +76,35 @@ describe("the starter policy", () => {
     });
   }
 
+  const onRequest = { ...resource, labels: { access: "on-request" } };
+  for (const [name, action, granted, effect, rules] of [
+    ["engineer", "open", false, "deny", ["open-on-request"]],
+    ["engineer", "open", true, "allow", ["open-all"]],
+    ["admin", "open", false, "deny", ["open-on-request"]],
+    ["approver", "open", false, "deny", ["open-on-request"]],
+    ["stranger", "open", true, "deny", []],
+    ["engineer", "run", false, "deny", ["open-on-request"]],
+    ["engineer", "run", true, "allow", ["read-masked"]],
+    ["engineer", "request", false, "needs_approval", ["engineers-ask"]],
+    ["admin", "request", false, "needs_approval", ["engineers-ask"]],
+    ["approver", "request", false, "deny", []],
+    ["stranger", "request", false, "deny", []],
+    ["approver", "approve", false, "allow", ["approvers-decide"]],
+    ["engineer", "approve", false, "deny", []],
+    ["robot", "approve", false, "deny", []],
+  ] as const) {
+    it(`answers ${effect} when the ${name} wants to ${action} what is open on request, ${granted ? "with" : "without"} a grant`, () => {
+      const command = action === "run" ? { facts: select } : {};
+      const decision = engine.decide({ principal: who[name], action, resource: onRequest, granted, ...command });
+      assert.deepEqual([decision.effect, decision.rules, decision.quorum], [effect, rules, effect === "needs_approval" ? 1 : 0]);
+      if (effect === "needs_approval") assert.equal(decision.maxDurationSeconds, 8 * 3_600);
+    });
+  }
+
+  it("lets nobody ask for what has no such label: it is open to them as ever", () => {
+    for (const principal of Object.values(who)) assert.equal(decide(principal, "request").effect, "deny");
+  });
+
   it("forbids server programs and files, roles, privileges, configuration and replication to everyone, in every class", () => {
     const never = new Set<Hazard>(["copy_program", "server_file", "role_change", "set_role", "privilege_change", "server_configuration", "replication"]);
     for (const hazard of hazards) {

@@ -143,6 +143,7 @@ describe("the past, through the command line", { timeout: 120_000 }, () => {
       ["administrative", "needs_approval"],
       ["unclassified", "needs_approval"],
       ["approve", "deny"],
+      ["request", "deny"],
     ]);
     assert.deepEqual(await said("0s"), [
       ["open", "allow"],
@@ -152,6 +153,7 @@ describe("the past, through the command line", { timeout: 120_000 }, () => {
       ["administrative", "deny"],
       ["unclassified", "deny"],
       ["approve", "deny"],
+      ["request", "deny"],
     ]);
   });
 

@@ -20,6 +20,8 @@ export interface StackOptions {
   readonly policy?: readonly PolicyText[];
   readonly targetFlavour?: Flavour;
   readonly targetAuth?: TargetAuth;
+  /** Of the resource. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** TLS only, with an authority of its own, which the agent checks the certificate and the name against. */
   readonly targetTls?: boolean;
   /** Of the target server. */
@@ -68,6 +70,7 @@ export class Stack {
   readonly #agentEnv: Record<string, string>;
   #controlPlane: TestProcess;
   readonly #ledgerServer: LedgerServer | undefined;
+  readonly #labels: Readonly<Record<string, string>>;
   #agent: TestProcess | undefined;
 
   private constructor(
@@ -77,7 +80,9 @@ export class Stack {
     env: Record<string, string>,
     controlPlane: TestProcess,
     ledgerServer: LedgerServer | undefined,
+    labels: Readonly<Record<string, string>>,
   ) {
+    this.#labels = labels;
     this.#ledgerServer = ledgerServer;
     this.#cleanup = cleanup;
     this.target = target;
@@ -115,7 +120,7 @@ export class Stack {
       ["API", "apiPort"],
     ] as const)
       env[`SALLYPORT_${name}_PORT`] = String(line[port]);
-    const stack = new Stack(cleanup, server, folder, env, controlPlane, ledgerServer);
+    const stack = new Stack(cleanup, server, folder, env, controlPlane, ledgerServer, options.labels ?? {});
     await stack.#provision(options.policy ?? starterPolicy);
     return stack;
   }
@@ -328,6 +333,7 @@ export class Stack {
       port,
       database: app.database,
       user: app.user,
+      labels: this.#labels,
       tls: certificate === undefined ? { mode: "disable" } : { caFile: certificate.caFile },
       ...(app.password === "" ? {} : { password: { file: passwordFile } }),
       ...changes,

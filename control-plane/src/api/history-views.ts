@@ -3,14 +3,17 @@ import type {
   AsOf as AsOfMessage,
   ExplainDecisionResponse,
   ExplainedDecision as DecisionMessage,
+  ExplainedVote as VoteMessage,
   FoundCommand,
   GetStateAsOfResponse,
 } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import type { CommandRow } from "../application/projections/read-model-store.ts";
 import type { Access } from "../application/time-travel/access-as-of.ts";
-import { type ExplainedDecision, type Explanation, holds } from "../application/time-travel/explain.ts";
+import type { ExplainedDecision, ExplainedVote } from "../application/time-travel/decide-again.ts";
+import { type Explanation, holds } from "../application/time-travel/explain.ts";
 import type { AsOf, StateAsOf } from "../application/time-travel/state-as-of.ts";
 import type { AgentState } from "../domain/agent/agent.decider.ts";
+import { grantView } from "./grant-view.ts";
 import { approvalView, eventView, identityView, sessionView } from "./views.ts";
 
 export const foundCommand = ({ session, command, at, ...row }: CommandRow): FoundCommand => ({
@@ -52,14 +55,16 @@ export function stateView(state: StateAsOf): GetStateAsOfResponse {
     })),
     sessions: state.openSessions().map(sessionView),
     approvals: state.openApprovals().map(approvalView),
+    grants: state.openGrants().map(grantView),
   };
 }
 
-export const accessView = ({ principal, resource, agent, decisions }: Access): AccessMessage => ({
+export const accessView = ({ principal, resource, agent, decisions, grant }: Access): AccessMessage => ({
   identity: identityView({ ...principal, disabled: false }),
   resource: resource.name,
   agentId: resource.agentId,
   agentState: agent,
+  grantedUntil: grant?.endsAt,
   decisions: decisions.map(({ action, riskClass, decision: { effect, quorum, rules, reason } }) => ({
     action,
     riskClass: riskClass ?? "",
@@ -71,7 +76,7 @@ export const accessView = ({ principal, resource, agent, decisions }: Access): A
 });
 
 export function explanationView(explanation: Explanation): ExplainDecisionResponse {
-  const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved } = explanation;
+  const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved, access } = explanation;
   const { principal, resource } = decision?.again ?? {};
   const command = steps.map(({ event }) => event.data).find((data) => "facts" in data);
   return {
@@ -92,16 +97,21 @@ export function explanationView(explanation: Explanation): ExplainDecisionRespon
     decision: decision && decisionView(decision),
     approval: approval && approvalView(approval.view),
     approvalRemoved: approvalRemoved ?? "",
-    votes: (approval?.votes ?? []).map((vote) => ({
-      by: vote.by,
-      agreed: vote.agreed,
-      comment: vote.comment,
-      at: new Date(vote.taken.in.metadata.at),
-      decision: decisionView(vote),
-    })),
+    votes: (approval?.votes ?? []).map(voteView),
+    grant: access && grantView(access.view),
+    grantDecision: access && decisionView(access.asked),
+    grantVotes: (access?.votes ?? []).map(voteView),
     events: steps.map(({ recorded }) => eventView(recorded)),
   };
 }
+
+const voteView = (vote: ExplainedVote): VoteMessage => ({
+  by: vote.by,
+  agreed: vote.agreed,
+  comment: vote.comment,
+  at: new Date(vote.taken.in.metadata.at),
+  decision: decisionView(vote),
+});
 
 const decisionView = ({ taken, again }: ExplainedDecision): DecisionMessage => ({
   verdict: again.verdict,

@@ -1,17 +1,30 @@
-import type { ResourceServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { AgentLinks, Policies, Resources } from "../application/ports.ts";
+import type { ResourceAccess, ResourceServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { AgentLinks, Grants, Policies, Resources, ResourceView } from "../application/ports.ts";
+import type { Principal } from "../domain/decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 export function resourceService(
   api: ApiContext,
-  deps: { readonly resources: Resources; readonly policies: Policies; readonly links: AgentLinks },
+  deps: { readonly resources: Resources; readonly policies: Policies; readonly grants: Pick<Grants, "current" | "requestable">; readonly links: AgentLinks },
 ): ResourceServiceServer {
+  const accessOf = (principal: Principal, resource: ResourceView): ResourceAccess => {
+    const mayOpen = (granted: boolean): boolean => deps.policies.current()?.decide({ principal, action: "open", resource, granted }).effect === "allow";
+    const grant = deps.grants.current(principal.id, resource.name);
+    return {
+      standing: mayOpen(false),
+      grantedUntil: grant !== undefined && mayOpen(true) ? grant.endsAt : undefined,
+      requestable: deps.grants.requestable(resource, principal).effect !== "deny",
+    };
+  };
   return {
     listResources: unary(api, (_request, { principal }) => {
-      const policy = deps.policies.current();
-      const mayOpen = deps.resources.list().filter((resource) => policy?.decide({ principal, action: "open", resource }).effect === "allow");
+      const found = deps.resources
+        .list()
+        .map((resource) => ({ resource, access: accessOf(principal, resource) }))
+        .filter(({ access: { standing, grantedUntil, requestable } }) => standing || grantedUntil !== undefined || requestable);
       return {
-        resources: mayOpen.map(({ name, protocol, labels, agentId }) => ({
+        access: found.map(({ access }) => access),
+        resources: found.map(({ resource: { name, protocol, labels, agentId } }) => ({
           name,
           protocol,
           labels: { ...labels },

@@ -10,6 +10,7 @@ import {
   SessionServiceService,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { GrantServiceService } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -25,6 +26,7 @@ import { type Audit, auditService } from "./audit-service.ts";
 import { approvalService } from "./approval-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
+import { grantService } from "./grant-service.ts";
 import { historyService } from "./history-service.ts";
 import { identityService } from "./identity-service.ts";
 import { policyService } from "./policy-service.ts";
@@ -61,7 +63,7 @@ const SHUTDOWN_MILLIS = 2_000;
 /** The API for the command line, and the enrolment of agents: TLS, one token per call. */
 export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
   const { host, context, application, credential, links, readModels, timeTravel } = options;
-  const { agents, resources, policies, approvals, sessions, running } = application;
+  const { agents, resources, policies, approvals, grants, sessions, running } = application;
   const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
   let port = options.port;
   server.addService(IdentityServiceService, identityService(context, options.maxTokenTtlSeconds));
@@ -76,9 +78,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
       maxTtlSeconds: options.maxJoinTtlSeconds,
     }),
   );
-  server.addService(ResourceServiceService, resourceService(context, { resources, policies, links }));
+  server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
   server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
+  server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));

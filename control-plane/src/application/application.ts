@@ -2,12 +2,15 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
-import { startApprovalExpiry } from "./approval-expiry.process.ts";
+import { isFinal } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
+import { startExpiry } from "./expiry.process.ts";
 import { FailClosed } from "./fail-closed.ts";
 import { createForwarding } from "./forwarding.ts";
+import { deadlineOf } from "./grant-view.ts";
+import { createGrants, type GrantService } from "./grants.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { createPolicies } from "./policies.ts";
@@ -36,6 +39,7 @@ export interface Application {
   readonly resources: Resources;
   readonly policies: Policies;
   readonly approvals: ApprovalService;
+  readonly grants: GrantService;
   readonly erasures: ErasureService;
   readonly sessions: Sessions;
   readonly running: RunningSessions;
@@ -73,6 +77,7 @@ export async function createApplication({
   const resources = createResources(deps);
   const policies = createPolicies({ ...deps, compiler });
   const approvals = createApprovals({ ...deps, policies, resources });
+  const grants = createGrants({ ...deps, policies, resources, scheduler });
   const recovery = createRecovery(deps);
   const running = createRunningSessions(live);
 
@@ -102,7 +107,27 @@ export async function createApplication({
   }
   policies.current(); // compiled now, not for the first command
   const stop = new AbortController();
-  startApprovalExpiry({ live, approvals, clock, scheduler, log }, stop.signal);
+  const timed = { live, clock, scheduler, log, idOf: ({ id }: { readonly id: string }) => id };
+  startExpiry(
+    {
+      ...timed,
+      views: live.approvals,
+      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
+      deadlineOf: ({ state, expiresAt }) => (isFinal(state) ? undefined : expiresAt),
+      expire: (approvalId) => approvals.expire(approvalId),
+    },
+    stop.signal,
+  );
+  startExpiry(
+    {
+      ...timed,
+      views: live.grants,
+      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
+      deadlineOf,
+      expire: (grantId) => grants.expire(grantId),
+    },
+    stop.signal,
+  );
 
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 
@@ -113,6 +138,7 @@ export async function createApplication({
     resources,
     policies,
     approvals,
+    grants,
     erasures: createErasures({ ...deps, subjects }),
     sessions: createSessions(watched),
     running,

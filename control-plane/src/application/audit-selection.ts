@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import { approvalStream } from "../domain/approval/approval.events.ts";
+import { grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { resourceStream } from "../domain/resource/resource.events.ts";
 import { recordingStream } from "../domain/session/recording.events.ts";
@@ -13,7 +14,7 @@ export interface AuditScope {
   readonly value: string;
 }
 
-/** Every stream that is about it: the sessions, their recordings and approvals, and the identity or resource itself. One pass over the requests. */
+/** Every stream that is about it: the sessions, their recordings, approvals and grants, and the identity or resource itself. One pass over the requests. */
 export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope): Promise<ReadonlySet<string>> {
   const streams = new Set<string>();
   // A removed session has no beginning to be found by: what is left of it has its name.
@@ -21,7 +22,9 @@ export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope):
   if (kind === "identity") streams.add(identityStream(value));
   if (kind === "resource") streams.add(resourceStream(value));
   const sessions = new Set<string>();
-  for await (const recorded of ledger.readAll({ filter: { by: "type", prefixes: ["SessionRequested", "ApprovalRequested"] } })) {
+  for await (const recorded of ledger.readAll({
+    filter: { by: "type", prefixes: ["SessionRequested", "ApprovalRequested", "AccessRequested", "GrantUsed"] },
+  })) {
     const event = upcast(recorded);
     if (event.type === "SessionRequested") {
       const { sessionId, identity, resource } = event.data;
@@ -31,6 +34,11 @@ export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope):
       streams.add(sessionStream(sessionId)).add(recordingStream(sessionId));
     } else if (event.type === "ApprovalRequested" && sessions.has(event.data.sessionId)) {
       streams.add(approvalStream(event.data.approvalId));
+    } else if (event.type === "AccessRequested") {
+      const { grantId, requestedBy, resource } = event.data;
+      if ({ session: undefined, identity: requestedBy, resource }[kind] === value) streams.add(grantStream(grantId));
+    } else if (event.type === "GrantUsed" && sessions.has(event.data.sessionId)) {
+      streams.add(grantStream(event.data.grantId));
     }
   }
   if (kind === "session" && sessions.size === 0 && !(await hasTombstones(ledger, sessionStream(value))))

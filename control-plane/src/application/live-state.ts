@@ -4,6 +4,7 @@ import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
 import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
+import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
@@ -16,6 +17,7 @@ import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
+import { GrantIndex } from "./grant-index.ts";
 import { PolicyInForce } from "./policy-in-force.ts";
 import { backOff, pause, type Scheduler } from "./scheduler.ts";
 import { TokenIndex } from "./token-index.ts";
@@ -38,6 +40,7 @@ export class LiveState {
   readonly policies = new FoldedStreams<policy.PolicyState, PolicyEvent>(policy);
   readonly policy = new PolicyInForce();
   readonly approvals: ApprovalIndex;
+  readonly grants: GrantIndex;
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
 
   readonly #deps: LiveStateDeps;
@@ -50,6 +53,7 @@ export class LiveState {
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
+    this.grants = new GrantIndex();
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
   }
@@ -89,6 +93,7 @@ export class LiveState {
     this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
+    this.grants.rename(from, to);
     this.policy.rename(from, to);
   }
 
@@ -171,6 +176,8 @@ export class LiveState {
         return this.policies.apply(stream, revision, event as PolicyEvent);
       case "approval":
         return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
+      case "grant":
+        return this.grants.apply(revision, event as GrantEvent, metadata.at);
       case "retention":
         if (event.type === "StreamsRemoved" && event.data.category === "approval")
           for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
@@ -195,6 +202,8 @@ export class LiveState {
         return this.policies.revisionOf(stream);
       case "approval":
         return this.approvals.revisionOf(stream.slice(approvalStream("").length));
+      case "grant":
+        return this.grants.revisionOf(stream.slice(grantStream("").length));
       case "node":
         return this.nodes.revisionOf(stream);
       default:
@@ -210,7 +219,7 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "node-", "retention-"] as const;
+const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "node-", "retention-"] as const;
 
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;

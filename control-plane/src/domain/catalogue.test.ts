@@ -10,6 +10,7 @@ import { fieldsOf, open } from "./classification.ts";
 import type { DomainEvent } from "./events.ts";
 import * as erasure from "./erasure/erasure.decider.ts";
 import * as forwarding from "./forwarding/forwarding.decider.ts";
+import * as grant from "./grant/grant.decider.ts";
 import * as identity from "./identity/identity.decider.ts";
 import * as integrity from "./integrity/integrity.decider.ts";
 import * as node from "./node/node.decider.ts";
@@ -106,7 +107,10 @@ describe("golden events", () => {
       validate(event);
       assert.ok(isEventType(stored.type));
       const known = new Set(classificationOf(stored.type).keys());
-      assert.deepEqual(pathsIn(event.data, known).toSorted(), [...known].toSorted());
+      const found = pathsIn(event.data, known);
+      // A field that a later version brought is not in the files of those before.
+      if (stored.metadata.schemaVersion === schemaVersionOf(stored.type)) assert.deepEqual(found.toSorted(), [...known].toSorted());
+      else for (const path of found) assert.ok(known.has(path), path);
     });
   }
 
@@ -126,6 +130,13 @@ describe("golden events", () => {
     assert.equal(fold(erasure, "ErasureRequested", "ErasureDenied").value, "denied");
     const attested = { agentId: "7b0c1a52-8d1e-4f57-8f3b-2f9f1c4ad002", sequence: 2, commands: 7, bytes: 412, final: true };
     assert.deepEqual(fold(forwarding, "ForwardingAttested"), attested);
+    const access = ["AccessRequested", "AccessApproved", "AccessGranted", "GrantUsed"] as const;
+    assert.deepEqual([fold(grant, ...access).value, fold(grant, ...access).context.grant?.endsAt], ["open", "2026-11-22T10:35:00.000Z"]);
+    assert.equal(fold(grant, ...access, "GrantExpired").value, "expired");
+    assert.equal(fold(grant, ...access, "GrantRevoked").value, "revoked");
+    assert.equal(fold(grant, "AccessRequested", "AccessDenied").value, "denied");
+    assert.equal(fold(grant, "AccessRequested", "AccessRequestWithdrawn").value, "withdrawn");
+    assert.equal(fold(grant, "AccessRequested", "AccessRequestExpired").value, "lapsed");
     const ana = fold(identity, "IdentityProvisioned", "RolesChanged", "TokenIssued", "SignInFailed");
     assert.deepEqual([ana.status, ana.groups, ana.tokens.size], ["active", ["dba", "engineers"], 1]);
     assert.deepEqual(

@@ -16,7 +16,13 @@ export interface StoredEvent {
 type Upcaster = (data: object) => object;
 
 /** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
-const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {};
+const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
+  // 2: may name the grant that the session uses. There were none before.
+  SessionOpened: [(data) => data],
+  SessionRefused: [(data) => data],
+  // 2: may have the causes grant_expired and grant_revoked.
+  SessionEnded: [(data) => data],
+};
 
 export const eventTypes = Object.keys(schemas) as readonly EventType[];
 

@@ -33,14 +33,16 @@ export interface ResourceRef {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export type PolicyAction = "open" | "run" | "approve";
+export type PolicyAction = "open" | "run" | "approve" | "request";
 
 export interface DecisionRequest {
   readonly principal: Principal;
   readonly action: PolicyAction;
   readonly resource: ResourceRef;
-  /** For `run` (what is to run) and `approve` (what was asked for); absent for `open`. */
+  /** For `run` (what is to run) and `approve` of a command (what was asked for); absent for everything else. */
   readonly facts?: CommandFacts;
+  /** For `open` and `run`: in a session that uses a grant. False when absent. */
+  readonly granted?: boolean;
 }
 
 /** I14: everything that is needed to take the decision again. */
@@ -54,6 +56,8 @@ export interface Decision {
   readonly obligations: Obligations;
   /** For `needs_approval`: distinct humans that must agree. Otherwise 0. */
   readonly quorum: number;
+  /** Of a `request` that is not denied: the longest that may be asked for. */
+  readonly maxDurationSeconds?: number;
 }
 
 /** A decision as it is recorded: with the facts beside it, enough to take it again (I14). */

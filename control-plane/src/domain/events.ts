@@ -2,6 +2,7 @@ import type { AgentEvent, AgentNameEvent } from "./agent/agent.events.ts";
 import type { ApprovalEvent } from "./approval/approval.events.ts";
 import type { ErasureEvent } from "./erasure/erasure.events.ts";
 import type { ForwardingEvent } from "./forwarding/forwarding.events.ts";
+import type { GrantEvent } from "./grant/grant.events.ts";
 import type { IdentityEvent } from "./identity/identity.events.ts";
 import type { IntegrityEvent } from "./integrity/integrity.events.ts";
 import type { NodeEvent } from "./node/node.events.ts";
@@ -18,6 +19,7 @@ export type DomainEvent =
   | ApprovalEvent
   | ErasureEvent
   | ForwardingEvent
+  | GrantEvent
   | IdentityEvent
   | IntegrityEvent
   | NodeEvent

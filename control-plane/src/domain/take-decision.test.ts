@@ -22,7 +22,7 @@ describe("a decision", () => {
   it("is the policy's, on those who are there", () => {
     const policy = permissive();
     assert.equal(takeDecision(policy, { principal, resource, action: "run" }).effect, "allow");
-    assert.deepEqual(policy.asked, [{ principal, resource, action: "run" }]);
+    assert.deepEqual(policy.asked, [{ principal, resource, action: "run", granted: false }]);
   });
 
   it("is deny without a policy, whoever asks (I3, I11)", () => {

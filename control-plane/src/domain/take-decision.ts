@@ -11,10 +11,11 @@ export interface Question {
   readonly resource: ResourceRef | undefined;
   readonly action: PolicyAction;
   readonly facts?: CommandFacts | undefined;
+  readonly granted?: boolean | undefined;
 }
 
 /** Nobody who is gone, and nothing that is gone, is put to policy. Said here alone, so that a decision can be taken again (I14). */
-export function takeDecision(policy: PolicyEngine | undefined, { principal, resource, action, facts }: Question): Decision {
+export function takeDecision(policy: PolicyEngine | undefined, { principal, resource, action, facts, granted = false }: Question): Decision {
   const deny = (reason: string): Decision => ({
     effect: "deny",
     policyVersion: policy?.version ?? NO_POLICY,
@@ -26,5 +27,5 @@ export function takeDecision(policy: PolicyEngine | undefined, { principal, reso
   if (policy === undefined) return deny("No policy is published.");
   if (principal === undefined) return deny("The identity was disabled.");
   if (resource === undefined) return deny(action === "approve" ? "The resource is gone." : "The resource is not served any more.");
-  return policy.decide({ principal, action, resource, ...(facts === undefined ? {} : { facts }) });
+  return policy.decide({ principal, action, resource, granted, ...(facts === undefined ? {} : { facts }) });
 }

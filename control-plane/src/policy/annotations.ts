@@ -7,6 +7,8 @@ export interface Annotations {
   readonly reason: string;
   readonly obligations: Obligations;
   readonly hasObligations: boolean;
+  /** Undefined without @maxDuration. */
+  readonly maxDurationSeconds: number | undefined;
 }
 
 export const detectors = ["email", "card", "ssn", "phone", "iban"] as const satisfies readonly Detector[];
@@ -17,6 +19,8 @@ const idPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 export const MAX_REASON_LENGTH = 300;
 /** Far above any real result, and still exact as a 32-bit count. */
 export const MAX_ROW_CAP = 1_000_000_000;
+/** Access that lasts longer is standing access under another name. */
+export const MAX_GRANT_SECONDS = 7 * 86_400;
 /** Each is matched against every column of a result. */
 export const MAX_MASK_COLUMNS = 1_000;
 
@@ -26,14 +30,15 @@ const maskEntry = /^(?<table>\*|[\p{L}_][\p{L}\p{N}_$]*)\.(?<column>\*|[\p{L}_][
 export function readAnnotations(written: Readonly<Record<string, string | null>>, problem: (message: string) => void): Annotations {
   // An annotation without a value, `@mask`, comes as null.
   const texts: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, value ?? ""]));
-  const { id, reason = "", mask, detect, rowCap, ...unknown } = texts as { readonly [name in string]?: string };
-  for (const name of Object.keys(unknown)) problem(`Unknown annotation @${name}. Known are @id, @reason, @mask, @detect and @rowCap.`);
+  const { id, reason = "", mask, detect, rowCap, maxDuration, ...unknown } = texts as { readonly [name in string]?: string };
+  for (const name of Object.keys(unknown)) problem(`Unknown annotation @${name}. Known are @id, @reason, @mask, @detect, @rowCap and @maxDuration.`);
   if (id === undefined) problem(`The policy has no @id("…").`);
   else if (!idPattern.test(id)) problem(`@id(${JSON.stringify(id)}) is not an id: letters, digits, ".", "_" and "-", at most 100.`);
   if (reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason)) problem(`@reason must be one line of at most ${MAX_REASON_LENGTH} characters.`);
   return {
     id: id ?? "",
     reason: reason.trim(),
+    maxDurationSeconds: maxDuration === undefined ? undefined : readDuration(maxDuration, problem),
     hasObligations: (mask ?? detect ?? rowCap) !== undefined,
     obligations: canonicalObligations({
       maskColumns: mask === undefined ? [] : readMask(mask, problem),
@@ -74,6 +79,15 @@ function readRowCap(written: string, problem: (message: string) => void): number
   const cap = /^[1-9]\d{0,9}$/.test(written) ? Number(written) : 0;
   if (cap === 0 || cap > MAX_ROW_CAP) problem(`@rowCap(${JSON.stringify(written)}) is not a whole number from 1 to ${MAX_ROW_CAP}.`);
   return cap;
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+function readDuration(written: string, problem: (message: string) => void): number {
+  const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
+  const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
+  if (seconds === 0 || seconds > MAX_GRANT_SECONDS) problem(`@maxDuration(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
+  return seconds;
 }
 
 /** An empty list yields one empty word, which nothing accepts. */

@@ -42,7 +42,11 @@ describe("checking policy files", () => {
     ["an unknown type of entity", `@id("a") forbid (principal is User, action == Action::"run", resource);`, /User/],
     ["an unknown action", `@id("a") forbid (principal, action == Action::"rum", resource);`, /rum/],
     ["a comparison of unlike types", run("context.statementCount == context.riskClass"), /types/],
-    ["a fact of a command where there is no command", `@id("a") forbid (principal, action, resource) when { context.riskClass == "read" };`, /riskClass/],
+    [
+      "a fact of a command where there is no command",
+      `@id("a") forbid (principal, action == Action::"open", resource) when { context.riskClass == "read" };`,
+      /riskClass/,
+    ],
     ["a template", `@id("a") forbid (principal == ?principal, action == Action::"run", resource);`, /template/],
     ["a missing id", `forbid (principal, action == Action::"run", resource);`, /no @id/],
     ["an id that is not one", `@id("a b") forbid (principal, action == Action::"run", resource);`, /not an id/],
@@ -62,6 +66,15 @@ describe("checking policy files", () => {
       `@id("a") @rowCap("1") permit (principal, action == Action::"open", resource);`,
       /belong on a permit of Action::"run"/,
     ],
+    ...["", "8", "0h", "8 h", "8H", "8d", "1h30m"].map(
+      (written) =>
+        [
+          `a duration written ${JSON.stringify(written)}`,
+          `@id("a") @maxDuration("${written}") permit (principal, action == Action::"request", resource);`,
+          /@maxDuration\(.*\) is not a duration/,
+        ] as const,
+    ),
+    ["a duration of what is not asked for", run("true", `@maxDuration("8h")`), /belongs on a permit of Action::"request"/],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],
     ["a hazard that does not exist", run(`context.hazards.containsAny(["dropp"])`), /context\.hazards never holds "dropp"/],

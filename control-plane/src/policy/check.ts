@@ -101,6 +101,8 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
   const expression = readExpression(policy, error);
   const actions = policyActions.filter((action) => admits(policy.action, action));
   if (hasObligations && (policy.effect === "forbid" || !actions.includes("run"))) error(`@mask, @detect and @rowCap belong on a permit of Action::"run".`);
+  if (annotations.maxDurationSeconds !== undefined && (policy.effect === "forbid" || !actions.includes("request")))
+    error(`@maxDuration belongs on a permit of Action::"request".`);
   if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
   return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
 }

@@ -21,6 +21,7 @@ export type CedarRequest =
       readonly principal: EntityJson;
       readonly resource: EntityJson;
       readonly context: Context;
+      readonly granted: boolean;
     }
   | { readonly kind: "unfit"; readonly why: string };
 
@@ -42,14 +43,21 @@ export class RequestTranslator {
     this.#namedGroups = namedGroups;
   }
 
-  translate({ principal, action, resource, facts }: DecisionRequest): CedarRequest {
+  translate({ principal, action, resource, facts, granted = false }: DecisionRequest): CedarRequest {
     const who = remember(this.#principals, principal, () => this.#principal(principal));
     const where = remember(this.#resources, resource, () => resourcePart(resource));
-    const what = action === "open" ? noFacts : facts === undefined ? missingFacts : remember(this.#facts, facts, () => factsPart(facts));
+    const what = this.#what(action, facts);
     if (who.kind === "unfit") return who;
     if (where.kind === "unfit") return where;
     if (what.kind === "unfit") return what;
-    return { kind: "ready", key: `${action}${who.key}${where.key}${what.key}`, action, principal: who.value, resource: where.value, context: what.value };
+    const key = `${action}${granted ? "+" : ""}${who.key}${where.key}${what.key}`;
+    return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted };
+  }
+
+  #what(action: DecisionRequest["action"], facts: CommandFacts | undefined): Part<Context> {
+    if (action === "open" || action === "request") return noFacts;
+    if (facts !== undefined) return remember(this.#facts, facts, () => factsPart(facts));
+    return action === "approve" ? factsOfAccess : missingFacts;
   }
 
   #principal({ id, kind, groups }: Principal): Part<EntityJson> {
@@ -84,6 +92,18 @@ function factsPart(facts: CommandFacts): Part<Context> {
 }
 
 const noFacts: Part<Context> = { kind: "ready", value: {}, key: "" };
+/** What access will be used for is not known, so it has the riskiest class (I11). */
+const factsOfAccess = factsPart({
+  verbs: [],
+  riskClass: "unclassified",
+  relationsRead: [],
+  relationsWritten: [],
+  functions: [],
+  hazards: [],
+  statementCount: 0,
+  fingerprint: "",
+  unclassifiedReason: "",
+});
 const missingFacts: Part<Context> = { kind: "unfit", why: "the facts of the command are missing" };
 
 /** Cedar takes no text with half a surrogate pair; two such texts must not look alike either. */

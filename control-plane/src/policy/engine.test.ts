@@ -116,14 +116,12 @@ describe("deciding", () => {
     assert.deepEqual(effects, ["allow", "deny", "deny"]);
   });
 
-  it("denies a run and an approval whose facts are missing, even where everything is permitted", () => {
+  it("denies a run whose facts are missing, even where everything is permitted", () => {
     const engine = engineOf(`@id("all") permit (principal, action, resource);`);
     const { facts: _, ...bare } = request();
     assert.equal(engine.decide({ ...bare, action: "open" }).effect, "allow");
-    for (const action of ["run", "approve"] as const) {
-      assert.equal(engine.decide({ ...bare, action, facts: read }).effect, "allow");
-      assert.match(engine.decide({ ...bare, action }).reason, /facts of the command are missing/);
-    }
+    assert.equal(engine.decide({ ...bare, action: "run", facts: read }).effect, "allow");
+    assert.match(engine.decide({ ...bare, action: "run" }).reason, /facts of the command are missing/);
   });
 
   it("denies facts recorded without a field, so that no forbid is skipped for its absence", () => {
@@ -169,6 +167,7 @@ describe("deciding", () => {
       actions: ["run"],
       reason: "",
       obligations: noObligations,
+      maxDurationSeconds: undefined,
       approvals: [],
       groups: [group],
     });
@@ -201,5 +200,47 @@ describe("deciding", () => {
     ]) {
       assert.notEqual(engine.decide(other), first);
     }
+  });
+});
+
+describe("deciding on access for a while", () => {
+  const { facts: _, ...plain } = request();
+  const ask = (text: string, action: DecisionRequest["action"], more: Partial<DecisionRequest> = {}) => engineOf(text).decide({ ...plain, action, ...more });
+
+  it("opens, and runs, in a session with a grant what asks for one, and nothing of it without", () => {
+    const onRequest = `@id("all") permit (principal, action in [Action::"open", Action::"run"], resource);
+      @id("ask-first") forbid (principal, action in [Action::"open", Action::"run"], resource) unless { context.granted };`;
+    const engine = engineOf(onRequest);
+    for (const action of ["open", "run"] as const) {
+      const asked = { ...plain, action, ...(action === "run" ? { facts: read } : {}) };
+      assert.deepEqual([engine.decide(asked).effect, engine.decide(asked).rules], ["deny", ["ask-first"]]);
+      assert.equal(engine.decide({ ...asked, granted: true }).effect, "allow");
+      assert.equal(engine.decide({ ...asked, granted: false }).effect, "deny", "what was decided with a grant is not remembered for without");
+    }
+  });
+
+  it("says of a request how many must agree, and for how long at most: the shortest of what permits", () => {
+    const one = `@id("a") @maxDuration("8h") permit (principal, action == Action::"request", resource) when { context.approvals >= 1 };`;
+    assert.deepEqual(ask(one, "request"), {
+      effect: "needs_approval",
+      policyVersion: "v1",
+      rules: ["a"],
+      reason: `Rule "a": needs 1 approval.`,
+      obligations: noObligations,
+      quorum: 1,
+      maxDurationSeconds: 28_800,
+    });
+    const more = `${one} @id("b") @maxDuration("30m") permit (principal, action == Action::"request", resource);`;
+    assert.deepEqual([ask(more, "request").effect, ask(more, "request").maxDurationSeconds], ["allow", 1_800]);
+    const unbounded = `@id("b") permit (principal, action == Action::"request", resource);`;
+    assert.equal(ask(unbounded, "request").maxDurationSeconds, 3_600);
+    assert.equal(ask(permitAll, "request").reason, `No rule permits this identity to request access to "orders".`);
+  });
+
+  it("takes a request for access, which has no facts, as the riskiest class where somebody decides on it", () => {
+    const text = `@id("all") permit (principal, action == Action::"approve", resource);
+      @id("no") forbid (principal, action == Action::"approve", resource) when { context.riskClass == "unclassified" && context.verbs.isEmpty() };`;
+    assert.deepEqual([ask(text, "approve").effect, ask(text, "approve", { facts: read }).effect], ["deny", "allow"]);
+    assert.equal(ask(permitAll, "run").effect, "deny", "what is to run always has facts");
   });
 });

@@ -1,4 +1,5 @@
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine } from "../domain/decision.ts";
+import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { strictestObligations } from "../domain/obligations.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
@@ -31,7 +32,7 @@ const SCHEMA = "schema";
 export class CedarEngine implements PolicyEngine {
   readonly version: string;
   readonly #rules: ReadonlyMap<string, Rule>;
-  /** Ascending; only `run` has approvals. */
+  /** Ascending; only `run` and `request` have approvals. */
   readonly #thresholds: readonly number[];
   readonly #translator: RequestTranslator;
   readonly #cedar: CedarInstance;
@@ -69,9 +70,9 @@ export class CedarEngine implements PolicyEngine {
   #evaluate(request: DecisionRequest, translated: ReadyRequest): Decision {
     const plain = this.#ask(translated, 0);
     if (plain.kind === "erred") return this.#erred(plain);
-    if (plain.kind === "allow") return this.#permit("allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0);
+    if (plain.kind === "allow") return this.#permit(request, "allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0);
     const denied = this.#deny(idsOf(plain.rules), plain.rules.length > 0 ? explain(plain.rules, "denied.") : nothingPermits(request));
-    if (request.action !== "run" || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
+    if (!isApprovable(request.action) || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
 
     for (const quorum of this.#thresholds) {
       const approved = this.#ask(translated, quorum);
@@ -79,18 +80,18 @@ export class CedarEngine implements PolicyEngine {
       if (approved.kind === "deny") continue;
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
       const asking = plain.rules.length > 0 ? plain.rules : approved.rules;
-      return this.#permit("needs_approval", [...plain.rules, ...approved.rules], explain(asking, approvalsNeeded(quorum)), approved.rules, quorum);
+      return this.#permit(request, "needs_approval", [...plain.rules, ...approved.rules], explain(asking, approvalsNeeded(quorum)), approved.rules, quorum);
     }
     return denied;
   }
 
-  #ask({ action, principal, resource, context }: ReadyRequest, approvals: number): Verdict {
+  #ask({ action, principal, resource, context, granted }: ReadyRequest, approvals: number): Verdict {
     const answer = this.#cedar.use((cedar) =>
       cedar.statefulIsAuthorized({
         principal: principal.uid,
         action: { type: "Action", id: action },
         resource: resource.uid,
-        context: action === "run" ? { ...context, approvals } : context,
+        context: { ...context, ...(isApprovable(action) ? { approvals } : {}), ...(action === "open" || action === "run" ? { granted } : {}) },
         preparsedSchemaName: SCHEMA,
         validateRequest: true,
         preparsedPolicySetId: action,
@@ -126,11 +127,24 @@ export class CedarEngine implements PolicyEngine {
     return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0 });
   }
 
-  #permit(effect: "allow" | "needs_approval", rules: readonly Rule[], reason: string, permits: readonly Rule[], quorum: number): Decision {
+  #permit(
+    { action }: DecisionRequest,
+    effect: "allow" | "needs_approval",
+    rules: readonly Rule[],
+    reason: string,
+    permits: readonly Rule[],
+    quorum: number,
+  ): Decision {
     const obligations = strictestObligations(permits.map((rule) => rule.obligations));
-    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum });
+    const longest = action === "request" ? { maxDurationSeconds: shortest(permits) } : {};
+    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest });
   }
 }
+
+const isApprovable = (action: DecisionRequest["action"]): boolean => action === "run" || action === "request";
+
+/** Like an obligation: a second permit never lengthens what the first one gives. */
+const shortest = (permits: readonly Rule[]): number => Math.min(...permits.map((rule) => rule.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS));
 
 const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
 

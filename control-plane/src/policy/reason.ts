@@ -15,7 +15,8 @@ export function explain(rules: readonly Rule[], outcome: string): string {
 
 /** Names nobody: it is stored with the decision, and people can be forgotten. */
 export function nothingPermits({ action, resource, facts }: DecisionRequest): string {
-  const what = action === "open" ? "open" : `${action} ${facts === undefined ? "this" : `a command of class ${facts.riskClass}`} on`;
+  const object = action === "request" ? "access to" : `${facts === undefined ? "this" : `a command of class ${facts.riskClass}`} on`;
+  const what = action === "open" ? "open" : `${action} ${object}`;
   return `No rule permits this identity to ${what} "${resource.name}".`;
 }
 

@@ -10,6 +10,8 @@ export interface Rule {
   readonly actions: readonly PolicyAction[];
   readonly reason: string;
   readonly obligations: Obligations;
+  /** Undefined where it sets no bound of its own. */
+  readonly maxDurationSeconds: number | undefined;
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];

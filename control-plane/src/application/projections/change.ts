@@ -3,6 +3,7 @@ import type { EventMetadata, RecordedEvent } from "../../ledger/ledger.ts";
 import type { AgentWrites } from "./agents.projection.ts";
 import type { ApprovalWrites } from "./approvals.projection.ts";
 import type { CommandWrites } from "./commands.projection.ts";
+import type { GrantWrites } from "./grants.projection.ts";
 import type { IdentityWrites } from "./identities.projection.ts";
 import type { PolicyWrites } from "./policies.projection.ts";
 import type { ResourceWrites } from "./resources.projection.ts";
@@ -10,7 +11,8 @@ import type { RetentionWrites } from "./retention.projection.ts";
 import type { SessionWrites } from "./sessions.projection.ts";
 
 /** Every way in which a read model is written, with its values in order. */
-export interface Writes extends AgentWrites, ApprovalWrites, CommandWrites, IdentityWrites, PolicyWrites, ResourceWrites, RetentionWrites, SessionWrites {}
+export interface Writes
+  extends AgentWrites, ApprovalWrites, CommandWrites, GrantWrites, IdentityWrites, PolicyWrites, ResourceWrites, RetentionWrites, SessionWrites {}
 
 export type WriteName = keyof Writes;
 

@@ -1,6 +1,7 @@
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
 import { isEventType, upcast } from "../../domain/catalogue.ts";
+import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
@@ -11,6 +12,7 @@ import { projectAgent } from "./agents.projection.ts";
 import { projectApproval } from "./approvals.projection.ts";
 import type { Change, Projected } from "./change.ts";
 import { projectCommand } from "./commands.projection.ts";
+import { projectGrant } from "./grants.projection.ts";
 import { projectIdentity } from "./identities.projection.ts";
 import { projectPolicy } from "./policies.projection.ts";
 import { projectResource } from "./resources.projection.ts";
@@ -26,6 +28,7 @@ const projectors: Readonly<Record<string, Projector>> = {
   approval: (projected) => projectApproval(projected as Projected<ApprovalEvent>),
   /** Of no table; but whoever is forgotten goes from all of them. */
   erasure: () => [],
+  grant: (projected) => projectGrant(projected as Projected<GrantEvent>),
   identity: (projected) => projectIdentity(projected as Projected<IdentityEvent>),
   policy: (projected) => projectPolicy(projected as Projected<PolicyEvent>),
   resource: (projected) => projectResource(projected as Projected<ResourceEvent>),

@@ -64,7 +64,10 @@ export async function openSealed(t: TestContext): Promise<Pick<Stage, "ledger" |
   return { ledger: new UnreliableLedger(sealedLedger(stored, sealing.sealer)), stored, sealing };
 }
 
-export async function setStage(t: TestContext, { scheduler }: { readonly scheduler?: Scheduler } = {}): Promise<Stage> {
+export async function setStage(
+  t: TestContext,
+  { scheduler, policies = compiler }: { readonly scheduler?: Scheduler; readonly policies?: PolicyCompiler } = {},
+): Promise<Stage> {
   const time = new ManualTime();
   const opened = await openSealed(t);
   const { ledger } = opened;
@@ -74,7 +77,7 @@ export async function setStage(t: TestContext, { scheduler }: { readonly schedul
       ledger,
       clock: time,
       log: silent,
-      compiler,
+      compiler: policies,
       subjects: opened.sealing.subjects,
       nodeId,
       scheduler: scheduler ?? time,

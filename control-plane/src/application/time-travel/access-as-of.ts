@@ -4,6 +4,7 @@ import { agentStream } from "../../domain/agent/agent.events.ts";
 import type { Decision, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
 import { type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
+import type { GrantView } from "../ports.ts";
 import type { StateAsOf } from "./state-as-of.ts";
 
 export interface AccessDecision {
@@ -18,10 +19,12 @@ export interface Access {
   readonly resource: ResourceState;
   /** What policy allowed could be done only through this. */
   readonly agent: "connected" | "offline" | "revoked";
+  /** That they could use there, and that it was decided with. */
+  readonly grant: GrantView | undefined;
   readonly decisions: readonly AccessDecision[];
 }
 
-/** Each is seven decisions of about a tenth of a millisecond, between which other work runs, and about 2 KB of the answer. */
+/** Each is eight decisions of about a tenth of a millisecond, between which other work runs, and about 2 KB of the answer. */
 export const MAX_ACCESS_PAIRS = 1_000;
 
 export interface AccessFilter {
@@ -49,25 +52,28 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   const found: Access[] = [];
   for (const principal of principals) {
     for (const resource of resources) {
-      found.push({ principal, resource, agent: agentOf(state, resource), decisions: decide(engine, principal, resource) });
+      const grant = state.grants.openFor(principal.id, resource.name, state.moment);
+      const decisions = decide(engine, principal, resource, grant !== undefined);
+      found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions });
       await nextTurn();
     }
   }
   return found;
 }
 
-function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState): AccessDecision[] {
+function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: boolean): AccessDecision[] {
   const resource = { name, protocol, labels };
   const ask = (action: PolicyAction, riskClass?: RiskClass, facts?: CommandFacts): AccessDecision => ({
     action,
     riskClass,
-    decision: engine.decide({ principal, action, resource, ...(facts === undefined ? {} : { facts }) }),
+    decision: engine.decide({ principal, action, resource, granted, ...(facts === undefined ? {} : { facts }) }),
   });
   return [
     ask("open"),
     ...riskClasses.map((riskClass) => ask("run", riskClass, typical[riskClass])),
     // Asked of whoever would decide on what is riskiest and still judged.
     ask("approve", undefined, typical.destructive),
+    ask("request"),
   ];
 }
 

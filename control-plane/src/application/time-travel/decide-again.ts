@@ -23,6 +23,8 @@ export interface Taken {
   readonly principal: Principal | string;
   readonly resource: string;
   readonly facts?: CommandFacts;
+  /** In a session that used a grant. */
+  readonly granted?: boolean;
   readonly recorded: RecordedDecision;
   /** As the kind of event tells; undefined when it does not. */
   readonly effect: Decision["effect"] | undefined;
@@ -41,6 +43,19 @@ export interface TakenAgain {
   readonly differences: readonly string[];
   /** Something that it was decided on changed just before the decision was recorded, and the answer is the same without that change. */
   readonly beforeChangeAt: bigint | undefined;
+}
+
+/** A decision of the record, with the same decision taken now. */
+export interface ExplainedDecision {
+  readonly taken: Taken;
+  readonly again: TakenAgain;
+}
+
+/** Who agreed or refused, and whether policy let them. */
+export interface ExplainedVote extends ExplainedDecision {
+  readonly by: string;
+  readonly comment: string;
+  readonly agreed: boolean;
 }
 
 /** A decision is recorded some time after it is taken: as long as a command waits for its event, and then some. */
@@ -74,7 +89,7 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
     for (const { state, until } of where) {
       const { name, protocol, labels } = state;
       const served: ResourceRef | undefined = state.status === "registered" ? { name, protocol, labels } : undefined;
-      const decision = takeDecision(engine, { principal, resource: served, action: taken.action, facts: taken.facts });
+      const decision = takeDecision(engine, { principal, resource: served, action: taken.action, facts: taken.facts, granted: taken.granted });
       const plain = [...unforced, ...compare(taken, decision)];
       const isForgotten = plain.length > 0 && forgottenSubject(principal?.id ?? "") !== undefined;
       const differences = isForgotten ? [...plain, "Whoever it was decided on was forgotten: rules that name them do not meet them any more."] : plain;

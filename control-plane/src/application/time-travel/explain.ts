@@ -7,14 +7,9 @@ import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removalNote, sessionNotFound } from "../retention/removed.ts";
 import { evolveView } from "../approval-view.ts";
 import type { ApprovalView } from "../ports.ts";
-import { decideAgain, type Taken, type TakenAgain } from "./decide-again.ts";
+import { decideAgain, type ExplainedDecision, type ExplainedVote, type Taken } from "./decide-again.ts";
+import { type ExplainedAccess, accessOf } from "./explain-access.ts";
 import type { PolicyVersions } from "./policy-versions.ts";
-
-/** A decision of the record, with the same decision taken now. */
-export interface ExplainedDecision {
-  readonly taken: Taken;
-  readonly again: TakenAgain;
-}
 
 /** What happened, in the order of the record. */
 export interface Step {
@@ -24,8 +19,7 @@ export interface Step {
 
 export interface ExplainedApproval {
   readonly view: ApprovalView;
-  /** Who agreed or refused, and whether policy let them. */
-  readonly votes: readonly (ExplainedDecision & { readonly by: string; readonly comment: string; readonly agreed: boolean })[];
+  readonly votes: readonly ExplainedVote[];
 }
 
 export interface Explanation {
@@ -39,6 +33,8 @@ export interface Explanation {
   readonly approval: ExplainedApproval | undefined;
   /** By which run and when, if there was one and it is gone. */
   readonly approvalRemoved: string | undefined;
+  /** The grant that the session used. */
+  readonly access: ExplainedAccess | undefined;
 }
 
 export interface ExplainDeps {
@@ -48,10 +44,10 @@ export interface ExplainDeps {
 
 /** Why a session was opened or refused, or what was decided on one of its commands. Fails with `session.not_found`, `input.invalid`. */
 export async function explain(deps: ExplainDeps, sessionId: string, commandId: number): Promise<Explanation> {
-  const { requested, steps } = await stepsOf(deps.ledger, sessionId, commandId);
+  const { requested, steps, grantId } = await stepsOf(deps.ledger, sessionId, commandId);
   if (steps.length === 0)
     throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
-  const taken = steps.map((step) => takenIn(step, requested)).find((each) => each !== undefined);
+  const taken = steps.map((step) => takenIn(step, requested, grantId !== undefined)).find((each) => each !== undefined);
   const approvalId = steps
     .map(({ event }) => (event.type === "CommandHeld" || event.type === "CommandDenied" ? event.data.approvalId : undefined))
     .find((id) => id !== undefined);
@@ -64,28 +60,35 @@ export async function explain(deps: ExplainDeps, sessionId: string, commandId: n
     decision: taken === undefined ? undefined : { taken, again: await decideAgain(deps.ledger, deps.policies, taken) },
     approval,
     approvalRemoved: approvalId === undefined || approval !== undefined ? undefined : await removalNote(deps.ledger, approvalStream(approvalId)),
+    access: grantId === undefined ? undefined : await accessOf(deps, grantId),
   };
 }
 
-async function stepsOf(ledger: Ledger, sessionId: string, commandId: number): Promise<Pick<Explanation, "requested" | "steps">> {
+async function stepsOf(
+  ledger: Ledger,
+  sessionId: string,
+  commandId: number,
+): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined }> {
   let requested: Explanation["requested"] | undefined;
+  let grantId: string | undefined;
   const steps: Step[] = [];
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     const event = upcast(recorded) as SessionEvent;
     if (event.type === "SessionRequested") requested = event.data;
+    if (event.type === "SessionOpened" || event.type === "SessionRefused") grantId = event.data.grantId;
     const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
     if (concerns) steps.push({ recorded, event });
     // Nothing of it follows; a session may go on for a million commands.
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
   if (requested === undefined) throw await sessionNotFound(ledger, sessionId);
-  return { requested, steps };
+  return { requested, steps, grantId };
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
-function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"]): Taken | undefined {
-  const open = { action: "open", principal: identity, resource, in: recorded } as const;
-  const run = { action: "run", principal: identity.id, resource, in: recorded } as const;
+function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: boolean): Taken | undefined {
+  const open = { action: "open", principal: identity, resource, granted, in: recorded } as const;
+  const run = { action: "run", principal: identity.id, resource, granted, in: recorded } as const;
   switch (event.type) {
     case "SessionOpened":
       return { ...open, recorded: event.data.decision, effect: "allow" };
@@ -127,5 +130,7 @@ async function approvalOf({ ledger, policies }: ExplainDeps, approvalId: string)
 }
 
 /** Every decision of an explanation was taken again to the same answer. */
-export const holds = ({ decision, approval }: Explanation): boolean =>
-  decision?.again.verdict !== "different" && (approval?.votes ?? []).every(({ again }) => again.verdict === "same");
+export const holds = ({ decision, approval, access }: Explanation): boolean =>
+  decision?.again.verdict !== "different" &&
+  access?.asked.again.verdict !== "different" &&
+  [...(approval?.votes ?? []), ...(access?.votes ?? [])].every(({ again }) => again.verdict === "same");

@@ -2,6 +2,7 @@ import * as agent from "../../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
+import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
@@ -13,8 +14,10 @@ import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removedUpTo } from "../retention/removed.ts";
 import { ApprovalIndex } from "../approval-index.ts";
 import { FoldedStreams } from "../folded-streams.ts";
+import { GrantIndex } from "../grant-index.ts";
+import { deadlineOf } from "../grant-view.ts";
 import { PolicyInForce } from "../policy-in-force.ts";
-import type { ApprovalView } from "../ports.ts";
+import type { ApprovalView, GrantView } from "../ports.ts";
 import { evolveDetail, type SessionDetail, type SessionSummary } from "../session-summary.ts";
 import { type Cut, readUntil } from "./moment.ts";
 
@@ -24,7 +27,7 @@ export interface AsOf {
   readonly recordedAt: Date;
 }
 
-const FOLDED = ["agent-", "identity-", "policy-", "resource-"] as const;
+const FOLDED = ["agent-", "grant-", "identity-", "policy-", "resource-"] as const;
 const WITH_APPROVALS = [...FOLDED, "approval-"] as const;
 
 /** What was true after the events up to a cut: the folds that decisions are taken on, over a part of the log. */
@@ -35,15 +38,23 @@ export class StateAsOf {
   readonly policy = new PolicyInForce();
   /** Those that are open. */
   readonly approvals = new ApprovalIndex(0);
+  /** Those that were not settled by then; the clock may have ended some of them without a record yet. */
+  readonly grants = new GrantIndex(0);
   /** Those that are requested or open. */
   readonly sessions = new Map<string, SessionDetail>();
   asOf: AsOf | undefined;
   /** Categories of which something that was there at the moment may be missing, since it was removed later. */
   removed: readonly { readonly category: RetainedCategory; readonly cutOff: string; readonly runId: string }[] = [];
+  /** The instant that was asked for. */
+  readonly #at: Date | undefined;
+
+  private constructor(at: Date | undefined) {
+    this.#at = at;
+  }
 
   /** Fails with `ledger.corrupt` on an event that this release cannot read: a state that misses a fact is not what was true. */
   static async of(ledger: Ledger, cut: Cut, depth: "access" | "everything"): Promise<StateAsOf> {
-    const state = new StateAsOf();
+    const state = new StateAsOf(cut.at);
     const prefixes = depth === "access" ? FOLDED : WITH_APPROVALS;
     for await (const recorded of readUntil(ledger, cut, { by: "stream", prefixes })) state.#fold(recorded);
     // By type, so that the commands in between, which are nearly everything, are not read.
@@ -53,6 +64,15 @@ export class StateAsOf {
       if (removal.cutOff > moment && (category === "session" || category === "approval")) state.removed = [...state.removed, { category, ...removal }];
     }
     return state;
+  }
+
+  /** By the clock: at the instant that was asked for, or when the last event was recorded. */
+  get moment(): Date {
+    return this.#at ?? this.asOf?.recordedAt ?? new Date(0);
+  }
+
+  openGrants(): readonly GrantView[] {
+    return this.grants.all().filter((grant) => (deadlineOf(grant) ?? new Date(0)) > this.moment);
   }
 
   openApprovals(): readonly ApprovalView[] {
@@ -79,6 +99,9 @@ export class StateAsOf {
         return;
       case "policy":
         if (stream === policyStream()) this.policy.apply(revision, event as PolicyEvent, metadata);
+        return;
+      case "grant":
+        this.grants.apply(revision, event as GrantEvent, metadata.at);
         return;
       case "approval":
         this.approvals.apply(revision, event as ApprovalEvent, metadata.at);

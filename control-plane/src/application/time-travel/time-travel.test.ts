@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
 import { type Decision, noObligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { grantStream } from "../../domain/grant/grant.events.ts";
 import { identityStream } from "../../domain/identity/identity.events.ts";
 import { policyStream } from "../../domain/policy/policy.events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
@@ -12,7 +13,7 @@ import { newEvent } from "../new-event.ts";
 import { policyVersion } from "../policies.ts";
 import { ManualTime } from "../testing/manual-time.ts";
 import { approvalRequest, authorized, command, denied, human, opened, orders, requested } from "../testing/samples.ts";
-import { admin, fails, openSealed, silent } from "../testing/stage.ts";
+import { admin, fails, openSealed, silent, typesIn, until } from "../testing/stage.ts";
 import { RECORD_LAG_MS } from "./decide-again.ts";
 import { holds } from "./explain.ts";
 import { createTimeTravel } from "./time-travel.ts";
@@ -27,10 +28,10 @@ const files = (group: string) => [
   },
 ];
 
-/** The real application over the real ledger, with Cedar; the clock of the ledger is the machine's. */
-async function world(t: TestContext) {
+/** The real application over the real ledger, with Cedar; the clock of the ledger is the machine's, that of the application may be behind. */
+async function world(t: TestContext, behindMs = 0) {
   const { ledger, sealing } = await openSealed(t);
-  const clock = new ManualTime(new Date().toISOString());
+  const clock = new ManualTime(new Date(Date.now() - behindMs).toISOString());
   const app = await createApplication({ ledger, clock, log: silent, compiler, subjects: sealing.subjects, nodeId: "one", scheduler: clock });
   const past = createTimeTravel({ ledger, clock: { now: () => new Date() }, compiler });
   t.after(() => Promise.all([app.failClosed.close(), app.live.close()]));
@@ -61,7 +62,7 @@ async function world(t: TestContext) {
   const allowed = (decision: Decision, obligations = decision.obligations): SessionEvent =>
     ({ ...authorized(1), data: { ...authorized(1).data, decision: recordDecision(decision), obligations } }) as SessionEvent;
   const ana = (): Principal => app.identities.find("ana") ?? human("ana");
-  return { ledger, app, past, version, head, decide, record, allowed, ana };
+  return { ledger, app, past, version, head, decide, record, allowed, ana, clock };
 }
 
 describe("what was true at a moment", () => {
@@ -225,5 +226,90 @@ describe("a decision that is taken again", () => {
     const explained = await past.explain(id, 0);
     assert.equal(explained.decision, undefined);
     assert.ok(holds(explained));
+  });
+});
+
+describe("access for a while, in the past", () => {
+  const onRequest = [
+    {
+      name: "a.cedar",
+      text: `@id("open") permit (principal in Group::"engineers", action in [Action::"open", Action::"run"], resource) when { context.granted };
+        @id("request") permit (principal in Group::"engineers", action == Action::"request", resource) when { context.approvals >= 1 };
+        @id("approve") permit (principal == Identity::"bo", action == Action::"approve", resource);`,
+    },
+  ];
+
+  it("is open from the grant to its end, whenever the end is recorded", async (t) => {
+    const { app, past, head, ana, clock } = await world(t);
+    await app.policies.publish(onRequest, "on request", admin);
+    const { id } = await app.grants.request({ resource: "orders", durationSeconds: 60, reason: "stuck", ticket: "" }, ana(), admin);
+    const before = await head();
+    await app.grants.approve(id, human("bo"), "", admin);
+    const during = await head();
+    clock.advance(60_000);
+    await until("the end is recorded", () => app.grants.find(id)?.state === "expired");
+    const opens = async (moment: Parameters<typeof past.access>[0]): Promise<unknown> => {
+      const [access] = (await past.access(moment, { identity: "ana" })).access;
+      const of = (action: string) => access?.decisions.find((each) => each.action === action)?.decision.effect;
+      return [access?.grant?.id, of("open"), of("run"), of("request")];
+    };
+    const states = async (moment: Parameters<typeof past.state>[0]) => (await past.state(moment)).openGrants().map(({ state }) => state);
+    for (const [position, grants, answer] of [
+      [before, ["pending"], [undefined, "deny", "deny", "needs_approval"]],
+      [during, ["open"], [id, "allow", "allow", "needs_approval"]],
+      [await head(), [], [undefined, "deny", "deny", "needs_approval"]],
+    ] as const) {
+      assert.deepEqual(await states({ kind: "position", position }), grants);
+      assert.deepEqual(await opens({ kind: "position", position }), answer);
+    }
+  });
+
+  it("is over when its time is, though nobody has recorded that yet", async (t) => {
+    const { app, past, head, ana, ledger } = await world(t, 120_000);
+    await app.policies.publish(onRequest, "on request", admin);
+    const { id } = await app.grants.request({ resource: "orders", durationSeconds: 60, reason: "stuck", ticket: "" }, ana(), admin);
+    await app.grants.approve(id, human("bo"), "", admin);
+    assert.equal(app.grants.find(id)?.state, "open");
+    assert.equal((await typesIn(ledger, grantStream(id))).at(-1), "AccessGranted");
+    for (const moment of [{ kind: "instant", at: new Date() } as const, { kind: "position", position: await head() } as const]) {
+      assert.deepEqual((await past.state(moment)).openGrants(), []);
+      assert.equal((await past.access(moment, { identity: "ana" })).access[0]?.grant, undefined);
+    }
+  });
+
+  it("is explained with the session that used it, on the same answers", async (t) => {
+    const { app, past, ana } = await world(t);
+    await app.policies.publish(onRequest, "on request", admin);
+    const { id: grantId } = await app.grants.request({ resource: "orders", durationSeconds: 60, reason: "stuck", ticket: "" }, ana(), admin);
+    await app.grants.approve(grantId, human("bo"), "go", admin);
+    const facts = command(1).facts;
+    const take = (granted: boolean, action: "open" | "run"): Decision => {
+      const decision = app.policies.current()?.decide({ principal: ana(), action, resource: orders, granted, ...(action === "run" ? { facts } : {}) });
+      assert.ok(decision);
+      return decision;
+    };
+    const record = async (used: { readonly grantId?: string }): Promise<string> => {
+      const id = randomUUID();
+      const open = { ...opened(id), data: { ...opened(id).data, ...used, decision: recordDecision(take(true, "open")) } } as SessionEvent;
+      const decision = take(true, "run");
+      const ran = { ...authorized(1), data: { ...authorized(1).data, decision: recordDecision(decision), obligations: decision.obligations } } as SessionEvent;
+      await app.openRecord(id).append([requested(id, { ...human("ana"), groups: ["engineers"] }), open, ran], admin);
+      return id;
+    };
+    const used = await record({ grantId });
+    const without = await record({});
+    await app.grants.revoke(grantId, human("bo"), "over", admin);
+    await app.policies.publish(files("nobody"), "another", admin);
+    for (const commandId of [0, 1]) {
+      const explained = await past.explain(used, commandId);
+      assert.ok(holds(explained), JSON.stringify(explained.decision?.again.differences));
+      assert.deepEqual([explained.access?.view.id, explained.access?.asked.again.decision?.quorum], [grantId, 1]);
+      assert.deepEqual(
+        explained.access?.votes.map(({ by, agreed, again }) => [by, agreed, again.verdict]),
+        [["bo", true, "same"]],
+      );
+    }
+    assert.ok(!holds(await past.explain(without, 0)), "what a grant opens is not opened without one");
+    assert.ok(!holds(await past.explain(without, 1)));
   });
 });

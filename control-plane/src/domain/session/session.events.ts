@@ -44,6 +44,8 @@ export type SessionEndCause =
   | "identity_disabled"
   | "token_revoked"
   | "token_expired"
+  | "grant_expired"
+  | "grant_revoked"
   | "shutdown"
   | "control_plane_lost"
   | "internal_error";
@@ -72,11 +74,20 @@ export type SessionEvent =
         readonly sessionId: string;
         readonly agentId: string;
         readonly decision: RecordedDecision;
+        /** That it uses, so that every decision of it was taken with `granted`. */
+        readonly grantId?: string;
       };
     }
   | {
       readonly type: "SessionRefused";
-      readonly data: { readonly sessionId: string; readonly code: string; readonly message: string; readonly decision?: RecordedDecision };
+      readonly data: {
+        readonly sessionId: string;
+        readonly code: string;
+        readonly message: string;
+        readonly decision?: RecordedDecision;
+        /** That it would have used. */
+        readonly grantId?: string;
+      };
     }
   | {
       readonly type: "CommandAuthorized";

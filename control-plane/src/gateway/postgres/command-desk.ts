@@ -7,6 +7,7 @@ import type { RecordedCommand, SessionEvent } from "../../domain/session/session
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
+import { nextStep } from "./next-step.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -50,9 +51,11 @@ export interface DeskSetup {
   readonly policies: Policies;
   readonly approvals: Approvals;
   readonly clock: Clock;
+  /** Every decision of a session that uses a grant is taken with it. */
+  readonly granted: boolean;
   readonly holdMillis: number;
   readonly overlapReads: boolean;
-  /** Throws `ledger.unavailable` while nothing can be recorded (I3). */
+  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
   readonly guard: () => void;
 }
 
@@ -98,7 +101,8 @@ export class CommandDesk {
       this.#setup.guard();
       return await this.#judge(executables, prospects, hold);
     } catch (error) {
-      return { kind: "refused", error: SallyportError.from(error), hint: undefined };
+      const known = SallyportError.from(error);
+      return { kind: "refused", error: known, hint: nextStep(known) };
     }
   }
 
@@ -178,10 +182,10 @@ export class CommandDesk {
 
   /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
   #decide({ facts }: Executable): Decision {
-    const { identities, resources, policies } = this.#setup;
+    const { identities, resources, policies, granted } = this.#setup;
     const found = identities.find(this.#setup.principal.id);
     const principal = found?.disabled === true ? undefined : found;
-    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts });
+    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts, granted });
   }
 
   #describe(executable: Executable): CommandRecord {
@@ -239,6 +243,7 @@ export class CommandDesk {
     const { approvals, policies, sessionId, context } = this.#setup;
     const events: SessionEvent[] = [];
     try {
+      if (granted.length > 0) this.#setup.guard();
       for (const { executable, command, approvalId = "" } of granted) {
         const now = this.#decide(executable);
         if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });

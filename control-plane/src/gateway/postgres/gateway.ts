@@ -6,7 +6,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { authentication, encodeAuthentication, encodeNegotiateProtocolVersion } from "@sallyport/proto/wire/postgres/backend";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
-import type { AgentLinks, Approvals, Clock, CommandContext, Identities, Policies, Resources } from "../../application/ports.ts";
+import type { AgentLinks, Approvals, Clock, CommandContext, Grants, Identities, Policies, Resources } from "../../application/ports.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
@@ -15,6 +15,7 @@ import type { RecordingWriter, SessionWriter } from "./command-desk.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
+import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
 import type { PostgresSession } from "./session.ts";
 
@@ -24,6 +25,7 @@ export interface GatewayDeps {
   readonly resources: Resources;
   readonly policies: Policies;
   readonly approvals: Approvals;
+  readonly grants: Pick<Grants, "current" | "use" | "requireOpen" | "onEnd" | "requestable">;
   readonly links: AgentLinks;
   readonly analyser: StatementAnalyser;
   readonly clock: Clock;
@@ -192,7 +194,7 @@ export class PostgresGateway {
 
   #refuse(socket: Socket, error: SallyportError): void {
     if (error.code === "internal") this.deps.log.error({ err: error }, "connection failed");
-    if (socket.writable) socket.end(encodeRefusal(error, "FATAL"));
+    if (socket.writable) socket.end(encodeRefusal(error, "FATAL", nextStep(error)));
     else socket.destroy();
   }
 

@@ -2,12 +2,13 @@ import type { Socket } from "node:net";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
-import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
+import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
 import { carriedParameters } from "./startup-parameters.ts";
 
@@ -48,12 +49,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const name = parameters.get("database") ?? principal.id;
   const { carried, refused } = readParameters(parameters);
 
-  // Registered from the start: whoever is disabled, or shut out, while the target is being opened does not get in.
+  // Registered from the start: whoever is disabled, shut out, or loses their grant while the target is being opened does not get in.
   const leaving = new AbortController();
-  let left: { readonly cause: SessionEndCause; readonly message: string } | undefined;
-  let end = (cause: SessionEndCause, message: string): void => {
-    left ??= { cause, message };
-    leaving.abort(new SallyportError("session.ended", message));
+  let left: { readonly cause: SessionEndCause; readonly message: string; readonly error: SallyportError | undefined } | undefined;
+  let end = (cause: SessionEndCause, message: string, error?: SallyportError): void => {
+    left ??= { cause, message, error };
+    leaving.abort(error ?? new SallyportError("session.ended", message));
   };
   const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
   const requested: SessionEvent = {
@@ -76,19 +77,31 @@ export async function openSession(visitor: Visitor): Promise<void> {
     throw error;
   });
   let decision: RecordedDecision | undefined;
+  let used: { readonly grantId: string } | undefined;
+  let forgetGrant = (): void => undefined;
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
-    const decided = decideOpen(visitor, resource);
+    const grant = deps.grants.current(principal.id, name);
+    const granted = grant !== undefined;
+    if (grant !== undefined) {
+      used = { grantId: grant.id };
+      forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
+    }
+    const decided = decideOpen(visitor, resource, granted);
     decision = recordDecision(decided);
-    if (decided.effect !== "allow") throw refusedToOpen(decided, name);
+    if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
 
-    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead }).obligations ?? noObligations;
+    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead, granted }).obligations ?? noObligations;
     const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
-    await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision } }], "fail").catch((error: unknown) => {
+    try {
+      // Before the session: a grant that was revoked meanwhile opens nothing.
+      if (grant !== undefined) await deps.grants.use(grant.id, sessionId, principal, name, context);
+      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...used } }], "fail");
+    } catch (error) {
       opened.channel.close({ code: "", message: "" });
       throw error;
-    });
+    }
     const desk = new CommandDesk({
       sessionId,
       principal,
@@ -101,9 +114,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
       policies: deps.policies,
       approvals: deps.approvals,
       clock: deps.clock,
+      granted,
       holdMillis: gateway.limits.holdMillis,
       overlapReads: deps.overlapReads,
-      guard: deps.guard,
+      guard: guardOf(gateway, grant),
     });
     const session = new PostgresSession(
       {
@@ -125,25 +139,27 @@ export async function openSession(visitor: Visitor): Promise<void> {
       () => opened.channel,
     );
     const cancel = gateway.cancels.register(() => session.cancel());
-    end = (cause, message) => session.end(cause, message);
+    end = (cause, message, error) => session.end(cause, message, error);
     const cancelExpiry = expireAt(signedIn.expiresAt, deps.clock, () => session.end("token_expired", "The token of this session has expired."));
     const release = (recorded: Promise<void>): void => {
       cancelExpiry();
+      forgetGrant();
       cancel.release();
       unregister();
       gateway.remove(session, recorded);
     };
     gateway.add(session);
-    if (left !== undefined) return session.end(left.cause, left.message);
+    if (left !== undefined) return session.end(left.cause, left.message, left.error);
     log.info({ identity: principal.id, resource: name }, "session opened");
     session.start(opened.greeting, encodeBackendKeyData(cancel.processId, cancel.key));
     opened.handOver(session);
   } catch (error) {
     unregister();
+    forgetGrant();
     const known = SallyportError.from(error);
     await record
       .append(
-        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision }) } }],
+        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...used }) } }],
         "keep",
       )
       .catch(() => undefined);
@@ -169,17 +185,30 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
 const unknownResource = (name: string): SallyportError =>
   new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
-function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView): Decision {
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: boolean): Decision {
   const policy = gateway.deps.policies.current();
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
-  return policy.decide({ principal, action: "open", resource });
+  return policy.decide({ principal, action: "open", resource, granted });
 }
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
-function refusedToOpen(decision: Decision, name: string): SallyportError {
-  const details = { resource: name, rule: decision.rules.join(", ") || "none permits it", policy: decision.policyVersion };
+function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {
+  const details = {
+    resource: name,
+    rule: decision.rules.join(", ") || "none permits it",
+    policy: decision.policyVersion,
+    ...(requestable ? { access: ON_REQUEST } : {}),
+  };
   return new SallyportError("policy.denied", `You may not open "${name}". ${decision.reason}`, details);
 }
+
+/** The clock ends a grant, even where the timer that ends the session is late. */
+const guardOf =
+  ({ deps }: PostgresGateway, grant: GrantView | undefined): (() => void) =>
+  () => {
+    deps.guard();
+    if (grant !== undefined) deps.grants.requireOpen(grant.id);
+  };
 
 interface OpenedTarget {
   readonly channel: Channel;

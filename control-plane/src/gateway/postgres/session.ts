@@ -7,6 +7,7 @@ import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { Obligations } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
+import { nextStep } from "./next-step.ts";
 import { ClientOutput } from "./client-output.ts";
 import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
@@ -86,9 +87,9 @@ export class PostgresSession implements ChannelHandlers {
     else socket.resume();
   }
 
-  /** From outside: an administrator, an expiry, a shutdown. */
-  end(cause: SessionEndCause, message: string): void {
-    this.#end(cause, message, true);
+  /** From outside: an administrator, an expiry, a shutdown. `error` is what the client hears, where it is more than that the session ended. */
+  end(cause: SessionEndCause, message: string, error?: SallyportError): void {
+    this.#end(cause, message, true, error);
   }
 
   /** A CancelRequest with this session's key. */
@@ -173,7 +174,7 @@ export class PostgresSession implements ChannelHandlers {
       const refusal =
         error === undefined
           ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` })
-          : encodeRefusal(error, "FATAL");
+          : encodeRefusal(error, "FATAL", nextStep(error));
       socket.write(refusal);
     }
     socket.end();

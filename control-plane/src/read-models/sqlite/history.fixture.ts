@@ -8,6 +8,8 @@ import { approvalStream } from "../../domain/approval/approval.events.ts";
 import type { Decider } from "../../domain/decider.ts";
 import { type Decision, noObligations } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
+import * as grant from "../../domain/grant/grant.decider.ts";
+import { grantStream } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import { identityStream } from "../../domain/identity/identity.events.ts";
 import * as policy from "../../domain/policy/policy.decider.ts";
@@ -53,7 +55,7 @@ export class HistoryWriter {
     this.#moves += 1;
     const pick = <T>(...choices: readonly T[]): T => choices[how % choices.length] as T;
     const name = ["ana", "bo", "cy"][whom % 3] ?? "ana";
-    switch (what % 8) {
+    switch (what % 9) {
       case 0:
         return this.#decide(identity, identityStream(name), [
           { type: "Put", identityId: name, kind: "human", groups: pick([], ["engineers"], ["auditors", "engineers"]) },
@@ -88,6 +90,8 @@ export class HistoryWriter {
         ]);
       case 4:
         return how % 4 === 0 ? this.#retain() : this.#stranger(how);
+      case 5:
+        return this.#grant(`g${whom % 3}-${Math.trunc(this.#moves / 40)}`, how);
       default:
         return this.#session(`s${whom % 5}-${Math.trunc(this.#moves / 60)}`, how);
     }
@@ -158,6 +162,27 @@ export class HistoryWriter {
     }
   }
 
+  async #grant(grantId: string, how: number): Promise<void> {
+    const asked = { grantId, requestedBy: "ana", resource: "orders", durationSeconds: 60, reason: `why ${String(how)}`, ticket: "" };
+    const onBehalfOf = how % 2 === 0 ? { onBehalfOf: "eve" } : {};
+    const needs: Decision = { ...allow, effect: "needs_approval", quorum: 1 + (Math.trunc(how / 10) % 2) };
+    const vote = { by: { id: how % 3 === 0 ? "bo" : "cy", kind: "human" }, comment: `said ${String(how)}`, decision: allow } as const;
+    const commands: readonly grant.GrantCommand[] = [
+      { type: "Approve", askedNow: needs, ...vote },
+      { type: "Approve", askedNow: { ...needs, quorum: 1 }, ...vote },
+      { type: "Use", sessionId: `s${String(how)}`, by: "ana", resource: "orders" },
+      { type: "Deny", ...vote },
+      { type: "Revoke", by: "bo", reason: "over" },
+      { type: "Withdraw", by: "ana" },
+      { type: "Expire" },
+    ];
+    const next = commands[how % commands.length];
+    const data = { ...asked, ...onBehalfOf, expiresAt: new Date(start + this.#moves + 100).toISOString() };
+    await this.#decide(grant, grantStream(grantId), [{ type: "Request", data, decision: needs }]);
+    const at = next?.type === "Expire" && how % 2 === 0 ? new Date(start + this.#moves + 60_000).toISOString() : this.#at;
+    return this.#decide(grant, grantStream(grantId), next === undefined ? [] : [next], at);
+  }
+
   /** What a later release, another program, or another part of the product may put there. */
   async #stranger(how: number): Promise<void> {
     const odd = [
@@ -182,19 +207,20 @@ export class HistoryWriter {
     decider: Decider<Command, State, Event>,
     stream: string,
     commands: readonly Command[],
+    at = this.#at,
   ): Promise<void> {
     for (const each of commands) {
       const state = (this.#states.get(stream)?.state ?? decider.initialState) as State;
       let events: Event[];
       try {
-        events = decider.decide(each, state, this.#at);
+        events = decider.decide(each, state, at);
       } catch {
         continue;
       }
       if (events.length === 0) continue;
       await this.#append(
         stream,
-        events.map((event) => newEvent(randomUUID(), event, this.#context, this.#at)),
+        events.map((event) => newEvent(randomUUID(), event, this.#context, at)),
         events.reduce(decider.evolve, state),
       );
     }

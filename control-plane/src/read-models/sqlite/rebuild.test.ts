@@ -10,13 +10,15 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { evolveView } from "../../application/approval-view.ts";
 import { headOf, ProjectionRun } from "../../application/projections/projection-run.ts";
 import type { Batch, ReadModelStore } from "../../application/projections/read-model-store.ts";
-import type { ApprovalView } from "../../application/ports.ts";
+import { evolveGrant } from "../../application/grant-view.ts";
+import type { ApprovalView, GrantView } from "../../application/ports.ts";
 import { systemScheduler } from "../../application/scheduler.ts";
 import { createSessions } from "../../application/sessions.ts";
 import * as agent from "../../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
 import { isEventType, upcast } from "../../domain/catalogue.ts";
+import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
@@ -89,6 +91,9 @@ function dump(path: string): Readonly<Record<string, unknown>> {
   }
 }
 
+/** That the histories had. */
+const grantStates = new Set<string>();
+
 const move: fc.Arbitrary<Move> = fc.tuple(fc.nat(1_000), fc.nat(1_000), fc.nat(1_000));
 const crash = fc.constantFrom<Crash>("before", "within", "after", undefined, undefined);
 
@@ -125,6 +130,7 @@ describe("read models that are made anew", () => {
       }),
       { numRuns: 20, endOnFailure: true }, // each run is a ledger; shrinking one takes minutes and finds little
     );
+    assert.ok(grantStates.size > 4, `only grants that are ${[...grantStates].join()}`);
     assert.ok(crashesSeen > 10, `only ${String(crashesSeen)} crashes`);
     assert.ok(removed > 10, `only ${String(removed)} streams were removed`);
   });
@@ -148,12 +154,14 @@ async function agreesWithFolds(ledger: Ledger, path: string): Promise<void> {
   const agents = new Map<string, agent.AgentState>();
   const identities = new Map<string, identity.IdentityState>();
   const approvals = new Map<string, ApprovalView | undefined>();
+  const grants = new Map<string, GrantView | undefined>();
   for await (const recorded of ledger.readAll()) {
     const { stream, type, metadata } = recorded;
     if (!isEventType(type) || stream.endsWith("-odd")) continue;
     const event = upcast(recorded);
     if (stream.startsWith("agent-")) agents.set(stream, agent.evolve(agents.get(stream) ?? agent.initialState, event as AgentEvent));
     if (stream.startsWith("identity-")) identities.set(stream, identity.evolve(identities.get(stream) ?? identity.initialState, event as IdentityEvent));
+    if (stream.startsWith("grant-")) grants.set(stream, evolveGrant(grants.get(stream), event as GrantEvent, metadata.at));
     if (stream.startsWith("approval-")) approvals.set(stream, evolveView(approvals.get(stream), event as ApprovalEvent, metadata.at));
   }
   const db = new DatabaseSync(path, { readOnly: true });
@@ -175,6 +183,24 @@ async function agreesWithFolds(ledger: Ledger, path: string): Promise<void> {
       rows("SELECT id, state, approvers, decided_by, comment FROM approvals ORDER BY id"),
       sorted([...approvals.values()].map((view) => [view?.id, view?.state, JSON.stringify(view?.approvers), view?.decidedBy, view?.comment])),
     );
+    assert.deepEqual(
+      rows("SELECT id, state, requested_by, on_behalf_of, approvers, decided_by, comment, starts_at, ends_at, uses FROM grants ORDER BY id"),
+      sorted(
+        [...grants.values()].map((view) => [
+          view?.id,
+          view?.state,
+          view?.requestedBy,
+          view?.onBehalfOf,
+          JSON.stringify(view?.approvers),
+          view?.decidedBy,
+          view?.comment,
+          view?.startsAt?.toISOString() ?? "",
+          view?.endsAt?.toISOString() ?? "",
+          view?.uses,
+        ]),
+      ),
+    );
+    for (const view of grants.values()) grantStates.add(view?.state ?? "");
     const file = new ReadModelFile(path);
     const listed = file.sessions({ limit: 500 }).rows.map((row) => [row.id, row.state, row.identity, row.startedAt, row.endedAt]);
     file.close();

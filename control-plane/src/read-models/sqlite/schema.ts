@@ -2,7 +2,7 @@
 export const READ_MODELS_VERSION = 2;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
-export const readModels = ["agents", "approvals", "commands", "identities", "policies", "resources", "sessions"] as const;
+export const readModels = ["agents", "approvals", "commands", "grants", "identities", "policies", "resources", "sessions"] as const;
 
 /**
  * `command_text` is the full-text index over columns of `commands`, which never change. INDEX_COMMANDS fills it at the end of a batch; a
@@ -71,6 +71,14 @@ CREATE TABLE approvals (
   requested_by TEXT NOT NULL, policy_version TEXT NOT NULL, rules TEXT NOT NULL, quorum INTEGER NOT NULL, digest TEXT NOT NULL,
   approvers TEXT NOT NULL DEFAULT '[]', requested_at TEXT NOT NULL, expires_at TEXT NOT NULL, settled_at TEXT NOT NULL DEFAULT '',
   decided_by TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE grants (
+  position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, requested_by TEXT NOT NULL, on_behalf_of TEXT NOT NULL,
+  resource TEXT NOT NULL, duration_seconds INTEGER NOT NULL, reason TEXT NOT NULL, ticket TEXT NOT NULL, policy_version TEXT NOT NULL,
+  rules TEXT NOT NULL, quorum INTEGER NOT NULL, approvers TEXT NOT NULL DEFAULT '[]', requested_at TEXT NOT NULL, expires_at TEXT NOT NULL,
+  starts_at TEXT NOT NULL DEFAULT '', ends_at TEXT NOT NULL DEFAULT '', settled_at TEXT NOT NULL DEFAULT '',
+  decided_by TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT '', uses INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 PRAGMA user_version = ${READ_MODELS_VERSION};

@@ -1,6 +1,7 @@
 import type { WriteName } from "../../application/projections/change.ts";
 
 const sessionNumber = "(SELECT position FROM sessions WHERE id = ?)";
+const openGrants = "('pending', 'open')";
 const openStates = "('pending', 'granted')";
 
 /** The statement of each write; the values come in the order of its type. */
@@ -52,4 +53,13 @@ export const writes: Readonly<Record<WriteName, string>> = {
   sessionCommandsRemoved: `DELETE FROM commands WHERE session = ${sessionNumber}`,
   sessionRemoved: "DELETE FROM sessions WHERE id = ?",
   approvalRemoved: "DELETE FROM approvals WHERE id = ?",
+  grantRequested: `INSERT OR IGNORE INTO grants (position, id, requested_by, on_behalf_of, resource, duration_seconds, reason, ticket, policy_version, rules,
+      quorum, requested_at, expires_at, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')`,
+  grantApproved: `UPDATE grants SET approvers = json_insert(approvers, '$[#]', ?1), decided_by = ?1, comment = ?2
+    WHERE id = ?3 AND state IN ${openGrants}`,
+  grantOpened: `UPDATE grants SET state = 'open', starts_at = ?, ends_at = ? WHERE id = ? AND state IN ${openGrants}`,
+  grantUsed: `UPDATE grants SET uses = uses + 1 WHERE id = ? AND state IN ${openGrants}`,
+  grantSettled: `UPDATE grants SET state = ?1, settled_at = ?2, decided_by = coalesce(?3, decided_by), comment = coalesce(?4, comment)
+    WHERE id = ?5 AND state IN ${openGrants}`,
 };

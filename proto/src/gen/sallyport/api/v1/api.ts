@@ -131,6 +131,19 @@ export interface ListResourcesRequest {
 
 export interface ListResourcesResponse {
   resources: Resource[];
+  /** How the caller may open each, in the same order. */
+  access: ResourceAccess[];
+}
+
+export interface ResourceAccess {
+  /** Without a grant. */
+  standing: boolean;
+  /** The caller's grant ends then; absent without one. */
+  grantedUntil:
+    | Date
+    | undefined;
+  /** They may ask for a grant. */
+  requestable: boolean;
 }
 
 export interface Session {
@@ -2177,13 +2190,16 @@ export const ListResourcesRequest: MessageFns<ListResourcesRequest> = {
 };
 
 function createBaseListResourcesResponse(): ListResourcesResponse {
-  return { resources: [] };
+  return { resources: [], access: [] };
 }
 
 export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
   encode(message: ListResourcesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.resources) {
       Resource.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.access) {
+      ResourceAccess.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -2209,6 +2225,14 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
             message.resources.push(Resource.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.access.push(ResourceAccess.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2226,6 +2250,7 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
       resources: globalThis.Array.isArray(object?.resources)
         ? object.resources.map((e: any) => Resource.fromJSON(e))
         : [],
+      access: globalThis.Array.isArray(object?.access) ? object.access.map((e: any) => ResourceAccess.fromJSON(e)) : [],
     };
   },
 
@@ -2233,6 +2258,9 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
     const obj: any = {};
     if (message.resources?.length) {
       obj.resources = message.resources.map((e) => Resource.toJSON(e));
+    }
+    if (message.access?.length) {
+      obj.access = message.access.map((e) => ResourceAccess.toJSON(e));
     }
     return obj;
   },
@@ -2243,6 +2271,112 @@ export const ListResourcesResponse: MessageFns<ListResourcesResponse> = {
   fromPartial(object: DeepPartial<ListResourcesResponse>): ListResourcesResponse {
     const message = createBaseListResourcesResponse();
     message.resources = object.resources?.map((e) => Resource.fromPartial(e)) || [];
+    message.access = object.access?.map((e) => ResourceAccess.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseResourceAccess(): ResourceAccess {
+  return { standing: false, grantedUntil: undefined, requestable: false };
+}
+
+export const ResourceAccess: MessageFns<ResourceAccess> = {
+  encode(message: ResourceAccess, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.standing !== false) {
+      writer.uint32(8).bool(message.standing);
+    }
+    if (message.grantedUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.grantedUntil), writer.uint32(18).fork()).join();
+    }
+    if (message.requestable !== false) {
+      writer.uint32(24).bool(message.requestable);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResourceAccess {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResourceAccess();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.standing = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.grantedUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.requestable = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResourceAccess {
+    return {
+      standing: isSet(object.standing) ? globalThis.Boolean(object.standing) : false,
+      grantedUntil: isSet(object.grantedUntil)
+        ? fromJsonTimestamp(object.grantedUntil)
+        : isSet(object.granted_until)
+        ? fromJsonTimestamp(object.granted_until)
+        : undefined,
+      requestable: isSet(object.requestable) ? globalThis.Boolean(object.requestable) : false,
+    };
+  },
+
+  toJSON(message: ResourceAccess): unknown {
+    const obj: any = {};
+    if (message.standing !== false) {
+      obj.standing = message.standing;
+    }
+    if (message.grantedUntil !== undefined) {
+      obj.grantedUntil = message.grantedUntil.toISOString();
+    }
+    if (message.requestable !== false) {
+      obj.requestable = message.requestable;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResourceAccess>): ResourceAccess {
+    return ResourceAccess.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResourceAccess>): ResourceAccess {
+    const message = createBaseResourceAccess();
+    message.standing = object.standing ?? false;
+    message.grantedUntil = object.grantedUntil ?? undefined;
+    message.requestable = object.requestable ?? false;
     return message;
   },
 };
@@ -6423,7 +6557,7 @@ export const AgentServiceClient = makeGenericClientConstructor(
 
 export type ResourceServiceService = typeof ResourceServiceService;
 export const ResourceServiceService = {
-  /** Those that the caller may open. */
+  /** Those that the caller may open, or may ask for access to. */
   listResources: {
     path: "/sallyport.api.v1.ResourceService/ListResources" as const,
     requestStream: false as const,
@@ -6437,12 +6571,12 @@ export const ResourceServiceService = {
 } as const;
 
 export interface ResourceServiceServer extends UntypedServiceImplementation {
-  /** Those that the caller may open. */
+  /** Those that the caller may open, or may ask for access to. */
   listResources: handleUnaryCall<ListResourcesRequest, ListResourcesResponse>;
 }
 
 export interface ResourceServiceClient extends Client {
-  /** Those that the caller may open. */
+  /** Those that the caller may open, or may ask for access to. */
   listResources(
     request: ListResourcesRequest,
     callback: (error: ServiceError | null, response: ListResourcesResponse) => void,

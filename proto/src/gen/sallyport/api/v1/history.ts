@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Agent, Approval, Identity, PolicyFile, RecordedEvent, Resource, Session } from "./api.ts";
+import { Grant } from "./grant.ts";
 
 export const protobufPackage = "sallyport.api.v1";
 
@@ -100,6 +101,8 @@ export interface GetStateAsOfResponse {
   approvals: Approval[];
   /** What was there then, and has been removed since, is not in the lists. */
   removed: RemovedSince[];
+  /** Open at that moment, or waiting for somebody to decide. */
+  grants: Grant[];
 }
 
 export interface RemovedSince {
@@ -135,10 +138,12 @@ export interface Access {
   /** connected, offline, revoked: whether what policy allowed could be reached. */
   agentState: string;
   decisions: AccessDecision[];
+  /** Of the grant that it was decided with; absent without one. */
+  grantedUntil: Date | undefined;
 }
 
 export interface AccessDecision {
-  /** open, run, approve. */
+  /** open, run, approve (a command), request. */
   action: string;
   /** Of `run`: a typical statement of this class that names no table. */
   riskClass: string;
@@ -172,7 +177,7 @@ export interface ExplainDecisionRequest {
 }
 
 export interface ExplainDecisionResponse {
-  /** same, different, none (nothing was put to policy). Of this decision and of every vote on its approval together. */
+  /** same, different, none (nothing was put to policy). Of this decision and of every other one in this answer together. */
   verdict: string;
   sessionId: string;
   commandId: number;
@@ -193,6 +198,13 @@ export interface ExplainDecisionResponse {
   events: RecordedEvent[];
   /** A sentence, when there was an approval and retention removed it. */
   approvalRemoved: string;
+  /** That the session used; absent without one. */
+  grant:
+    | Grant
+    | undefined;
+  /** That let it be asked for. */
+  grantDecision: ExplainedDecision | undefined;
+  grantVotes: ExplainedVote[];
 }
 
 export interface ExplainedDecision {
@@ -1047,6 +1059,7 @@ function createBaseGetStateAsOfResponse(): GetStateAsOfResponse {
     sessions: [],
     approvals: [],
     removed: [],
+    grants: [],
   };
 }
 
@@ -1075,6 +1088,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     }
     for (const v of message.removed) {
       RemovedSince.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.grants) {
+      Grant.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -1156,6 +1172,14 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
             message.removed.push(RemovedSince.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.grants.push(Grant.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1196,6 +1220,7 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
       removed: globalThis.Array.isArray(object?.removed)
         ? object.removed.map((e: any) => RemovedSince.fromJSON(e))
         : [],
+      grants: globalThis.Array.isArray(object?.grants) ? object.grants.map((e: any) => Grant.fromJSON(e)) : [],
     };
   },
 
@@ -1225,6 +1250,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     if (message.removed?.length) {
       obj.removed = message.removed.map((e) => RemovedSince.toJSON(e));
     }
+    if (message.grants?.length) {
+      obj.grants = message.grants.map((e) => Grant.toJSON(e));
+    }
     return obj;
   },
 
@@ -1241,6 +1269,7 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     message.sessions = object.sessions?.map((e) => Session.fromPartial(e)) || [];
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
     message.removed = object.removed?.map((e) => RemovedSince.fromPartial(e)) || [];
+    message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1567,7 +1596,7 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
 };
 
 function createBaseAccess(): Access {
-  return { identity: undefined, resource: "", agentId: "", agentState: "", decisions: [] };
+  return { identity: undefined, resource: "", agentId: "", agentState: "", decisions: [], grantedUntil: undefined };
 }
 
 export const Access: MessageFns<Access> = {
@@ -1586,6 +1615,9 @@ export const Access: MessageFns<Access> = {
     }
     for (const v of message.decisions) {
       AccessDecision.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.grantedUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.grantedUntil), writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -1643,6 +1675,14 @@ export const Access: MessageFns<Access> = {
             message.decisions.push(AccessDecision.decode(reader, reader.uint32()));
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.grantedUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1672,6 +1712,11 @@ export const Access: MessageFns<Access> = {
       decisions: globalThis.Array.isArray(object?.decisions)
         ? object.decisions.map((e: any) => AccessDecision.fromJSON(e))
         : [],
+      grantedUntil: isSet(object.grantedUntil)
+        ? fromJsonTimestamp(object.grantedUntil)
+        : isSet(object.granted_until)
+        ? fromJsonTimestamp(object.granted_until)
+        : undefined,
     };
   },
 
@@ -1692,6 +1737,9 @@ export const Access: MessageFns<Access> = {
     if (message.decisions?.length) {
       obj.decisions = message.decisions.map((e) => AccessDecision.toJSON(e));
     }
+    if (message.grantedUntil !== undefined) {
+      obj.grantedUntil = message.grantedUntil.toISOString();
+    }
     return obj;
   },
 
@@ -1707,6 +1755,7 @@ export const Access: MessageFns<Access> = {
     message.agentId = object.agentId ?? "";
     message.agentState = object.agentState ?? "";
     message.decisions = object.decisions?.map((e) => AccessDecision.fromPartial(e)) || [];
+    message.grantedUntil = object.grantedUntil ?? undefined;
     return message;
   },
 };
@@ -2202,6 +2251,9 @@ function createBaseExplainDecisionResponse(): ExplainDecisionResponse {
     votes: [],
     events: [],
     approvalRemoved: "",
+    grant: undefined,
+    grantDecision: undefined,
+    grantVotes: [],
   };
 }
 
@@ -2245,6 +2297,15 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     }
     if (message.approvalRemoved !== "") {
       writer.uint32(106).string(message.approvalRemoved);
+    }
+    if (message.grant !== undefined) {
+      Grant.encode(message.grant, writer.uint32(114).fork()).join();
+    }
+    if (message.grantDecision !== undefined) {
+      ExplainedDecision.encode(message.grantDecision, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.grantVotes) {
+      ExplainedVote.encode(v!, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -2366,6 +2427,30 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
             message.approvalRemoved = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.grant = Grant.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.grantDecision = ExplainedDecision.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.grantVotes.push(ExplainedVote.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2413,6 +2498,17 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
         : isSet(object.approval_removed)
         ? globalThis.String(object.approval_removed)
         : "",
+      grant: isSet(object.grant) ? Grant.fromJSON(object.grant) : undefined,
+      grantDecision: isSet(object.grantDecision)
+        ? ExplainedDecision.fromJSON(object.grantDecision)
+        : isSet(object.grant_decision)
+        ? ExplainedDecision.fromJSON(object.grant_decision)
+        : undefined,
+      grantVotes: globalThis.Array.isArray(object?.grantVotes)
+        ? object.grantVotes.map((e: any) => ExplainedVote.fromJSON(e))
+        : globalThis.Array.isArray(object?.grant_votes)
+        ? object.grant_votes.map((e: any) => ExplainedVote.fromJSON(e))
+        : [],
     };
   },
 
@@ -2457,6 +2553,15 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     if (message.approvalRemoved !== "") {
       obj.approvalRemoved = message.approvalRemoved;
     }
+    if (message.grant !== undefined) {
+      obj.grant = Grant.toJSON(message.grant);
+    }
+    if (message.grantDecision !== undefined) {
+      obj.grantDecision = ExplainedDecision.toJSON(message.grantDecision);
+    }
+    if (message.grantVotes?.length) {
+      obj.grantVotes = message.grantVotes.map((e) => ExplainedVote.toJSON(e));
+    }
     return obj;
   },
 
@@ -2486,6 +2591,11 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     message.votes = object.votes?.map((e) => ExplainedVote.fromPartial(e)) || [];
     message.events = object.events?.map((e) => RecordedEvent.fromPartial(e)) || [];
     message.approvalRemoved = object.approvalRemoved ?? "";
+    message.grant = (object.grant !== undefined && object.grant !== null) ? Grant.fromPartial(object.grant) : undefined;
+    message.grantDecision = (object.grantDecision !== undefined && object.grantDecision !== null)
+      ? ExplainedDecision.fromPartial(object.grantDecision)
+      : undefined;
+    message.grantVotes = object.grantVotes?.map((e) => ExplainedVote.fromPartial(e)) || [];
     return message;
   },
 };

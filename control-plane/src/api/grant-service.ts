@@ -1,0 +1,47 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import type { GrantServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/grant";
+import type { Grants, GrantView } from "../application/ports.ts";
+import type { Principal } from "../domain/decision.ts";
+import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
+import { grantView } from "./grant-view.ts";
+import { type ApiContext, unary } from "./unary.ts";
+
+/** A listing holds no more than this, whatever is asked. */
+const MAX_LISTED = 1_000;
+
+export function grantService(api: ApiContext, grants: Grants): GrantServiceServer {
+  const maySee = (principal: Principal, grant: GrantView): boolean =>
+    grant.requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS) || grants.mayDecide(grant, principal);
+  const mayRevoke = (principal: Principal, grant: GrantView): boolean =>
+    grant.requestedBy === principal.id || belongsTo(principal, ADMINS) || grants.mayDecide(grant, principal);
+
+  async function visible(grantId: string, principal: Principal): Promise<GrantView> {
+    const grant = await grants.load(grantId);
+    if (grant === undefined || !maySee(principal, grant)) throw new SallyportError("approval.not_found", `There is no request for access ${grantId}.`);
+    return grant;
+  }
+
+  return {
+    requestAccess: unary(api, async (request, { principal, context }) => ({ grant: grantView(await grants.request(request, principal, context)) })),
+    listGrants: unary(api, ({ openOnly, limit }, { principal }) => {
+      const wanted = grants.list().filter((grant) => (!openOnly || grant.state === "pending" || grant.state === "open") && maySee(principal, grant));
+      const newest = wanted.toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
+      return { grants: newest.slice(0, Math.min(limit || MAX_LISTED, MAX_LISTED)).map(grantView) };
+    }),
+    getGrant: unary(api, async ({ grantId }, { principal }) => ({ grant: grantView(await visible(grantId, principal)) })),
+    approveAccess: unary(api, async ({ grantId, comment }, { principal, context }) => ({
+      grant: grantView(await grants.approve(grantId, principal, comment, context)),
+    })),
+    denyAccess: unary(api, async ({ grantId, comment }, { principal, context }) => ({
+      grant: grantView(await grants.deny(grantId, principal, comment, context)),
+    })),
+    withdrawAccessRequest: unary(api, async ({ grantId }, { principal, context }) => ({
+      grant: grantView(await grants.withdraw(grantId, principal, context)),
+    })),
+    revokeGrant: unary(api, async ({ grantId, reason }, { principal, context }) => {
+      const grant = await visible(grantId, principal);
+      if (!mayRevoke(principal, grant)) throw new SallyportError("auth.forbidden", "Only administrators, and whoever may decide on it, revoke access.");
+      return { grant: grantView(await grants.revoke(grantId, principal, reason, context)) };
+    }),
+  };
+}

@@ -1,0 +1,184 @@
+import { randomUUID } from "node:crypto";
+import { SallyportError } from "@sallyport/proto/errors";
+import { upcast } from "../domain/catalogue.ts";
+import type { Decision, PolicyAction, PolicyEngine, Principal } from "../domain/decision.ts";
+import * as grant from "../domain/grant/grant.decider.ts";
+import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
+import { takeDecision } from "../domain/take-decision.ts";
+import { evolveGrant, isOpenAt } from "./grant-view.ts";
+import type { CommandContext, Grants, GrantView, Policies, Resources } from "./ports.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { systemContext, type UseCaseDeps } from "./use-case.ts";
+
+export interface GrantService extends Grants {
+  /** Records that its time is up, if it is and nothing else came first. */
+  expire(grantId: string): Promise<void>;
+}
+
+/** Whoever decides may be asleep when it is asked for; after a day nobody remembers why. */
+export const REQUEST_TTL_MS = 86_400_000;
+/** Pending and open ones, of everybody. Above this something is wrong, and nobody could look at them all. */
+export const MAX_OPEN_GRANTS = 10_000;
+/** Pending ones of one identity: a script in a loop must not use up what is there for all. */
+export const MAX_PENDING_REQUESTS = 20;
+
+export interface GrantDeps extends UseCaseDeps {
+  readonly policies: Pick<Policies, "current">;
+  readonly resources: Pick<Resources, "find">;
+  readonly scheduler: Scheduler;
+}
+
+export function createGrants({ ledger, live, execute, policies, resources, clock, scheduler, nodeId }: GrantDeps): GrantService {
+  const watchers = new Map<string, Set<(why: SallyportError) => void>>();
+  /** Sessions that open at once on one grant write one after the other, so that they never exhaust each other's attempts. */
+  const turns = new Map<string, Promise<unknown>>();
+
+  live.onApplied(({ event }) => {
+    if (event.type === "GrantRevoked") tellEnd(event.data.grantId, grant.grantRevoked);
+    if (event.type === "GrantExpired") tellEnd(event.data.grantId, grant.grantExpired);
+  });
+
+  function tellEnd(grantId: string, why: (resource: string) => SallyportError): void {
+    const resource = live.grants.get(grantId)?.resource ?? "";
+    for (const ended of watchers.get(grantId) ?? []) ended(why(resource));
+  }
+
+  async function run(grantId: string, command: grant.GrantCommand, context: CommandContext): Promise<GrantView> {
+    await execute({ decider: grant, stream: grantStream(grantId), command, context });
+    return requireView(grantId);
+  }
+
+  async function load(grantId: string): Promise<GrantView | undefined> {
+    const known = live.grants.get(grantId);
+    if (known !== undefined) return known;
+    let view: GrantView | undefined;
+    for await (const recorded of ledger.readStream(grantStream(grantId))) view = evolveGrant(view, upcast(recorded) as GrantEvent, recorded.metadata.at);
+    return view;
+  }
+
+  async function requireView(grantId: string): Promise<GrantView> {
+    const view = await load(grantId);
+    if (view === undefined) throw new SallyportError("approval.not_found", "There is no such request for access.");
+    return view;
+  }
+
+  function requirePolicy(): PolicyEngine {
+    const engine = policies.current();
+    if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may ask for anything, or decide.");
+    return engine;
+  }
+
+  const ask = (principal: Principal, action: PolicyAction, resource: string): Decision =>
+    takeDecision(policies.current(), { principal, action, resource: resources.find(resource) });
+
+  /** As they are now: whoever was disabled, or left a group, may not ask any more. */
+  function askedNow({ requestedBy, resource }: GrantView): Decision {
+    const found = live.identities.get(identityStream(requestedBy))?.state;
+    const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
+    return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource) });
+  }
+
+  const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext) => ({
+    id,
+    kind,
+    ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
+  });
+
+  function requireOpen(grantId: string): void {
+    const view = live.grants.get(grantId);
+    if (view !== undefined && isOpenAt(view, clock.now())) return;
+    throw view?.state === "revoked" ? grant.grantRevoked(view.resource) : grant.grantExpired(view?.resource ?? "");
+  }
+
+  return {
+    load,
+    requireOpen,
+
+    async request({ resource, durationSeconds, reason, ticket }, by, context) {
+      requirePolicy();
+      const found = resources.find(resource);
+      if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
+      if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
+      if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
+        throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);
+      const grantId = randomUUID();
+      const { onBehalfOf } = context.actor;
+      const expiresAt = new Date(clock.now().getTime() + REQUEST_TTL_MS).toISOString();
+      const who = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
+      const data = { grantId, ...who, resource, durationSeconds, reason, ticket, expiresAt };
+      return run(grantId, { type: "Request", data, decision: ask(by, "request", resource) }, context);
+    },
+
+    async approve(grantId, by, comment, context) {
+      requirePolicy();
+      const asked = await requireView(grantId);
+      const decision = ask(by, "approve", asked.resource);
+      return run(grantId, { type: "Approve", by: decidedBy(by, context), comment, decision, askedNow: askedNow(asked) }, context);
+    },
+
+    async deny(grantId, by, comment, context) {
+      requirePolicy();
+      const decision = ask(by, "approve", (await requireView(grantId)).resource);
+      return run(grantId, { type: "Deny", by: decidedBy(by, context), comment, decision }, context);
+    },
+
+    withdraw: (grantId, by, context) => run(grantId, { type: "Withdraw", by: by.id }, context),
+
+    revoke: (grantId, by, reason, context) => run(grantId, { type: "Revoke", by: by.id, reason }, context),
+
+    async expire(grantId) {
+      await run(grantId, { type: "Expire" }, systemContext(nodeId));
+    },
+
+    mayDecide: ({ resource }, by) => by.kind === "human" && ask(by, "approve", resource).effect === "allow",
+
+    requestable: ({ name }, by) => ask(by, "request", name),
+
+    find: (grantId) => live.grants.get(grantId),
+
+    list: () => live.grants.all(),
+
+    current: (identityId, resource) => live.grants.openFor(identityId, resource, clock.now()),
+
+    async use(grantId, sessionId, by, resource, context) {
+      const before = turns.get(grantId) ?? Promise.resolve();
+      const turn = before.then(() => run(grantId, { type: "Use", sessionId, by: by.id, resource }, context));
+      const settled = turn.then(
+        () => undefined,
+        () => undefined,
+      );
+      turns.set(grantId, settled);
+      try {
+        await turn;
+      } finally {
+        if (turns.get(grantId) === settled) turns.delete(grantId);
+      }
+    },
+
+    onEnd(grantId, ended) {
+      const waiting = watchers.get(grantId) ?? new Set();
+      watchers.set(grantId, waiting);
+      let cancel = (): void => undefined;
+      const forget = (): void => {
+        cancel();
+        waiting.delete(told);
+        if (waiting.size === 0 && watchers.get(grantId) === waiting) watchers.delete(grantId);
+      };
+      const told = (why: SallyportError): void => {
+        forget();
+        ended(why);
+      };
+      /** Early timers are set again; one that is late finds that the event came first. */
+      const wait = (): void => {
+        const view = live.grants.get(grantId);
+        const left = view?.state === "open" && view.endsAt !== undefined ? view.endsAt.getTime() - clock.now().getTime() : 0;
+        if (left > 0) cancel = scheduler.after(left, wait);
+        else told(view?.state === "revoked" ? grant.grantRevoked(view.resource) : grant.grantExpired(view?.resource ?? ""));
+      };
+      waiting.add(told);
+      wait();
+      return forget;
+    },
+  };
+}

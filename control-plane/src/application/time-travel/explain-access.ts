@@ -1,0 +1,41 @@
+import { upcast } from "../../domain/catalogue.ts";
+import { type GrantEvent, grantStream } from "../../domain/grant/grant.events.ts";
+import { evolveGrant } from "../grant-view.ts";
+import type { GrantView } from "../ports.ts";
+import type { Ledger } from "../../ledger/ledger.ts";
+import { decideAgain, type ExplainedDecision, type ExplainedVote, type Taken } from "./decide-again.ts";
+import type { PolicyVersions } from "./policy-versions.ts";
+
+/** How the access came about that a session used. */
+export interface ExplainedAccess {
+  readonly view: GrantView;
+  /** That it could be asked for. */
+  readonly asked: ExplainedDecision;
+  readonly votes: readonly ExplainedVote[];
+}
+
+export async function accessOf(
+  { ledger, policies }: { readonly ledger: Ledger; readonly policies: PolicyVersions },
+  grantId: string,
+): Promise<ExplainedAccess | undefined> {
+  let view: GrantView | undefined;
+  let asked: ExplainedDecision | undefined;
+  const votes: ExplainedVote[] = [];
+  const again = async (taken: Taken): Promise<ExplainedDecision> => ({ taken, again: await decideAgain(ledger, policies, taken) });
+  for await (const recorded of ledger.readStream(grantStream(grantId))) {
+    const event = upcast(recorded) as GrantEvent;
+    view = evolveGrant(view, event, recorded.metadata.at);
+    if (view === undefined) continue;
+    const { resource } = view;
+    if (event.type === "AccessRequested") {
+      const { requestedBy, decision, quorum } = event.data;
+      const effect = quorum === 0 ? "allow" : "needs_approval";
+      asked = await again({ action: "request", principal: requestedBy, resource, recorded: decision, effect, in: recorded });
+    } else if (event.type === "AccessApproved" || event.type === "AccessDenied") {
+      const { by, comment, decision } = event.data;
+      const taken: Taken = { action: "approve", principal: by, resource, recorded: decision, effect: "allow", in: recorded };
+      votes.push({ by, comment, agreed: event.type === "AccessApproved", ...(await again(taken)) });
+    }
+  }
+  return view === undefined || asked === undefined ? undefined : { view, asked, votes };
+}

@@ -1,0 +1,174 @@
+import { SallyportError } from "@sallyport/proto/errors";
+import { initialTransition, type SnapshotFrom, transition } from "xstate";
+import { reached } from "../decider.ts";
+import { type Decision, recordDecision, type RecordedDecision } from "../decision.ts";
+import { requireText } from "../names.ts";
+import type { GrantEvent } from "./grant.events.ts";
+import { grantMachine, isParty } from "./grant.machine.ts";
+
+type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
+
+interface DecidedBy {
+  readonly id: string;
+  readonly kind: "human" | "machine";
+  readonly onBehalfOf?: string;
+}
+
+/** `decision`: whether policy in force now lets them decide. */
+interface Vote {
+  readonly by: DecidedBy;
+  readonly comment: string;
+  readonly decision: Decision;
+}
+
+export type GrantCommand =
+  | { readonly type: "Request"; readonly data: Omit<DataOf<"AccessRequested">, "decision" | "quorum">; readonly decision: Decision }
+  /** `askedNow`: what policy in force now says to the request itself. */
+  | ({ readonly type: "Approve"; readonly askedNow: Decision } & Vote)
+  | ({ readonly type: "Deny" } & Vote)
+  | { readonly type: "Withdraw"; readonly by: string }
+  /** Of the request, or of the access, whichever it is time for. */
+  | { readonly type: "Expire" }
+  | { readonly type: "Use"; readonly sessionId: string; readonly by: string; readonly resource: string }
+  /** Whether they may is looked at before. */
+  | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
+
+export type GrantState = SnapshotFrom<typeof grantMachine>;
+
+export const [initialState] = initialTransition(grantMachine);
+
+export const evolve = (state: GrantState, event: GrantEvent): GrantState => transition(grantMachine, state, event)[0];
+
+/** A reason or comment is a paragraph for whoever decides. */
+export const MAX_REASON_LENGTH = 1_000;
+/** A ticket is an id or a link. */
+export const MAX_TICKET_LENGTH = 200;
+/** Where policy sets no bound of its own: long enough for one piece of work. */
+export const DEFAULT_MAX_DURATION_SECONDS = 3_600;
+
+export function decide(command: GrantCommand, state: GrantState, at: string): GrantEvent[] {
+  if (command.type === "Request") return request(command.data, command.decision, state, at);
+  const { request: asked, grant } = state.context;
+  if (asked === undefined) throw new SallyportError("approval.not_found", "There is no such request for access.");
+  const { grantId } = asked;
+  switch (command.type) {
+    case "Approve": {
+      requirePending(asked, state, at);
+      requireOther(asked, command.by);
+      requireStillRequestable(asked, command.askedNow);
+      requireText("comment", command.comment, MAX_REASON_LENGTH);
+      if (state.context.approvers.includes(command.by.id)) return [];
+      const decision = requirePermitted(command.decision);
+      const approved: GrantEvent = { type: "AccessApproved", data: { grantId, by: command.by.id, comment: command.comment, decision } };
+      const agreed = accepted(state, approved);
+      const granted = grantedAt(asked, agreed.context.approvers, at);
+      return agreed.can(granted) ? [approved, granted] : [approved];
+    }
+    case "Deny": {
+      requirePending(asked, state, at);
+      requireOther(asked, command.by);
+      requireText("comment", command.comment, MAX_REASON_LENGTH);
+      const decision = requirePermitted(command.decision);
+      return checked(state, { type: "AccessDenied", data: { grantId, by: command.by.id, comment: command.comment, decision } });
+    }
+    case "Withdraw": {
+      requirePending(asked, state, at);
+      if (command.by !== asked.requestedBy) throw new SallyportError("auth.forbidden", "Only whoever asked withdraws a request.");
+      return checked(state, { type: "AccessRequestWithdrawn", data: { grantId, by: command.by } });
+    }
+    case "Expire":
+      if (state.matches("pending") && reached(asked.expiresAt, at))
+        return checked(state, { type: "AccessRequestExpired", data: { grantId, expiresAt: asked.expiresAt } });
+      if (grant !== undefined && state.matches("open") && reached(grant.endsAt, at))
+        return checked(state, { type: "GrantExpired", data: { grantId, endsAt: grant.endsAt } });
+      return [];
+    case "Use":
+      requireOpen(asked, state, at);
+      if (command.by !== asked.requestedBy || command.resource !== asked.resource)
+        throw new SallyportError("auth.forbidden", "A grant is for whoever asked for it, on the resource that it was asked for.");
+      return checked(state, { type: "GrantUsed", data: { grantId, sessionId: command.sessionId } });
+    case "Revoke":
+      requireOpen(asked, state, at);
+      requireText("reason", command.reason, MAX_REASON_LENGTH);
+      return checked(state, { type: "GrantRevoked", data: { grantId, by: command.by, reason: command.reason } });
+  }
+}
+
+function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decision: Decision, state: GrantState, at: string): GrantEvent[] {
+  // The caller makes the id, so what is there is a retry of the same request.
+  if (state.context.request !== undefined) return [];
+  const { durationSeconds, reason, ticket, resource } = data;
+  if (decision.effect === "deny") {
+    const rule = decision.rules.join(", ") || "none permits it";
+    const details = { resource, rule, policy: decision.policyVersion };
+    throw new SallyportError("policy.denied", `You may not ask for access to "${resource}". ${decision.reason}`, details);
+  }
+  requireText("reason", reason, MAX_REASON_LENGTH);
+  if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why you need access.", { field: "reason" });
+  requireText("ticket", ticket, MAX_TICKET_LENGTH);
+  const longest = decision.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
+  if (!Number.isSafeInteger(durationSeconds) || durationSeconds < 1 || durationSeconds > longest) {
+    throw new SallyportError("input.invalid", `Policy gives access to "${resource}" for ${String(longest)} seconds at most.`, { field: "duration" });
+  }
+  if (reached(data.expiresAt, at)) throw new Error("A request that has expired already cannot be made.");
+  const asked: GrantEvent = { type: "AccessRequested", data: { ...data, decision: recordDecision(decision), quorum: decision.quorum } };
+  const pending = accepted(state, asked);
+  return decision.quorum === 0 ? [asked, ...checked(pending, grantedAt(asked.data, [], at))] : [asked];
+}
+
+const grantedAt = ({ grantId, requestedBy, resource, durationSeconds }: DataOf<"AccessRequested">, approvers: readonly string[], at: string): GrantEvent => ({
+  type: "AccessGranted",
+  data: { grantId, requestedBy, resource, approvers, startsAt: at, endsAt: new Date(Date.parse(at) + durationSeconds * 1_000).toISOString() },
+});
+
+/** Expired is expired, even when the scanner that records it is late. */
+function requirePending({ expiresAt }: DataOf<"AccessRequested">, state: GrantState, at: string): void {
+  if (state.matches("lapsed") || (state.matches("pending") && reached(expiresAt, at)))
+    throw new SallyportError("approval.expired", "Nobody decided on this request in time; ask again.");
+  if (!state.matches("pending"))
+    throw new SallyportError("approval.already_decided", `The request is not pending: it is ${state.value}.`, { state: state.value });
+}
+
+function requireOpen({ resource }: DataOf<"AccessRequested">, state: GrantState, at: string): void {
+  const { grant } = state.context;
+  if (state.matches("expired") || (state.matches("open") && grant !== undefined && reached(grant.endsAt, at))) throw grantExpired(resource);
+  if (state.matches("revoked")) throw grantRevoked(resource);
+  if (!state.matches("open")) throw new SallyportError("approval.already_decided", `There is no access here: the request is ${state.value}.`);
+}
+
+function requireOther(asked: DataOf<"AccessRequested">, by: DecidedBy): void {
+  if (by.kind === "machine") throw new SallyportError("approval.machine", "A machine identity never decides on access.");
+  if (isParty(asked, by.id) || (by.onBehalfOf !== undefined && isParty(asked, by.onBehalfOf)))
+    throw new SallyportError("approval.self", "Nobody decides on their own request; somebody else must.");
+}
+
+/** Policy may have become stricter since it was asked for (I4): then those who agreed did not agree to this. */
+function requireStillRequestable({ quorum, durationSeconds }: DataOf<"AccessRequested">, now: Decision): void {
+  const longest = now.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
+  if (now.effect !== "deny" && now.quorum <= quorum && durationSeconds <= longest) return;
+  throw new SallyportError("approval.drift", "Policy changed since this was asked for, and asks for more now; ask again.");
+}
+
+/** Last, so that the grant's own rules speak first. Answers what is recorded with the event. */
+function requirePermitted(decision: Decision): RecordedDecision {
+  if (decision.effect === "allow") return recordDecision(decision);
+  throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
+}
+
+function accepted(state: GrantState, event: GrantEvent): GrantState {
+  if (!state.can(event)) throw new Error(`The grant machine refuses ${event.type} in state ${state.value}.`);
+  return evolve(state, event);
+}
+
+function checked(state: GrantState, event: GrantEvent): GrantEvent[] {
+  accepted(state, event);
+  return [event];
+}
+
+export const howToAsk = (resource: string): string => `Ask for access: sallyport request ${resource} --for 30m --reason …`;
+
+export const grantExpired = (resource: string): SallyportError =>
+  new SallyportError("grant.expired", `Your access to "${resource}" has ended: its time is up.`, { resource });
+
+export const grantRevoked = (resource: string): SallyportError =>
+  new SallyportError("grant.revoked", `Your access to "${resource}" was revoked.`, { resource });

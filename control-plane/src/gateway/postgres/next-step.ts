@@ -1,0 +1,13 @@
+import type { SallyportError } from "@sallyport/proto/errors";
+import { howToAsk } from "../../domain/grant/grant.decider.ts";
+
+/** What somebody who was shut out can do about it; undefined where that is nothing that we know of. */
+export function nextStep({ code, details }: SallyportError): string | undefined {
+  const resource = details["resource"];
+  if (resource === undefined) return undefined;
+  const mayAsk = code === "grant.expired" || code === "grant.revoked" || details["access"] === ON_REQUEST;
+  return mayAsk ? howToAsk(resource) : undefined;
+}
+
+/** In the details of a refusal to open what may be asked for. */
+export const ON_REQUEST = "on request";
