@@ -9,6 +9,22 @@ await loadModule();
 const parser = { parse: parseSync, fingerprint: fingerprintSync };
 const recorded = (sql: string): string => analyseText(parser, sql, new Set()).recordable;
 
+function searchIn(hostile: string, length: number): void {
+  const times = Math.floor(length / hostile.length);
+  redact(`pass ${hostile.repeat(times)}`, false);
+  redact(`'pass ${hostile.replaceAll("'", "''").repeat(times)}'`, false);
+}
+
+/** The best of a few is what the machine's other work disturbs least. Never zero. */
+function fastest(run: () => void): number {
+  const times = Array.from({ length: 3 }, () => {
+    const start = performance.now();
+    run();
+    return performance.now() - start;
+  });
+  return Math.max(0.1, Math.min(...times));
+}
+
 describe("what is recorded of a statement with a password", () => {
   const cases: readonly (readonly [string, string])[] = [
     ["CREATE ROLE a LOGIN PASSWORD 'topsecret' VALID UNTIL '2030-01-01'", "CREATE ROLE a LOGIN PASSWORD '<redacted>' VALID UNTIL '2030-01-01'"],
@@ -137,10 +153,9 @@ describe("what is recorded of a statement without a password", () => {
       "E'\\",
       "a".repeat(50),
     ]) {
-      const start = performance.now();
-      redact(`pass ${hostile.repeat(Math.floor(100_000 / hostile.length))}`, false);
-      redact(`'pass ${hostile.replaceAll("'", "''").repeat(Math.floor(100_000 / hostile.length))}'`, false);
-      assert.ok(performance.now() - start < 3_000, `${hostile} took ${performance.now() - start} ms`);
+      const longer = fastest(() => searchIn(hostile, 40_000)) / fastest(() => searchIn(hostile, 10_000));
+      // Four times for four times the text; what is quadratic takes sixteen.
+      assert.ok(longer < 10, `${hostile}: four times the text takes ${longer.toFixed(1)} times as long`);
     }
   });
 });
