@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { WriteName } from "../../application/projections/change.ts";
 import type { Batch, Checkpoint, CommandQuery, CommandRow, Page, SessionQuery, SessionRow } from "../../application/projections/read-model-store.ts";
 import { commandPage, sessionPage } from "./queries.ts";
-import { CREATE_READ_MODELS, INDEX_COMMANDS, READ_MODELS_VERSION, readModels } from "./schema.ts";
+import { CREATE_READ_MODELS, FILL_COMMAND_TEXT, READ_MODELS_VERSION, readModels } from "./schema.ts";
 import { writes } from "./writes.ts";
 
 /** Pages in memory for one connection, as KiB: the hot part of the indexes of some million commands. */
@@ -41,7 +41,7 @@ export class ReadModelFile {
       this.checkpoint = readCheckpoint(this.#db);
       this.#position = this.checkpoint.position;
       this.#writes = new Map(Object.entries(writes).map(([name, sql]) => [name as WriteName, this.#db.prepare(sql)]));
-      this.#indexCommands = this.#db.prepare(INDEX_COMMANDS);
+      this.#indexCommands = this.#db.prepare(FILL_COMMAND_TEXT);
       this.#move = this.#db.prepare("UPDATE checkpoint SET position = ?, event_position = ?, event_id = ?, recorded_at = ?, events = ?, unreadable = ?");
     } catch (error) {
       this.#db.close();

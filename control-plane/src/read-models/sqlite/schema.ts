@@ -5,7 +5,7 @@ export const READ_MODELS_VERSION = 2;
 export const readModels = ["agents", "approvals", "commands", "grants", "identities", "policies", "resources", "sessions"] as const;
 
 /**
- * `command_text` is the full-text index over columns of `commands`, which never change. INDEX_COMMANDS fills it at the end of a batch; a
+ * `command_text` is the full-text index over columns of `commands`, which never change. FILL_COMMAND_TEXT fills it at the end of a batch; a
  * trigger clears it of what retention removes, except for what the same batch brought, which is not in it yet. Rows are numbered by the position of their first event, so newest first is the order of the key, and
  * a place in a list stays valid whatever is added.
  */
@@ -89,5 +89,5 @@ PRAGMA user_version = ${READ_MODELS_VERSION};
  * out what it has gathered whenever a later statement opens a savepoint, and statements with triggers do: a trigger for each
  * command would double the cost of the batch.
  */
-export const INDEX_COMMANDS = `INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
+export const FILL_COMMAND_TEXT = `INSERT INTO command_text (rowid, statement, parameters, names, identity, resource)
   SELECT position, statement, parameters, names, identity, resource FROM commands WHERE position > ?`;
