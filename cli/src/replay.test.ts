@@ -23,6 +23,16 @@ describe("replay", () => {
     ["ApprovalConsumed", { approvalId: "a1", commandId: 3 }, "used    #3 runs by the approval, which is good for this once"],
     ["ApprovalRevoked", { approvalId: "a1", by: "bo", reason: "wrong table" }, "revoked by bo: wrong table"],
     ["InputRecorded", { commandId: 3, part: 0, offset: 262_144, base64: "AAAA" }, "input   #3 $1 from byte 262144"],
+    [
+      "AccessRequested",
+      { grantId: "g1", requestedBy: "ana", resource: "orders", durationSeconds: 1800, reason: "a bug", ticket: "T-1" },
+      "request ana asks for orders for 1800 s: a bug (T-1)",
+    ],
+    ["AccessApproved", { grantId: "g1", by: "bo", comment: "go on" }, "yes     bo: go on"],
+    ["AccessGranted", { grantId: "g1", approvers: ["bo"], endsAt: at }, `access  granted until ${at} by bo`],
+    ["GrantUsed", { grantId: "g1", sessionId: "s1" }, "used    this session uses the grant g1"],
+    ["GrantExpired", { grantId: "g1", endsAt: at }, `over    the grant ended at ${at}`],
+    ["GrantRevoked", { grantId: "g1", by: "bo", reason: "over" }, "revoked the grant, by bo: over"],
     ["OutputRecorded", { commandId: 3, bytes: 77, gzipBase64: "AAAA" }, "output  #3 77 bytes, as the client saw them"],
   ];
   for (const [type, data, expected] of lines) {

@@ -27,7 +27,7 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
         ),
       ];
     case "SessionOpened":
-      return [line(bold("opened "), `on agent ${text(data["agentId"])}; ${rule}`)];
+      return [line(bold("opened "), `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by grant ${text(data["grantId"])}`}; ${rule}`)];
     case "SessionRefused":
       return [line(tone("red", "refused"), `${text(data["code"])}: ${text(data["message"])}`)];
     case "CommandAuthorized":
@@ -80,11 +80,27 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       ];
     case "OutputRecorded":
       return [line(dim("output "), dim(`${command} ${text(data["bytes"])} bytes, as the client saw them`))];
+    case "AccessRequested":
+      return [
+        line(
+          tone("yellow", "request"),
+          `${text(data["requestedBy"])} asks for ${text(data["resource"])} for ${text(data["durationSeconds"])} s: ${text(data["reason"])}${data["ticket"] === "" ? "" : ` (${text(data["ticket"])})`}`,
+        ),
+      ];
+    case "AccessGranted":
+      return [line(tone("cyan", "access "), `granted until ${text(data["endsAt"])}${list(data["approvers"]) === "" ? "" : ` by ${list(data["approvers"])}`}`)];
+    case "GrantUsed":
+      return [line(tone("cyan", "used   "), `this session uses the grant ${text(data["grantId"])}`)];
+    case "GrantExpired":
+      return [line(bold("over   "), `the grant ended at ${text(data["endsAt"])}`)];
+    case "GrantRevoked":
+      return [line(tone("red", "revoked"), `the grant, by ${text(data["by"])}${data["reason"] === "" ? "" : `: ${text(data["reason"])}`}`)];
     case "ApprovalGiven":
+    case "AccessApproved":
     case "ApprovalDenied":
       return [
         line(
-          tone("cyan", type === "ApprovalGiven" ? "yes    " : "no     "),
+          tone("cyan", type === "ApprovalDenied" ? "no     " : "yes    "),
           `${text(data["by"])}${data["comment"] === "" ? "" : `: ${text(data["comment"])}`}`,
         ),
       ];

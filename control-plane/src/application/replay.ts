@@ -1,5 +1,6 @@
 import { approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
+import { grantStream } from "../domain/grant/grant.events.ts";
 import { recordingStream } from "../domain/session/recording.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
 import { sessionNotFound } from "./retention/removed.ts";
@@ -9,25 +10,39 @@ import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 export const MAX_REPLAYED_APPROVALS = 1_000;
 
 /**
- * Everything that belongs to a session, in the order in which it was recorded: its own events, what passed, and its
- * approvals. Streams page by page; only the approvals are held. Fails with `session.not_found`.
+ * Everything that belongs to a session, in the order in which it was recorded: its own events, what passed, its approvals, and the grant
+ * that it used. Streams page by page; only the approvals and the grant are held. Fails with `session.not_found`.
  */
 export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<RecordedEvent> {
   // An approval may have been asked for before the event that names it was written, so they are collected first.
-  const approvals: RecordedEvent[] = [];
+  const decided: RecordedEvent[] = [];
   let names = 0;
   let known = false;
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     known = true;
+    if (recorded.type === "SessionOpened") decided.push(...(await grantOf(ledger, recorded, sessionId)));
     if (recorded.type !== "CommandHeld" || names === MAX_REPLAYED_APPROVALS) continue;
     const event = upcast(recorded);
     if (event.type !== "CommandHeld") continue;
     names += 1;
-    for await (const each of ledger.readStream(approvalStream(event.data.approvalId))) approvals.push(each);
+    for await (const each of ledger.readStream(approvalStream(event.data.approvalId))) decided.push(each);
   }
   if (!known) throw await sessionNotFound(ledger, sessionId);
-  approvals.sort((a, b) => (a.position < b.position ? -1 : 1));
-  yield* merged([ledger.readStream(sessionStream(sessionId)), ledger.readStream(recordingStream(sessionId)), asynchronous(approvals)]);
+  decided.sort((a, b) => (a.position < b.position ? -1 : 1));
+  yield* merged([ledger.readStream(sessionStream(sessionId)), ledger.readStream(recordingStream(sessionId)), asynchronous(decided)]);
+}
+
+/** What other sessions used it for is theirs. */
+async function grantOf(ledger: Ledger, opened: RecordedEvent, sessionId: string): Promise<RecordedEvent[]> {
+  const event = upcast(opened);
+  const grantId = event.type === "SessionOpened" ? event.data.grantId : undefined;
+  const found: RecordedEvent[] = [];
+  if (grantId === undefined) return found;
+  for await (const recorded of ledger.readStream(grantStream(grantId))) {
+    const each = upcast(recorded);
+    if (each.type !== "GrantUsed" || each.data.sessionId === sessionId) found.push(recorded);
+  }
+  return found;
 }
 
 async function* merged(sources: readonly AsyncIterable<RecordedEvent>[]): AsyncIterable<RecordedEvent> {

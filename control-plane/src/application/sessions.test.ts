@@ -82,6 +82,32 @@ describe("replaying a session", () => {
   });
 });
 
+describe("replaying a session that used a grant", () => {
+  it("shows how it came to it, and what ended it, but not what others used it for", async (t) => {
+    const { app } = await setStage(t);
+    await app.policies.publish([{ name: "a", text: "approvers: bo" }], "", admin);
+    await app.resources.offer("a1", [{ name: "orders", protocol: "postgres", labels: {} }]);
+    await app.identities.put(human("ana"), admin);
+    const asked = { resource: "orders", durationSeconds: 60, reason: "a bug", ticket: "T-1" };
+    const { id: grantId } = await app.grants.request(asked, human("ana"), admin);
+    const [id, other] = [randomUUID(), randomUUID()];
+    for (const session of [other, id]) {
+      const record = app.openRecord(session);
+      await record.append([requested(session)], admin);
+      await app.grants.use(grantId, session, human("ana"), "orders", admin);
+      const begun = opened(session);
+      assert.ok(begun.type === "SessionOpened");
+      await record.append([{ ...begun, data: { ...begun.data, grantId } }], admin);
+    }
+    await app.grants.revoke(grantId, human("bo"), "over", admin);
+    const replayed = await collect(app.sessions.replay(id));
+    assert.deepEqual(
+      replayed.map(({ type }) => type),
+      ["AccessRequested", "AccessGranted", "SessionRequested", "GrantUsed", "SessionOpened", "GrantRevoked"],
+    );
+  });
+});
+
 describe("running sessions", () => {
   it("are ended by an administrator, once, and only where they run", async (t) => {
     const { app } = await setStage(t);
