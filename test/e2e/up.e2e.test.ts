@@ -109,6 +109,20 @@ describe("sallyport up", () => {
     assert.match(err, /SQLSTATE 42501[^]*code: policy\.denied; rule: no-server-access/u);
   });
 
+  it("opens on request what is open to nobody, for who asked, once another agrees", async () => {
+    const denied = await run("--as", "ana", "exec", "customers-production", "select 1");
+    assert.equal(denied.status, 1);
+    assert.match(denied.err, /sallyport request customers-production/u);
+    const asked = JSON.parse((await run("--as", "ana", "--json", "request", "customers-production", "--for", "30m", "--reason", "a bug")).out) as {
+      id: string;
+    };
+    assert.equal((await run("--as", "ana", "grants", "approve", asked.id)).status, 1);
+    assert.equal((await run("--as", "bo", "grants", "approve", asked.id)).status, 0);
+    const { out } = await run("--as", "ana", "exec", "customers-production", "select count(*) > 0 as there from customers", "--csv");
+    assert.equal(out.trim(), "there\nt");
+    assert.equal((await run("--as", "bo", "exec", "customers-production", "select 1")).status, 1);
+  });
+
   it("tells misuse from refusal from silence by its exit status", async () => {
     assert.equal((await run("nonsense")).status, 2);
     assert.equal((await run("--as", "nobody", "resources")).status, 2);
@@ -125,7 +139,7 @@ describe("sallyport up", () => {
     await start();
     const later = JSON.parse((await run("--as", "bo", "--json", "sessions", "list", "--limit", "100")).out) as { id: string; state: string }[];
     assert.deepEqual(later, earlier);
-    assert.ok(later.every(({ state }) => state === "ended"));
+    assert.ok(later.every(({ state }) => state === "ended" || state === "refused"));
     const replay = await Promise.all(later.map(({ id }) => run("--as", "bo", "sessions", "replay", id)));
     const told = replay.map(({ out }) => out).join("\n");
     for (const words of [

@@ -14,6 +14,7 @@ export interface RunningDemo {
   readonly directory: string;
   readonly postgresAddress: string;
   readonly resource: string;
+  readonly onRequest: string;
   readonly caFile: string;
   readonly engineer: Profile;
   readonly approver: Profile;
@@ -24,6 +25,8 @@ export interface RunningDemo {
 
 const starterPolicy = fileURLToPath(new URL("../../../deploy/policies/starter", import.meta.url));
 const AGENT_NAME = "demo";
+/** The same database, as a resource that nobody has standing access to. */
+const ON_REQUEST = `${demoDatabase}-production`;
 
 /** Starts everything in order, making what is missing; cut off anywhere, the next start goes on. */
 export async function startDemo(dir: string, say: (line: string) => void): Promise<RunningDemo> {
@@ -89,7 +92,7 @@ export async function startDemo(dir: string, say: (line: string) => void): Promi
       agent.program.exited.then(() => "edge agent"),
       postgres.exited.then(() => "PostgreSQL"),
     ]);
-    return { directory, postgresAddress: reach.postgresAddress, resource: demoDatabase, caFile, engineer, approver, firstExit, stop };
+    return { directory, postgresAddress: reach.postgresAddress, resource: demoDatabase, onRequest: ON_REQUEST, caFile, engineer, approver, firstExit, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -97,8 +100,7 @@ export async function startDemo(dir: string, say: (line: string) => void): Promi
 }
 
 function agentConfig(port: number, passwordFile: string, caFile: string): string {
-  const resource = {
-    name: demoDatabase,
+  const target = {
     protocol: "postgres",
     host: "127.0.0.1",
     port,
@@ -106,9 +108,13 @@ function agentConfig(port: number, passwordFile: string, caFile: string): string
     user: appRole,
     password: { file: passwordFile },
     tls: { mode: "verify-full", caFile },
-    labels: { env: "demo" },
   };
-  return stringify({ resources: [resource] });
+  return stringify({
+    resources: [
+      { name: demoDatabase, ...target, labels: { env: "demo" } },
+      { name: ON_REQUEST, ...target, labels: { env: "demo", access: "on-request" } },
+    ],
+  });
 }
 
 function writeProfile(directory: string, name: string, profile: Profile): void {

@@ -11,7 +11,7 @@ export function welcome(demo: RunningDemo, say: (line: string) => void): void {
   const psql = ({ identity, tokenFile }: Profile): string =>
     `PGPASSWORD=$(cat ${near(tokenFile)}) psql "host=${host} port=${port} dbname=${demo.resource} user=${identity} sslmode=verify-full sslrootcert=${near(demo.caFile)}"`;
   const as = (name: string): string => `npx sallyport --as ${name}`;
-  const { resource } = demo;
+  const { resource, onRequest } = demo;
   say(`
 ${bold("Sallyport is up.")} In another terminal, from this folder:
 
@@ -20,7 +20,7 @@ ${bold("Sallyport is up.")} In another terminal, from this folder:
   ${bold("bo")}, who approves     ${dim(`token ${readFileSync(demo.approver.tokenFile, "utf8").trim()}`)}
     ${psql(demo.approver)}
 
-${bold("Five things to try")} ${dim("(the same in psql; exec needs none)")}
+${bold("Six things to try")} ${dim("(the same in psql; exec needs none)")}
 
   1. A read, its sensitive columns masked before they leave the agent:
        ${as("ana")} exec ${resource} "select name, email, ssn, phone from customers limit 3"
@@ -33,7 +33,11 @@ ${bold("Five things to try")} ${dim("(the same in psql; exec needs none)")}
        ${as("ana")} exec ${resource} "copy customers to program 'cat'"
   4. A DELETE that forgot its WHERE, held as well. Ctrl-C withdraws it:
        ${as("ana")} exec ${resource} "delete from payments"
-  5. All of it, from the record:
+  5. A resource that is open to nobody, until somebody asks and another agrees:
+       ${as("ana")} exec ${onRequest} "select 1"
+       ${as("ana")} request ${onRequest} --for 30m --reason "a bug"
+       ${as("bo")} grants approve ID
+  6. All of it, from the record:
        ${as("bo")} sessions list
        ${as("bo")} sessions replay last
 
