@@ -54,8 +54,14 @@ function storeOn(path: string, crashes: Iterator<Crash>): ReadModelStore {
 
 const death = (): SallyportError => new SallyportError("read_models.unavailable", "It died.");
 
-/** Follows the ledger until the answer is called; begins again after each crash, as its owner does. */
-function follow(ledger: Ledger, path: string, crashes: Iterator<Crash>): () => Promise<number> {
+interface Follower {
+  /** Everything that is in the ledger is in the store when it resolves; it begins again after each crash, as its owner does. */
+  catchUp(): Promise<void>;
+  /** Answers how often it died. */
+  end(): Promise<number>;
+}
+
+function follow(ledger: Ledger, path: string, crashes: Iterator<Crash>): Follower {
   let died = 0;
   let failed = Promise.withResolvers<void>();
   let store: ReadModelStore;
@@ -64,18 +70,28 @@ function follow(ledger: Ledger, path: string, crashes: Iterator<Crash>): () => P
     store = storeOn(path, crashes);
     return new ProjectionRun({ ledger, store, scheduler: systemScheduler, log, failed: () => failed.resolve() });
   };
+  const stop = async (): Promise<void> => {
+    await run.close();
+    await store.close();
+  };
   let run = start();
-  return async () => {
+  const catchUp = async (): Promise<void> => {
     for (;;) {
       const head = await headOf(ledger);
-      const done = head === undefined || (await run.reached(head.position, PATIENCE_MS));
-      await run.close();
-      await store.close();
-      if (done) return died;
+      if (head === undefined || (await run.reached(head.position, PATIENCE_MS))) return;
+      await stop();
       assert.ok(run.failure, "it neither caught up nor failed");
       died += 1;
       run = start();
     }
+  };
+  return {
+    catchUp,
+    async end() {
+      await catchUp();
+      await stop();
+      return died;
+    },
   };
 }
 
@@ -117,10 +133,14 @@ describe("read models that are made anew", () => {
           try {
             const live = follow(ledger, join(folder, "live.db"), crashes.values());
             const history = new HistoryWriter(ledger);
-            for (const each of moves) await history.play(each);
-            crashesSeen += await live();
+            for (const [i, each] of moves.entries()) {
+              await history.play(each);
+              // Many batches, so that there are many places to crash between.
+              if (i % 25 === 0) await live.catchUp();
+            }
+            crashesSeen += await live.end();
             removed += history.removed;
-            await follow(ledger, join(folder, "anew.db"), [].values())();
+            await follow(ledger, join(folder, "anew.db"), [].values()).end();
             assert.deepEqual(dump(join(folder, "live.db")), dump(join(folder, "anew.db")));
             await agreesWithFolds(ledger, join(folder, "anew.db"));
           } finally {
