@@ -1,6 +1,6 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { Misuse } from "./exit-status.ts";
+import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -62,10 +62,7 @@ async function find({ api }: Verb, id: string): Promise<Approval> {
     if (approval !== undefined) return approval;
   }
   const { approvals } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: false, limit: 0 });
-  const [found, other] = approvals.filter((approval) => approval.id.startsWith(id));
-  if (found === undefined) throw new Misuse(`There is no approval "${id}".`);
-  if (other !== undefined) throw new Misuse(`"${id}" begins more than one approval: give more of it.`);
-  return found;
+  return byPrefix("approval", approvals, id);
 }
 
 function show(io: Io, approval: Approval): void {

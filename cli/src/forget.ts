@@ -1,6 +1,6 @@
 import type { Erasure } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { Misuse } from "./exit-status.ts";
+import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -71,10 +71,7 @@ async function find({ api }: Verb, id: string): Promise<string> {
   if (/^[0-9a-f-]{36}$/u.test(id)) return id;
   const client = api();
   const { erasures } = await client.call(client.erasures.listErasures.bind(client.erasures), {});
-  const [found, other] = erasures.filter((erasure) => erasure.id.startsWith(id));
-  if (found === undefined) throw new Misuse(`There is no erasure "${id}".`);
-  if (other !== undefined) throw new Misuse(`"${id}" begins more than one erasure: give more of it.`);
-  return found.id;
+  return byPrefix("erasure", erasures, id).id;
 }
 
 function tell(io: Io, erasure: Erasure | undefined): void {

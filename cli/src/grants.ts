@@ -1,6 +1,6 @@
 import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Command } from "commander";
-import { Misuse } from "./exit-status.ts";
+import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -85,10 +85,7 @@ async function find({ api }: Verb, id: string): Promise<Grant> {
     if (grant !== undefined) return grant;
   }
   const { grants } = await client.call(client.grants.listGrants.bind(client.grants), { openOnly: false, limit: 0 });
-  const [found, other] = grants.filter((grant) => grant.id.startsWith(id));
-  if (found === undefined) throw new Misuse(`There is no grant "${id}".`);
-  if (other !== undefined) throw new Misuse(`"${id}" begins more than one grant: give more of it.`);
-  return found;
+  return byPrefix("grant", grants, id);
 }
 
 /** What it is now and what comes next, in one line. */

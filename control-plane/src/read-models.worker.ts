@@ -6,7 +6,7 @@ import { ReadModels } from "./application/projections/read-models.ts";
 import { systemScheduler } from "./application/scheduler.ts";
 import { openForReading } from "./ledger/ledger-place.ts";
 import { openedLog } from "./sealing/sealed-ledger.ts";
-import { openSealing } from "./sealing/sealing.ts";
+import { forgottenSince, openSealing } from "./sealing/sealing.ts";
 import type { Reply, Request, ThreadSettings } from "./read-models/messages.ts";
 import { sqliteReadModels } from "./read-models/sqlite/sqlite-read-models.ts";
 
@@ -22,11 +22,7 @@ const reply = (message: Reply): void => port.postMessage(message);
 
 const { keys, sealer } = openSealing(settings.subjectKeys);
 const ledger = openedLog(await openForReading(settings.ledger), sealer);
-const forgotten = (subject: string): boolean => {
-  const wasKnown = keys.get(subject) !== undefined;
-  keys.refresh();
-  return wasKnown;
-};
+const forgotten = forgottenSince(keys);
 const models = new ReadModels({ ledger, stores: sqliteReadModels(settings.file), scheduler: systemScheduler, log, forgotten });
 const stop = new AbortController();
 

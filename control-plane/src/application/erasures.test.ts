@@ -133,7 +133,7 @@ describe("forgetting somebody", () => {
   });
 
   it("is not for whoever an earlier release recorded by name, and says so", async (t) => {
-    const { app, stored, restart } = await setStage(t);
+    const { stored, restart } = await setStage(t);
     const at = "2026-11-22T09:00:00.000Z";
     const metadata = { $correlationId: randomUUID(), actor: { kind: "human", id: "root" }, schemaVersion: 1, at } as const;
     const data = { identityId: "old", kind: "human", groups: [] };
@@ -143,6 +143,5 @@ describe("forgetting somebody", () => {
     await later.identities.put({ ...human("old"), groups: ["dba"] }, admin);
     assert.deepEqual(await typesIn(stored, identityStream("old")), ["IdentityProvisioned", "RolesChanged"]);
     await assert.rejects(later.erasures.request("old", "why", root, admin), fails("input.invalid"));
-    assert.equal(app.identities.find("nobody"), undefined);
   });
 });

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { openSealed, parseSealed } from "@sallyport/proto/audit/sealed";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -58,6 +59,19 @@ describe("an event sealer", () => {
       assert.deepEqual(stored(event), sealed, "the same event again is stored as the same");
     });
   }
+
+  it("reads what was sealed at any time: the format is data at rest", () => {
+    const folder = new URL("../../../test/fixtures/sealed/", import.meta.url);
+    const sealer = new EventSealer(new SubjectKeys(fileURLToPath(new URL("subject-keys", folder))), personalIn);
+    const files = readdirSync(folder).filter((file) => file.endsWith(".json"));
+    assert.ok(files.length >= 3);
+    for (const file of files) {
+      const stored = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as Pick<RecordedEvent, "stream" | "id" | "type" | "data" | "metadata">;
+      const opened = golden(stored.type);
+      assert.deepEqual(sealer.open({ ...opened, ...stored }), { ...opened, id: stored.id });
+      assert.deepEqual({ ...sealer.seal(stored.stream, { ...opened, id: stored.id }), stream: stored.stream }, { ...opened, ...stored });
+    }
+  });
 
   it("reads an event of a release that sealed nothing as it is, and goes on with its stream", (t) => {
     const { sealer, keys } = stage(t);

@@ -29,3 +29,15 @@ export function openSealing(path: string): Sealing {
     },
   };
 }
+
+/** For a reader: since when (`performance.now()`) it has not opened what is under a subject's key; undefined when it never did. */
+export function forgottenSince(keys: SubjectKeys): (subject: string) => number | undefined {
+  const since = new Map<string, number>();
+  return (subject) => {
+    if (keys.get(subject) !== undefined) {
+      keys.refresh();
+      since.set(subject, performance.now());
+    }
+    return since.get(subject);
+  };
+}

@@ -29,6 +29,8 @@ export class SubjectKeys {
   readonly #byId = new Map<string, Subject>();
   readonly #destroyed = new Map<string, string>();
   #read = { inode: 0n, size: 0n };
+  /** Of whole lines. */
+  #bytes = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -60,9 +62,12 @@ export class SubjectKeys {
     const isNew = !existsSync(this.#path);
     const file = openSync(this.#path, "a", 0o600);
     try {
-      this.#cutTornLine(file);
-      writeWhole(file, Buffer.from(lineOf(made)));
+      // What a crash cut off, or a full disk.
+      if (fstatSync(file).size > this.#bytes) ftruncateSync(file, this.#bytes);
+      const line = Buffer.from(lineOf(made));
+      writeWhole(file, line);
       fsyncSync(file);
+      this.#bytes += line.length;
       this.#read = placeOf(file);
     } catch (error) {
       throw new SallyportError("ledger.unavailable", "The key of a new subject could not be stored.", {}, error);
@@ -84,13 +89,15 @@ export class SubjectKeys {
     const old = openSync(this.#path, "r+");
     const file = openSync(draft, "w", 0o600);
     try {
-      writeWhole(file, Buffer.from(left.map(lineOf).join("")));
+      const lines = Buffer.from(left.map(lineOf).join(""));
+      writeWhole(file, lines);
       fsyncSync(file);
       renameSync(draft, this.#path);
       syncFolder(this.#path);
       // What had the key in it is no file any more, but its bytes would still be on the disk.
       writeWhole(old, Buffer.alloc(fstatSync(old).size), 0);
       fsyncSync(old);
+      this.#bytes = lines.length;
       this.#read = placeOf(file);
     } catch (error) {
       throw new SallyportError("ledger.unavailable", "The key could not be destroyed; it will be tried again.", { subject }, error);
@@ -112,14 +119,11 @@ export class SubjectKeys {
     const file = openSync(this.#path, "r");
     try {
       const place = placeOf(file);
-      const text = readFileSync(file, "utf8");
+      const bytes = readFileSync(file);
+      this.#bytes = bytes.lastIndexOf(0x0a) + 1;
       this.#byName.clear();
       this.#byId.clear();
-      for (const [index, line] of text
-        .slice(0, text.lastIndexOf("\n") + 1)
-        .split("\n")
-        .entries())
-        if (line !== "") this.#add(subjectIn(line, index));
+      for (const [index, line] of bytes.toString("utf8", 0, this.#bytes).split("\n").entries()) if (line !== "") this.#add(subjectIn(line, index));
       this.#read = place;
     } finally {
       closeSync(file);
@@ -129,12 +133,6 @@ export class SubjectKeys {
   #add(subject: Subject): void {
     this.#byId.set(subject.subject, subject);
     this.#byName.set(subject.name, subject);
-  }
-
-  #cutTornLine(file: number): void {
-    const bytes = readFileSync(this.#path);
-    const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (whole < bytes.length) ftruncateSync(file, whole);
   }
 }
 

@@ -25,6 +25,7 @@ export class ProjectionRun {
   readonly #loop: Promise<void>;
   readonly #waiters = new Set<Waiter>();
   #hurry = new AbortController();
+  readonly #begunAt = performance.now();
   #checkpoint: Checkpoint;
   /** Of the batch that is being gathered. */
   #changes: Change[] = [];
@@ -177,11 +178,12 @@ export class ProjectionRun {
     this.#gathered += 1;
   }
 
-  /** Rows of before were made with the key. Those of a run that began without both are not about that person. */
+  /** Rows of an earlier run may name them, and so may those of this one, if it began while there was a key. */
   #forget({ data }: RecordedEvent): void {
     const { subject } = data as DataOf<"SubjectKeyDestroyed">;
     const { store, forgotten } = this.#deps;
-    if (forgotten?.(subject) !== true && store.opened.position === undefined) return;
+    const since = forgotten?.(subject);
+    if (store.opened.position === undefined && (since === undefined || since < this.#begunAt)) return;
     throw new StoreFailed(new SallyportError("read_models.unavailable", "They are made anew, since somebody was forgotten.", { damaged: "yes" }));
   }
 
@@ -214,8 +216,8 @@ export interface ProjectionRunDeps {
   readonly log: Logger;
   /** The store is of no more use; the run has ended. */
   readonly failed: (error: SallyportError) => void;
-  /** Whether the ledger's events were opened with this subject's key until now; they are not any more when it returns. */
-  readonly forgotten?: (subject: string) => boolean;
+  /** Since when (`performance.now()`) the ledger's events are not opened with this subject's key any more; undefined when they never were. */
+  readonly forgotten?: (subject: string) => number | undefined;
   /** After each batch. */
   readonly progressed?: (checkpoint: Checkpoint, live: boolean) => void;
 }
