@@ -6,7 +6,7 @@ import { type Decision, type Principal, recordDecision } from "../domain/decisio
 import { takeDecision } from "../domain/take-decision.ts";
 import { evolveView } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
-import { systemContext, type UseCaseDeps } from "./use-case.ts";
+import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface ApprovalService extends Approvals {
   /** Records that the time is up, if it is and nothing else came first. */
@@ -69,12 +69,6 @@ export function createApprovals({ ledger, live, execute, policies, resources, lo
     const asked = await requireView(approvalId);
     return takeDecision(engine, { principal: by, resource: resources.find(asked.resource), action: "approve", facts: asked.command.facts });
   }
-
-  const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext): approval.DecidedBy => ({
-    id,
-    kind,
-    ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
-  });
 
   return {
     load,

@@ -2,14 +2,14 @@ import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import { reached } from "../domain/decider.ts";
-import type { Principal } from "../domain/decision.ts";
 import * as erasure from "../domain/erasure/erasure.decider.ts";
 import { type ErasureEvent, erasureStream } from "../domain/erasure/erasure.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { requireHuman } from "../domain/vote.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Clock, CommandContext, Erasures, ErasureView, Subjects } from "./ports.ts";
-import { systemContext, type UseCaseDeps } from "./use-case.ts";
+import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 /** People who decide on this are asked rarely; a week passes over a holiday. */
 export const ERASURE_TTL_MS = 7 * 86_400_000;
@@ -67,7 +67,7 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     },
 
     async approve(erasureId, by, comment, context) {
-      const { events } = await run(erasureId, { type: "Approve", by, comment }, context);
+      const { events } = await run(erasureId, { type: "Approve", by: decidedBy(by, context), comment }, context);
       if (events.some(({ type }) => type === "ErasureGranted")) {
         await carryOut(erasureId).catch((error: unknown) =>
           log.error({ err: error, erasureId }, "an erasure was granted, and is carried out at the next start"),
@@ -77,7 +77,7 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     },
 
     async deny(erasureId, by, comment, context) {
-      await run(erasureId, { type: "Deny", by, comment }, context);
+      await run(erasureId, { type: "Deny", by: decidedBy(by, context), comment }, context);
       return view(erasureId);
     },
 
@@ -96,10 +96,6 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
       }
     },
   };
-}
-
-function requireHuman({ kind }: Principal): void {
-  if (kind === "machine") throw new SallyportError("approval.machine", "A machine identity never asks to forget somebody.");
 }
 
 /** One, or all in the order in which they were asked for. They are few: each is a person that is forgotten. */

@@ -9,7 +9,7 @@ import { takeDecision } from "../domain/take-decision.ts";
 import { evolveGrant, isOpenAt } from "./grant-view.ts";
 import type { CommandContext, Grants, GrantView, Policies, Resources } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
-import { systemContext, type UseCaseDeps } from "./use-case.ts";
+import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface GrantService extends Grants {
   /** Records that its time is up, if it is and nothing else came first. */
@@ -78,12 +78,6 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
     const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
     return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource) });
   }
-
-  const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext) => ({
-    id,
-    kind,
-    ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
-  });
 
   function requireOpen(grantId: string): void {
     const view = live.grants.get(grantId);

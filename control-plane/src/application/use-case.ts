@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
+import type { Principal } from "../domain/decision.ts";
+import type { DecidedBy } from "../domain/vote.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Execute } from "./execute-command.ts";
 import type { LiveState } from "./live-state.ts";
@@ -22,3 +24,10 @@ export const systemContext = (nodeId: string, correlationId: string = randomUUID
 });
 
 export const agentContext = (agentId: string): CommandContext => ({ actor: { kind: "agent", id: agentId }, correlationId: randomUUID() });
+
+/** Whoever decides, as deciders know them: a delegate counts as whom they act for, too. */
+export const decidedBy = ({ id, kind }: Principal, { actor }: CommandContext): DecidedBy => ({
+  id,
+  kind,
+  ...(actor.onBehalfOf === undefined ? {} : { onBehalfOf: actor.onBehalfOf }),
+});

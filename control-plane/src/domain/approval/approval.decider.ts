@@ -1,19 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { type Decision, recordDecision, type RecordedDecision } from "../decision.ts";
+import type { Decision } from "../decision.ts";
 import { requireText } from "../names.ts";
+import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
-
-/** A human or machine that decides; `onBehalfOf` when it is a delegate of somebody. */
-export interface DecidedBy {
-  readonly id: string;
-  readonly kind: "human" | "machine";
-  readonly onBehalfOf?: string;
-}
 
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
@@ -42,7 +36,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
   switch (command.type) {
     case "Approve": {
       requireOpen(asked, state, at);
-      requireOther(asked, command.by);
+      requireOtherHuman(command.by, (id) => isParty(asked, id));
       if (command.digest !== undefined && command.digest !== asked.command.digest) throw drift("The command is not the one that was shown.");
       if (command.decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
@@ -55,7 +49,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     }
     case "Deny": {
       requireOpen(asked, state, at);
-      requireOther(asked, command.by);
+      requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       const decision = requirePermitted(command.decision);
       return checked(state, { type: "ApprovalDenied", data: { approvalId, by: command.by.id, comment: command.comment, decision } });
@@ -100,19 +94,6 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
 function requireOpen({ expiresAt }: DataOf<"ApprovalRequested">, state: ApprovalState, at: string): void {
   if (state.matches("expired") || (state.matches("pending") && reached(expiresAt, at))) throw expired();
   if (!state.matches("pending")) throw alreadyDecided(state);
-}
-
-function requireOther(asked: DataOf<"ApprovalRequested">, by: DecidedBy): void {
-  if (by.kind === "machine") throw new SallyportError("approval.machine", "A machine identity never decides on an approval.");
-  if (isParty(asked, by.id) || (by.onBehalfOf !== undefined && isParty(asked, by.onBehalfOf))) {
-    throw new SallyportError("approval.self", "Nobody decides on their own request; somebody else must.");
-  }
-}
-
-/** Last, so that the approval's own rules speak first. Answers what is recorded with the event. */
-function requirePermitted(decision: Decision): RecordedDecision {
-  if (decision.effect === "allow") return recordDecision(decision);
-  throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
 }
 
 function accepted(state: ApprovalState, event: ApprovalEvent): ApprovalState {

@@ -38,6 +38,9 @@ describe("forgetting somebody", () => {
     given(asked).when(approve("root")).fails("approval.self");
     given(asked).when(approve("ana")).fails("approval.self");
     given(asked).when(approve("ci", "machine")).fails("approval.machine");
+    given(asked)
+      .when({ ...approve("bo"), by: { id: "bo", kind: "human", onBehalfOf: "root" } })
+      .fails("approval.self");
   });
 
   it("ends with one no, also of whoever asked, and with its time", () => {

@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import { requireText } from "../names.ts";
+import { type DecidedBy, requireHuman, requireOtherHuman } from "../vote.ts";
 import type { ErasureEvent } from "./erasure.events.ts";
 import { erasureMachine, isParty } from "./erasure.machine.ts";
 
@@ -12,11 +13,6 @@ export const ERASURE_QUORUM = 2;
 
 /** A reason or comment is a paragraph for whoever decides. */
 export const MAX_TEXT_LENGTH = 1_000;
-
-interface DecidedBy {
-  readonly id: string;
-  readonly kind: "human" | "machine";
-}
 
 export type ErasureCommand =
   | { readonly type: "Request"; readonly data: Omit<DataOf<"ErasureRequested">, "quorum"> }
@@ -45,17 +41,15 @@ export function decide(command: ErasureCommand, state: ErasureState, at: string)
     if (state.matches("destroyed")) return [];
     return checked(state, { type: "SubjectKeyDestroyed", data: { erasureId, subject } });
   }
-  const { id: by, kind } = command.by;
+  const { id: by } = command.by;
   if (!state.matches("pending")) {
     throw new SallyportError("approval.already_decided", `This was already ${state.matches("denied") ? "denied" : "granted"}.`, { state: state.value });
   }
   if (reached(request.expiresAt, at)) throw new SallyportError("approval.expired", "Too few people agreed in time; ask again.");
-  if (kind === "machine") throw new SallyportError("approval.machine", "A machine identity never decides on forgetting somebody.");
   requireText("comment", command.comment, MAX_TEXT_LENGTH);
+  requireHuman(command.by);
   if (command.type === "Deny") return checked(state, { type: "ErasureDenied", data: { erasureId, by, comment: command.comment } });
-  if (isParty(request, by)) {
-    throw new SallyportError("approval.self", "Neither whoever asks nor whoever is to be forgotten agrees to it; two others must.");
-  }
+  requireOtherHuman(command.by, (id) => isParty(request, id));
   if (approvers.includes(by)) return [];
   const approved: ErasureEvent = { type: "ErasureApproved", data: { erasureId, by, comment: command.comment } };
   const agreed = accepted(state, approved);

@@ -1,18 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { type Decision, recordDecision, type RecordedDecision } from "../decision.ts";
+import { type Decision, recordDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
+import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { GrantEvent } from "./grant.events.ts";
 import { grantMachine, isParty } from "./grant.machine.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
-
-interface DecidedBy {
-  readonly id: string;
-  readonly kind: "human" | "machine";
-  readonly onBehalfOf?: string;
-}
 
 /** `decision`: whether policy in force now lets them decide. */
 interface Vote {
@@ -54,7 +49,7 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
   switch (command.type) {
     case "Approve": {
       requirePending(asked, state, at);
-      requireOther(asked, command.by);
+      requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireStillRequestable(asked, command.askedNow);
       requireText("comment", command.comment, MAX_REASON_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
@@ -66,7 +61,7 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
     }
     case "Deny": {
       requirePending(asked, state, at);
-      requireOther(asked, command.by);
+      requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_REASON_LENGTH);
       const decision = requirePermitted(command.decision);
       return checked(state, { type: "AccessDenied", data: { grantId, by: command.by.id, comment: command.comment, decision } });
@@ -136,23 +131,11 @@ function requireOpen({ resource }: DataOf<"AccessRequested">, state: GrantState,
   if (!state.matches("open")) throw new SallyportError("approval.already_decided", `There is no access here: the request is ${state.value}.`);
 }
 
-function requireOther(asked: DataOf<"AccessRequested">, by: DecidedBy): void {
-  if (by.kind === "machine") throw new SallyportError("approval.machine", "A machine identity never decides on access.");
-  if (isParty(asked, by.id) || (by.onBehalfOf !== undefined && isParty(asked, by.onBehalfOf)))
-    throw new SallyportError("approval.self", "Nobody decides on their own request; somebody else must.");
-}
-
 /** Policy may have become stricter since it was asked for (I4): then those who agreed did not agree to this. */
 function requireStillRequestable({ quorum, durationSeconds }: DataOf<"AccessRequested">, now: Decision): void {
   const longest = now.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
   if (now.effect !== "deny" && now.quorum <= quorum && durationSeconds <= longest) return;
   throw new SallyportError("approval.drift", "Policy changed since this was asked for, and asks for more now; ask again.");
-}
-
-/** Last, so that the grant's own rules speak first. Answers what is recorded with the event. */
-function requirePermitted(decision: Decision): RecordedDecision {
-  if (decision.effect === "allow") return recordDecision(decision);
-  throw new SallyportError("auth.forbidden", `You may not decide on this: ${decision.reason}`, { rules: decision.rules.join(", ") });
 }
 
 function accepted(state: GrantState, event: GrantEvent): GrantState {
