@@ -14,7 +14,8 @@ const IN_BROWSER = 15;
 
 describe("whatever is altered", () => {
   const cleanup = suiteCleanup();
-  const seed = Date.now() % 1_000_000;
+  // Always the same ones, so that a failure is there again; the drill takes others each time.
+  const seed = 303_611;
   let folder = "";
   let log: RealLog;
   before(async () => {

@@ -28,8 +28,8 @@ interface Target {
 const COLUMNS = ["stream", "id", "type", "data", "metadata"] as const;
 
 const alterations: Record<string, (target: Target) => number | Promise<number>> = {
-  "a flipped byte": ({ db, positions, events, random }) => {
-    const index = random.pick(events);
+  "a flipped byte": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, events, checkpoints);
     const column = random.pick(COLUMNS);
     const position = positions[index] as number;
     const text = String(db.prepare(`SELECT ${column} AS text FROM events WHERE position = ?`).get(position)?.["text"]);
@@ -41,13 +41,13 @@ const alterations: Record<string, (target: Target) => number | Promise<number>> 
     set(db, position, column, text.slice(0, at) + (flipped === text[at] ? "_" : flipped) + text.slice(at + 1));
     return index;
   },
-  "another revision": ({ db, positions, events, random }) => {
-    const index = random.pick(events);
+  "another revision": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, events, checkpoints);
     set(db, positions[index] as number, "revision", 1_000_000 + random.between(0, 1_000_000));
     return index;
   },
-  "a dropped event": ({ db, positions, events, random }) => {
-    const index = random.pick(events);
+  "a dropped event": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, events, checkpoints);
     db.prepare("DELETE FROM events WHERE position = ?").run(positions[index] as number);
     return index;
   },
@@ -95,20 +95,20 @@ const alterations: Record<string, (target: Target) => number | Promise<number>> 
 
 /** What somebody may do who knows how removed events are kept. */
 const removals: typeof alterations = {
-  "an event removed, its hash left": ({ db, positions, events, random }) => {
-    const index = random.pick(others(db, positions, events));
+  "an event removed, its hash left": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, others(db, positions, events), checkpoints);
     entomb(db, positions[index] as number);
     return index;
   },
-  "an event removed as the first of its stream": ({ db, positions, events, random }) => {
-    const index = random.pick(others(db, positions, events));
+  "an event removed as the first of its stream": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, others(db, positions, events), checkpoints);
     entomb(db, positions[index] as number, { revision: 0 });
     return index;
   },
-  "an event passed off as one of a removed stream": ({ db, positions, events, random }) => {
-    const index = random.pick(others(db, positions, events));
-    const last = db.prepare("SELECT stream_number, max(revision) AS revision FROM removed GROUP BY stream_number ORDER BY random() LIMIT 1").get();
-    entomb(db, positions[index] as number, { stream: Number(last?.["stream_number"]), revision: Number(last?.["revision"]) + 1 });
+  "an event passed off as one of a removed stream": ({ db, positions, events, checkpoints, random }) => {
+    const index = anEvent(random, others(db, positions, events), checkpoints);
+    const last = random.pick(db.prepare("SELECT stream_number, max(revision) AS revision FROM removed GROUP BY stream_number ORDER BY stream_number").all());
+    entomb(db, positions[index] as number, { stream: Number(last["stream_number"]), revision: Number(last["revision"]) + 1 });
     return index;
   },
   "a whole session removed": ({ db, positions, random }) => {
@@ -166,6 +166,10 @@ export async function alterLedger(kind: string, path: string, random: Random): P
     db.close();
   }
 }
+
+/** Checkpoints are few, and what else is proven hangs on them: one time in four it is one. */
+const anEvent = (random: Random, events: readonly number[], checkpoints: readonly number[]): number =>
+  random.pick(random.between(0, 4) === 0 ? checkpoints : events);
 
 /** All but the decisions: without one, what it removed is the first thing that is wrong. */
 function others(db: DatabaseSync, positions: readonly number[], events: readonly number[]): number[] {

@@ -81,7 +81,9 @@ export class LogVerifier {
     if (checkpoint === undefined) return { code: "checkpoint.forged", message: "A checkpoint does not hold what a checkpoint holds.", ...here };
     const bySignature = await this.#checkSignature(checkpoint);
     if (bySignature !== undefined) return (await this.#lostHandOver(checkpoint)) ?? { ...bySignature, ...here };
-    return this.#checkRoot(checkpoint, position) ?? (await this.#checkWitness(checkpoint, leaf, here));
+    // Looked for first: a root that is right lets go of the leaves it covers.
+    const unrecorded = await this.#unrecorded(checkpoint);
+    return this.#checkRoot(checkpoint, position) ?? unrecorded ?? (await this.#checkWitness(checkpoint, leaf, here));
   }
 
   /** When the last leaf was given. `root` compares the whole with a checkpoint that is not in the log itself. */
@@ -176,13 +178,21 @@ export class LogVerifier {
     return { code: "event.altered", message, index: this.#base.size, end: treeSize };
   }
 
+  /** A checkpoint before this one that a witness was told of, and whose event is none any more. */
+  async #unrecorded(checkpoint: SignedCheckpoint): Promise<Finding | undefined> {
+    const next = await this.#witness?.peek();
+    if (next === undefined || next.checkpoint.treeSize >= checkpoint.treeSize) return undefined;
+    const { position } = next.record;
+    const { treeSize } = next.checkpoint;
+    const message = `A witness holds a checkpoint over ${treeSize} events that is not in the log before this one.`;
+    const index = this.#window.indexOf(position);
+    return index === undefined ? { code: "event.missing", message, index: treeSize, end: this.size } : { code: "event.missing", message, index, position };
+  }
+
   async #checkWitness(checkpoint: SignedCheckpoint, leaf: Hash, here: { readonly index: number; readonly position?: string }): Promise<Finding | undefined> {
     const next = await this.#witness?.peek();
     if (next === undefined || next.checkpoint.treeSize > checkpoint.treeSize) return undefined;
     const { record, checkpoint: seen } = next;
-    if (seen.treeSize < checkpoint.treeSize) {
-      return { code: "event.missing", message: `A witness holds a checkpoint over ${seen.treeSize} events that is not in the log before this one.`, ...here };
-    }
     if (seen.origin !== checkpoint.origin || !equal(seen.root, checkpoint.root)) {
       return { code: "witness.differs", message: `A witness was given another history of the first ${seen.treeSize} events.`, ...here };
     }

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { toBase64, utf8 } from "./bytes.ts";
 import type { BundleScope } from "./bundle-format.ts";
+import { CHECKPOINT_TYPE } from "./checkpoint.ts";
 import { CompactRange, treeHasher } from "./merkle.ts";
 import { nodePrimitives } from "./node-primitives.ts";
 import { LogVerifier } from "./log-verifier.ts";
@@ -11,7 +12,7 @@ import type { VerifierKey } from "./note.ts";
 import { sealedEvent, TestingLog, testingEvent, testingSigner } from "./testing-log.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { verifyBundle } from "./verify-bundle.ts";
-import { verifyLedger } from "./verify-ledger.ts";
+import { type StoredLeaf, verifyLedger } from "./verify-ledger.ts";
 
 async function verify(text: string, keys: readonly VerifierKey[] = [], chunk = 997): Promise<Verdict> {
   const bytes = utf8(text);
@@ -170,6 +171,16 @@ describe("verifying a ledger", () => {
     // Another key, hence another note, over the same events: its event is not the one that the witness was told of.
     assert.equal(finding(verdict).code, "event.altered");
     assert.equal(finding(verdict).index, 9);
+  });
+
+  it("names the checkpoint that is passed off as a removed event, not the one after it", async () => {
+    const log = await makeLog();
+    const stored = [...(leaves(log) as Iterable<StoredLeaf>)];
+    const index = stored.findIndex((leaf) => leaf.kind === "event" && leaf.event.type === CHECKPOINT_TYPE);
+    const leaf = log.leaves[index] ?? assert.fail("No checkpoint.");
+    stored[index] = { kind: "removed", position: String(index + 1), stream: "session-removed", revision: 0, leaf };
+    const found = finding(await verifyLedger(nodePrimitives, stored, { keys: [], witness: log.witness }));
+    assert.deepEqual([found.code, found.index], ["event.missing", index]);
   });
 
   it("does not keep more leaves than its window, however long no checkpoint comes", () => {
