@@ -170,6 +170,9 @@ export const schemas = {
   FailClosedLeft: z.strictObject({ nodeId: id(), refusedCommands: count() }),
   NodeStopped: z.strictObject({ nodeId: id() }),
 
+  NotificationFailed: z.strictObject({ notificationId: id(), channel: word(), eventId: id(), eventType: word(), attempts: count(), failure: word() }),
+  NotificationRetried: z.strictObject({ notificationId: id(), by: who() }),
+
   PolicyProposed: z.strictObject({
     version: word(),
     // Policies name people and where the valuables are.
