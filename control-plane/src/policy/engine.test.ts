@@ -168,6 +168,10 @@ describe("deciding", () => {
       reason: "",
       obligations: noObligations,
       maxDurationSeconds: undefined,
+      attributes: [],
+      requires: [],
+      notify: [],
+      timezone: undefined,
       approvals: [],
       groups: [group],
     });

@@ -1,4 +1,4 @@
-import type { Obligations, PolicyAction } from "../domain/decision.ts";
+import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -15,4 +15,10 @@ export interface Rule {
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
+  /** Attributes of the context that its conditions look at. */
+  readonly attributes: readonly string[];
+  readonly requires: readonly (keyof Purpose)[];
+  /** Groups. */
+  readonly notify: readonly string[];
+  readonly timezone: string | undefined;
 }
