@@ -17,6 +17,10 @@ type Upcaster = (data: object) => object;
 
 /** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
 const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
+  // 2: steps of groups, who may refuse, hours and escalation. There was one step before, for anybody whom policy lets decide.
+  ApprovalRequested: [(data) => ({ ...data, steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }], denyBy: [], approverHours: [] })],
+  ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
+  ApprovalDenied: [(data) => data],
   // 2: may name the grant that the session uses. There were none before.
   SessionOpened: [(data) => data],
   SessionRefused: [(data) => data],

@@ -1,5 +1,7 @@
+import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Detector, MaskColumn, MaskKind, Obligations } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
+import { readTerms } from "./approval-annotations.ts";
 
 export interface Annotations {
   readonly id: string;
@@ -7,6 +9,8 @@ export interface Annotations {
   readonly reason: string;
   readonly obligations: Obligations;
   readonly hasObligations: boolean;
+  /** How people must agree; undefined without any of its annotations. */
+  readonly terms: RuleTerms | undefined;
   /** Undefined without @maxDuration. */
   readonly maxDurationSeconds: number | undefined;
 }
@@ -30,14 +34,19 @@ const maskEntry = /^(?<table>\*|[\p{L}_][\p{L}\p{N}_$]*)\.(?<column>\*|[\p{L}_][
 export function readAnnotations(written: Readonly<Record<string, string | null>>, problem: (message: string) => void): Annotations {
   // An annotation without a value, `@mask`, comes as null.
   const texts: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, value ?? ""]));
-  const { id, reason = "", mask, detect, rowCap, maxDuration, ...unknown } = texts as { readonly [name in string]?: string };
-  for (const name of Object.keys(unknown)) problem(`Unknown annotation @${name}. Known are @id, @reason, @mask, @detect, @rowCap and @maxDuration.`);
+  const { id, reason = "", mask, detect, rowCap, maxDuration, ...others } = texts as { readonly [name in string]?: string };
+  const { approvals, denyBy, approverHours, approvalTimeout, escalate, ...unknown } = others;
+  for (const name of Object.keys(unknown)) {
+    const known = "@id, @reason, @mask, @detect, @rowCap, @maxDuration, @approvals, @denyBy, @approverHours, @approvalTimeout and @escalate";
+    problem(`Unknown annotation @${name}. Known are ${known}.`);
+  }
   if (id === undefined) problem(`The policy has no @id("…").`);
   else if (!idPattern.test(id)) problem(`@id(${JSON.stringify(id)}) is not an id: letters, digits, ".", "_" and "-", at most 100.`);
   if (reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason)) problem(`@reason must be one line of at most ${MAX_REASON_LENGTH} characters.`);
   return {
     id: id ?? "",
     reason: reason.trim(),
+    terms: readTerms({ approvals, denyBy, approverHours, approvalTimeout, escalate }, problem),
     maxDurationSeconds: maxDuration === undefined ? undefined : readDuration(maxDuration, problem),
     hasObligations: (mask ?? detect ?? rowCap) !== undefined,
     obligations: canonicalObligations({

@@ -103,6 +103,8 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
   if (hasObligations && (policy.effect === "forbid" || !actions.includes("run"))) error(`@mask, @detect and @rowCap belong on a permit of Action::"run".`);
   if (annotations.maxDurationSeconds !== undefined && (policy.effect === "forbid" || !actions.includes("request")))
     error(`@maxDuration belongs on a permit of Action::"request".`);
+  if (annotations.terms !== undefined && (policy.effect === "forbid" || actions.some((action) => action !== "run") || expression.approvals.length === 0))
+    error(`@approvals, @denyBy, @approverHours, @approvalTimeout and @escalate belong on a permit of Action::"run" alone that asks for context.approvals.`);
   if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
   return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
 }

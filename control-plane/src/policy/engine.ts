@@ -1,3 +1,4 @@
+import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine } from "../domain/decision.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { strictestObligations } from "../domain/obligations.ts";
@@ -80,7 +81,7 @@ export class CedarEngine implements PolicyEngine {
       if (approved.kind === "deny") continue;
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
       const asking = plain.rules.length > 0 ? plain.rules : approved.rules;
-      return this.#permit(request, "needs_approval", [...plain.rules, ...approved.rules], explain(asking, approvalsNeeded(quorum)), approved.rules, quorum);
+      return this.#hold(request, [...plain.rules, ...approved.rules], asking, approved.rules, quorum);
     }
     return denied;
   }
@@ -125,6 +126,19 @@ export class CedarEngine implements PolicyEngine {
 
   #deny(rules: readonly string[], reason: string): Decision {
     return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0 });
+  }
+
+  /** The permits say how people must agree; a `forbid` that was in the way raises their number only. */
+  #hold(request: DecisionRequest, rules: readonly Rule[], asking: readonly Rule[], permits: readonly Rule[], quorum: number): Decision {
+    if (permits.every((rule) => rule.terms === undefined)) {
+      return this.#permit(request, "needs_approval", rules, explain(asking, approvalsNeeded(quorum)), permits, quorum);
+    }
+    const terms = strictestTerms(
+      permits.map((rule) => rule.terms ?? plainTerms),
+      quorum,
+    );
+    const reason = explain(asking, `needs ${describeSteps(terms.steps)}.`);
+    return Object.freeze({ ...this.#permit(request, "needs_approval", rules, reason, permits, peopleIn(terms.steps)), terms });
   }
 
   #permit(
