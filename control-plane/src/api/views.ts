@@ -43,7 +43,7 @@ export function approvalView(approval: ApprovalView): Approval {
     expiresAt,
     decidedBy,
     comment,
-    steps: steps.map(({ people, groups }, step) => ({
+    steps: steps.map(({ people }, step) => ({
       people,
       groups: [...groupsOf({ steps, escalatedTo: escalated ? escalation?.to : undefined }, step)],
       approvers: votes.filter((vote) => vote.step === step).map(({ by }) => by),

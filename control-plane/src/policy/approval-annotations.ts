@@ -5,7 +5,8 @@ import { MAX_QUORUM } from "./expression.ts";
 /** Whoever held a command for longer than a day has long gone home. */
 export const MAX_APPROVAL_SECONDS = 86_400;
 
-type Written = { readonly [name in "approvals" | "denyBy" | "approverHours" | "approvalTimeout" | "escalate"]: string | undefined };
+export const approvalAnnotations = ["approvals", "denyBy", "approverHours", "approvalTimeout", "escalate"] as const;
+type Written = { readonly [name in (typeof approvalAnnotations)[number]]?: string | undefined };
 
 const group = /^[\p{L}\p{N}][\p{L}\p{N}._@+-]{0,127}$/u;
 

@@ -206,6 +206,10 @@ describe("deciding", () => {
       obligations: noObligations,
       maxDurationSeconds: undefined,
       terms: undefined,
+      attributes: [],
+      requires: [],
+      notify: [],
+      timezone: undefined,
       approvals: [],
       groups: [group],
     });

@@ -1,5 +1,5 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
-import type { Obligations, PolicyAction } from "../domain/decision.ts";
+import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -18,4 +18,10 @@ export interface Rule {
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
+  /** Attributes of the context that its conditions look at. */
+  readonly attributes: readonly string[];
+  readonly requires: readonly (keyof Purpose)[];
+  /** Groups. */
+  readonly notify: readonly string[];
+  readonly timezone: string | undefined;
 }
