@@ -174,6 +174,20 @@ export const errorCodes = {
     meaning: "The approval is already granted, denied, expired, withdrawn or used.",
   },
   "approval.self": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "Nobody approves their own request." },
+  "approval.step": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: false,
+    meaning: "The approval waits for somebody of other groups: this person's turn comes later, or not at all.",
+  },
+  "approval.hours": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: true,
+    meaning: "It is outside the hours in which an approval counts.",
+  },
   "approval.machine": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A machine identity never approves." },
   "grant.expired": {
     grpc: grpc.permissionDenied,
