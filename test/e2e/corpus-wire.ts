@@ -4,22 +4,6 @@ import { readFileSync } from "node:fs";
 import { encodeCancelRequest } from "@sallyport/proto/wire/postgres/startup";
 import type { WireClient, WireMessage } from "../support/wire-client.ts";
 
-export interface CorpusLine {
-  readonly heading: string;
-  readonly sql: string;
-}
-
-/** One statement, or what is sent at once, on each line; `## ` begins a heading, `--` a comment. */
-export function readCorpus(file: string): readonly CorpusLine[] {
-  let heading = "";
-  const lines: CorpusLine[] = [];
-  for (const line of corpusText(file).split("\n")) {
-    if (line.startsWith("## ")) heading = line.slice(3);
-    else if (line !== "" && !line.startsWith("--")) lines.push({ heading, sql: line });
-  }
-  return lines;
-}
-
 export const corpusText = (file: string): string => readFileSync(new URL(`../fixtures/postgres-statements/${file}`, import.meta.url), "utf8");
 
 export interface Answer {
