@@ -7,7 +7,7 @@ const introduced: Readonly<Record<string, string>> = {
     AccessApproved AccessDenied AccessGranted AccessRequested AccessRequestExpired AccessRequestWithdrawn AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked ApprovalConsumed ApprovalDenied
     ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
     CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested GrantExpired GrantRevoked GrantUsed IdentityDisabled IdentityProvisioned
-    InputRecorded JoinTokenIssued NodeStarted NodeStopped OutputRecorded PolicyProposed PolicyPublished PolicyRetired ResourceChanged
+    InputRecorded JoinTokenIssued NodeStarted NodeStopped OutputRecorded PolicyApproved PolicyLoadFailed PolicyProposalWithdrawn PolicyProposed PolicyProposed.v2 PolicyPublished PolicyPublished.v2 PolicyRejected PolicyRetired PolicySuperseded PolicyTried ResourceChanged
     ResourceRegistered ResourceRetired RetentionFinished RetentionStarted RolesChanged SessionEnded SessionEnded.v2 SessionOpened SessionOpened.v2 SessionRefused SessionRefused.v2
     SessionRequested SigningKeyRotated SignInFailed StreamsRemoved SubjectKeyDestroyed TokenIssued TokenRevoked`,
 };

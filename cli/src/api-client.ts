@@ -12,6 +12,7 @@ import {
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { PolicyChangeServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/policy";
 import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { Unreachable } from "./exit-status.ts";
@@ -35,6 +36,7 @@ export class ApiClient {
   readonly grants: GrantServiceClient;
   readonly erasures: ErasureServiceClient;
   readonly policies: PolicyServiceClient;
+  readonly policyChanges: PolicyChangeServiceClient;
   readonly events: EventServiceClient;
   readonly audit: AuditServiceClient;
   readonly history: HistoryServiceClient;
@@ -53,6 +55,7 @@ export class ApiClient {
     this.grants = new GrantServiceClient(apiAddress, tls);
     this.erasures = new ErasureServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
+    this.policyChanges = new PolicyChangeServiceClient(apiAddress, tls);
     this.events = new EventServiceClient(apiAddress, tls);
     this.audit = new AuditServiceClient(apiAddress, tls);
     this.history = new HistoryServiceClient(apiAddress, tls, { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
@@ -88,7 +91,7 @@ export class ApiClient {
   close(): void {
     for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
       client.close();
-    for (const client of [this.grants, this.history, this.readModels]) client.close();
+    for (const client of [this.policyChanges, this.grants, this.history, this.readModels]) client.close();
   }
 
   #failure(error: ServiceError): Error {

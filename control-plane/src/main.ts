@@ -51,7 +51,15 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
   const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
-  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId });
+  const application = await createApplication({
+    ledger,
+    clock,
+    log,
+    compiler,
+    subjects,
+    nodeId,
+    policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+  });
   await application.erasures.recover();
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);

@@ -14,6 +14,7 @@ import * as grant from "./grant/grant.decider.ts";
 import * as identity from "./identity/identity.decider.ts";
 import * as integrity from "./integrity/integrity.decider.ts";
 import * as node from "./node/node.decider.ts";
+import type { PolicyEvent } from "./policy/policy.events.ts";
 import * as policy from "./policy/policy.decider.ts";
 import * as resource from "./resource/resource.decider.ts";
 import type { SchemaMismatch } from "./schemas.ts";
@@ -34,8 +35,9 @@ const goldens: readonly Golden[] = readdirSync(goldenFolder)
     return { ...stored, revision: 0n, file };
   });
 
+/** Of the newest version. */
 const golden = (type: DomainEvent["type"]): DomainEvent => {
-  const found = goldens.find((each) => each.type === type);
+  const found = goldens.findLast((each) => each.type === type);
   assert.ok(found, `no golden file of ${type}`);
   return upcast(found);
 };
@@ -147,7 +149,17 @@ describe("golden events", () => {
     assert.match(fold(integrity, "CheckpointSigned", "SigningKeyRotated").key, /\+d74f20a3\+/);
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered"), { status: "running", failClosed: true });
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered", "FailClosedLeft", "NodeStopped"), { status: "stopped", failClosed: false });
-    assert.equal(fold(policy, "PolicyProposed", "PolicyPublished", "PolicyRetired").published, "p0123456789ab");
+    const agreed = ["PolicyProposed", "PolicyTried", "PolicyApproved"] as const;
+    const lifeOf = (state: policy.PolicyState): unknown => state.versions.get("p0123456789ab")?.value;
+    assert.equal(fold(policy, ...agreed, "PolicyPublished").published, "p0123456789ab");
+    assert.equal(lifeOf(fold(policy, ...agreed, "PolicyPublished", "PolicyRetired")), "retired");
+    assert.equal(lifeOf(fold(policy, ...agreed)), "approved");
+    assert.equal(lifeOf(fold(policy, ...agreed, "PolicyRejected")), "rejected");
+    assert.equal(lifeOf(fold(policy, ...agreed, "PolicyProposalWithdrawn")), "withdrawn");
+    assert.equal(lifeOf(fold(policy, ...agreed, "PolicySuperseded")), "superseded");
+    // As releases before this life wrote it: whoever published was alone in it.
+    const firstVersions = goldens.filter(({ file }) => ["PolicyProposed.v1.json", "PolicyPublished.v1.json"].includes(file)).map(upcast) as PolicyEvent[];
+    assert.equal(firstVersions.reduce(policy.evolve, policy.initialState).published, "p0123456789ab");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceChanged").labels["tier"], "gold");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceRetired").status, "retired");
     assert.deepEqual(fold(retention, "RetentionStarted", "StreamsRemoved").events, 12);

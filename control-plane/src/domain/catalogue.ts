@@ -22,6 +22,9 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   SessionRefused: [(data) => data],
   // 2: may have the causes grant_expired and grant_revoked.
   SessionEnded: [(data) => data],
+  // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
+  PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
+  PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
 };
 
 export const eventTypes = Object.keys(schemas) as readonly EventType[];

@@ -15,4 +15,5 @@ export interface Rule {
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
+  readonly labels: readonly string[];
 }
