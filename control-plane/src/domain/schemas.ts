@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
+import { weekdays } from "./decision.ts";
 import { hazards, riskClasses } from "./facts.ts";
 import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
@@ -30,12 +31,22 @@ const difference = () => open(z.enum(differenceKinds));
 
 const category = () => open(z.enum(retainedCategories));
 
-const decision = z.strictObject({ policyVersion: word(), rules: words(), reason: word() });
+const decision = z.strictObject({
+  policyVersion: word(),
+  rules: words(),
+  reason: word(),
+  notify: words().exactOptional(),
+  seen: z.strictObject({ hour: open(z.int().min(0).max(23)), weekday: open(z.enum(weekdays)) }).exactOptional(),
+});
 
 const obligations = z.strictObject({
   maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null"])) })).readonly(),
   detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
   rowCap: count(),
+  byteCap: count().exactOptional(),
+  timeoutMillis: count().exactOptional(),
+  readOnly: open(z.literal(true)).exactOptional(),
+  record: open(z.array(z.enum(["input", "output"])).readonly()).exactOptional(),
 });
 
 const facts = z.strictObject({
@@ -254,7 +265,8 @@ export const schemas = {
     transport: word(),
     parameters: personal(z.record(z.string(), z.string()), "identity.id"),
   }),
-  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional() }),
+  PurposeStated: z.strictObject({ sessionId: id(), by: who(), reason: about("by"), ticket: about("by") }),
+  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional(), readOnly: open(z.literal(true)).exactOptional() }),
   SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional(), grantId: id().exactOptional() }),
   CommandAuthorized: command.extend({ decision, obligations }),
   CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
@@ -272,6 +284,7 @@ export const schemas = {
     maskedCells: sensitive(z.record(z.string(), z.int().min(0))),
     resultDigest: open(z.string().regex(/^([0-9a-f]{64})?$/)),
     durationMicros: count(),
+    limit: open(z.enum(["rows", "bytes", "time"])).exactOptional(),
   }),
   SessionEnded: z.strictObject({
     sessionId: id(),

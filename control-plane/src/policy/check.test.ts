@@ -60,11 +60,11 @@ describe("checking policy files", () => {
     ["a cap of no rows", run("true", `@rowCap("0")`), /@rowCap/],
     ["a cap that is not a number", run("true", `@rowCap("1e3")`), /@rowCap/],
     ["a reason of several lines", run("true", `@reason("a\\nb")`), /@reason must be one line/],
-    ["an obligation of a forbid", `@id("a") @rowCap("1") forbid (principal, action == Action::"run", resource);`, /belong on a permit/],
+    ["an obligation of a forbid", `@id("a") @rowCap("1") forbid (principal, action == Action::"run", resource);`, /belongs on a permit/],
     [
       "an obligation where nothing runs",
       `@id("a") @rowCap("1") permit (principal, action == Action::"open", resource);`,
-      /belong on a permit of Action::"run"/,
+      /@rowCap belongs on a permit of Action::"run"/,
     ],
     ...["", "8", "0h", "8 h", "8H", "8d", "1h30m"].map(
       (written) =>
@@ -74,6 +74,28 @@ describe("checking policy files", () => {
           /@maxDuration\(.*\) is not a duration/,
         ] as const,
     ),
+    ...["", "0MB", "10", "10 MB", "1.5MB", "2000GB"].map(
+      (written) => [`a cap of bytes written ${JSON.stringify(written)}`, run("true", `@byteCap("${written}")`), /@byteCap\(.*\) is not a size/] as const,
+    ),
+    ...["", "0s", "30", "25h", "1d"].map(
+      (written) => [`a time-out written ${JSON.stringify(written)}`, run("true", `@timeout("${written}")`), /@timeout\(.*\) is not a time/] as const,
+    ),
+    ["a part of the record that does not exist", run("true", `@record("everything")`), /@record does not know "everything"/],
+    ["a read-only command, for it is sessions that are", run("true", "@readOnly"), /@readOnly belongs on a permit of Action::"open"/],
+    ["a flag with a value", run("true", `@reasonRequired("no")`), /@reasonRequired takes no value/],
+    [
+      "a reason asked of whoever approves",
+      `@id("a") @reasonRequired permit (principal, action == Action::"approve", resource);`,
+      /@reasonRequired belongs on a permit of/,
+    ],
+    ["nobody to notify", run("true", `@notify("")`), /@notify cannot read ""/],
+    ["a zone that does not exist", run("true", `@timezone("Mars/Base")`), /@timezone\("Mars\/Base"\) is not a zone/],
+    [
+      "two zones",
+      `${run("true", `@timezone("UTC")`)} ${run("true", `@timezone("Europe/Berlin")`).replace(`@id("r")`, `@id("s")`)}`,
+      /@timezone is "UTC" in .*; a set has one/,
+    ],
+    ["a weekday that does not exist", run(`context.weekday == "Monday"`), /context\.weekday never holds "Monday"/],
     ["a duration of what is not asked for", run("true", `@maxDuration("8h")`), /belongs on a permit of Action::"request"/],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],

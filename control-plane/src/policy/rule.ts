@@ -1,4 +1,4 @@
-import type { Obligations, PolicyAction } from "../domain/decision.ts";
+import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -16,4 +16,10 @@ export interface Rule {
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
   readonly labels: readonly string[];
+  /** Attributes of the context that its conditions look at. */
+  readonly attributes: readonly string[];
+  readonly requires: readonly (keyof Purpose)[];
+  /** Groups. */
+  readonly notify: readonly string[];
+  readonly timezone: string | undefined;
 }
