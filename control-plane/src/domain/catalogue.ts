@@ -31,8 +31,9 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   CommandDenied: [(data) => data],
   CommandHeld: [(data) => data],
   CommandReleased: [(data) => data],
-  ApprovalRequested: [(data) => data],
-  ApprovalGiven: [(data) => data],
+  // And steps of groups, who may refuse, hours, escalation; there was one step before, for anybody whom policy lets decide.
+  ApprovalRequested: [(data) => ({ ...data, steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }], denyBy: [], approverHours: [] })],
+  ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
   AccessRequested: [(data) => data],
   AccessApproved: [(data) => data],

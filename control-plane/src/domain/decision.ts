@@ -1,3 +1,4 @@
+import type { RuleTerms } from "./approval/terms.ts";
 import type { CommandFacts } from "./facts.ts";
 
 export type MaskKind = "full" | "partial" | "hash" | "null";
@@ -91,6 +92,8 @@ export interface Decision {
   readonly obligations: Obligations;
   /** For `needs_approval`: distinct humans that must agree. Otherwise 0. */
   readonly quorum: number;
+  /** How they must agree; absent where no rule says more than how many. Its steps are for as many people as the quorum. */
+  readonly terms?: RuleTerms;
   /** Of a `request` that is not denied: the longest that may be asked for. */
   readonly maxDurationSeconds?: number;
   /** Of a deny: what whoever asks must say first, and did not. */

@@ -1,5 +1,7 @@
+import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose, RecordedPart } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
+import { approvalAnnotations, readTerms } from "./approval-annotations.ts";
 
 export interface Annotations {
   readonly id: string;
@@ -14,6 +16,8 @@ export interface Annotations {
   readonly notify: readonly string[];
   /** For the whole set; undefined where it names none. */
   readonly timezone: string | undefined;
+  /** How people must agree; undefined without any of its annotations. */
+  readonly terms: RuleTerms | undefined;
   /** Undefined without @maxDuration. */
   readonly maxDurationSeconds: number | undefined;
 }
@@ -51,6 +55,7 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   reasonRequired: ["open", "run", "request"],
   ticketRequired: ["open", "run", "request"],
   maxDuration: ["request"],
+  ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run"] as const])),
 };
 
 const knownAnnotations: readonly string[] = ["id", "reason", ...Object.keys(annotationPlaces), "notify", "timezone"];
@@ -76,6 +81,7 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
   return {
     id: id ?? "",
     reason: reason.trim(),
+    terms: readTerms(texts, problem),
     written: Object.keys(texts),
     maxDurationSeconds: read("maxDuration", readDuration, undefined),
     requires: [...(flag("reasonRequired") ? (["reason"] as const) : []), ...(flag("ticketRequired") ? (["ticket"] as const) : [])],

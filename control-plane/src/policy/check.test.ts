@@ -26,7 +26,8 @@ describe("checking policy files", () => {
       context.relationsRead.contains("a") && context.relationsWritten.isEmpty() && context.functions.containsAll(["f"]) &&
       context.hazards.containsAny(["ddl", "drop"]) && context.statementCount > 1 && !context.unparsed &&
       context.fingerprint == "0123456789abcdef" && context.approvals >= 5`;
-    assert.deepEqual(check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash") @detect("email") @rowCap("1")`)), []);
+    const terms = `@approvals("1 from a; 2 from b, c; 1") @denyBy("d") @approverHours("mon-fri 08-18 Europe/Berlin") @approvalTimeout("15m") @escalate("10m to e")`;
+    assert.deepEqual(check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash") @detect("email") @rowCap("1") ${terms}`)), []);
   });
 
   it("names file and line of a problem, beside letters of several bytes", () => {
@@ -97,6 +98,25 @@ describe("checking policy files", () => {
     ],
     ["a weekday that does not exist", run(`context.weekday == "Monday"`), /context\.weekday never holds "Monday"/],
     ["a duration of what is not asked for", run("true", `@maxDuration("8h")`), /belongs on a permit of Action::"request"/],
+    ...["", "0 from a", "2 form a", "1 from a;", "1 from a b", "6", "3 from a; 3 from b"].map(
+      (written) => [`approvals written ${JSON.stringify(written)}`, run("context.approvals >= 1", `@approvals("${written}")`), /@approvals/] as const,
+    ),
+    ["hours that are none", run("context.approvals >= 1", `@approverHours("8 to 6")`), /@approverHours/],
+    ["a time-out over a day", run("context.approvals >= 1", `@approvalTimeout("25h")`), /@approvalTimeout.*at most "24h"/],
+    ["an escalation that names no time", run("context.approvals >= 1", `@approvals("1 from a") @escalate("5 to b")`), /@escalate: "5" is not a time/],
+    ["an escalation of what anybody may decide", run("context.approvals >= 1", `@escalate("5m to b")`), /@escalate needs @approvals/],
+    ["groups that may deny, with none named", run("context.approvals >= 1", `@denyBy("")`), /@denyBy cannot read the group ""/],
+    ["steps of a permit that asks nobody", run("true", `@approvals("1 from a")`), /asks for context.approvals/],
+    [
+      "steps of a forbid",
+      `@id("a") @approvals("1 from b") forbid (principal, action == Action::"run", resource) unless { context.approvals >= 1 };`,
+      /@approvals belongs on a permit/,
+    ],
+    [
+      "steps of a permit of another action",
+      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"request"], resource) when { context.approvals >= 1 };`,
+      /need a permit of Action::"run" alone/,
+    ],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],
     ["a hazard that does not exist", run(`context.hazards.containsAny(["dropp"])`), /context\.hazards never holds "dropp"/],

@@ -2,6 +2,7 @@ import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/n
 import type { PolicyProblem } from "../application/ports.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { annotationPlaces, readAnnotations } from "./annotations.ts";
+import { approvalAnnotations } from "./approval-annotations.ts";
 import type { CedarInstance } from "./cedar-instance.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
@@ -114,6 +115,8 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
     if (places !== undefined && (policy.effect === "forbid" || !places.some((action) => actions.includes(action))))
       error(`@${name} belongs on a permit of ${places.map((action) => `Action::"${action}"`).join(" or ")}.`);
   }
+  if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => action !== "run")))
+    error(`${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" alone that asks for context.approvals.`);
   if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
   return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
 }

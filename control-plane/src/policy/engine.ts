@@ -1,3 +1,4 @@
+import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine, type Purpose } from "../domain/decision.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
@@ -88,7 +89,7 @@ export class CedarEngine implements PolicyEngine {
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
       const asking = plain.rules.length > 0 ? plain.rules : approved.rules;
       const all = [...plain.rules, ...approved.rules];
-      return this.#permit(request, "needs_approval", all, explain(asking, approvalsNeeded(quorum)), approved.rules, quorum, situation);
+      return this.#hold(request, all, asking, approved.rules, quorum, situation);
     }
     return denied;
   }
@@ -139,6 +140,27 @@ export class CedarEngine implements PolicyEngine {
 
   #deny(rules: readonly string[], reason: string, more: Pick<Decision, "lacks" | "notify" | "seen"> = {}): Decision {
     return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0, ...more });
+  }
+
+  /** The permits say how people must agree; a `forbid` that was in the way raises their number only. */
+  #hold(
+    request: DecisionRequest,
+    rules: readonly Rule[],
+    asking: readonly Rule[],
+    permits: readonly Rule[],
+    quorum: number,
+    situation: ReadySituation,
+  ): Decision {
+    if (permits.every((rule) => rule.terms === undefined)) {
+      return this.#permit(request, "needs_approval", rules, explain(asking, approvalsNeeded(quorum)), permits, quorum, situation);
+    }
+    const terms = strictestTerms(
+      permits.map((rule) => rule.terms ?? plainTerms),
+      quorum,
+    );
+    const reason = explain(asking, `needs ${describeSteps(terms.steps)}.`);
+    const held = this.#permit(request, "needs_approval", rules, reason, permits, peopleIn(terms.steps), situation);
+    return held.effect === "needs_approval" ? Object.freeze({ ...held, terms }) : held;
   }
 
   #permit(

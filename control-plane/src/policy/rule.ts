@@ -1,3 +1,4 @@
+import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { PolicyText } from "./split.ts";
 
@@ -12,6 +13,8 @@ export interface Rule {
   readonly obligations: Obligations;
   /** Undefined where it sets no bound of its own. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined where it says nothing of how people must agree. */
+  readonly terms: RuleTerms | undefined;
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
