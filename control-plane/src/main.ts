@@ -163,7 +163,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
         recording: { append: (event) => recording.append(event, context) },
       };
     },
-    register: (session, end) => application.running.register(session, end),
+    register: (session, end, reconsider) => application.running.register(session, end, reconsider),
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
   retention.schedule(settings.SALLYPORT_RETENTION_EVERY_HOURS * 3_600_000, systemContext(nodeId));

@@ -308,6 +308,7 @@ export const schemas = {
         "token_expired",
         "grant_expired",
         "grant_revoked",
+        "policy_changed",
         "shutdown",
         "control_plane_lost",
         "internal_error",
