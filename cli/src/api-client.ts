@@ -13,6 +13,7 @@ import {
 import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { PolicyChangeServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import { NotificationServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/notification";
 import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { Unreachable } from "./exit-status.ts";
@@ -41,6 +42,7 @@ export class ApiClient {
   readonly audit: AuditServiceClient;
   readonly history: HistoryServiceClient;
   readonly readModels: ReadModelServiceClient;
+  readonly notifications: NotificationServiceClient;
   readonly metadata: Metadata;
   readonly #address: string;
 
@@ -60,6 +62,7 @@ export class ApiClient {
     this.audit = new AuditServiceClient(apiAddress, tls);
     this.history = new HistoryServiceClient(apiAddress, tls, { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
     this.readModels = new ReadModelServiceClient(apiAddress, tls);
+    this.notifications = new NotificationServiceClient(apiAddress, tls);
     this.metadata = new Metadata();
     this.metadata.set("authorization", `Bearer ${token}`);
   }
@@ -91,7 +94,7 @@ export class ApiClient {
   close(): void {
     for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
       client.close();
-    for (const client of [this.policyChanges, this.grants, this.history, this.readModels]) client.close();
+    for (const client of [this.policyChanges, this.grants, this.history, this.readModels, this.notifications]) client.close();
   }
 
   #failure(error: ServiceError): Error {

@@ -191,6 +191,9 @@ export const schemas = {
   PolicyLoadFailed: z.strictObject({ nodeId: id(), policyVersion: word(), keeps: word(), cause: prose() }),
   NodeStopped: z.strictObject({ nodeId: id() }),
 
+  NotificationFailed: z.strictObject({ notificationId: id(), channel: word(), eventId: id(), eventType: word(), attempts: count(), failure: word() }),
+  NotificationRetried: z.strictObject({ notificationId: id(), by: who() }),
+
   PolicyProposed: z.strictObject({
     version: word(),
     digest: digestOrNone(),
