@@ -9,6 +9,7 @@ import type { ClientOutput } from "./client-output.ts";
 import type { CommandDesk, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -128,7 +129,8 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait);
+    const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait);
     this.#hold = undefined;
     return verdict;
   }
