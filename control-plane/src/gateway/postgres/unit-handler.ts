@@ -16,6 +16,7 @@ import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
 import type { TargetLine } from "./target-line.ts";
 import type { Unit } from "./units.ts";
+import { wireObligations } from "./wire-obligations.ts";
 
 export interface UnitHandlerDeps {
   readonly desk: CommandDesk;
@@ -196,10 +197,7 @@ export class UnitHandler {
     const { line, knowledge } = this.#deps;
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
-      line.post({
-        $case: "obligations",
-        value: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) },
-      });
+      line.post({ $case: "obligations", value: wireObligations(obligations) });
     }
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.

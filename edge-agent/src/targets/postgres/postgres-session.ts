@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { DescribeCopy, Obligations, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
+import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { TargetSession } from "../target.ts";
@@ -15,6 +16,7 @@ import type { BackendKey } from "./login.ts";
 import type { CopyLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { PostgresResource } from "./resource.ts";
+import { CommandTimer } from "./command-timer.ts";
 import { startupParameters } from "./startup-parameters.ts";
 import { windDown } from "./wind-down.ts";
 
@@ -33,6 +35,7 @@ interface Relaying {
   readonly kind: "relaying";
   readonly socket: Socket;
   readonly relay: PostgresRelay;
+  readonly timer: CommandTimer;
   readonly catalogue: Catalogue;
   readonly cancel: () => Promise<void>;
   /** A wish to cancel that comes while a request is under way is served after it; more of them are the same wish. */
@@ -140,11 +143,22 @@ export class PostgresSession implements TargetSession {
       toClient: (bytes) => {
         if (this.#phase.kind === "relaying" && !this.#channel.send(bytes)) socket.pause();
       },
-      executes: () => this.#tally.command(),
+      executes: () => {
+        this.#tally.command();
+        timer.started();
+      },
       report: (report) => {
+        if (!relay.inQuery) timer.ended(relay.busy());
         if (this.#phase.kind === "relaying") this.#channel.post({ $case: "report", value: report });
       },
+      ready: () => timer.ended(relay.busy()),
     });
+    const timer = new CommandTimer({
+      stop: (millis) => this.#stop(phase, millis),
+      giveUp: (millis) => this.#fail(tookTooLong(millis)),
+      unread: () => socket.isPaused(),
+    });
+    timer.limit(obligations.timeoutMillis ?? 0);
     // The address that this connection has, for a name may lead elsewhere next time.
     const address = socket.remoteAddress;
     const cancel = async (): Promise<void> => {
@@ -153,7 +167,18 @@ export class PostgresSession implements TargetSession {
         this.#log.warn({ err: error }, "cancel request failed"),
       );
     };
-    const phase: Relaying = { kind: "relaying", socket, relay, catalogue, cancel, cancelling: "no", unconsumed: 0, held: undefined, describing: undefined };
+    const phase: Relaying = {
+      kind: "relaying",
+      socket,
+      relay,
+      timer,
+      catalogue,
+      cancel,
+      cancelling: "no",
+      unconsumed: 0,
+      held: undefined,
+      describing: undefined,
+    };
     this.#phase = phase;
 
     socket.on("data", (chunk: Buffer) => {
@@ -189,7 +214,15 @@ export class PostgresSession implements TargetSession {
     });
   }
 
+  /** What the client sends next waits until the server has had the request, which would otherwise meet its next command. */
+  #stop(phase: Relaying, millis: number): void {
+    phase.relay.stopping(encodeRefusal(tookTooLong(millis), "ERROR", "Narrow it down. The connection is usable."));
+    phase.held ??= [];
+    void phase.cancel().then(() => this.#attempt(() => this.#resume(phase)));
+  }
+
   #oblige(phase: Relaying, obligations: Obligations): void {
+    phase.timer.limit(obligations.timeoutMillis ?? 0);
     const unlearnt = phase.catalogue.unlearnt(obligations);
     if (unlearnt === undefined) return phase.relay.setObligations(obligations);
     phase.held = [];
@@ -260,8 +293,12 @@ export class PostgresSession implements TargetSession {
     const phase = this.#phase;
     if (phase.kind === "closed") return;
     this.#phase = { kind: "closed" };
+    if (phase.kind === "relaying") phase.timer.ended(false);
     this.#tally.end();
     if (phase.kind === "connecting") phase.abort.abort();
     if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, phase.relay.busy(), phase.cancel);
   }
 }
+
+const tookTooLong = (millis: number): SallyportError =>
+  new SallyportError("command.timeout", `Stopped by policy: a command may run for ${millis % 1_000 === 0 ? `${millis / 1_000} s` : `${millis} ms`}.`);
