@@ -125,7 +125,7 @@ export class PastDecisions {
       case "SessionRefused":
       case "SessionEnded":
         this.#sessions.delete(stream);
-        return;
+        break;
       default:
     }
   }
