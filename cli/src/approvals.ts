@@ -84,6 +84,11 @@ function show(io: Io, approval: Approval): void {
     expiresAt,
     decidedBy,
     comment,
+    steps,
+    denyBy,
+    approverHours,
+    escalatesTo,
+    escalatesAt,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
@@ -91,6 +96,15 @@ function show(io: Io, approval: Approval): void {
   io.out(
     `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,
   );
+  if (steps.some(({ groups }) => groups.length > 0)) {
+    for (const [index, { people, groups, approvers: agreed }] of steps.entries()) {
+      const who = groups.length === 0 ? "whoever may approve" : groups.join(" or ");
+      io.out(`${bold(`  step ${index + 1}`)}   ${agreed.length} of ${people} from ${who}${agreed.length > 0 ? `: ${agreed.join(", ")}` : ""}`);
+    }
+  }
+  if (denyBy.length > 0) io.out(`${bold("Veto")}       ${denyBy.join(", ")} may deny it as well`);
+  for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);
+  if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   io.out(bold("Statement"));
   for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);

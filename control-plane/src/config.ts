@@ -111,7 +111,7 @@ export const configSchema = z.strictObject({
     .string()
     .default("")
     .describe(
-      "Functions and operators of extensions that this installation vouches for, as statements write them, separated by commas: `similarity, gis.st_distance, operator(<=>)`. Without it a statement that calls one is unclassified.",
+      "Functions and operators of extensions that change nothing and read nothing but their arguments, for which this installation vouches, as statements write them, separated by commas: `similarity, gis.st_distance, operator(<=>)`. Without it a statement that calls one is unclassified.",
     ),
   SALLYPORT_PG_READ_OVERLAP: z
     .enum(["on", "off"])

@@ -134,6 +134,20 @@ export const errorCodes = {
     meaning: "The session was ended by the gateway; the cause is in the message.",
   },
   "session.not_found": { grpc: grpc.notFound, http: 404, sqlstate: "02000", retryable: false, meaning: "No such session." },
+  "command.timeout": {
+    grpc: grpc.deadlineExceeded,
+    http: 408,
+    sqlstate: "57014",
+    retryable: false,
+    meaning: "A command ran longer than policy allows, and was cancelled at the target.",
+  },
+  "policy.purpose_required": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: false,
+    meaning: "Policy requires a reason or a ticket to be given first; the message says which.",
+  },
   "policy.denied": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "Policy refuses this; the deciding rule is named." },
   "policy.invalid": {
     grpc: grpc.invalidArgument,
@@ -174,6 +188,20 @@ export const errorCodes = {
     meaning: "The approval is already granted, denied, expired, withdrawn or used.",
   },
   "approval.self": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "Nobody approves their own request." },
+  "approval.step": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: false,
+    meaning: "The approval waits for somebody of other groups: this person's turn comes later, or not at all.",
+  },
+  "approval.hours": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: true,
+    meaning: "It is outside the hours in which an approval counts.",
+  },
   "approval.machine": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A machine identity never approves." },
   "grant.expired": {
     grpc: grpc.permissionDenied,

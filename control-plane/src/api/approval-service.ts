@@ -15,8 +15,10 @@ export function approvalService(
 ): ApprovalServiceServer {
   const { approvals, policies, resources } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
-  const maySee = (principal: Principal, { requestedBy, resource: name, command }: ApprovalView): boolean => {
+  const maySee = (principal: Principal, { requestedBy, resource: name, command, denyBy }: ApprovalView): boolean => {
     if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
+    // Whoever may refuse must see what.
+    if (belongsTo(principal, ...denyBy)) return true;
     const resource = resources.find(name);
     return resource !== undefined && policies.current()?.decide({ principal, action: "approve", resource, facts: command.facts }).effect === "allow";
   };

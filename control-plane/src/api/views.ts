@@ -2,6 +2,7 @@ import type { Approval, Identity, RecordedEvent as EventMessage, Session } from 
 import type { ApprovalView, IdentityView } from "../application/ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
+import { groupsOf } from "../domain/approval/quorum.ts";
 import type { RecordedEvent } from "../ledger/ledger.ts";
 
 export const identityView = ({ id, kind, groups, disabled }: IdentityView): Identity => ({ id, kind, groups: [...groups], disabled });
@@ -20,6 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated } = approval;
   return {
     id,
     state,
@@ -41,6 +43,15 @@ export function approvalView(approval: ApprovalView): Approval {
     expiresAt,
     decidedBy,
     comment,
+    steps: steps.map(({ people }, step) => ({
+      people,
+      groups: [...groupsOf({ steps, escalatedTo: escalated ? escalation?.to : undefined }, step)],
+      approvers: votes.filter((vote) => vote.step === step).map(({ by }) => by),
+    })),
+    denyBy: [...denyBy],
+    approverHours: [...approverHours],
+    escalatesTo: escalated ? "" : (escalation?.to ?? ""),
+    escalatesAt: escalated ? undefined : escalation?.at,
   };
 }
 

@@ -121,6 +121,16 @@ export async function createApplication({
   startExpiry(
     {
       ...timed,
+      views: live.approvals,
+      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
+      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
+      expire: (approvalId) => approvals.escalate(approvalId),
+    },
+    stop.signal,
+  );
+  startExpiry(
+    {
+      ...timed,
       views: live.grants,
       changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
       deadlineOf,

@@ -22,7 +22,14 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
       const renamed = (name: string): string => (name === from ? to : name);
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
-      return { ...view, requestedBy: renamed(requestedBy), decidedBy: renamed(decidedBy), approvers: approvers.map(renamed), comment };
+      return {
+        ...view,
+        requestedBy: renamed(requestedBy),
+        decidedBy: renamed(decidedBy),
+        approvers: approvers.map(renamed),
+        votes: view.votes.map(({ by, step }) => ({ by: renamed(by), step })),
+        comment,
+      };
     });
   }
 }

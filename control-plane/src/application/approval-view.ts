@@ -8,7 +8,7 @@ export const isFinal = (state: ApprovalState): boolean => state !== "pending" &&
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, expiresAt } = event.data;
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt } = event.data;
     return {
       id: approvalId,
       state: "pending",
@@ -19,7 +19,13 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       policyVersion: decision.policyVersion,
       rules: decision.rules,
       quorum,
+      steps,
+      denyBy,
+      approverHours,
+      escalation: escalation === undefined ? undefined : { to: escalation.to, at: new Date(escalation.at) },
+      escalated: false,
       approvers: [],
+      votes: [],
       requestedAt: new Date(at),
       expiresAt: new Date(expiresAt),
       decidedBy: "",
@@ -28,8 +34,12 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
   }
   if (view === undefined || isFinal(view.state)) return view;
   switch (event.type) {
-    case "ApprovalGiven":
-      return { ...view, approvers: [...view.approvers, event.data.by], decidedBy: event.data.by, comment: event.data.comment };
+    case "ApprovalGiven": {
+      const { by, comment, step } = event.data;
+      return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, { by, step }], decidedBy: by, comment };
+    }
+    case "ApprovalEscalated":
+      return { ...view, escalated: true };
     case "ApprovalGranted":
       return { ...view, state: "granted" };
     case "ApprovalDenied":

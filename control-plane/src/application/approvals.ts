@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
+import { plainTerms } from "../domain/approval/terms.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
 import { takeDecision } from "../domain/take-decision.ts";
@@ -8,9 +9,13 @@ import { evolveView } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
+type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
+
 export interface ApprovalService extends Approvals {
   /** Records that the time is up, if it is and nothing else came first. */
   expire(approvalId: string): Promise<void>;
+  /** Records that one more group may decide, if its time has come. */
+  escalate(approvalId: string): Promise<void>;
 }
 
 /** Each is a client that waits. Above this many at once something is wrong, and nobody could look at them all. */
@@ -21,7 +26,7 @@ export interface ApprovalDeps extends UseCaseDeps {
   readonly resources: Pick<Resources, "find">;
 }
 
-export function createApprovals({ ledger, live, execute, policies, resources, log, nodeId }: ApprovalDeps): ApprovalService {
+export function createApprovals({ ledger, live, execute, policies, resources, clock, log, nodeId }: ApprovalDeps): ApprovalService {
   const waiting = new Map<string, Set<(view: ApprovalView) => void>>();
 
   live.onApplied(({ event }) => {
@@ -85,6 +90,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, lo
         ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
         decision: recordDecision(decision),
         quorum: decision.quorum,
+        ...termsOf(decision, clock.now()),
         expiresAt: expiresAt.toISOString(),
       };
       // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
@@ -126,12 +132,12 @@ export function createApprovals({ ledger, live, execute, policies, resources, lo
 
     async approve(approvalId, by, comment, digest, context) {
       const decision = await judge(approvalId, by);
-      return run(approvalId, { type: "Approve", by: decidedBy(by, context), comment, digest, decision }, context);
+      return run(approvalId, { type: "Approve", by: decidedBy(by, context), groups: by.groups, comment, digest, decision }, context);
     },
 
     async deny(approvalId, by, comment, context) {
       const decision = await judge(approvalId, by);
-      return run(approvalId, { type: "Deny", by: decidedBy(by, context), comment, decision }, context);
+      return run(approvalId, { type: "Deny", by: decidedBy(by, context), groups: by.groups, comment, decision }, context);
     },
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
@@ -144,8 +150,20 @@ export function createApprovals({ ledger, live, execute, policies, resources, lo
       await run(approvalId, { type: "Expire" }, systemContext(nodeId));
     },
 
+    async escalate(approvalId) {
+      await run(approvalId, { type: "Escalate" }, systemContext(nodeId));
+    },
+
     find: (approvalId) => live.approvals.get(approvalId),
 
     list: () => live.approvals.all(),
   };
+}
+
+/** Its clock starts when it is asked for. */
+function termsOf({ quorum, terms }: Decision, now: Date): Pick<Requested, "steps" | "denyBy" | "approverHours" | "escalation"> {
+  const { steps, denyBy, approverHours, escalation } = terms ?? { ...plainTerms, steps: [{ people: quorum, groups: [] }] };
+  if (escalation === undefined) return { steps, denyBy, approverHours };
+  const at = new Date(now.getTime() + escalation.afterSeconds * 1_000).toISOString();
+  return { steps, denyBy, approverHours, escalation: { to: escalation.to, at } };
 }

@@ -1,6 +1,8 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Vote } from "../domain/approval/quorum.ts";
+import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
@@ -166,7 +168,15 @@ export interface ApprovalView {
   readonly policyVersion: string;
   readonly rules: readonly string[];
   readonly quorum: number;
+  /** One after the other; the groups say who counts for each. */
+  readonly steps: readonly ApprovalStep[];
+  readonly denyBy: readonly string[];
+  readonly approverHours: readonly string[];
+  readonly escalation: { readonly to: string; readonly at: Date } | undefined;
+  /** Its time has come. */
+  readonly escalated: boolean;
   readonly approvers: readonly string[];
+  readonly votes: readonly Vote[];
   readonly requestedAt: Date;
   readonly expiresAt: Date;
   readonly decidedBy: string;
@@ -178,7 +188,7 @@ export interface Approvals {
   request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
   /** Resolves when it is no longer pending. Rejects only when `signal` aborts. */
   settled(approvalId: string, signal: AbortSignal): Promise<ApprovalView>;
-  /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, auth.forbidden. */
+  /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
   approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
   /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */

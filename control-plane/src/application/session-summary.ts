@@ -34,6 +34,8 @@ export function evolveDetail(detail: SessionDetail | undefined, event: SessionEv
   if (detail === undefined) return undefined;
   const { commands } = detail;
   switch (event.type) {
+    case "PurposeStated":
+      return detail;
     case "SessionOpened":
       return { ...detail, state: "open" };
     case "SessionRefused":

@@ -18,10 +18,25 @@ type Upcaster = (data: object) => object;
 /** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
 const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: may name the grant that the session uses. There were none before.
-  SessionOpened: [(data) => data],
-  SessionRefused: [(data) => data],
+  // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only.
+  SessionOpened: [(data) => data, (data) => data],
+  SessionRefused: [(data) => data, (data) => data],
   // 2: may have the causes grant_expired and grant_revoked.
   SessionEnded: [(data) => data],
+  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
+  CommandAuthorized: [(data) => data],
+  CommandDenied: [(data) => data],
+  CommandHeld: [(data) => data],
+  CommandReleased: [(data) => data],
+  // And steps of groups, who may refuse, hours, escalation; there was one step before, for anybody whom policy lets decide.
+  ApprovalRequested: [(data) => ({ ...data, steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }], denyBy: [], approverHours: [] })],
+  ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
+  ApprovalDenied: [(data) => data],
+  AccessRequested: [(data) => data],
+  AccessApproved: [(data) => data],
+  AccessDenied: [(data) => data],
+  // 2: may name the limit of policy that cut it short.
+  CommandCompleted: [(data) => data],
 };
 
 export const eventTypes = Object.keys(schemas) as readonly EventType[];

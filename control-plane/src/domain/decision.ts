@@ -1,3 +1,4 @@
+import type { RuleTerms } from "./approval/terms.ts";
 import type { CommandFacts } from "./facts.ts";
 
 export type MaskKind = "full" | "partial" | "hash" | "null";
@@ -11,12 +12,22 @@ export interface MaskColumn {
   readonly kind: MaskKind;
 }
 
+export type RecordedPart = "input" | "output";
+
 /** What a permit asks for in return. Of several permits that decide together, the strictest of each. */
 export interface Obligations {
   readonly maskColumns: readonly MaskColumn[];
   readonly detectors: readonly Detector[];
   /** 0: no cap. */
   readonly rowCap: number;
+  /** Bytes of the rows of one result; absent: no cap. */
+  readonly byteCap?: number;
+  /** Of one command, from its start to its end at the target; absent: no limit. */
+  readonly timeoutMillis?: number;
+  /** Of a session: the target runs all of it in read-only transactions. */
+  readonly readOnly?: true;
+  /** What is recorded beside the commands themselves: data that the client sends for COPY, and what it is shown. */
+  readonly record?: readonly RecordedPart[];
 }
 
 export const noObligations: Obligations = { maskColumns: [], detectors: [], rowCap: 0 };
@@ -35,6 +46,30 @@ export interface ResourceRef {
 
 export type PolicyAction = "open" | "run" | "approve" | "request";
 
+export const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] as const;
+export type Weekday = (typeof weekdays)[number];
+
+/** The time as policy sees it, in the zone that the policy names. */
+export interface TimeSeen {
+  /** 0 to 23. */
+  readonly hour: number;
+  readonly weekday: Weekday;
+}
+
+/** What somebody says about why they act. */
+export interface Purpose {
+  readonly reason: string;
+  readonly ticket: string;
+}
+
+/** Under what something is decided, beside who, what and where. What is absent was not known, or nobody gave it. */
+export interface Circumstances {
+  /** When, or, for a decision that is taken again, what the record says that policy saw. */
+  readonly time?: Date | TimeSeen;
+  readonly clientAddress?: string;
+  readonly purpose?: Purpose;
+}
+
 export interface DecisionRequest {
   readonly principal: Principal;
   readonly action: PolicyAction;
@@ -43,6 +78,7 @@ export interface DecisionRequest {
   readonly facts?: CommandFacts;
   /** For `open` and `run`: in a session that uses a grant. False when absent. */
   readonly granted?: boolean;
+  readonly circumstances?: Circumstances;
 }
 
 /** I14: everything that is needed to take the decision again. */
@@ -56,8 +92,16 @@ export interface Decision {
   readonly obligations: Obligations;
   /** For `needs_approval`: distinct humans that must agree. Otherwise 0. */
   readonly quorum: number;
+  /** How they must agree; absent where no rule says more than how many. Its steps are for as many people as the quorum. */
+  readonly terms?: RuleTerms;
   /** Of a `request` that is not denied: the longest that may be asked for. */
   readonly maxDurationSeconds?: number;
+  /** Of a deny: what whoever asks must say first, and did not. */
+  readonly lacks?: readonly (keyof Purpose)[];
+  /** Groups that the rules which decided want told. */
+  readonly notify?: readonly string[];
+  /** Of a policy that looks at the time: what it saw. */
+  readonly seen?: TimeSeen;
 }
 
 /** A decision as it is recorded: with the facts beside it, enough to take it again (I14). */
@@ -65,9 +109,17 @@ export interface RecordedDecision {
   readonly policyVersion: string;
   readonly rules: readonly string[];
   readonly reason: string;
+  readonly notify?: readonly string[];
+  readonly seen?: TimeSeen;
 }
 
-export const recordDecision = ({ policyVersion, rules, reason }: Decision): RecordedDecision => ({ policyVersion, rules, reason });
+export const recordDecision = ({ policyVersion, rules, reason, notify, seen }: Decision): RecordedDecision => ({
+  policyVersion,
+  rules,
+  reason,
+  ...(notify === undefined ? {} : { notify }),
+  ...(seen === undefined ? {} : { seen }),
+});
 
 /** The policy port. Never throws for a decision: an error inside is a deny that names it (I3). */
 export interface PolicyEngine {

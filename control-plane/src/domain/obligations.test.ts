@@ -9,9 +9,18 @@ const detectors: readonly Detector[] = ["email", "card", "ssn", "phone", "iban"]
 const anyMask = fc
   .tuple(fc.constantFrom("", "a", "b"), fc.constantFrom("*", "x", "y"), fc.constantFrom(...maskKinds))
   .map(([table, column, kind]): MaskColumn => ({ table, column, kind }));
+const anyLimits = fc.record(
+  {
+    byteCap: fc.constantFrom(1, 10, 100),
+    timeoutMillis: fc.constantFrom(1, 10, 100),
+    readOnly: fc.constant<true>(true),
+    record: fc.array(fc.constantFrom("input" as const, "output" as const), { minLength: 1, maxLength: 3 }),
+  },
+  { requiredKeys: [] },
+);
 const written = fc
-  .tuple(fc.array(anyMask, { maxLength: 6 }), fc.array(fc.constantFrom(...detectors), { maxLength: 4 }), fc.constantFrom(0, 1, 10, 100))
-  .map(([maskColumns, found, rowCap]): Obligations => ({ maskColumns, detectors: found, rowCap }));
+  .tuple(fc.array(anyMask, { maxLength: 6 }), fc.array(fc.constantFrom(...detectors), { maxLength: 4 }), fc.constantFrom(0, 1, 10, 100), anyLimits)
+  .map(([maskColumns, found, rowCap, limits]): Obligations => ({ maskColumns, detectors: found, rowCap, ...limits }));
 const anyObligations = written.map(canonicalObligations);
 
 const merge = (...all: Obligations[]): Obligations => strictestObligations(all);
@@ -81,6 +90,9 @@ describe("the strictest of several obligations", () => {
         }
         for (const detector of a.detectors) assert.ok(merged.detectors.includes(detector));
         if (a.rowCap > 0) assert.ok(merged.rowCap > 0 && merged.rowCap <= a.rowCap);
+        for (const limit of ["byteCap", "timeoutMillis"] as const) assert.ok(a[limit] === undefined || (merged[limit] ?? Infinity) <= a[limit]);
+        assert.ok(a.readOnly === undefined || merged.readOnly === true);
+        for (const part of a.record ?? []) assert.equal(merged.record?.includes(part), true);
       }),
     );
   });
@@ -91,11 +103,13 @@ describe("two obligations", () => {
     const shuffled = written.chain((one) =>
       fc.tuple(
         fc.constant(one),
-        fc.record({
-          maskColumns: fc.shuffledSubarray([...one.maskColumns], { minLength: one.maskColumns.length }),
-          detectors: fc.shuffledSubarray([...one.detectors], { minLength: one.detectors.length }),
-          rowCap: fc.constant(one.rowCap),
-        }),
+        fc
+          .record({
+            maskColumns: fc.shuffledSubarray([...one.maskColumns], { minLength: one.maskColumns.length }),
+            detectors: fc.shuffledSubarray([...one.detectors], { minLength: one.detectors.length }),
+            rowCap: fc.constant(one.rowCap),
+          })
+          .map((shuffledLists): Obligations => ({ ...one, ...shuffledLists })),
       ),
     );
     fc.assert(fc.property(shuffled, ([a, b]) => assert.ok(sameObligations(a, b))));

@@ -8,7 +8,7 @@ export const maskKinds = ["partial", "hash", "full", "null"] as const satisfies 
 
 /**
  * All of several at once: every mask, with the most hidden kind where two name the same column; every detector; the smallest
- * cap that is not 0. Canonical when all of them are. The same object several times is that object: decisions are cached, so
+ * cap that is not 0; the shortest time; read-only when one of them is; everything that one of them has recorded. Canonical when all of them are. The same object several times is that object: decisions are cached, so
  * that this is what happens for nearly every command.
  */
 export function strictestObligations(all: readonly Obligations[]): Obligations {
@@ -20,6 +20,13 @@ export function strictestObligations(all: readonly Obligations[]): Obligations {
 
 /** Sorted and without repeats, so that neither the order of what asks nor its number shows. */
 export const canonicalObligations = (obligations: Obligations): Obligations => merge([obligations]);
+
+/** Of a command, and of a session: a permit may speak of both. */
+export function ofCommand(obligations: Obligations): Obligations {
+  const { readOnly, ...rest } = obligations;
+  return readOnly === undefined ? obligations : rest;
+}
+export const ofSession = ({ readOnly }: Obligations): Obligations => (readOnly === undefined ? noObligations : { ...noObligations, readOnly });
 
 const keys = new WeakMap<Obligations, string>();
 
@@ -33,18 +40,30 @@ function merge(all: readonly Obligations[]): Obligations {
     columns.set(nameOf(column), same === undefined ? column : { ...column, kind: strictest(same.kind, column.kind) });
   }
   const caps = all.map((one) => one.rowCap).filter((cap) => cap > 0);
+  const byteCap = least(all.map((one) => one.byteCap));
+  const timeoutMillis = least(all.map((one) => one.timeoutMillis));
+  const record = [...new Set(all.flatMap((one) => one.record ?? []))].toSorted(order);
   return {
     maskColumns: [...columns.values()].toSorted((a, b) => order(nameOf(a), nameOf(b))),
     detectors: [...new Set(all.flatMap((one) => one.detectors))].toSorted(order),
     rowCap: caps.length === 0 ? 0 : Math.min(...caps),
+    ...(byteCap === undefined ? {} : { byteCap }),
+    ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
+    ...(all.some((one) => one.readOnly === true) ? { readOnly: true } : {}),
+    ...(record.length === 0 ? {} : { record }),
   };
+}
+
+function least(bounds: readonly (number | undefined)[]): number | undefined {
+  const set = bounds.filter((bound) => bound !== undefined);
+  return set.length === 0 ? undefined : Math.min(...set);
 }
 
 function keyOf(obligations: Obligations): string {
   let key = keys.get(obligations);
   if (key === undefined) {
-    const { maskColumns, detectors, rowCap } = canonicalObligations(obligations);
-    key = JSON.stringify([maskColumns.map((mask) => [nameOf(mask), mask.kind]), detectors, rowCap]);
+    const { maskColumns, ...rest } = canonicalObligations(obligations);
+    key = JSON.stringify([maskColumns.map((mask) => [nameOf(mask), mask.kind]), rest]);
     keys.set(obligations, key);
   }
   return key;

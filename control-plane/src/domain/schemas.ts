@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
+import { weekdays } from "./decision.ts";
 import { hazards, riskClasses } from "./facts.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
 
@@ -26,12 +27,22 @@ const privateWords = () => sensitive(z.array(z.string()).readonly());
 
 const category = () => open(z.enum(retainedCategories));
 
-const decision = z.strictObject({ policyVersion: word(), rules: words(), reason: word() });
+const decision = z.strictObject({
+  policyVersion: word(),
+  rules: words(),
+  reason: word(),
+  notify: words().exactOptional(),
+  seen: z.strictObject({ hour: open(z.int().min(0).max(23)), weekday: open(z.enum(weekdays)) }).exactOptional(),
+});
 
 const obligations = z.strictObject({
   maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null"])) })).readonly(),
   detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
   rowCap: count(),
+  byteCap: count().exactOptional(),
+  timeoutMillis: count().exactOptional(),
+  readOnly: open(z.literal(true)).exactOptional(),
+  record: open(z.array(z.enum(["input", "output"])).readonly()).exactOptional(),
 });
 
 const facts = z.strictObject({
@@ -89,11 +100,16 @@ export const schemas = {
     onBehalfOf: who().exactOptional(),
     decision,
     quorum: open(z.int().min(1)),
+    steps: z.array(z.strictObject({ people: open(z.int().min(1)), groups: words() })).readonly(),
+    denyBy: words(),
+    approverHours: words(),
+    escalation: z.strictObject({ to: word(), at: instant() }).exactOptional(),
     expiresAt: instant(),
   }),
-  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision }),
+  ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, step: count(), groups: words() }),
+  ApprovalEscalated: z.strictObject({ approvalId: id(), to: word() }),
   ApprovalGranted: z.strictObject({ approvalId: id(), approvers: people() }),
-  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision }),
+  ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, vetoOf: word().exactOptional() }),
   ApprovalExpired: z.strictObject({ approvalId: id(), expiresAt: instant() }),
   ApprovalWithdrawn: z.strictObject({ approvalId: id(), cause: open(z.enum(["client_gone", "cancelled", "drift", "control_plane_lost"])) }),
   ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
@@ -223,7 +239,8 @@ export const schemas = {
     transport: word(),
     parameters: personal(z.record(z.string(), z.string()), "identity.id"),
   }),
-  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional() }),
+  PurposeStated: z.strictObject({ sessionId: id(), by: who(), reason: about("by"), ticket: about("by") }),
+  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional(), readOnly: open(z.literal(true)).exactOptional() }),
   SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional(), grantId: id().exactOptional() }),
   CommandAuthorized: command.extend({ decision, obligations }),
   CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
@@ -241,6 +258,7 @@ export const schemas = {
     maskedCells: sensitive(z.record(z.string(), z.int().min(0))),
     resultDigest: open(z.string().regex(/^([0-9a-f]{64})?$/)),
     durationMicros: count(),
+    limit: open(z.enum(["rows", "bytes", "time"])).exactOptional(),
   }),
   SessionEnded: z.strictObject({
     sessionId: id(),

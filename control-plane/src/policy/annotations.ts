@@ -1,12 +1,23 @@
-import type { Detector, MaskColumn, MaskKind, Obligations } from "../domain/decision.ts";
+import type { RuleTerms } from "../domain/approval/terms.ts";
+import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose, RecordedPart } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
+import { approvalAnnotations, readTerms } from "./approval-annotations.ts";
 
 export interface Annotations {
   readonly id: string;
   /** Shown with the decision; may be empty. */
   readonly reason: string;
   readonly obligations: Obligations;
-  readonly hasObligations: boolean;
+  /** Annotations that are written, by name. */
+  readonly written: readonly string[];
+  /** What whoever asks must say. */
+  readonly requires: readonly (keyof Purpose)[];
+  /** Groups. */
+  readonly notify: readonly string[];
+  /** For the whole set; undefined where it names none. */
+  readonly timezone: string | undefined;
+  /** How people must agree; undefined without any of its annotations. */
+  readonly terms: RuleTerms | undefined;
   /** Undefined without @maxDuration. */
   readonly maxDurationSeconds: number | undefined;
 }
@@ -21,29 +32,69 @@ export const MAX_REASON_LENGTH = 300;
 export const MAX_ROW_CAP = 1_000_000_000;
 /** Access that lasts longer is standing access under another name. */
 export const MAX_GRANT_SECONDS = 7 * 86_400;
+/** Far above any result that a person reads; below it counts are exact. */
+export const MAX_BYTE_CAP = 2 ** 40;
+/** A command that runs longer is no command of a session. */
+export const MAX_TIMEOUT_SECONDS = 86_400;
+/** Each is told of every decision of its rule. */
+export const MAX_NOTIFIED_GROUPS = 20;
 /** Each is matched against every column of a result. */
 export const MAX_MASK_COLUMNS = 1_000;
 
 const maskEntry = /^(?<table>\*|[\p{L}_][\p{L}\p{N}_$]*)\.(?<column>\*|[\p{L}_][\p{L}\p{N}_$]*):(?<kind>[a-z]+)$/u;
 
+/** Where an obligation may stand: on permits of one of these actions. Those that are not here may stand on any rule. */
+export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>> = {
+  mask: ["run"],
+  detect: ["run"],
+  rowCap: ["run"],
+  byteCap: ["run"],
+  timeout: ["run"],
+  record: ["run"],
+  readOnly: ["open"],
+  reasonRequired: ["open", "run", "request"],
+  ticketRequired: ["open", "run", "request"],
+  maxDuration: ["request"],
+  ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run"] as const])),
+};
+
+const knownAnnotations: readonly string[] = ["id", "reason", ...Object.keys(annotationPlaces), "notify", "timezone"];
+
 /** Reads the annotations of one policy. What it does not know, or cannot read, is a problem: an obligation is never dropped. */
 export function readAnnotations(written: Readonly<Record<string, string | null>>, problem: (message: string) => void): Annotations {
   // An annotation without a value, `@mask`, comes as null.
-  const texts: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, value ?? ""]));
-  const { id, reason = "", mask, detect, rowCap, maxDuration, ...unknown } = texts as { readonly [name in string]?: string };
-  for (const name of Object.keys(unknown)) problem(`Unknown annotation @${name}. Known are @id, @reason, @mask, @detect, @rowCap and @maxDuration.`);
+  const texts: { readonly [name in string]?: string } = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, value ?? ""]));
+  for (const name of Object.keys(texts))
+    if (!knownAnnotations.includes(name)) problem(`Unknown annotation @${name}. Known are ${knownAnnotations.map((known) => `@${known}`).join(", ")}.`);
+  const { id, reason = "" } = texts;
   if (id === undefined) problem(`The policy has no @id("…").`);
   else if (!idPattern.test(id)) problem(`@id(${JSON.stringify(id)}) is not an id: letters, digits, ".", "_" and "-", at most 100.`);
   if (reason.length > MAX_REASON_LENGTH || /\p{Cc}/u.test(reason)) problem(`@reason must be one line of at most ${MAX_REASON_LENGTH} characters.`);
+  const read = <T>(name: string, how: (text: string, problem: (message: string) => void) => T, otherwise: T): T => {
+    const text = texts[name];
+    return text === undefined ? otherwise : how(text, problem);
+  };
+  const flag = (name: string): boolean => read(name, (text) => readFlag(name, text, problem), false);
+  const byteCap = read("byteCap", readByteCap, undefined);
+  const timeoutMillis = read("timeout", readTimeout, undefined);
+  const record = read<readonly RecordedPart[]>("record", readRecord, []);
   return {
     id: id ?? "",
     reason: reason.trim(),
-    maxDurationSeconds: maxDuration === undefined ? undefined : readDuration(maxDuration, problem),
-    hasObligations: (mask ?? detect ?? rowCap) !== undefined,
+    terms: readTerms(texts, problem),
+    written: Object.keys(texts),
+    maxDurationSeconds: read("maxDuration", readDuration, undefined),
+    requires: [...(flag("reasonRequired") ? (["reason"] as const) : []), ...(flag("ticketRequired") ? (["ticket"] as const) : [])],
+    notify: read("notify", readGroups, []),
+    timezone: read("timezone", readTimezone, undefined),
     obligations: canonicalObligations({
-      maskColumns: mask === undefined ? [] : readMask(mask, problem),
-      detectors: detect === undefined ? [] : readDetectors(detect, problem),
-      rowCap: rowCap === undefined ? 0 : readRowCap(rowCap, problem),
+      maskColumns: read("mask", readMask, []),
+      detectors: read("detect", readDetectors, []),
+      rowCap: read("rowCap", readRowCap, 0),
+      ...(byteCap === undefined ? {} : { byteCap }),
+      ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
+      ...(flag("readOnly") ? { readOnly: true } : {}),
+      ...(record.length === 0 ? {} : { record }),
     }),
   };
 }
@@ -81,9 +132,57 @@ function readRowCap(written: string, problem: (message: string) => void): number
   return cap;
 }
 
+const unitBytes: Readonly<Record<string, number>> = { B: 1, KB: 1_000, MB: 1_000_000, GB: 1_000_000_000, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+function readByteCap(written: string, problem: (message: string) => void): number | undefined {
+  const [, number, unit = ""] = /^([1-9]\d{0,12})([KMG]i?B|B)$/.exec(written) ?? [];
+  const cap = Number(number ?? 0) * (unitBytes[unit] ?? 0);
+  if (cap > 0 && cap <= MAX_BYTE_CAP) return cap;
+  problem(`@byteCap(${JSON.stringify(written)}) is not a size such as "10MB" or "512KiB", at most ${MAX_BYTE_CAP} bytes.`);
+  return undefined;
+}
+
+function readTimeout(written: string, problem: (message: string) => void): number | undefined {
+  const [, number, unit = ""] = /^([1-9]\d{0,8})(ms|s|m|h)$/.exec(written) ?? [];
+  const millis = Number(number ?? 0) * (unit === "ms" ? 1 : 1_000 * (unitSeconds[unit] ?? 0));
+  if (millis > 0 && millis <= MAX_TIMEOUT_SECONDS * 1_000) return millis;
+  problem(`@timeout(${JSON.stringify(written)}) is not a time such as "30s" or "5m", at most "24h".`);
+  return undefined;
+}
+
+const parts: Readonly<Record<string, readonly RecordedPart[]>> = { commands: [], input: ["input"], output: ["output"], full: ["input", "output"] };
+
+function readRecord(written: string, problem: (message: string) => void): readonly RecordedPart[] {
+  if (!Object.hasOwn(parts, written)) problem(`@record does not know ${JSON.stringify(written)}. Known are ${Object.keys(parts).join(", ")}.`);
+  return parts[written] ?? [];
+}
+
+function readFlag(name: string, written: string, problem: (message: string) => void): boolean {
+  if (written !== "" && written !== "true") problem(`@${name} takes no value: leave the rule without it where it must not hold.`);
+  return true;
+}
+
+const groupPattern = /^[\p{L}\p{N}][\p{L}\p{N}._@/-]{0,199}$/u;
+
+function readGroups(written: string, problem: (message: string) => void): readonly string[] {
+  const groups = words(written);
+  if (groups.length > MAX_NOTIFIED_GROUPS) problem(`@notify names ${groups.length} groups; at most ${MAX_NOTIFIED_GROUPS} are allowed.`);
+  for (const group of groups) if (!groupPattern.test(group)) problem(`@notify cannot read ${JSON.stringify(group)} as the name of a group.`);
+  return groups;
+}
+
+function readTimezone(written: string, problem: (message: string) => void): string | undefined {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: written }).resolvedOptions().timeZone;
+  } catch {
+    problem(`@timezone(${JSON.stringify(written)}) is not a zone such as "Europe/Berlin" or "UTC".`);
+    return undefined;
+  }
+}
+
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-function readDuration(written: string, problem: (message: string) => void): number {
+function readDuration(written: string, problem: (message: string) => void): number | undefined {
   const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
   const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
   if (seconds === 0 || seconds > MAX_GRANT_SECONDS) problem(`@maxDuration(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);

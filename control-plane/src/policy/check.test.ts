@@ -26,7 +26,8 @@ describe("checking policy files", () => {
       context.relationsRead.contains("a") && context.relationsWritten.isEmpty() && context.functions.containsAll(["f"]) &&
       context.hazards.containsAny(["ddl", "drop"]) && context.statementCount > 1 && !context.unparsed &&
       context.fingerprint == "0123456789abcdef" && context.approvals >= 5`;
-    assert.deepEqual(check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash") @detect("email") @rowCap("1")`)), []);
+    const terms = `@approvals("1 from a; 2 from b, c; 1") @denyBy("d") @approverHours("mon-fri 08-18 Europe/Berlin") @approvalTimeout("15m") @escalate("10m to e")`;
+    assert.deepEqual(check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash") @detect("email") @rowCap("1") ${terms}`)), []);
   });
 
   it("names file and line of a problem, beside letters of several bytes", () => {
@@ -60,11 +61,11 @@ describe("checking policy files", () => {
     ["a cap of no rows", run("true", `@rowCap("0")`), /@rowCap/],
     ["a cap that is not a number", run("true", `@rowCap("1e3")`), /@rowCap/],
     ["a reason of several lines", run("true", `@reason("a\\nb")`), /@reason must be one line/],
-    ["an obligation of a forbid", `@id("a") @rowCap("1") forbid (principal, action == Action::"run", resource);`, /belong on a permit/],
+    ["an obligation of a forbid", `@id("a") @rowCap("1") forbid (principal, action == Action::"run", resource);`, /belongs on a permit/],
     [
       "an obligation where nothing runs",
       `@id("a") @rowCap("1") permit (principal, action == Action::"open", resource);`,
-      /belong on a permit of Action::"run"/,
+      /@rowCap belongs on a permit of Action::"run"/,
     ],
     ...["", "8", "0h", "8 h", "8H", "8d", "1h30m"].map(
       (written) =>
@@ -74,7 +75,48 @@ describe("checking policy files", () => {
           /@maxDuration\(.*\) is not a duration/,
         ] as const,
     ),
+    ...["", "0MB", "10", "10 MB", "1.5MB", "2000GB"].map(
+      (written) => [`a cap of bytes written ${JSON.stringify(written)}`, run("true", `@byteCap("${written}")`), /@byteCap\(.*\) is not a size/] as const,
+    ),
+    ...["", "0s", "30", "25h", "1d"].map(
+      (written) => [`a time-out written ${JSON.stringify(written)}`, run("true", `@timeout("${written}")`), /@timeout\(.*\) is not a time/] as const,
+    ),
+    ["a part of the record that does not exist", run("true", `@record("everything")`), /@record does not know "everything"/],
+    ["a read-only command, for it is sessions that are", run("true", "@readOnly"), /@readOnly belongs on a permit of Action::"open"/],
+    ["a flag with a value", run("true", `@reasonRequired("no")`), /@reasonRequired takes no value/],
+    [
+      "a reason asked of whoever approves",
+      `@id("a") @reasonRequired permit (principal, action == Action::"approve", resource);`,
+      /@reasonRequired belongs on a permit of/,
+    ],
+    ["nobody to notify", run("true", `@notify("")`), /@notify cannot read ""/],
+    ["a zone that does not exist", run("true", `@timezone("Mars/Base")`), /@timezone\("Mars\/Base"\) is not a zone/],
+    [
+      "two zones",
+      `${run("true", `@timezone("UTC")`)} ${run("true", `@timezone("Europe/Berlin")`).replace(`@id("r")`, `@id("s")`)}`,
+      /@timezone is "UTC" in .*; a set has one/,
+    ],
+    ["a weekday that does not exist", run(`context.weekday == "Monday"`), /context\.weekday never holds "Monday"/],
     ["a duration of what is not asked for", run("true", `@maxDuration("8h")`), /belongs on a permit of Action::"request"/],
+    ...["", "0 from a", "2 form a", "1 from a;", "1 from a b", "6", "3 from a; 3 from b"].map(
+      (written) => [`approvals written ${JSON.stringify(written)}`, run("context.approvals >= 1", `@approvals("${written}")`), /@approvals/] as const,
+    ),
+    ["hours that are none", run("context.approvals >= 1", `@approverHours("8 to 6")`), /@approverHours/],
+    ["a time-out over a day", run("context.approvals >= 1", `@approvalTimeout("25h")`), /@approvalTimeout.*at most "24h"/],
+    ["an escalation that names no time", run("context.approvals >= 1", `@approvals("1 from a") @escalate("5 to b")`), /@escalate: "5" is not a time/],
+    ["an escalation of what anybody may decide", run("context.approvals >= 1", `@escalate("5m to b")`), /@escalate needs @approvals/],
+    ["groups that may deny, with none named", run("context.approvals >= 1", `@denyBy("")`), /@denyBy cannot read the group ""/],
+    ["steps of a permit that asks nobody", run("true", `@approvals("1 from a")`), /asks for context.approvals/],
+    [
+      "steps of a forbid",
+      `@id("a") @approvals("1 from b") forbid (principal, action == Action::"run", resource) unless { context.approvals >= 1 };`,
+      /@approvals belongs on a permit/,
+    ],
+    [
+      "steps of a permit of another action",
+      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"request"], resource) when { context.approvals >= 1 };`,
+      /need a permit of Action::"run" alone/,
+    ],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],
     ["a hazard that does not exist", run(`context.hazards.containsAny(["dropp"])`), /context\.hazards never holds "dropp"/],

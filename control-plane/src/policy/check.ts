@@ -1,7 +1,8 @@
 import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/nodejs";
 import type { PolicyProblem } from "../application/ports.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
-import { readAnnotations } from "./annotations.ts";
+import { annotationPlaces, readAnnotations } from "./annotations.ts";
+import { approvalAnnotations } from "./approval-annotations.ts";
 import type { CedarInstance } from "./cedar-instance.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
@@ -43,6 +44,7 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
     byId.set(rule.id, rule);
     rules.push(rule);
   }
+  checkTimezone(rules, error);
   validate(
     cedar,
     rules.map((rule) => rule.source),
@@ -56,6 +58,14 @@ function cutShort(problems: readonly PolicyProblem[]): PolicyProblem[] {
   const worstFirst = problems.toSorted((a, b) => Number(a.severity === "warning") - Number(b.severity === "warning"));
   const more: PolicyProblem = { severity: "warning", file: "", line: 0, message: `${problems.length - MAX_PROBLEMS} more problems are not shown.` };
   return [...worstFirst.slice(0, MAX_PROBLEMS), more];
+}
+
+/** Two zones in one set would make the hour mean two things. */
+function checkTimezone(rules: readonly Rule[], error: Report): void {
+  const [first, ...others] = rules.filter(({ timezone }) => timezone !== undefined);
+  for (const { timezone, source } of others)
+    if (timezone !== first?.timezone)
+      error(source.file, source.line, `@timezone is "${first?.timezone ?? ""}" in ${first?.source.file ?? ""}:${first?.source.line ?? 0}; a set has one.`);
 }
 
 type Report = (file: string, line: number, message: string) => void;
@@ -97,12 +107,16 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
     return undefined;
   }
   const policy = parsed.json;
-  const { hasObligations, ...annotations } = readAnnotations(policy.annotations ?? {}, error);
+  const { written, ...annotations } = readAnnotations(policy.annotations ?? {}, error);
   const expression = readExpression(policy, error);
   const actions = policyActions.filter((action) => admits(policy.action, action));
-  if (hasObligations && (policy.effect === "forbid" || !actions.includes("run"))) error(`@mask, @detect and @rowCap belong on a permit of Action::"run".`);
-  if (annotations.maxDurationSeconds !== undefined && (policy.effect === "forbid" || !actions.includes("request")))
-    error(`@maxDuration belongs on a permit of Action::"request".`);
+  for (const name of written) {
+    const places = annotationPlaces[name];
+    if (places !== undefined && (policy.effect === "forbid" || !places.some((action) => actions.includes(action))))
+      error(`@${name} belongs on a permit of ${places.map((action) => `Action::"${action}"`).join(" or ")}.`);
+  }
+  if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => action !== "run")))
+    error(`${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" alone that asks for context.approvals.`);
   if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
   return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import type { DecisionRequest, Principal, ResourceRef } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
+import type { CircumstanceReader, Situation } from "./circumstances.ts";
 
 /**
  * More names than this in one command are not looked at: the decision is a deny. Cedar takes some microseconds a name, so
@@ -22,6 +23,7 @@ export type CedarRequest =
       readonly resource: EntityJson;
       readonly context: Context;
       readonly granted: boolean;
+      readonly situation: Extract<Situation, { kind: "ready" }>;
     }
   | { readonly kind: "unfit"; readonly why: string };
 
@@ -35,23 +37,27 @@ export type CedarRequest =
  */
 export class RequestTranslator {
   readonly #namedGroups: ReadonlySet<string>;
+  readonly #circumstances: CircumstanceReader;
   readonly #principals = new WeakMap<Principal, Part<EntityJson>>();
   readonly #resources = new WeakMap<ResourceRef, Part<EntityJson>>();
   readonly #facts = new WeakMap<CommandFacts, Part<Context>>();
 
-  constructor(namedGroups: ReadonlySet<string>) {
+  constructor(namedGroups: ReadonlySet<string>, circumstances: CircumstanceReader) {
     this.#namedGroups = namedGroups;
+    this.#circumstances = circumstances;
   }
 
-  translate({ principal, action, resource, facts, granted = false }: DecisionRequest): CedarRequest {
+  translate({ principal, action, resource, facts, granted = false, circumstances = {} }: DecisionRequest): CedarRequest {
     const who = remember(this.#principals, principal, () => this.#principal(principal));
     const where = remember(this.#resources, resource, () => resourcePart(resource));
     const what = this.#what(action, facts);
     if (who.kind === "unfit") return who;
     if (where.kind === "unfit") return where;
     if (what.kind === "unfit") return what;
-    const key = `${action}${granted ? "+" : ""}${who.key}${where.key}${what.key}`;
-    return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted };
+    const situation = this.#circumstances.read(action, circumstances);
+    if (situation.kind === "unfit") return situation;
+    const key = `${action}${granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
+    return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted, situation };
   }
 
   #what(action: DecisionRequest["action"], facts: CommandFacts | undefined): Part<Context> {

@@ -100,6 +100,43 @@ describe("deciding", () => {
     );
   });
 
+  it("says in which steps people must agree, and how, where a rule does", () => {
+    const decision = engineOf(`
+      @id("steps") @approvals("1 from support; 2 from security, dba") @denyBy("legal") @approverHours("mon-fri 08-18 UTC") @approvalTimeout("15m") @escalate("10m to managers")
+      permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };`).decide(request());
+    assert.deepEqual([decision.effect, decision.quorum], ["needs_approval", 3]);
+    assert.equal(decision.reason, `Rule "steps": needs 1 of support, then 2 of dba or security.`);
+    assert.deepEqual(decision.terms, {
+      steps: [
+        { people: 1, groups: ["support"] },
+        { people: 2, groups: ["dba", "security"] },
+      ],
+      denyBy: ["legal"],
+      approverHours: ["mon-fri 08-18 UTC"],
+      timeoutSeconds: 900,
+      escalation: { to: "managers", afterSeconds: 600 },
+    });
+  });
+
+  it("asks for the steps of every permit that decides, and for anybody where a forbid asks for more people", () => {
+    const engine = engineOf(`
+      @id("a") @approvals("1 from dba") @approvalTimeout("10m") @denyBy("x") @escalate("5m to m") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("b") @approvals("1 from security") @approvalTimeout("5m") @denyBy("y") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("c") @approvals("1 from dba") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("d") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
+      @id("more") forbid (principal, action == Action::"run", resource) when { context.hazards.contains("drop") } unless { context.approvals >= 3 };`);
+    const named = [
+      { people: 1, groups: ["dba"] },
+      { people: 1, groups: ["security"] },
+    ];
+    const decision = engine.decide(request());
+    assert.equal(decision.quorum, 2);
+    assert.deepEqual(decision.terms, { steps: named, denyBy: ["x", "y"], approverHours: [], timeoutSeconds: 300, escalation: undefined });
+    const dropping = engine.decide(request({ facts: { ...read, hazards: ["drop"] } }));
+    assert.equal(dropping.quorum, 3);
+    assert.deepEqual(dropping.terms?.steps, [...named, { people: 1, groups: [] }]);
+  });
+
   it("never lets approvals undo a forbid that does not speak of them", () => {
     const decision = engineOf(`
       @id("ask") permit (principal, action == Action::"run", resource) when { context.approvals >= 1 };
@@ -168,6 +205,11 @@ describe("deciding", () => {
       reason: "",
       obligations: noObligations,
       maxDurationSeconds: undefined,
+      terms: undefined,
+      attributes: [],
+      requires: [],
+      notify: [],
+      timezone: undefined,
       approvals: [],
       groups: [group],
     });

@@ -1,10 +1,12 @@
-import { type Decision, type DecisionRequest, noObligations, type PolicyEngine } from "../domain/decision.ts";
+import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
+import { type Decision, type DecisionRequest, noObligations, type PolicyEngine, type Purpose } from "../domain/decision.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
-import { strictestObligations } from "../domain/obligations.ts";
+import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
+import { CircumstanceReader } from "./circumstances.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
 import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
-import { approvalsNeeded, explain, nothingPermits } from "./reason.ts";
+import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions, policySchema } from "./schema.ts";
 
@@ -28,6 +30,7 @@ const SCHEMA = "schema";
  * E3. "Needs approval" is what is denied with no approvals and allowed with some: the quorum is the least number that
  *     allows. Between the numbers that policies compare with nothing changes, so only those are tried.
  * E4. A `forbid` that does not look at approvals cannot be approved away.
+ * E5. What a permit requires to be said first (@reasonRequired, @ticketRequired) and was not is a deny that says so.
  */
 export class CedarEngine implements PolicyEngine {
   readonly version: string;
@@ -42,7 +45,7 @@ export class CedarEngine implements PolicyEngine {
     this.version = version;
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
     this.#thresholds = [...new Set(rules.flatMap((rule) => rule.approvals))].toSorted((a, b) => a - b);
-    this.#translator = new RequestTranslator(new Set(rules.flatMap((rule) => rule.groups)));
+    this.#translator = new RequestTranslator(new Set(rules.flatMap((rule) => rule.groups)), new CircumstanceReader(rules));
     this.#cedar = new CedarInstance((cedar) => {
       requireSuccess(cedar.preparseSchema(SCHEMA, policySchema));
       for (const action of policyActions) {
@@ -69,29 +72,40 @@ export class CedarEngine implements PolicyEngine {
 
   #evaluate(request: DecisionRequest, translated: ReadyRequest): Decision {
     const plain = this.#ask(translated, 0);
-    if (plain.kind === "erred") return this.#erred(plain);
-    if (plain.kind === "allow") return this.#permit(request, "allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0);
-    const denied = this.#deny(idsOf(plain.rules), plain.rules.length > 0 ? explain(plain.rules, "denied.") : nothingPermits(request));
+    const { situation } = translated;
+    if (plain.kind === "erred") return this.#erred(plain, situation);
+    if (plain.kind === "allow") return this.#permit(request, "allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0, situation);
+    const denied = this.#deny(
+      idsOf(plain.rules),
+      plain.rules.length > 0 ? explain(plain.rules, "denied.") : nothingPermits(request),
+      ofRules(plain.rules, situation),
+    );
     if (!isApprovable(request.action) || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
 
     for (const quorum of this.#thresholds) {
       const approved = this.#ask(translated, quorum);
-      if (approved.kind === "erred") return this.#erred(approved);
+      if (approved.kind === "erred") return this.#erred(approved, situation);
       if (approved.kind === "deny") continue;
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
       const asking = plain.rules.length > 0 ? plain.rules : approved.rules;
-      return this.#permit(request, "needs_approval", [...plain.rules, ...approved.rules], explain(asking, approvalsNeeded(quorum)), approved.rules, quorum);
+      const all = [...plain.rules, ...approved.rules];
+      return this.#hold(request, all, asking, approved.rules, quorum, situation);
     }
     return denied;
   }
 
-  #ask({ action, principal, resource, context, granted }: ReadyRequest, approvals: number): Verdict {
+  #ask({ action, principal, resource, context, granted, situation }: ReadyRequest, approvals: number): Verdict {
     const answer = this.#cedar.use((cedar) =>
       cedar.statefulIsAuthorized({
         principal: principal.uid,
         action: { type: "Action", id: action },
         resource: resource.uid,
-        context: { ...context, ...(isApprovable(action) ? { approvals } : {}), ...(action === "open" || action === "run" ? { granted } : {}) },
+        context: {
+          ...context,
+          ...situation.context,
+          ...(isApprovable(action) ? { approvals } : {}),
+          ...(action === "open" || action === "run" ? { granted } : {}),
+        },
         preparsedSchemaName: SCHEMA,
         validateRequest: true,
         preparsedPolicySetId: action,
@@ -119,12 +133,34 @@ export class CedarEngine implements PolicyEngine {
     return rule;
   }
 
-  #erred({ rules, message }: Extract<Verdict, { kind: "erred" }>): Decision {
-    return this.#deny(rules, `Policy failed to evaluate, so this is denied: ${message}.`);
+  #erred({ rules, message }: Extract<Verdict, { kind: "erred" }>, situation: ReadySituation): Decision {
+    const known = rules.flatMap((id) => this.#rules.get(id) ?? []);
+    return this.#deny(rules, `Policy failed to evaluate, so this is denied: ${message}.`, ofRules(known, situation));
   }
 
-  #deny(rules: readonly string[], reason: string): Decision {
-    return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0 });
+  #deny(rules: readonly string[], reason: string, more: Pick<Decision, "lacks" | "notify" | "seen"> = {}): Decision {
+    return Object.freeze({ effect: "deny", policyVersion: this.version, rules, reason, obligations: noObligations, quorum: 0, ...more });
+  }
+
+  /** The permits say how people must agree; a `forbid` that was in the way raises their number only. */
+  #hold(
+    request: DecisionRequest,
+    rules: readonly Rule[],
+    asking: readonly Rule[],
+    permits: readonly Rule[],
+    quorum: number,
+    situation: ReadySituation,
+  ): Decision {
+    if (permits.every((rule) => rule.terms === undefined)) {
+      return this.#permit(request, "needs_approval", rules, explain(asking, approvalsNeeded(quorum)), permits, quorum, situation);
+    }
+    const terms = strictestTerms(
+      permits.map((rule) => rule.terms ?? plainTerms),
+      quorum,
+    );
+    const reason = explain(asking, `needs ${describeSteps(terms.steps)}.`);
+    const held = this.#permit(request, "needs_approval", rules, reason, permits, peopleIn(terms.steps), situation);
+    return held.effect === "needs_approval" ? Object.freeze({ ...held, terms }) : held;
   }
 
   #permit(
@@ -134,11 +170,29 @@ export class CedarEngine implements PolicyEngine {
     reason: string,
     permits: readonly Rule[],
     quorum: number,
+    situation: ReadySituation,
   ): Decision {
-    const obligations = strictestObligations(permits.map((rule) => rule.obligations));
+    const more = ofRules(rules, situation);
+    const lacks = purposeParts.filter((part) => situation.unsaid.has(part) && permits.some(({ requires }) => requires.includes(part)));
+    if (lacks.length > 0) {
+      const asking = permits.filter(({ requires }) => lacks.some((part) => requires.includes(part)));
+      return this.#deny(idsOf(asking), explain(asking, purposeNeeded(lacks)), { ...more, lacks });
+    }
+    const merged = strictestObligations(permits.map((rule) => rule.obligations));
+    const obligations = action === "open" ? ofSession(merged) : ofCommand(merged);
     const longest = action === "request" ? { maxDurationSeconds: shortest(permits) } : {};
-    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest });
+    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...more });
   }
+}
+
+type ReadySituation = ReadyRequest["situation"];
+
+const purposeParts = ["reason", "ticket"] as const satisfies readonly (keyof Purpose)[];
+
+/** Whom the rules that decided want told, and the time that they saw. */
+function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decision, "notify" | "seen"> {
+  const notify = [...new Set(rules.flatMap((rule) => rule.notify))].toSorted();
+  return { ...(notify.length === 0 ? {} : { notify }), ...(seen === undefined ? {} : { seen }) };
 }
 
 const isApprovable = (action: DecisionRequest["action"]): boolean => action === "run" || action === "request";

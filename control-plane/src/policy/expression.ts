@@ -1,3 +1,4 @@
+import { weekdays } from "../domain/decision.ts";
 import { hazards, riskClasses } from "../domain/facts.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | Node;
@@ -11,12 +12,16 @@ export interface Expression {
   readonly approvals: readonly number[];
   /** Every group that is named anywhere in the policy. */
   readonly groups: readonly string[];
+  /** Names of all attributes of the context that it looks at. */
+  readonly attributes: readonly string[];
 }
 
 /** More people than will ever be asked for one command; each threshold in use costs an evaluation. */
 export const MAX_QUORUM = 5;
 /** Cedar walks conditions by recursion; its WebAssembly stack holds 300 operators and not 400 (measured). An operator is two levels of JSON. */
 export const MAX_DEPTH = 256;
+
+const CONTEXT = "context.";
 
 interface Words {
   readonly allows: (word: string) => boolean;
@@ -30,6 +35,7 @@ const wordsOf: Readonly<Record<string, Words>> = {
   "context.riskClass": oneOf(riskClasses),
   "context.hazards": oneOf(hazards),
   "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
+  "context.weekday": oneOf(weekdays),
   "principal.kind": oneOf(["human", "machine"]),
   "resource.labels": { allows: (word) => word.indexOf("=") > 0, expected: `written "key=value"` },
 };
@@ -41,6 +47,7 @@ const wordsOf: Readonly<Record<string, Words>> = {
 export function readExpression(policy: unknown, problem: (message: string) => void): Expression {
   const approvals = new Set<number>();
   const groups = new Set<string>();
+  const attributes = new Set<string>();
   /** Nodes that the operator around them already accounts for. */
   const understood = new Set<Json | undefined>();
   let deepest = 0;
@@ -49,6 +56,7 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
     if (node["type"] === "Group" && typeof node["id"] === "string") groups.add(node["id"]);
     if (node["Var"] === "context" && !understood.has(node)) problem("Use context only as `context.name`.");
     const attribute = attributeOf(node);
+    if (attribute.startsWith(CONTEXT)) attributes.add(attribute.slice(CONTEXT.length));
     if (attribute !== "") understood.add(operandsOf(node, ".").left);
     if (attribute === "context.approvals" && !understood.has(node))
       problem(`Use context.approvals only as \`context.approvals >= N\`, N from 1 to ${MAX_QUORUM}.`);
@@ -62,7 +70,7 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
     for (const operator of Object.keys(node)) checkWords(operator, operandsOf(node, operator), problem);
   }
   if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
-  return { approvals: [...approvals], groups: [...groups] };
+  return { approvals: [...approvals], groups: [...groups], attributes: [...attributes] };
 }
 
 /** Every object of the tree, outer before inner. Iterative: the depth is the author's. */

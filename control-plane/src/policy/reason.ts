@@ -1,4 +1,4 @@
-import type { DecisionRequest } from "../domain/decision.ts";
+import type { DecisionRequest, Purpose } from "../domain/decision.ts";
 import type { Rule } from "./rule.ts";
 
 /** A refusal is one error of the client's protocol: the ids of all rules are in the decision, the text of these in the reason. */
@@ -21,3 +21,5 @@ export function nothingPermits({ action, resource, facts }: DecisionRequest): st
 }
 
 export const approvalsNeeded = (quorum: number): string => `needs ${quorum} ${quorum === 1 ? "approval" : "approvals"}.`;
+
+export const purposeNeeded = (lacks: readonly (keyof Purpose)[]): string => `needs a ${lacks.join(" and a ")} first.`;

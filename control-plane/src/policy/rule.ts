@@ -1,4 +1,5 @@
-import type { Obligations, PolicyAction } from "../domain/decision.ts";
+import type { RuleTerms } from "../domain/approval/terms.ts";
+import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -12,7 +13,15 @@ export interface Rule {
   readonly obligations: Obligations;
   /** Undefined where it sets no bound of its own. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined where it says nothing of how people must agree. */
+  readonly terms: RuleTerms | undefined;
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
+  /** Attributes of the context that its conditions look at. */
+  readonly attributes: readonly string[];
+  readonly requires: readonly (keyof Purpose)[];
+  /** Groups. */
+  readonly notify: readonly string[];
+  readonly timezone: string | undefined;
 }

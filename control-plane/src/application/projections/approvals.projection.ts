@@ -38,6 +38,8 @@ export function projectApproval({ event, recorded: { position }, metadata: { at 
     }
     case "ApprovalGiven":
       return [["approvalGiven", event.data.by, event.data.comment, approvalId]];
+    case "ApprovalEscalated":
+      return [];
     case "ApprovalGranted":
       return settled("granted");
     case "ApprovalDenied":

@@ -121,7 +121,8 @@ async function approvalOf({ ledger, policies }: ExplainDeps, approvalId: string)
       resource: view.resource,
       facts: view.command.facts,
       recorded: decision,
-      effect: "allow",
+      // Who refuses for a group that may needs no permission to decide.
+      effect: event.type === "ApprovalDenied" && event.data.vetoOf !== undefined ? undefined : "allow",
       in: recorded,
     };
     votes.push({ by, comment, agreed: event.type === "ApprovalGiven", taken, again: await decideAgain(ledger, policies, taken) });

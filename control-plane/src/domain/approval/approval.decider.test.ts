@@ -9,8 +9,8 @@ import { asked, consumed, denied, deniedBy, expired, expiresAt, givenBy, granted
 
 const given = scenario(approval, "2026-11-22T10:00:00.000Z");
 const approve = (id: string, more: Partial<Extract<approval.ApprovalCommand, { type: "Approve" }>> = {}) =>
-  ({ type: "Approve", by: { id, kind: "human" }, comment: "", digest: undefined, decision: permitted, ...more }) as const;
-const deny = (id: string) => ({ type: "Deny", by: { id, kind: "human" }, comment: "", decision: permitted }) as const;
+  ({ type: "Approve", by: { id, kind: "human" }, groups: [], comment: "", digest: undefined, decision: permitted, ...more }) as const;
+const deny = (id: string) => ({ type: "Deny", by: { id, kind: "human" }, groups: [], comment: "", decision: permitted }) as const;
 const consume = { type: "Consume", sessionId: "s1", commandId: 3, digest: "d1", policyVersion: "p1" } as const;
 
 describe("asking for approval", () => {

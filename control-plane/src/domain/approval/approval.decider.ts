@@ -1,19 +1,32 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import type { Decision } from "../decision.ts";
+import { type Decision, recordDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
-import { approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
+import { type ApprovalContext, approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
+import { isWithinHours } from "./approver-hours.ts";
+import { countsAs, currentStep, groupsOf } from "./quorum.ts";
+import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
 
+interface Voter {
+  readonly by: DecidedBy;
+  /** Those that they are in now. */
+  readonly groups: readonly string[];
+  readonly comment: string;
+  /** Whether policy in force now lets them decide. */
+  readonly decision: Decision;
+}
+
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
-  /** `digest` is what the approver saw; absent when the client shows none. `decision`: whether policy in force now lets them decide. */
-  | { readonly type: "Approve"; readonly by: DecidedBy; readonly comment: string; readonly digest: string | undefined; readonly decision: Decision }
-  | { readonly type: "Deny"; readonly by: DecidedBy; readonly comment: string; readonly decision: Decision }
+  /** `digest` is what the approver saw; absent when the client shows none. */
+  | ({ readonly type: "Approve"; readonly digest: string | undefined } & Voter)
+  | ({ readonly type: "Deny" } & Voter)
+  | { readonly type: "Escalate" }
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
   | { readonly type: "Consume"; readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }
@@ -42,18 +55,26 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
       const decision = requirePermitted(command.decision);
-      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment, decision } };
-      const agreed = accepted(state, given);
+      requireHours(asked, at);
+      const escalated = escalate(state, at);
+      const { context } = escalated.reduce(evolve, state);
+      const { step, groups } = requireStep(asked, context, command.groups);
+      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups } };
+      const agreed = accepted(escalated.reduce(evolve, state), given);
       const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers } };
-      return agreed.can(granted) ? [given, granted] : [given];
+      return agreed.can(granted) ? [...escalated, given, granted] : [...escalated, given];
     }
     case "Deny": {
       requireOpen(asked, state, at);
       requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
-      const decision = requirePermitted(command.decision);
-      return checked(state, { type: "ApprovalDenied", data: { approvalId, by: command.by.id, comment: command.comment, decision } });
+      const vetoOf = command.decision.effect === "allow" ? undefined : asked.denyBy.find((group) => command.groups.includes(group));
+      const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
+      const said = { approvalId, by: command.by.id, comment: command.comment, decision };
+      return checked(state, { type: "ApprovalDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
     }
+    case "Escalate":
+      return escalate(state, at);
     case "Expire": {
       const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt: asked.expiresAt } };
       return reached(asked.expiresAt, at) && state.can(expired) ? [expired] : [];
@@ -86,6 +107,7 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
     throw new Error(`Approval ${data.approvalId} was requested for another command.`);
   }
   if (!Number.isSafeInteger(data.quorum) || data.quorum < 1) throw new Error("A quorum is at least one person.");
+  if (peopleIn(data.steps) !== data.quorum) throw new Error("The steps of an approval are for as many people as its quorum.");
   if (reached(data.expiresAt, at)) throw expired();
   return checked(state, { type: "ApprovalRequested", data });
 }
@@ -94,6 +116,32 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
 function requireOpen({ expiresAt }: DataOf<"ApprovalRequested">, state: ApprovalState, at: string): void {
   if (state.matches("expired") || (state.matches("pending") && reached(expiresAt, at))) throw expired();
   if (!state.matches("pending")) throw alreadyDecided(state);
+}
+
+/** Nothing before its time, nor twice, nor once it is decided. */
+function escalate(state: ApprovalState, at: string): ApprovalEvent[] {
+  const { request: asked } = state.context;
+  if (asked?.escalation === undefined || !reached(asked.escalation.at, at)) return [];
+  const escalated: ApprovalEvent = { type: "ApprovalEscalated", data: { approvalId: asked.approvalId, to: asked.escalation.to } };
+  return state.can(escalated) ? [escalated] : [];
+}
+
+function requireHours({ approverHours }: DataOf<"ApprovalRequested">, at: string): void {
+  const closed = approverHours.find((hours) => !isWithinHours(hours, at));
+  if (closed === undefined) return;
+  throw new SallyportError("approval.hours", `An approval counts only within ${closed}. You can still deny.`, { hours: closed });
+}
+
+/** The step that waits, with what somebody in these groups counts as there. */
+function requireStep({ steps }: DataOf<"ApprovalRequested">, { votes, escalatedTo }: ApprovalContext, groups: readonly string[]) {
+  const standing = { steps, votes, escalatedTo };
+  const step = currentStep(standing);
+  const as = countsAs(standing, step, groups);
+  if (as !== undefined) return { step, groups: as };
+  const wanted = groupsOf(standing, step).join(" or ");
+  const later = steps.some((_, index) => index > step && countsAs(standing, index, groups) !== undefined);
+  const hint = later ? "It is your turn after them." : "You are in none of the groups that count.";
+  throw new SallyportError("approval.step", `It waits for somebody from ${wanted} now. ${hint}`, { step: String(step + 1), groups: wanted });
 }
 
 function accepted(state: ApprovalState, event: ApprovalEvent): ApprovalState {

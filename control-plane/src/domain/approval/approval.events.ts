@@ -1,4 +1,5 @@
 import type { RecordedDecision } from "../decision.ts";
+import type { ApprovalStep } from "./terms.ts";
 import type { RecordedCommand } from "../session/session.events.ts";
 
 export type ApprovalEvent =
@@ -13,8 +14,16 @@ export type ApprovalEvent =
         /** Whoever the requester acts for; may not approve either. */
         readonly onBehalfOf?: string;
         readonly decision: RecordedDecision;
-        /** Distinct humans that must agree. */
+        /** Distinct humans that must agree, over all steps. */
         readonly quorum: number;
+        /** One after the other; one person counts for one of them. */
+        readonly steps: readonly ApprovalStep[];
+        /** Groups whose members may refuse even where policy does not let them decide. */
+        readonly denyBy: readonly string[];
+        /** Outside of any of these an approval does not count. */
+        readonly approverHours: readonly string[];
+        /** From then on members of this group count for every step that names groups. */
+        readonly escalation?: { readonly to: string; readonly at: string };
         readonly expiresAt: string;
       };
     }
@@ -26,12 +35,24 @@ export type ApprovalEvent =
         readonly comment: string;
         /** That lets this person decide. */
         readonly decision: RecordedDecision;
+        /** Which of the steps it counts for, from 0, and the groups of that step that this person was in. */
+        readonly step: number;
+        readonly groups: readonly string[];
       };
     }
+  /** Its time has come, and members of one more group may decide. */
+  | { readonly type: "ApprovalEscalated"; readonly data: { readonly approvalId: string; readonly to: string } }
   | { readonly type: "ApprovalGranted"; readonly data: { readonly approvalId: string; readonly approvers: readonly string[] } }
   | {
       readonly type: "ApprovalDenied";
-      readonly data: { readonly approvalId: string; readonly by: string; readonly comment: string; readonly decision: RecordedDecision };
+      readonly data: {
+        readonly approvalId: string;
+        readonly by: string;
+        readonly comment: string;
+        readonly decision: RecordedDecision;
+        /** The group that lets them refuse where policy does not let them decide. */
+        readonly vetoOf?: string;
+      };
     }
   | { readonly type: "ApprovalExpired"; readonly data: { readonly approvalId: string; readonly expiresAt: string } }
   | {

@@ -1,7 +1,9 @@
 import { assign, setup } from "xstate";
 import type { ApprovalEvent } from "./approval.events.ts";
+import { countsAs, currentStep, type Vote } from "./quorum.ts";
 
 type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
+type Given = Extract<ApprovalEvent, { type: "ApprovalGiven" }>["data"];
 type Consumed = Extract<ApprovalEvent, { type: "ApprovalConsumed" }>["data"];
 
 export interface ApprovalContext {
@@ -9,6 +11,10 @@ export interface ApprovalContext {
   readonly request: Requested | undefined;
   /** Distinct, in the order in which they agreed. */
   readonly approvers: readonly string[];
+  /** What each of them counts for. */
+  readonly votes: readonly Vote[];
+  /** The group that it was escalated to. */
+  readonly escalatedTo: string | undefined;
 }
 
 /**
@@ -16,31 +22,40 @@ export interface ApprovalContext {
  * `evolve` folds events through it, and `decide` lets no event out that it would refuse.
  *
  * A1. Only distinct people other than the requester, and whoever the requester acts for, count.
- * A2. It is granted only when as many of them as the quorum agreed.
+ * A2. It is granted only when each step has as many of them as it asks for, from its groups, in the order of the steps; nobody
+ *     counts for two.
  * A3. It is consumed once, by the command that it was requested for.
  */
 export const approvalMachine = setup({
   types: { events: {} as ApprovalEvent, context: {} as ApprovalContext },
   guards: {
-    counts: ({ context: { request, approvers }, event }) =>
-      event.type === "ApprovalGiven" && request !== undefined && !isParty(request, event.data.by) && !approvers.includes(event.data.by),
-    quorumMet: ({ context: { request, approvers } }) => request !== undefined && approvers.length >= Math.max(1, request.quorum),
+    counts: ({ context, event }) => event.type === "ApprovalGiven" && counts(context, event.data),
+    quorumMet: ({ context: { request, votes } }) =>
+      request !== undefined && votes.length > 0 && currentStep({ steps: request.steps, votes }) === request.steps.length,
+    mayEscalate: ({ context: { request, escalatedTo }, event }) =>
+      event.type === "ApprovalEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
     isBound: ({ context: { request }, event }) => event.type === "ApprovalConsumed" && request !== undefined && isBoundTo(request, event.data),
   },
   actions: {
-    open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data, approvers: [] } : context)),
-    count: assign(({ event, context }) => (event.type === "ApprovalGiven" ? { approvers: [...context.approvers, event.data.by] } : context)),
+    open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data } : context)),
+    count: assign(({ event, context }) => {
+      if (event.type !== "ApprovalGiven") return context;
+      const { by, step } = event.data;
+      return { approvers: [...context.approvers, by], votes: [...context.votes, { by, step }] };
+    }),
+    escalate: assign(({ event }) => (event.type === "ApprovalEscalated" ? { escalatedTo: event.data.to } : {})),
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [] },
+  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
     pending: {
       on: {
         ApprovalGiven: { guard: "counts", actions: "count" },
+        ApprovalEscalated: { guard: "mayEscalate", actions: "escalate" },
         ApprovalGranted: { guard: "quorumMet", target: "granted" },
         ApprovalDenied: { guard: "byOther", target: "denied" },
         ApprovalExpired: "expired",
@@ -64,6 +79,12 @@ export const approvalMachine = setup({
 });
 
 export const isParty = ({ requestedBy, onBehalfOf }: Requested, id: string): boolean => id === requestedBy || id === onBehalfOf;
+
+function counts({ request, approvers, votes, escalatedTo }: ApprovalContext, { by, step, groups }: Given): boolean {
+  if (request === undefined || isParty(request, by) || approvers.includes(by)) return false;
+  const { steps } = request;
+  return step === currentStep({ steps, votes }) && countsAs({ steps, escalatedTo }, step, groups) !== undefined;
+}
 
 export const isBoundTo = (request: Requested, { sessionId, commandId, digest }: Omit<Consumed, "approvalId">): boolean =>
   request.sessionId === sessionId && request.command.commandId === commandId && request.command.digest === digest;

@@ -1,5 +1,6 @@
 import type { Decision } from "../decision.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
+import type { ApprovalStep } from "./terms.ts";
 
 /** One approval's events, for tests. */
 export const approvalId = "ap1";
@@ -7,7 +8,7 @@ export const expiresAt = "2026-11-22T10:10:00.000Z";
 
 type Asked = Extract<ApprovalEvent, { type: "ApprovalRequested" }>;
 
-export const asked = (quorum: number, onBehalfOf?: string): Asked => ({
+export const asked = (quorum: number, onBehalfOf?: string, steps: readonly ApprovalStep[] = [{ people: quorum, groups: [] }]): Asked => ({
   type: "ApprovalRequested",
   data: {
     approvalId,
@@ -37,6 +38,9 @@ export const asked = (quorum: number, onBehalfOf?: string): Asked => ({
     ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
     decision: { policyVersion: "p1", rules: ["r1"], reason: "because" },
     quorum,
+    steps,
+    denyBy: [],
+    approverHours: [],
     expiresAt,
   },
 });
@@ -52,7 +56,11 @@ export const permitted: Decision = {
 };
 const decision = { policyVersion: "p1", rules: ["approvers"], reason: "they approve" };
 
-export const givenBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalGiven", data: { approvalId, by, comment, decision } });
+export const givenBy = (by: string, comment = "", step = 0, groups: readonly string[] = []): ApprovalEvent => ({
+  type: "ApprovalGiven",
+  data: { approvalId, by, comment, decision, step, groups },
+});
+export const escalated = (to: string): ApprovalEvent => ({ type: "ApprovalEscalated", data: { approvalId, to } });
 export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
 export const deniedBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalDenied", data: { approvalId, by, comment, decision } });
 export const denied = deniedBy("cy", "no");

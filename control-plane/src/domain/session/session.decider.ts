@@ -15,6 +15,7 @@ type DataOf<T extends SessionEvent["type"]> = Extract<SessionEvent, { type: T }>
 
 export type SessionCommand =
   | { readonly type: "Request"; readonly data: DataOf<"SessionRequested"> }
+  | { readonly type: "StatePurpose"; readonly data: DataOf<"PurposeStated"> }
   | { readonly type: "Open"; readonly data: DataOf<"SessionOpened"> }
   | { readonly type: "Refuse"; readonly data: DataOf<"SessionRefused"> }
   | { readonly type: "Authorize"; readonly data: DataOf<"CommandAuthorized"> }
@@ -50,6 +51,9 @@ export function decide(command: SessionCommand, state: SessionState): SessionEve
     case "Request":
       requirePhase("absent", state);
       return [{ type: "SessionRequested", data: command.data }];
+    case "StatePurpose":
+      if (state.phase !== "requested") requirePhase("open", state);
+      return [{ type: "PurposeStated", data: command.data }];
     case "Open":
       requirePhase("requested", state);
       return [{ type: "SessionOpened", data: command.data }];
@@ -81,6 +85,8 @@ export function evolve(state: SessionState, event: SessionEvent): SessionState {
   switch (event.type) {
     case "SessionRequested":
       return { ...state, phase: "requested" };
+    case "PurposeStated":
+      return state;
     case "SessionOpened":
       return { ...state, phase: "open" };
     case "SessionRefused":

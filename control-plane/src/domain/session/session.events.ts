@@ -1,4 +1,4 @@
-import type { Obligations, Principal, RecordedDecision } from "../decision.ts";
+import type { Obligations, Principal, Purpose, RecordedDecision } from "../decision.ts";
 import type { CommandFacts } from "../facts.ts";
 
 /** A bound parameter as the client sent it. */
@@ -29,6 +29,8 @@ export interface RecordedCommand {
   readonly digest: string;
   readonly facts: CommandFacts;
 }
+
+export type CommandLimit = "rows" | "bytes" | "time";
 
 export type CommandOutcome = "succeeded" | "failed" | "cancelled" | "unknown";
 
@@ -68,6 +70,11 @@ export type SessionEvent =
         readonly parameters: Readonly<Record<string, string>>;
       };
     }
+  /** Holds for every decision of the session that is recorded behind it, up to the next one. */
+  | {
+      readonly type: "PurposeStated";
+      readonly data: Purpose & { readonly sessionId: string; readonly by: string };
+    }
   | {
       readonly type: "SessionOpened";
       readonly data: {
@@ -76,6 +83,8 @@ export type SessionEvent =
         readonly decision: RecordedDecision;
         /** That it uses, so that every decision of it was taken with `granted`. */
         readonly grantId?: string;
+        /** The target was told to run all of it in read-only transactions. */
+        readonly readOnly?: true;
       };
     }
   | {
@@ -127,6 +136,8 @@ export type SessionEvent =
         /** Hex SHA-256 of the result rows as they left the agent. */
         readonly resultDigest: string;
         readonly durationMicros: number;
+        /** Of policy, that cut it short. */
+        readonly limit?: CommandLimit;
       };
     }
   | {

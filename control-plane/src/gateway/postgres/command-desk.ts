@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
-import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
+import { heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
@@ -215,7 +215,8 @@ export class CommandDesk {
   async #hold({ command, decision, executable }: Judged, hold: HoldPort): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
     const approvalId = randomUUID();
-    const expiresAt = new Date(clock.now().getTime() + holdMillis);
+    const patience = Math.min(holdMillis, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
+    const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
     const held: SessionEvent = {
       type: "CommandHeld",
@@ -325,15 +326,4 @@ function hintFor(error: SallyportError): string {
     default:
       return "The connection is usable; nothing was sent to the target.";
   }
-}
-
-function heldNotice(approvalId: string, decision: Decision, riskClass: string, expiresAt: Date): Buffer {
-  const people = decision.quorum === 1 ? "one other person" : `${decision.quorum} other people`;
-  return encodeNoticeResponse({
-    severity: "NOTICE",
-    sqlstate: "01000",
-    message: `This command is held until ${people} approve${decision.quorum === 1 ? "s" : ""} it. Approval ${approvalId}`,
-    detail: `code: approval.pending; rule: ${decision.rules.join(", ")}; policy: ${decision.policyVersion}; risk: ${riskClass}; expires: ${expiresAt.toISOString()}`,
-    hint: `They run: sallyport approvals approve ${approvalId}    To withdraw it, cancel (Ctrl-C).`,
-  });
 }

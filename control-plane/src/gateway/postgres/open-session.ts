@@ -11,6 +11,7 @@ import type { PostgresGateway } from "./gateway.ts";
 import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
 import { carriedParameters } from "./startup-parameters.ts";
+import { wireObligations } from "./wire-obligations.ts";
 
 export interface Visitor {
   readonly gateway: PostgresGateway;
@@ -245,7 +246,7 @@ async function openTarget(
       resource: resource.name,
       sessionId,
       parameters,
-      obligations: { maskColumns: [...obligations.maskColumns], detectors: [...obligations.detectors], rowCap: BigInt(obligations.rowCap) },
+      obligations: wireObligations(obligations),
       credit: 0,
     },
     {

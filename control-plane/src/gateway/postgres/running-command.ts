@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import type { CommandOutcome, SessionEvent } from "../../domain/session/session.events.ts";
+import type { CommandLimit, CommandOutcome, SessionEvent } from "../../domain/session/session.events.ts";
 
 type Completed = Extract<SessionEvent, { type: "CommandCompleted" }>;
 
@@ -16,6 +16,7 @@ export class RunningCommand {
   #withheld = 0n;
   #bytes = 0n;
   #digest = "";
+  #limit: CommandLimit | undefined;
   readonly #masked = new Map<string, bigint>();
   /** Reports that the agent still owes for it. */
   awaitedReports = 0;
@@ -49,6 +50,7 @@ export class RunningCommand {
   }
 
   add(report: Report): void {
+    this.#limit ??= limits.find((limit) => limit === report.limit);
     this.#rows += report.rows;
     this.#withheld += report.withheldRows;
     this.#bytes += report.bytes;
@@ -72,6 +74,7 @@ export class RunningCommand {
         maskedCells: Object.fromEntries([...this.#masked].map(([column, cells]) => [column, Number(cells)])),
         resultDigest: this.#digest,
         durationMicros: this.#durationMicros ?? this.#elapsed(),
+        ...(this.#limit === undefined ? {} : { limit: this.#limit }),
       },
     };
   }
@@ -80,3 +83,5 @@ export class RunningCommand {
     return Math.floor((performance.now() - this.#startedAt) * 1_000);
   }
 }
+
+const limits = ["rows", "bytes", "time"] as const satisfies readonly CommandLimit[];

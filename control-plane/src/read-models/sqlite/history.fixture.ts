@@ -119,7 +119,18 @@ export class HistoryWriter {
     const approvalId = `${id}.${String(commandId)}`;
     await this.#decide(session, sessionStream(id), [{ type: "Hold", data: held(commandId, approvalId).data as never }]);
     const { requestedBy, decision, ...asked } = approvalRequest(id, "p1", 1, later);
-    const data = { ...asked, approvalId, command: command(commandId), resource: "orders", requestedBy: requestedBy.id, decision, quorum: 1, expiresAt: later };
+    const plain = { steps: [{ people: 1, groups: [] }], denyBy: [], approverHours: [] };
+    const data = {
+      ...asked,
+      approvalId,
+      command: command(commandId),
+      resource: "orders",
+      requestedBy: requestedBy.id,
+      decision,
+      quorum: 1,
+      ...plain,
+      expiresAt: later,
+    };
     const { policyVersion, rules, reason } = decision;
     await this.#decide(approval, approvalStream(approvalId), [{ type: "Request", data: { ...data, decision: { policyVersion, rules, reason } } }]);
   }
@@ -129,13 +140,13 @@ export class HistoryWriter {
     const by = { id: "cy", kind: "human" } as const;
     if (how % 4 === 0) return this.#decide(approval, stream, [{ type: "Withdraw", cause: "cancelled" }]);
     if (how % 4 === 1) {
-      await this.#decide(approval, stream, [{ type: "Deny", by, comment: "no", decision: allow }]);
+      await this.#decide(approval, stream, [{ type: "Deny", by, groups: [], comment: "no", decision: allow }]);
       return this.#decide(session, sessionStream(id), [
         { type: "Deny", data: { ...(denied(commandId, "approval.denied").data as never as object), approvalId } as never },
       ]);
     }
     await this.#decide(approval, stream, [
-      { type: "Approve", by, comment: "yes", digest: undefined, decision: allow },
+      { type: "Approve", by, groups: [], comment: "yes", digest: undefined, decision: allow },
       { type: "Consume", sessionId: id, commandId, digest, policyVersion: "p1" },
     ]);
     return this.#decide(session, sessionStream(id), [

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { DescribeCopy, Obligations, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
+import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { TargetSession } from "../target.ts";
@@ -17,6 +18,7 @@ import { PostgresRelay } from "./relay/relay.ts";
 import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
 import type { PostgresResource } from "./resource.ts";
+import { CommandTimer } from "./command-timer.ts";
 import { startupParameters } from "./startup-parameters.ts";
 import { windDown } from "./wind-down.ts";
 
@@ -37,6 +39,7 @@ interface Relaying {
   readonly kind: "relaying";
   readonly socket: Socket;
   readonly relay: PostgresRelay;
+  readonly timer: CommandTimer;
   readonly cancel: () => Promise<void>;
   /** A wish to cancel that comes while a request is under way is served after it; more of them are the same wish. */
   cancelling: "no" | "once" | "again";
@@ -155,11 +158,22 @@ export class PostgresSession implements TargetSession {
         if (this.#phase.kind === "relaying") this.#learn(this.#phase, unlearnt);
       },
       definitionsChanged: () => catalogue.invalidate(),
-      executes: () => this.#tally.command(),
+      executes: () => {
+        this.#tally.command();
+        timer.started();
+      },
       report: (report) => {
+        if (!relay.inQuery) timer.ended(relay.busy());
         if (this.#phase.kind === "relaying") this.#channel.post({ $case: "report", value: report });
       },
+      ready: () => timer.ended(relay.busy()),
     });
+    const timer = new CommandTimer({
+      stop: (millis) => this.#stop(phase, millis),
+      giveUp: (millis) => this.#fail(tookTooLong(millis)),
+      unread: () => socket.isPaused(),
+    });
+    timer.limit(obligations.timeoutMillis ?? 0);
     // The address that this connection has, for a name may lead elsewhere next time.
     const address = socket.remoteAddress;
     const cancel = async (): Promise<void> => {
@@ -172,6 +186,7 @@ export class PostgresSession implements TargetSession {
       kind: "relaying",
       socket,
       relay,
+      timer,
       cancel,
       cancelling: "no",
       unconsumed: 0,
@@ -215,7 +230,15 @@ export class PostgresSession implements TargetSession {
     });
   }
 
+  /** What the client sends next waits until the server has had the request, which would otherwise meet its next command. */
+  #stop(phase: Relaying, millis: number): void {
+    phase.relay.stopping(encodeRefusal(tookTooLong(millis), "ERROR", "Narrow it down. The connection is usable."));
+    phase.held ??= [];
+    void phase.cancel().then(() => this.#attempt(() => this.#resume(phase)));
+  }
+
   #oblige(phase: Relaying, obligations: Obligations): void {
+    phase.timer.limit(obligations.timeoutMillis ?? 0);
     this.#deps.catalogue.heed(obligations.maskColumns.map(({ table }) => table));
     phase.relay.setObligations(obligations);
   }
@@ -303,8 +326,12 @@ export class PostgresSession implements TargetSession {
     const phase = this.#phase;
     if (phase.kind === "closed") return;
     this.#phase = { kind: "closed" };
+    if (phase.kind === "relaying") phase.timer.ended(false);
     this.#tally.end();
     if (phase.kind === "connecting") phase.abort.abort();
     if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, phase.relay.busy(), phase.cancel);
   }
 }
+
+const tookTooLong = (millis: number): SallyportError =>
+  new SallyportError("command.timeout", `Stopped by policy: a command may run for ${millis % 1_000 === 0 ? `${millis / 1_000} s` : `${millis} ms`}.`);

@@ -27,7 +27,7 @@ export interface AnalyserOptions {
   readonly timeLimitMs?: number;
   readonly maxCacheBytes?: number;
   /**
-   * Functions and operators that this installation vouches for, as they are written: `similarity`, `public.st_distance`, `operator(<=>)`.
+   * Functions and operators that this installation vouches for (they change nothing, and read nothing but their arguments), as they are written: `similarity`, `public.st_distance`, `operator(<=>)`.
    * Without this every function that is not PostgreSQL's own makes a statement unclassified.
    */
   readonly harmlessFunctions?: readonly string[];

@@ -29,6 +29,36 @@ export interface CopyOut {
   readonly layout: CopyOutLayout | undefined;
 }
 
+/** Where a value comes from. */
+export interface ColumnSource {
+  /** Unqualified name of a relation; "" where the text does not tell. */
+  readonly table: string;
+  /** `*`: any column of it, or all of them. */
+  readonly column: string;
+}
+
+/** One column of a result. */
+export interface OutputColumn {
+  /**
+   * A mere reference to a column, perhaps through subqueries and CTEs: the target names its origin. Where it names none, the name was
+   * that of a function of the row: any column of the tables in `sources`.
+   */
+  readonly plain: boolean;
+  /** What it is made of, also when it is plain; where it is not, these hold whatever origin the target names. Empty: of no column. */
+  readonly sources: readonly ColumnSource[];
+  /** May depend on anything beside its sources. */
+  readonly opaque: boolean;
+}
+
+export interface StatementOutputs {
+  /** Undefined: the text does not tell how many there are (a star). */
+  readonly columns: readonly OutputColumn[] | undefined;
+  /** Of all columns that are not plain, for where positions cannot be told: those for which the target names no origin. */
+  readonly computed: OutputColumn;
+  /** False: an origin that the target names does not tell all, since the statement itself put other values there; then `computed` holds for every column. */
+  readonly originsTell: boolean;
+}
+
 export interface StatementAnalysis {
   readonly facts: CommandFacts;
   /** The text as it may be recorded, logged and shown: password literals replaced by `'<redacted>'`. */
@@ -36,6 +66,8 @@ export interface StatementAnalysis {
   readonly redacted: boolean;
   /** Of a single COPY … TO STDOUT. */
   readonly copyOut: CopyOut | undefined;
+  /** One for each statement, in order; empty columns for one without a result. A result beyond the list may hold anything. */
+  readonly outputs: readonly StatementOutputs[];
   readonly preparedNames: PreparedNames;
   readonly transactionVerbs: readonly TransactionVerb[];
   /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
@@ -70,6 +102,7 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     recordable,
     redacted,
     copyOut: undefined,
+    outputs: [],
     preparedNames: noPreparedNames,
     transactionVerbs: [],
     changesSearchPath: true,

@@ -15,6 +15,7 @@ describe("relations", () => {
   const cases: readonly (readonly [sql: string, read: string, written: string])[] = [
     ["SELECT * FROM a JOIN s.b USING (id), LATERAL (SELECT * FROM c) x WHERE EXISTS (SELECT 1 FROM d)", "a s.b c d", ""],
     ["WITH a AS (SELECT * FROM b) SELECT * FROM a", "b", ""],
+    ["SELECT JSON_ARRAYAGG(id ORDER BY id), JSON_OBJECTAGG(id: id) FROM a", "a", ""],
     ["WITH a AS (SELECT 1) SELECT * FROM s.a", "s.a", ""],
     // Not recursive: inside its own query `a` is still the table.
     ["WITH a AS (SELECT * FROM a) SELECT * FROM a", "a", ""],

@@ -3,6 +3,8 @@ import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
 import { FactsBuilder } from "./facts-builder.ts";
+import { isTransparent } from "./functions.ts";
+import { outputsOf } from "./lineage/outputs.ts";
 import { templateOf, watchNumbers, withOtherNumbers } from "./number-template.ts";
 import { redact } from "./redact.ts";
 import { type Descent, walk } from "./tree.ts";
@@ -56,6 +58,10 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     recordable,
     redacted,
     copyOut: copyOut(text, soleCopy(parsed)),
+    outputs: outputsOf(
+      (parsed.stmts ?? []).map(({ stmt }) => stmt),
+      (name, kind) => isTransparent(name, kind, alsoHarmless),
+    ),
     preparedNames: facts.preparedNames(),
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,

@@ -74,6 +74,9 @@ const foreignAccess = /^(?:dblink|postgres_fdw_)/;
 /** Volatile built-ins that no list here speaks of; a test keeps this to what SQL cannot call. */
 export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filter((name) => !harmless.has(name) && !dangerous.has(name));
 
+/** They answer what somebody has put there before, from whatever column. */
+const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open"]);
+
 /** `set_config` is judged by its arguments (settings.ts); here it only counts as a call. */
 const judgedByArguments = "set_config";
 
@@ -96,6 +99,18 @@ export function noteFunction(facts: FactsBuilder, parts: readonly string[], also
   }
   if (foreignAccess.test(name)) return facts.unclassified(`${written} reaches another server`, "foreign_access", "dynamic_code", "opaque_function");
   facts.unclassified(`calls ${written}, of which nothing is known`, "opaque_function");
+}
+
+/** Whether what a function or an operator answers is made of its arguments alone: of one that is not known it is not. */
+export function isTransparent(parts: readonly string[], kind: "function" | "operator", alsoHarmless: ReadonlySet<string>): boolean {
+  const name = parts.at(-1) ?? "";
+  const schema = parts.length > 1 ? parts.at(-2) : undefined;
+  const written = parts.slice(-2).join(".");
+  if (alsoHarmless.has(kind === "operator" ? `operator(${written})` : written)) return true;
+  if (schema !== undefined && schema !== "pg_catalog") return schema === "information_schema" && kind === "function" && name.startsWith("_pg_");
+  if (kind === "operator") return operators.has(name);
+  if (remembering.has(name)) return false;
+  return harmless.has(name) || dangerous.get(name)?.riskClass === "write" || name === judgedByArguments;
 }
 
 /** `(value).name`: a field, or a call of `name`. */

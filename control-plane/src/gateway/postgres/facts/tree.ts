@@ -38,7 +38,7 @@ export interface Descent {
 export type Visitor = (tag: string, fields: Fields, context: Context) => Descent | undefined;
 
 /** Bare fields that matter to a visitor, and what they hold. */
-const bareTags: Readonly<Record<string, NodeTag>> = {
+const bareFields: Readonly<Record<string, NodeTag>> = {
   constrrel: "RangeVar",
   identitySequence: "RangeVar",
   pktable: "RangeVar",
@@ -58,6 +58,8 @@ const bareTags: Readonly<Record<string, NodeTag>> = {
   action: "GrantStmt",
   base: "CreateStmt",
 };
+/** Not looked up in the object: JSON_ARRAYAGG has a field named `constructor`. */
+const bareTags: ReadonlyMap<string, NodeTag> = new Map(Object.entries(bareFields));
 
 interface Step {
   readonly value: unknown;
@@ -86,7 +88,7 @@ export function walk(root: unknown, visit: Visitor): void {
     const keys = Object.keys(value);
     const only = keys.length === 1 ? keys[0] : undefined;
     const wrapped = only !== undefined && wrappedTag.test(only) ? only : undefined;
-    const tag = wrapped ?? (field === "name" && parent === "PartitionCmd" ? "RangeVar" : (bareTags[field] ?? ""));
+    const tag = wrapped ?? (field === "name" && parent === "PartitionCmd" ? "RangeVar" : (bareTags.get(field) ?? ""));
     const inner = wrapped === undefined ? value : value[wrapped];
     if (!isFields(inner)) continue;
     pushChildren(stack, tag, inner, context, visit(tag, inner, context));

@@ -3,6 +3,7 @@ import { encodeFrame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/
 import { backend } from "@sallyport/proto/wire/postgres/message-types";
 import type { CopyFormat } from "./copy-format.ts";
 import { MAX_MASKED_MESSAGE_BYTES } from "./message-splitter.ts";
+import { admits, type Caps } from "./result-caps.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ResultTally } from "./result-tally.ts";
 
@@ -12,7 +13,7 @@ import type { ResultTally } from "./result-tally.ts";
  */
 export class CopyOut {
   readonly #format: CopyFormat;
-  readonly #rowCap: number;
+  readonly #caps: Caps;
   readonly #out: Outbox;
   readonly #tally: ResultTally;
   #pending: Buffer[] = [];
@@ -20,10 +21,9 @@ export class CopyOut {
   /** What is pending is looked at again when it has doubled, so that a row in many small pieces stays linear. */
   #retryAt = 0;
 
-  /** `rowCap` 0 is no cap. */
-  constructor(format: CopyFormat, rowCap: number, out: Outbox, tally: ResultTally) {
+  constructor(format: CopyFormat, caps: Caps, out: Outbox, tally: ResultTally) {
     this.#format = format;
-    this.#rowCap = rowCap;
+    this.#caps = caps;
     this.#out = out;
     this.#tally = tally;
   }
@@ -88,11 +88,7 @@ export class CopyOut {
   /** What is left of a unit: itself, its replacement, or nothing when it is withheld. */
   #unit(bytes: Buffer, from: number, to: number): { readonly kept: Buffer | undefined; readonly intact: boolean } {
     if (this.#format.isRow(bytes, from, to)) {
-      if (this.#rowCap > 0 && this.#tally.rows >= this.#rowCap) {
-        this.#tally.withheld++;
-        return { kept: undefined, intact: false };
-      }
-      this.#tally.rows++;
+      if (!admits(this.#caps, to - from, this.#tally)) return { kept: undefined, intact: false };
       const replacement = this.#format.mask(bytes, from, to);
       if (replacement !== undefined) return { kept: replacement, intact: false };
     }

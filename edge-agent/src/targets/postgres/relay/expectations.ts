@@ -52,6 +52,11 @@ export class Expectations {
     return head === "query" || head === "execute";
   }
 
+  /** A simple query is being answered: all up to ReadyForQuery belongs to it. */
+  get inQuery(): boolean {
+    return this.#peek() === "query";
+  }
+
   get skipping(): boolean {
     return this.#skipping;
   }

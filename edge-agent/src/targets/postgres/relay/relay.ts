@@ -24,6 +24,8 @@ export interface PostgresRelayDeps {
   readonly executes: () => void;
   /** After the bytes of each message that ends a command. */
   readonly report: (report: Report) => void;
+  /** After each ReadyForQuery. */
+  readonly ready?: () => void;
 }
 
 /**
@@ -42,13 +44,13 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, maskKey, toTarget, executes } = deps;
+    const { obligations, maskKey, toTarget, executes, ready } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKey);
     expectations.strict = duties.columns;
     this.#maskKey = maskKey;
     this.#client = new ClientSide(expectations, toTarget, executes);
-    this.#target = new TargetSide(duties, { ...deps, expectations });
+    this.#target = new TargetSide(duties, { ...deps, expectations, ready: ready ?? ((): void => undefined) });
   }
 
   /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */
@@ -88,6 +90,16 @@ export class PostgresRelay {
   /** For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. */
   expectCopyColumns(columns: CopyColumns, layout?: CopyLayout): void {
     this.#target.expectCopy({ columns, layout });
+  }
+
+  /** The target's answer to being cancelled, until the command ends, is replaced by `error`: whoever reads it must know why. */
+  stopping(error: Buffer): void {
+    this.#target.stopping(error);
+  }
+
+  /** A text is being answered that may hold more statements. */
+  get inQuery(): boolean {
+    return this.#expectations.inQuery;
   }
 
   /** Whether the target may still be at work for the client. */

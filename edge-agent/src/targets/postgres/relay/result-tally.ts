@@ -8,6 +8,10 @@ const NOTHING = hash(DIGEST, Buffer.alloc(0), "buffer");
 export class ResultTally {
   rows = 0;
   withheld = 0;
+  /** Of rows that no cap kept back, as the target sent them. */
+  admittedBytes = 0;
+  /** The limit of policy that cut the command short. */
+  limit: "rows" | "bytes" | "time" | undefined;
   #bytes = 0;
   readonly #masked = new Map<string, number>();
   #hash: Hash | undefined;
@@ -49,9 +53,12 @@ export class ResultTally {
       masked: [...this.#masked].map(([column, cells]) => ({ column, cells: BigInt(cells) })),
       digest,
       withheldRows: BigInt(this.withheld),
+      ...(this.limit === undefined ? {} : { limit: this.limit }),
     };
     this.rows = 0;
     this.withheld = 0;
+    this.admittedBytes = 0;
+    this.limit = undefined;
     this.#bytes = 0;
     this.#masked.clear();
     this.#hash = undefined;

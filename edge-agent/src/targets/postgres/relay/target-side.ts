@@ -1,5 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import { backend } from "@sallyport/proto/wire/postgres/message-types";
 import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { type Lineage, OF_ANYTHING } from "../../../masking/lineage.ts";
@@ -15,7 +16,7 @@ import type { Duties } from "./duties.ts";
 import { Outbox } from "./outbox.ts";
 import { ResultTally } from "./result-tally.ts";
 import { readResultColumns, type ResultColumn } from "./result-columns.ts";
-import { retag, taggedRows, withheldNotice } from "./row-cap.ts";
+import { admits, isCapped, retag, taggedRows, withheldNotice } from "./result-caps.ts";
 import { maskRow } from "./row-masker.ts";
 import { planRows, type RowPlan } from "./row-plan.ts";
 
@@ -33,6 +34,7 @@ export interface TargetSideDeps {
   readonly report: (report: Report) => void;
   readonly learn: (unlearnt: Unlearnt) => void;
   readonly definitionsChanged: () => void;
+  readonly ready: () => void;
 }
 
 /** A result whose columns are being looked up. */
@@ -65,6 +67,8 @@ export class TargetSide implements MessageHandler {
   /** The session's transaction may have changed definitions that others cannot see yet. */
   #unsettled = false;
   #awaited: Awaited | undefined;
+  /** What the client is told in place of the target's word that it was cancelled. */
+  #stopError: Buffer | undefined;
 
   constructor(duties: Duties, deps: TargetSideDeps) {
     this.#duties = duties;
@@ -99,17 +103,21 @@ export class TargetSide implements MessageHandler {
     this.#copyKnowledge = knowledge;
   }
 
+  stopping(error: Buffer): void {
+    this.#stopError = error;
+  }
+
   push(bytes: Buffer): void {
     this.#splitter.push(bytes);
     this.#tally.settle();
     this.#out.flush();
   }
 
-  begin(type: number): Treatment {
+  begin(type: number, size: number): Treatment {
     this.#isResult = false;
     switch (type) {
       case backend.dataRow:
-        return this.#beginRow();
+        return this.#beginRow(size);
       case backend.copyData:
         return this.#beginCopyData();
       case backend.commandComplete:
@@ -117,18 +125,19 @@ export class TargetSide implements MessageHandler {
       case backend.copyDone:
         return this.#copy === undefined ? "pass" : "hold";
       case backend.portalSuspended:
-        return this.#duties.rowCap > 0 ? "hold" : "pass";
+        return isCapped(this.#duties.caps) ? "hold" : "pass";
       case backend.readyForQuery:
         return this.#unsettled ? "hold" : "pass";
       case backend.copyOutResponse:
-        return this.#duties.columns || this.#duties.rowCap > 0 ? "hold" : "pass";
+        return this.#duties.columns || isCapped(this.#duties.caps) ? "hold" : "pass";
       case backend.rowDescription:
       case backend.noData:
       case backend.functionCallResponse:
-      case backend.errorResponse:
       case backend.noticeResponse:
       case backend.notificationResponse:
         return this.#duties.columns ? "hold" : "pass";
+      case backend.errorResponse:
+        return this.#duties.columns || this.#stopError !== undefined ? "hold" : "pass";
       default:
         if (this.#duties.columns && (!KNOWN.has(type) || type === backend.copyBothResponse)) {
           throw new SallyportError("feature.unsupported", "The target sent a message that cannot be masked.", { type: String.fromCharCode(type) });
@@ -161,6 +170,8 @@ export class TargetSide implements MessageHandler {
         this.#copyKnowledge = NOTHING_KNOWN;
         this.#expected(type);
         this.#endOfCommand();
+        this.#stopError = undefined;
+        this.#deps.ready();
         return;
       case backend.emptyQueryResponse:
       case backend.portalSuspended:
@@ -203,6 +214,9 @@ export class TargetSide implements MessageHandler {
         maskFunctionResult(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
         return;
       case backend.errorResponse:
+        if (this.#stopError !== undefined && sqlstateOf(bytes.subarray(from, to)) === QUERY_CANCELED) return this.#stopped(this.#stopError);
+        this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
+        break;
       case backend.noticeResponse:
         this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
         break;
@@ -219,17 +233,13 @@ export class TargetSide implements MessageHandler {
     this.end(type);
   }
 
-  #beginRow(): Treatment {
-    const { columns, rowCap } = this.#duties;
+  #beginRow(size: number): Treatment {
+    const { columns, caps } = this.#duties;
     if (columns) {
       if (this.#plan === undefined || !this.#deps.expectations.delivering)
         throw new SallyportError("wire.malformed", "The target sent a row that nothing described.");
     }
-    if (rowCap > 0 && this.#tally.rows >= rowCap) {
-      this.#tally.withheld++;
-      return "drop";
-    }
-    this.#tally.rows++;
+    if (!admits(caps, size, this.#tally)) return "drop";
     if (columns && this.#plan?.clean !== true) return "hold";
     this.#isResult = true;
     return "pass";
@@ -237,7 +247,7 @@ export class TargetSide implements MessageHandler {
 
   #beginCopyData(): Treatment {
     if (this.#copy !== undefined) return "hold";
-    if (this.#duties.columns || this.#duties.rowCap > 0) throw new SallyportError("wire.malformed", "The target sent COPY data that nothing described.");
+    if (this.#duties.columns || isCapped(this.#duties.caps)) throw new SallyportError("wire.malformed", "The target sent COPY data that nothing described.");
     this.#tally.rows++;
     this.#isResult = true;
     return "pass";
@@ -280,7 +290,7 @@ export class TargetSide implements MessageHandler {
     this.#expected(backend.copyOutResponse);
     const format = planCopy(bytes, from, to, this.#copyKnowledge, this.#duties.masker, this.#tally);
     this.#copyKnowledge = NOTHING_KNOWN;
-    this.#copy = new CopyOut(format, this.#duties.rowCap, this.#out, this.#tally);
+    this.#copy = new CopyOut(format, this.#duties.caps, this.#out, this.#tally);
     this.#copying = true;
     this.#out.add(bytes, from, to);
   }
@@ -297,9 +307,15 @@ export class TargetSide implements MessageHandler {
     this.#report();
   }
 
+  #stopped(error: Buffer): void {
+    this.#tally.limit = "time";
+    this.#out.add(error, 0, error.length);
+    this.end(backend.errorResponse);
+  }
+
   #announceWithheld(): void {
     if (this.#tally.withheld === 0) return;
-    const notice = withheldNotice(this.#tally.withheld, this.#duties.rowCap);
+    const notice = withheldNotice(this.#tally, this.#duties.caps);
     this.#out.add(notice, 0, notice.length);
   }
 
@@ -308,6 +324,8 @@ export class TargetSide implements MessageHandler {
     this.#countMasked();
     this.#deps.report(this.#tally.take());
     this.#endOfCommand();
+    // In a text of several statements the next one may be what is cancelled.
+    if (!this.#deps.expectations.inQuery) this.#stopError = undefined;
   }
 
   #countMasked(): void {
@@ -323,4 +341,10 @@ export class TargetSide implements MessageHandler {
   #expected(type: number): Expected | undefined {
     return this.#deps.expectations.received(type);
   }
+}
+
+const QUERY_CANCELED = "57014";
+
+function sqlstateOf(message: Buffer): string | undefined {
+  return decodeFields(message.subarray(FRAME_HEADER_BYTES)).get("C");
 }

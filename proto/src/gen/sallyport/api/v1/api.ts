@@ -231,6 +231,22 @@ export interface Approval {
   expiresAt: Date | undefined;
   decidedBy: string;
   comment: string;
+  /** One after the other. */
+  steps: ApprovalStep[];
+  /** Members of these may deny even where policy does not let them decide. */
+  denyBy: string[];
+  /** Outside of any of these an approval does not count: "mon-fri 08-18 Europe/Berlin". */
+  approverHours: string[];
+  /** From then on its members count for every step that names groups; empty when there is none, or its time has come. */
+  escalatesTo: string;
+  escalatesAt: Date | undefined;
+}
+
+export interface ApprovalStep {
+  people: number;
+  /** Empty: anybody whom policy lets decide. */
+  groups: string[];
+  approvers: string[];
 }
 
 export interface ListApprovalsRequest {
@@ -3339,6 +3355,11 @@ function createBaseApproval(): Approval {
     expiresAt: undefined,
     decidedBy: "",
     comment: "",
+    steps: [],
+    denyBy: [],
+    approverHours: [],
+    escalatesTo: "",
+    escalatesAt: undefined,
   };
 }
 
@@ -3397,6 +3418,21 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.comment !== "") {
       writer.uint32(146).string(message.comment);
+    }
+    for (const v of message.steps) {
+      ApprovalStep.encode(v!, writer.uint32(154).fork()).join();
+    }
+    for (const v of message.denyBy) {
+      writer.uint32(162).string(v!);
+    }
+    for (const v of message.approverHours) {
+      writer.uint32(170).string(v!);
+    }
+    if (message.escalatesTo !== "") {
+      writer.uint32(178).string(message.escalatesTo);
+    }
+    if (message.escalatesAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.escalatesAt), writer.uint32(186).fork()).join();
     }
     return writer;
   },
@@ -3558,6 +3594,46 @@ export const Approval: MessageFns<Approval> = {
             message.comment = reader.string();
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.steps.push(ApprovalStep.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.denyBy.push(reader.string());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.approverHours.push(reader.string());
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.escalatesTo = reader.string();
+            continue;
+          }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.escalatesAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3626,6 +3702,29 @@ export const Approval: MessageFns<Approval> = {
         ? globalThis.String(object.decided_by)
         : "",
       comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+      steps: globalThis.Array.isArray(object?.steps)
+        ? object.steps.map((e: any) => ApprovalStep.fromJSON(e))
+        : [],
+      denyBy: globalThis.Array.isArray(object?.denyBy)
+        ? object.denyBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.deny_by)
+        ? object.deny_by.map((e: any) => globalThis.String(e))
+        : [],
+      approverHours: globalThis.Array.isArray(object?.approverHours)
+        ? object.approverHours.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.approver_hours)
+        ? object.approver_hours.map((e: any) => globalThis.String(e))
+        : [],
+      escalatesTo: isSet(object.escalatesTo)
+        ? globalThis.String(object.escalatesTo)
+        : isSet(object.escalates_to)
+        ? globalThis.String(object.escalates_to)
+        : "",
+      escalatesAt: isSet(object.escalatesAt)
+        ? fromJsonTimestamp(object.escalatesAt)
+        : isSet(object.escalates_at)
+        ? fromJsonTimestamp(object.escalates_at)
+        : undefined,
     };
   },
 
@@ -3685,6 +3784,21 @@ export const Approval: MessageFns<Approval> = {
     if (message.comment !== "") {
       obj.comment = message.comment;
     }
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => ApprovalStep.toJSON(e));
+    }
+    if (message.denyBy?.length) {
+      obj.denyBy = message.denyBy;
+    }
+    if (message.approverHours?.length) {
+      obj.approverHours = message.approverHours;
+    }
+    if (message.escalatesTo !== "") {
+      obj.escalatesTo = message.escalatesTo;
+    }
+    if (message.escalatesAt !== undefined) {
+      obj.escalatesAt = message.escalatesAt.toISOString();
+    }
     return obj;
   },
 
@@ -3711,6 +3825,114 @@ export const Approval: MessageFns<Approval> = {
     message.expiresAt = object.expiresAt ?? undefined;
     message.decidedBy = object.decidedBy ?? "";
     message.comment = object.comment ?? "";
+    message.steps = object.steps?.map((e) => ApprovalStep.fromPartial(e)) || [];
+    message.denyBy = object.denyBy?.map((e) => e) || [];
+    message.approverHours = object.approverHours?.map((e) => e) || [];
+    message.escalatesTo = object.escalatesTo ?? "";
+    message.escalatesAt = object.escalatesAt ?? undefined;
+    return message;
+  },
+};
+
+function createBaseApprovalStep(): ApprovalStep {
+  return { people: 0, groups: [], approvers: [] };
+}
+
+export const ApprovalStep: MessageFns<ApprovalStep> = {
+  encode(message: ApprovalStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.people !== 0) {
+      writer.uint32(8).uint32(message.people);
+    }
+    for (const v of message.groups) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.approvers) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApprovalStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApprovalStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.people = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.groups.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.approvers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApprovalStep {
+    return {
+      people: isSet(object.people) ? globalThis.Number(object.people) : 0,
+      groups: globalThis.Array.isArray(object?.groups) ? object.groups.map((e: any) => globalThis.String(e)) : [],
+      approvers: globalThis.Array.isArray(object?.approvers)
+        ? object.approvers.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ApprovalStep): unknown {
+    const obj: any = {};
+    if (message.people !== 0) {
+      obj.people = Math.round(message.people);
+    }
+    if (message.groups?.length) {
+      obj.groups = message.groups;
+    }
+    if (message.approvers?.length) {
+      obj.approvers = message.approvers;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApprovalStep>): ApprovalStep {
+    return ApprovalStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApprovalStep>): ApprovalStep {
+    const message = createBaseApprovalStep();
+    message.people = object.people ?? 0;
+    message.groups = object.groups?.map((e) => e) || [];
+    message.approvers = object.approvers?.map((e) => e) || [];
     return message;
   },
 };

@@ -218,6 +218,16 @@ export interface Obligations {
   detectors: string[];
   /** 0: no cap. */
   rowCap: bigint;
+  /** Bytes of the rows of one result, as the target sends them. Absent: no cap. */
+  byteCap?:
+    | bigint
+    | undefined;
+  /** From the start of a command to its end, in milliseconds. Absent: no limit. */
+  timeoutMillis?:
+    | number
+    | undefined;
+  /** Of Open only, for the whole session: the target runs everything in read-only transactions. */
+  readOnly?: boolean | undefined;
 }
 
 export interface MaskColumn {
@@ -270,8 +280,10 @@ export interface Report {
   masked: MaskedCells[];
   /** SHA-256 of the result rows as they left the agent. */
   digest: Buffer;
-  /** Rows that the row cap kept back. */
+  /** Rows that a cap kept back. */
   withheldRows: bigint;
+  /** The limit of policy that cut the command short: rows, bytes or time. Absent: none did. */
+  limit?: string | undefined;
 }
 
 export interface MaskedCells {
@@ -2927,7 +2939,14 @@ export const Opened: MessageFns<Opened> = {
 };
 
 function createBaseObligations(): Obligations {
-  return { maskColumns: [], detectors: [], rowCap: 0n };
+  return {
+    maskColumns: [],
+    detectors: [],
+    rowCap: 0n,
+    byteCap: undefined,
+    timeoutMillis: undefined,
+    readOnly: undefined,
+  };
 }
 
 export const Obligations: MessageFns<Obligations> = {
@@ -2943,6 +2962,18 @@ export const Obligations: MessageFns<Obligations> = {
         throw new globalThis.Error("value provided for field message.rowCap of type uint64 too large");
       }
       writer.uint32(24).uint64(message.rowCap);
+    }
+    if (message.byteCap !== undefined) {
+      if (BigInt.asUintN(64, message.byteCap) !== message.byteCap) {
+        throw new globalThis.Error("value provided for field message.byteCap of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.byteCap);
+    }
+    if (message.timeoutMillis !== undefined) {
+      writer.uint32(40).uint32(message.timeoutMillis);
+    }
+    if (message.readOnly !== undefined) {
+      writer.uint32(48).bool(message.readOnly);
     }
     return writer;
   },
@@ -2984,6 +3015,30 @@ export const Obligations: MessageFns<Obligations> = {
             message.rowCap = reader.uint64() as bigint;
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.byteCap = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.timeoutMillis = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.readOnly = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3007,6 +3062,21 @@ export const Obligations: MessageFns<Obligations> = {
         ? object.detectors.map((e: any) => globalThis.String(e))
         : [],
       rowCap: isSet(object.rowCap) ? BigInt(object.rowCap) : isSet(object.row_cap) ? BigInt(object.row_cap) : 0n,
+      byteCap: isSet(object.byteCap)
+        ? BigInt(object.byteCap)
+        : isSet(object.byte_cap)
+        ? BigInt(object.byte_cap)
+        : undefined,
+      timeoutMillis: isSet(object.timeoutMillis)
+        ? globalThis.Number(object.timeoutMillis)
+        : isSet(object.timeout_millis)
+        ? globalThis.Number(object.timeout_millis)
+        : undefined,
+      readOnly: isSet(object.readOnly)
+        ? globalThis.Boolean(object.readOnly)
+        : isSet(object.read_only)
+        ? globalThis.Boolean(object.read_only)
+        : undefined,
     };
   },
 
@@ -3021,6 +3091,15 @@ export const Obligations: MessageFns<Obligations> = {
     if (message.rowCap !== 0n) {
       obj.rowCap = message.rowCap.toString();
     }
+    if (message.byteCap !== undefined) {
+      obj.byteCap = message.byteCap.toString();
+    }
+    if (message.timeoutMillis !== undefined) {
+      obj.timeoutMillis = Math.round(message.timeoutMillis);
+    }
+    if (message.readOnly !== undefined) {
+      obj.readOnly = message.readOnly;
+    }
     return obj;
   },
 
@@ -3032,6 +3111,9 @@ export const Obligations: MessageFns<Obligations> = {
     message.maskColumns = object.maskColumns?.map((e) => MaskColumn.fromPartial(e)) || [];
     message.detectors = object.detectors?.map((e) => e) || [];
     message.rowCap = (object.rowCap !== undefined && object.rowCap !== null) ? BigInt(object.rowCap) : 0n;
+    message.byteCap = (object.byteCap !== undefined && object.byteCap !== null) ? BigInt(object.byteCap) : undefined;
+    message.timeoutMillis = object.timeoutMillis ?? undefined;
+    message.readOnly = object.readOnly ?? undefined;
     return message;
   },
 };
@@ -3455,7 +3537,7 @@ export const ColumnSource: MessageFns<ColumnSource> = {
 };
 
 function createBaseReport(): Report {
-  return { rows: 0n, bytes: 0n, masked: [], digest: Buffer.alloc(0), withheldRows: 0n };
+  return { rows: 0n, bytes: 0n, masked: [], digest: Buffer.alloc(0), withheldRows: 0n, limit: undefined };
 }
 
 export const Report: MessageFns<Report> = {
@@ -3483,6 +3565,9 @@ export const Report: MessageFns<Report> = {
         throw new globalThis.Error("value provided for field message.withheldRows of type uint64 too large");
       }
       writer.uint32(40).uint64(message.withheldRows);
+    }
+    if (message.limit !== undefined) {
+      writer.uint32(50).string(message.limit);
     }
     return writer;
   },
@@ -3540,6 +3625,14 @@ export const Report: MessageFns<Report> = {
             message.withheldRows = reader.uint64() as bigint;
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.limit = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3563,6 +3656,7 @@ export const Report: MessageFns<Report> = {
         : isSet(object.withheld_rows)
         ? BigInt(object.withheld_rows)
         : 0n,
+      limit: isSet(object.limit) ? globalThis.String(object.limit) : undefined,
     };
   },
 
@@ -3583,6 +3677,9 @@ export const Report: MessageFns<Report> = {
     if (message.withheldRows !== 0n) {
       obj.withheldRows = message.withheldRows.toString();
     }
+    if (message.limit !== undefined) {
+      obj.limit = message.limit;
+    }
     return obj;
   },
 
@@ -3598,6 +3695,7 @@ export const Report: MessageFns<Report> = {
     message.withheldRows = (object.withheldRows !== undefined && object.withheldRows !== null)
       ? BigInt(object.withheldRows)
       : 0n;
+    message.limit = object.limit ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,35 @@
+import type { ApprovalStep } from "./terms.ts";
+
+/** Who agreed, for which step. */
+export interface Vote {
+  readonly by: string;
+  readonly step: number;
+}
+
+export interface Standing {
+  readonly steps: readonly ApprovalStep[];
+  readonly votes: readonly Vote[];
+  /** The group that it was escalated to. */
+  readonly escalatedTo: string | undefined;
+}
+
+/** The first step that still needs somebody; as many as there are when none does. */
+export function currentStep({ steps, votes }: Pick<Standing, "steps" | "votes">): number {
+  const open = steps.findIndex(({ people }, step) => votes.filter((vote) => vote.step === step).length < people);
+  return open === -1 ? steps.length : open;
+}
+
+/** A step without groups is for anybody whom policy lets decide. */
+export function groupsOf({ steps, escalatedTo }: Omit<Standing, "votes">, step: number): readonly string[] {
+  const groups = steps[step]?.groups ?? [];
+  return groups.length === 0 || escalatedTo === undefined ? groups : [...groups, escalatedTo];
+}
+
+/** Of the groups that somebody is in, those that count for this step; undefined when they do not count for it. */
+export function countsAs(standing: Omit<Standing, "votes">, step: number, groups: readonly string[]): readonly string[] | undefined {
+  if (step >= standing.steps.length) return undefined;
+  const named = groupsOf(standing, step);
+  if (named.length === 0) return [];
+  const shared = named.filter((group) => groups.includes(group));
+  return shared.length === 0 ? undefined : shared;
+}

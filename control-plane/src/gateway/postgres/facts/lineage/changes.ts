@@ -1,0 +1,142 @@
+import type { DeleteStmt, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, WithClause } from "@pgsql/types";
+import { withCtes } from "./ctes.ts";
+import { fromEntries, tableEntry } from "./from.ts";
+import { targets } from "./queries.ts";
+import { emptyScope, type Entry, type Item, type Scope, wholeItems } from "./scope.ts";
+import type { Tracer } from "./tracer.ts";
+import { computed, nothing, union, type Value } from "./values.ts";
+import { valueOf } from "./values-of.ts";
+
+/**
+ * INSERT, UPDATE, DELETE and MERGE: what their RETURNING gives back. A column that the statement writes holds what it wrote, so
+ * `INSERT INTO notes (text) SELECT email FROM customers RETURNING text` returns an address.
+ */
+
+/** What goes into the columns of the target. */
+class Assigned {
+  readonly columns = new Map<string, Value>();
+  /** Into columns of which the text does not say the names. */
+  anywhere: Value = nothing;
+
+  put(name: string | undefined, value: Value): void {
+    if (value.sources.size === 0 && !value.opaque) return;
+    if (name === undefined) this.anywhere = computed(union([this.anywhere, value]));
+    else this.columns.set(name, computed(union([this.columns.get(name) ?? nothing, value])));
+  }
+}
+
+export function traceInsert(tracer: Tracer, insert: InsertStmt, outer: Scope): readonly Item[] {
+  const scope = emptyScope(outer, withCtes(tracer, insert.withClause, outer));
+  const assigned = new Assigned();
+  const names = columnNames(insert.cols);
+  if (insert.selectStmt !== undefined) assignRows(assigned, names, tracer.query(insert.selectStmt, scope).items);
+  upsert(tracer, insert, insert.onConflictClause, scope, assigned);
+  return returned(tracer, insert.relation, insert.returningClause, scope, assigned);
+}
+
+function upsert(tracer: Tracer, { relation }: InsertStmt, clause: OnConflictClause | undefined, scope: Scope, assigned: Assigned): void {
+  if (clause === undefined) return;
+  const excluded: Entry = { kind: "table", alias: "excluded", table: relation?.relname ?? "", everywhere: assigned.anywhere, assigned: assigned.columns };
+  const reach = { ...scope, entries: [target(relation), excluded] };
+  tracer.filter(valueOf(tracer, [clause.whereClause, clause.infer?.whereClause, clause.infer?.indexElems], reach));
+  assign(tracer, assigned, clause.targetList, reach);
+}
+
+export function traceUpdate(tracer: Tracer, update: UpdateStmt, outer: Scope): readonly Item[] {
+  const scope = reachOf(tracer, update.relation, update.withClause, outer);
+  const merged = fromEntries(tracer, update.fromClause, scope);
+  const assigned = new Assigned();
+  tracer.filter(valueOf(tracer, update.whereClause, scope));
+  assign(tracer, assigned, update.targetList, scope);
+  return returned(tracer, update.relation, update.returningClause, scope, assigned, merged);
+}
+
+export function traceDelete(tracer: Tracer, { relation, withClause, usingClause, whereClause, returningClause }: DeleteStmt, outer: Scope): readonly Item[] {
+  const scope = reachOf(tracer, relation, withClause, outer);
+  const merged = fromEntries(tracer, usingClause, scope);
+  tracer.filter(valueOf(tracer, whereClause, scope));
+  return returned(tracer, relation, returningClause, scope, new Assigned(), merged);
+}
+
+export function traceMerge(tracer: Tracer, merge: MergeStmt, outer: Scope): readonly Item[] {
+  const scope = reachOf(tracer, merge.relation, merge.withClause, outer);
+  const dropped = fromEntries(tracer, merge.sourceRelation === undefined ? [] : [merge.sourceRelation], scope);
+  const assigned = new Assigned();
+  tracer.filter(valueOf(tracer, merge.joinCondition, scope));
+  for (const clause of merge.mergeWhenClauses ?? []) {
+    if (!("MergeWhenClause" in clause)) continue;
+    const { condition, targetList, values, commandType } = clause.MergeWhenClause;
+    tracer.filter(valueOf(tracer, condition, scope));
+    if (commandType !== "CMD_INSERT") assign(tracer, assigned, targetList, scope);
+    else for (const [index, value] of (values ?? []).entries()) assigned.put(columnNames(targetList)?.[index], valueOf(tracer, value, scope));
+  }
+  return returned(tracer, merge.relation, merge.returningClause, scope, assigned, dropped);
+}
+
+const target = (relation: RangeVar | undefined, assigned = new Assigned()): Entry => {
+  const { relname = "", alias } = relation ?? {};
+  return tableEntry(relname, alias?.aliasname ?? relname, assigned.columns, assigned.anywhere);
+};
+
+function reachOf(tracer: Tracer, relation: RangeVar | undefined, withClause: WithClause | undefined, outer: Scope): Scope {
+  const scope = emptyScope(outer, withCtes(tracer, withClause, outer));
+  scope.entries.push(target(relation));
+  return scope;
+}
+
+/** Undefined: the statement does not name them. */
+function columnNames(cols: readonly Node[] | undefined): readonly string[] | undefined {
+  return cols?.map((col) => ("ResTarget" in col ? (col.ResTarget.name ?? "") : ""));
+}
+
+function assignRows(assigned: Assigned, names: readonly string[] | undefined, items: readonly Item[]): void {
+  const counted = items.every(({ kind }) => kind === "column");
+  if (!counted || names === undefined) return assigned.put(undefined, wholeItems(items));
+  for (const [index, item] of items.entries()) if (item.kind === "column") assigned.put(names[index], item.value);
+}
+
+/** SET a = …, (b, c) = (SELECT …). */
+function assign(tracer: Tracer, assigned: Assigned, list: readonly Node[] = [], scope: Scope): void {
+  for (const node of list) {
+    if (!("ResTarget" in node)) continue;
+    const { name, val, indirection } = node.ResTarget;
+    // All columns of one multiple assignment hold the same source: it is traced with the first.
+    if (val !== undefined && "MultiAssignRef" in val && (val.MultiAssignRef.colno ?? 1) > 1) continue;
+    const value = valueOf(tracer, [val, indirection], scope);
+    assigned.put(val !== undefined && "MultiAssignRef" in val ? undefined : name, value);
+  }
+}
+
+function returned(
+  tracer: Tracer,
+  relation: RangeVar | undefined,
+  clause: ReturningClause | undefined,
+  reach: Scope,
+  assigned: Assigned,
+  merged = false,
+): readonly Item[] {
+  if (clause === undefined) return [];
+  const written = target(relation, assigned);
+  const scope: Scope = { ...reach, entries: [written, ...reach.entries.slice(1)] };
+  const rows = [...scope.entries];
+  for (const alias of ["old", "new", ...optionNames(clause.options)]) {
+    // An alias hides none of the columns, and adds none to a star.
+    scope.entries.push({ ...written, alias });
+  }
+  const list = (clause.exprs ?? []).map((node) => (isBareStar(node) ? undefined : node));
+  return list.flatMap((node): readonly Item[] => {
+    if (node !== undefined) return targets(tracer, [node], scope, false);
+    for (const entry of rows) tracer.read.add(wholeItems([{ kind: "star", entries: [entry], merged }]));
+    return [{ kind: "star", entries: rows, merged }];
+  });
+}
+
+const isBareStar = (node: Node): boolean => {
+  const val = "ResTarget" in node ? node.ResTarget.val : undefined;
+  const fields = val !== undefined && "ColumnRef" in val ? (val.ColumnRef.fields ?? []) : [];
+  return fields.length === 1 && fields[0] !== undefined && "A_Star" in fields[0];
+};
+
+/** RETURNING WITH (OLD AS before, NEW AS after). */
+const optionNames = (options: readonly Node[] = []): string[] =>
+  options.flatMap((option) => ("ReturningOption" in option && option.ReturningOption.value !== undefined ? [option.ReturningOption.value] : []));

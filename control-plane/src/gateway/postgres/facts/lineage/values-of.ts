@@ -1,0 +1,120 @@
+import type { FuncCall, Node, SubLink } from "@pgsql/types";
+import { strings } from "../names.ts";
+import { constantText } from "../statements-session.ts";
+import type { NodeOf, NodeTag } from "../tree.ts";
+import { entriesNamed, resolve } from "./references.ts";
+import { type Scope, wholeItems, wholeRow } from "./scope.ts";
+import type { Tracer } from "./tracer.ts";
+import { anything, computed, union, type Value } from "./values.ts";
+
+/** What an expression is made of: every column that stands anywhere in it, whatever is done with it there. */
+export function valueOf(tracer: Tracer, root: unknown, scope: Scope): Value {
+  if (isReference(root)) return columnRef(tracer, root.ColumnRef.fields, scope);
+  const found: Value[] = [];
+  const stack: unknown[] = [root];
+  while (stack.length > 0) {
+    const value = stack.pop();
+    tracer.spend(1);
+    if (typeof value !== "object" || value === null) continue;
+    for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
+      if (typeof inner !== "object") continue;
+      const part = handlers.get(key);
+      if (part === undefined) stack.push(inner);
+      else for (const next of part({ tracer, scope, found }, inner as never)) stack.push(next);
+    }
+  }
+  return computed(union(found));
+}
+
+const isReference = (node: unknown): node is NodeWith<"ColumnRef"> => typeof node === "object" && node !== null && "ColumnRef" in node;
+type NodeWith<Tag extends NodeTag> = Readonly<Record<Tag, NodeOf<Tag>>>;
+
+interface Place {
+  readonly tracer: Tracer;
+  readonly scope: Scope;
+  readonly found: Value[];
+}
+
+/** Answers what is left to look at. */
+type Handler = (place: Place, node: never) => readonly unknown[];
+
+const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => readonly unknown[] } & {
+  readonly over?: (place: Place, node: NonNullable<FuncCall["over"]>) => readonly unknown[];
+} = {
+  A_Const: () => [],
+  TypeName: () => [],
+  // Tells which columns a row is grouped by, and nothing of them.
+  GroupingFunc: () => [],
+  ColumnRef: ({ tracer, scope, found }, { fields }) => {
+    found.push(columnRef(tracer, fields, scope));
+    return [];
+  },
+  FuncCall: ({ tracer, scope, found }, call) => {
+    const name = strings(call.funcname);
+    if (!tracer.isTransparent(name, "function") || (name.at(-1) === "current_setting" && readsVariable(call))) found.push(anything);
+    found.push(picking(tracer, [call.agg_filter, call.agg_order, { over: call.over }], scope));
+    return [call.args];
+  },
+  // Also reached without a tag of its own, in the field that holds it.
+  over: ({ scope }, { name, refname, partitionClause, orderClause, startOffset, endOffset }) => [
+    ...(name === undefined && refname === undefined ? [] : scope.windows),
+    partitionClause,
+    orderClause,
+    startOffset,
+    endOffset,
+  ],
+  CaseExpr: ({ tracer, scope, found }, { arg, args = [], defresult }) => {
+    found.push(picking(tracer, [arg, ...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.expr : when))], scope));
+    return [...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.result : undefined)), defresult];
+  },
+  A_Expr: ({ tracer, found }, { kind, name, lexpr, rexpr }) => {
+    const named = kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL";
+    if (named && !tracer.isTransparent(strings(name), "operator")) found.push(anything);
+    return [lexpr, rexpr];
+  },
+  SubLink: (place, link) => [link.testexpr, ...subquery(place, link)],
+  SelectStmt: ({ tracer, scope, found }, select) => {
+    found.push(wholeItems(tracer.query({ SelectStmt: select }, scope).items));
+    return [];
+  },
+};
+
+/** Not looked up in the object: JSON_ARRAYAGG has a field named `constructor`. */
+const handlers = new Map<string, Handler>(Object.entries(byTag) as [string, Handler][]);
+
+/** A setting with a dot in its name is a variable, into which anything may have been put. */
+function readsVariable({ args = [] }: FuncCall): boolean {
+  const name = constantText(args[0]);
+  return name === null || name.includes(".");
+}
+
+/** What decides which values are taken, or in what order, and so shows in the result. */
+function picking(tracer: Tracer, nodes: readonly unknown[], scope: Scope): Value {
+  const value = tracer.nested(() => valueOf(tracer, nodes, scope));
+  tracer.filter(value);
+  return value;
+}
+
+function subquery({ tracer, scope, found }: Place, { subLinkType, operName, subselect }: SubLink): readonly unknown[] {
+  if (operName !== undefined && !tracer.isTransparent(strings(operName), "operator")) found.push(anything);
+  if (subselect === undefined) return [];
+  const { items, filtered } = tracer.query(subselect, scope);
+  const scalar = subLinkType === "EXPR_SUBLINK" || subLinkType === "ARRAY_SUBLINK" || subLinkType === "MULTIEXPR_SUBLINK";
+  // Whether there is such a row is what the others answer.
+  if (!scalar) found.push(filtered);
+  if (subLinkType !== "EXISTS_SUBLINK") found.push(wholeItems(items));
+  return [];
+}
+
+function columnRef(tracer: Tracer, fields: readonly Node[] = [], scope: Scope): Value {
+  const names = strings(fields);
+  const star = fields.some((field) => "A_Star" in field);
+  const value = star ? computed(union(starred(names, scope).map(wholeRow))) : resolve(names, scope);
+  tracer.spend(1 + value.sources.size);
+  tracer.read.add(value);
+  return value;
+}
+
+/** What `*` or `alias.*` stands for. */
+export const starred = (names: readonly string[], scope: Scope): Scope["entries"] =>
+  names.length === 0 ? scope.entries : [...entriesNamed(names.at(-1) ?? "", scope)];
