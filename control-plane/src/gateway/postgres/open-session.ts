@@ -5,6 +5,7 @@ import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
@@ -57,7 +58,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
     left ??= { cause, message, error };
     leaving.abort(error ?? new SallyportError("session.ended", message));
   };
-  const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
+  let reconsider = (): void => undefined;
+  const unregister = deps.register(
+    { sessionId, identityId: principal.id, tokenId },
+    (cause, message) => end(cause, message),
+    () => reconsider(),
+  );
   const requested: SessionEvent = {
     type: "SessionRequested",
     data: {
@@ -92,6 +98,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const decided = decideOpen(visitor, resource, granted);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
+    reconsider = () => {
+      const now = decideNow(visitor, name, granted);
+      if (now.effect === "allow") return;
+      const error = noLongerOpen(now, name);
+      end("policy_changed", error.message, error);
+    };
 
     const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead, granted }).obligations ?? noObligations;
     const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
@@ -191,6 +203,20 @@ function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: Res
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   return policy.decide({ principal, action: "open", resource, granted });
 }
+
+/** The same of a session that is open, with who and what as they are now. */
+function decideNow({ gateway, signedIn: { principal } }: Visitor, name: string, granted: boolean): Decision {
+  const { identities, resources, policies } = gateway.deps;
+  const found = identities.find(principal.id);
+  return takeDecision(policies.current(), { principal: found?.disabled === true ? undefined : found, resource: resources.find(name), action: "open", granted });
+}
+
+const noLongerOpen = ({ reason, rules, policyVersion }: Decision, name: string): SallyportError =>
+  new SallyportError("policy.denied", `Policy changed: you may not have "${name}" open any more. ${reason}`, {
+    resource: name,
+    rule: rules.join(", ") || "none permits it",
+    policy: policyVersion,
+  });
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
 function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {

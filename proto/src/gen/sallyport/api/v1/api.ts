@@ -356,7 +356,12 @@ export interface GetPolicyResponse {
   version: string;
   files: PolicyFile[];
   publishedBy: string;
-  publishedAt: Date | undefined;
+  publishedAt:
+    | Date
+    | undefined;
+  /** This version does not load at the node that answers; `keeps` decides there in its place. */
+  loadFailed: boolean;
+  keeps: string;
 }
 
 export interface CheckPolicyRequest {
@@ -5684,7 +5689,7 @@ export const GetPolicyRequest: MessageFns<GetPolicyRequest> = {
 };
 
 function createBaseGetPolicyResponse(): GetPolicyResponse {
-  return { version: "", files: [], publishedBy: "", publishedAt: undefined };
+  return { version: "", files: [], publishedBy: "", publishedAt: undefined, loadFailed: false, keeps: "" };
 }
 
 export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
@@ -5700,6 +5705,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     }
     if (message.publishedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.publishedAt), writer.uint32(34).fork()).join();
+    }
+    if (message.loadFailed !== false) {
+      writer.uint32(40).bool(message.loadFailed);
+    }
+    if (message.keeps !== "") {
+      writer.uint32(50).string(message.keeps);
     }
     return writer;
   },
@@ -5749,6 +5760,22 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
             message.publishedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.loadFailed = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keeps = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5775,6 +5802,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
         : isSet(object.published_at)
         ? fromJsonTimestamp(object.published_at)
         : undefined,
+      loadFailed: isSet(object.loadFailed)
+        ? globalThis.Boolean(object.loadFailed)
+        : isSet(object.load_failed)
+        ? globalThis.Boolean(object.load_failed)
+        : false,
+      keeps: isSet(object.keeps) ? globalThis.String(object.keeps) : "",
     };
   },
 
@@ -5792,6 +5825,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     if (message.publishedAt !== undefined) {
       obj.publishedAt = message.publishedAt.toISOString();
     }
+    if (message.loadFailed !== false) {
+      obj.loadFailed = message.loadFailed;
+    }
+    if (message.keeps !== "") {
+      obj.keeps = message.keeps;
+    }
     return obj;
   },
 
@@ -5804,6 +5843,8 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     message.files = object.files?.map((e) => PolicyFile.fromPartial(e)) || [];
     message.publishedBy = object.publishedBy ?? "";
     message.publishedAt = object.publishedAt ?? undefined;
+    message.loadFailed = object.loadFailed ?? false;
+    message.keeps = object.keeps ?? "";
     return message;
   },
 };
