@@ -8,7 +8,8 @@ import type { Logger } from "pino";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { TargetSession } from "../target.ts";
 import { cancelRequest } from "./cancel.ts";
-import { type Catalogue, nothingUnlearnt, type Unlearnt } from "./catalogue/catalogue.ts";
+import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
+import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
 import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
@@ -115,7 +116,7 @@ export class PostgresSession implements TargetSession {
   drained(): void {
     if (this.#phase.kind !== "relaying") return;
     this.#phase.full = false;
-    if (!this.#phase.learning) this.#phase.socket.resume();
+    this.#read(this.#phase);
   }
 
   closed(reason: CloseReason): void {
@@ -249,8 +250,12 @@ export class PostgresSession implements TargetSession {
     this.#whenLearnt(phase, unlearnt, () => {
       phase.learning = false;
       phase.relay.learnt();
-      if (!phase.full && !phase.learning) phase.socket.resume();
+      this.#read(phase);
     });
+  }
+
+  #read({ socket, full, learning }: Relaying): void {
+    if (!full && !learning) socket.resume();
   }
 
   #whenLearnt(phase: Relaying, unlearnt: Unlearnt, step: () => void): void {

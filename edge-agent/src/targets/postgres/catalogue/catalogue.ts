@@ -1,8 +1,7 @@
-import { SallyportError } from "@sallyport/proto/errors";
 import { type Lineage, joined, OF_ANYTHING } from "../../../masking/lineage.ts";
-import type { Finding, Wanted } from "./lookup.ts";
-import { Relation } from "./relation.ts";
-import { FIRST_UNPINNED_OID, FIRST_USER_OID, Relations } from "./relations.ts";
+import { type AskCatalogue, explore, type Unlearnt } from "./explore.ts";
+import type { Relation } from "./relation.ts";
+import { FIRST_UNPINNED_OID, Relations } from "./relations.ts";
 
 /** Others may change tables and views without our knowledge; what was looked up counts for so long. */
 export const CATALOGUE_FRESH_MS = 1_000;
@@ -10,17 +9,6 @@ export const CATALOGUE_FRESH_MS = 1_000;
 export const CATALOGUE_REFRESH_MS = 500;
 /** Relations that are remembered for a resource, about 20 MB with 20 columns each. Beyond, all is forgotten, and looked up when it is needed. */
 export const MAX_CATALOGUE_RELATIONS = 20_000;
-/** Views over views over views; one that goes deeper is refused. */
-export const MAX_VIEW_LEVELS = 64;
-
-export type AskCatalogue = (wanted: Wanted, tables: readonly string[]) => Promise<readonly Finding[]>;
-
-/** What has to be learnt before a result can be told. */
-export interface Unlearnt {
-  readonly relations: Set<number>;
-  readonly names: Set<string>;
-}
-
 export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
 
 interface Named {
@@ -129,56 +117,25 @@ export class Catalogue {
     this.#busy = false;
   }
 
-  /** Level by level: what was asked for, then what that is made of. */
-  async #learnNow({ relations, names }: Unlearnt): Promise<void> {
+  async #learnNow(unlearnt: Unlearnt): Promise<void> {
     const generation = this.#generation;
     const at = this.#now();
-    if (this.#relations.size > MAX_CATALOGUE_RELATIONS) this.#forget();
-    const found = new Map<number, Relation>();
-    const functions = new Set<number>();
-    const asked = new Set<number>(relations);
-    const pure = new Set<number>();
-    const oidsByName = new Map<string, number[]>([...names].map((name) => [name, []]));
-    let next: Wanted = { relations: new Set(relations), names: new Set(names), functions: new Set() };
-    for (let level = 0; next.relations.size + next.names.size + next.functions.size > 0; level++) {
-      if (level > MAX_VIEW_LEVELS) throw new SallyportError("target.refused", `A view is made of views in more than ${MAX_VIEW_LEVELS} levels.`);
-      const fresh = readFindings(await this.#ask(next, [...this.#masked]), pure);
-      const above = new Set<number>();
-      const called = new Set<number>();
-      for (const relation of fresh) {
-        found.set(relation.oid, relation);
-        asked.add(relation.oid);
-        if (next.names.has(relation.name)) oidsByName.get(relation.name)?.push(relation.oid);
-        for (const oid of relation.parents) above.add(oid);
-        for (const columns of relation.oid < FIRST_USER_OID ? [] : (relation.rules?.values() ?? [])) {
-          for (const { shows, madeOf, functions: calls } of columns) {
-            if (shows !== undefined) above.add(shows.relation);
-            for (const reference of madeOf) above.add(reference.relation);
-            for (const oid of calls) if (!functions.has(oid)) called.add(oid);
-          }
-        }
-      }
-      for (const oid of called) functions.add(oid);
-      for (const oid of above) if (asked.has(oid) || oid < FIRST_UNPINNED_OID) above.delete(oid);
-      for (const oid of above) asked.add(oid);
-      next = { relations: above, names: new Set(), functions: called };
-    }
-    if (generation !== this.#generation) return this.#learnNow({ relations, names });
-    this.#keep(found, asked, functions, pure);
-    for (const [name, oids] of oidsByName) this.#named.set(name, { oids, at });
-    for (const oid of asked) this.#learntAt.set(oid, at);
+    const explored = await explore(this.#ask, unlearnt, [...this.#masked]);
+    // What changed meanwhile may be half in it: whoever waits for it finds it missing, and asks again a bounded number of times.
+    if (generation !== this.#generation) return;
+    if (this.#relations.size + explored.relations.size > MAX_CATALOGUE_RELATIONS) this.#forget();
+    for (const oid of explored.asked) this.#keep(oid, explored.relations.get(oid), at);
+    for (const oid of explored.functions) this.#pure.delete(oid);
+    for (const oid of explored.pure) this.#pure.add(oid);
+    for (const [name, oids] of explored.named) this.#named.set(name, { oids, at });
+    this.#derived = new Relations(this.#relations, this.#pure);
   }
 
-  #keep(found: ReadonlyMap<number, Relation>, asked: ReadonlySet<number>, functions: ReadonlySet<number>, pure: ReadonlySet<number>): void {
-    for (const oid of asked) {
-      const relation = found.get(oid);
-      relation?.remember(this.#relations.get(oid));
-      if (relation === undefined) this.#relations.delete(oid);
-      else this.#relations.set(oid, relation);
-    }
-    for (const oid of functions) this.#pure.delete(oid);
-    for (const oid of pure) this.#pure.add(oid);
-    this.#derived = new Relations(this.#relations, this.#pure);
+  #keep(oid: number, relation: Relation | undefined, at: number): void {
+    relation?.remember(this.#relations.get(oid));
+    if (relation === undefined) this.#relations.delete(oid);
+    else this.#relations.set(oid, relation);
+    this.#learntAt.set(oid, at);
   }
 
   #forget(): void {
@@ -200,16 +157,4 @@ export class Catalogue {
   #refresh(unlearnt: Unlearnt): void {
     this.learn(unlearnt).catch(() => undefined);
   }
-}
-
-function readFindings(findings: readonly Finding[], pure: Set<number>): Iterable<Relation> {
-  const relations = new Map<number, Relation>();
-  for (const finding of findings) {
-    if (finding.kind === "relation") relations.set(finding.relation, new Relation(finding.relation, finding.name, finding.relationKind));
-    if (finding.kind === "pure_function") pure.add(finding.relation);
-  }
-  // Columns before what is said of them.
-  const later = findings.filter(({ kind }) => kind !== "column");
-  for (const finding of [...findings.filter(({ kind }) => kind === "column"), ...later]) relations.get(finding.relation)?.add(finding);
-  return relations.values();
 }

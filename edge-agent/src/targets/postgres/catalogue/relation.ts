@@ -44,6 +44,9 @@ export class Relation {
       case "generated":
         this.columns.get(finding.attribute)?.generatedFrom.push(finding.from);
         return;
+      case "relation":
+      case "pure_function":
+        return;
       case "rule":
         this.#addRule(finding.event, finding.action);
     }

@@ -1,6 +1,6 @@
 import type { ColumnSource, ResultColumn as StatedColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { computedFrom, joined, type Lineage, OF_ANYTHING } from "../../../masking/lineage.ts";
-import type { Unlearnt } from "../catalogue/catalogue.ts";
+import type { Unlearnt } from "../catalogue/explore.ts";
 import type { ResultColumn } from "./result-columns.ts";
 
 /** What the target's catalogue says. What it has to look up first it adds to `unlearnt`, and what it answers then does not count. */

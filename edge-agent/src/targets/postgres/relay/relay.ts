@@ -1,7 +1,7 @@
 import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { ClientSide } from "./client-side.ts";
 import type { Lineage } from "../../../masking/lineage.ts";
-import type { Unlearnt } from "../catalogue/catalogue.ts";
+import type { Unlearnt } from "../catalogue/explore.ts";
 import type { ColumnCatalogue, StatedLineage } from "./column-lineage.ts";
 import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
 import { compileDuties } from "./duties.ts";
