@@ -17,6 +17,7 @@ import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
+import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
@@ -113,6 +114,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     notifications,
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     links: tunnel.links,
+    inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
     credential,
     caFingerprint: ca.caFingerprint,

@@ -26,7 +26,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
-import { approvalService } from "./approval-service.ts";
+import { approvalService, type InspectProposal } from "./approval-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
@@ -54,6 +54,7 @@ export interface ApiServerOptions {
   readonly timeTravel: TimeTravel;
   readonly links: AgentLinks;
   readonly enrolment: EnrolmentServiceServer;
+  readonly inspectProposal: InspectProposal;
   readonly credential: ServerCredential;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
@@ -86,7 +87,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
-  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
+  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal }));
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities }));
