@@ -34,21 +34,21 @@ export class Relation {
     switch (finding.kind) {
       case "column":
         this.columns.set(finding.attribute, { names: new Set([finding.name.toLowerCase()]), generatedFrom: [] });
-        return;
+        break;
       case "parent":
         this.parents.push(finding.parent);
-        return;
+        break;
       case "descendant":
         this.names.add(finding.name.toLowerCase());
-        return;
+        break;
       case "generated":
         this.columns.get(finding.attribute)?.generatedFrom.push(finding.from);
-        return;
-      case "relation":
-      case "pure_function":
-        return;
+        break;
       case "rule":
         this.#addRule(finding.event, finding.action);
+        break;
+      case "relation":
+      case "pure_function":
     }
   }
 
