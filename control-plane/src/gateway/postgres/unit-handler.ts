@@ -12,6 +12,7 @@ import type { ClientOutput } from "./client-output.ts";
 import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
@@ -155,7 +156,8 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait, counterTo);
+    const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo);
     this.#hold = undefined;
     return verdict;
   }
