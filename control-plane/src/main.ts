@@ -54,7 +54,8 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
   const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
-  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId });
+  const breakGlassWhileOverdue = settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow";
+  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId, breakGlassWhileOverdue });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
   const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
   await application.erasures.recover();

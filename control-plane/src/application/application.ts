@@ -9,7 +9,7 @@ import { createExecute } from "./execute-command.ts";
 import { startExpiry } from "./expiry.process.ts";
 import { FailClosed } from "./fail-closed.ts";
 import { createForwarding } from "./forwarding.ts";
-import { deadlineOf } from "./grant-view.ts";
+import { dueAt } from "./grant-view.ts";
 import { createGrants, type GrantService } from "./grants.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
@@ -30,6 +30,7 @@ export interface ApplicationDeps {
   readonly subjects: Subjects;
   readonly nodeId: string;
   readonly scheduler?: Scheduler;
+  readonly breakGlassWhileOverdue?: boolean;
 }
 
 export interface Application {
@@ -67,6 +68,7 @@ export async function createApplication({
   subjects,
   nodeId,
   scheduler = systemScheduler,
+  breakGlassWhileOverdue = false,
 }: ApplicationDeps): Promise<Application> {
   const live = new LiveState({ ledger, scheduler, log });
   const failClosed = new FailClosed({ ledger, live, clock, scheduler, log, nodeId });
@@ -77,7 +79,7 @@ export async function createApplication({
   const resources = createResources(deps);
   const policies = createPolicies({ ...deps, compiler });
   const approvals = createApprovals({ ...deps, policies, resources });
-  const grants = createGrants({ ...deps, policies, resources, scheduler });
+  const grants = createGrants({ ...deps, policies, resources, scheduler, breakGlassWhileOverdue });
   const recovery = createRecovery(deps);
   const running = createRunningSessions(live);
 
@@ -133,7 +135,7 @@ export async function createApplication({
       ...timed,
       views: live.grants,
       changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf,
+      deadlineOf: dueAt,
       expire: (grantId) => grants.expire(grantId),
     },
     stop.signal,

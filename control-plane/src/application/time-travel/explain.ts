@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
+import type { Granted } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
@@ -44,10 +45,10 @@ export interface ExplainDeps {
 
 /** Why a session was opened or refused, or what was decided on one of its commands. Fails with `session.not_found`, `input.invalid`. */
 export async function explain(deps: ExplainDeps, sessionId: string, commandId: number): Promise<Explanation> {
-  const { requested, steps, grantId } = await stepsOf(deps.ledger, sessionId, commandId);
+  const { requested, steps, grantId, granted } = await stepsOf(deps.ledger, sessionId, commandId);
   if (steps.length === 0)
     throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
-  const taken = steps.map((step) => takenIn(step, requested, grantId !== undefined)).find((each) => each !== undefined);
+  const taken = steps.map((step) => takenIn(step, requested, granted)).find((each) => each !== undefined);
   const approvalId = steps
     .map(({ event }) => (event.type === "CommandHeld" || event.type === "CommandDenied" ? event.data.approvalId : undefined))
     .find((id) => id !== undefined);
@@ -68,25 +69,29 @@ async function stepsOf(
   ledger: Ledger,
   sessionId: string,
   commandId: number,
-): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined }> {
+): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined; readonly granted: Granted }> {
   let requested: Explanation["requested"] | undefined;
   let grantId: string | undefined;
+  let granted: Granted = false;
   const steps: Step[] = [];
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     const event = upcast(recorded) as SessionEvent;
     if (event.type === "SessionRequested") requested = event.data;
-    if (event.type === "SessionOpened" || event.type === "SessionRefused") grantId = event.data.grantId;
+    if (event.type === "SessionOpened" || event.type === "SessionRefused") {
+      ({ grantId } = event.data);
+      granted = event.data.emergency === true ? "emergency" : grantId !== undefined;
+    }
     const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
     if (concerns) steps.push({ recorded, event });
     // Nothing of it follows; a session may go on for a million commands.
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
   if (requested === undefined) throw await sessionNotFound(ledger, sessionId);
-  return { requested, steps, grantId };
+  return { requested, steps, grantId, granted };
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
-function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: boolean): Taken | undefined {
+function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: Granted): Taken | undefined {
   const open = { action: "open", principal: identity, resource, granted, in: recorded } as const;
   const run = { action: "run", principal: identity.id, resource, granted, in: recorded } as const;
   switch (event.type) {

@@ -52,7 +52,7 @@ export interface DeskSetup {
   readonly approvals: Approvals;
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
-  readonly granted: boolean;
+  readonly granted: Granted;
   readonly holdMillis: number;
   readonly overlapReads: boolean;
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */

@@ -23,11 +23,14 @@ export const grantNotices: Notices = {
     };
   },
   AccessGranted: ({ grantId, resource, startsAt, endsAt, approvers }, about) =>
-    changed("granted", `Access to ${resource} was granted`, "info", grantId, about, [
-      shown("starts", startsAt),
-      shown("ends", endsAt),
-      personal("approvers", approvers),
-    ]),
+    // That is told as what it is.
+    about.subject.type === "AccessRequested" && about.subject.data.emergency === true
+      ? undefined
+      : changed("granted", `Access to ${resource} was granted`, "info", grantId, about, [
+          shown("starts", startsAt),
+          shown("ends", endsAt),
+          personal("approvers", approvers),
+        ]),
   AccessDenied: ({ grantId, by, comment }, about) =>
     changed("denied", `Access to ${resourceOf(about)} was denied`, "info", grantId, about, [
       personal("by", by),
