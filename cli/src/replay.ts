@@ -27,7 +27,12 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
         ),
       ];
     case "SessionOpened":
-      return [line(bold("opened "), `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${data["emergency"] === true ? tone("red", "break-glass") : "grant"} ${text(data["grantId"])}`}; ${rule}`)];
+      return [
+        line(
+          bold("opened "),
+          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${data["emergency"] === true ? tone("red", "break-glass") : "grant"} ${text(data["grantId"])}`}; ${rule}`,
+        ),
+      ];
     case "SessionRefused":
       return [line(tone("red", "refused"), `${text(data["code"])}: ${text(data["message"])}`)];
     case "CommandAuthorized":

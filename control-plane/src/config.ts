@@ -49,6 +49,12 @@ export const configSchema = z.strictObject({
     .describe(
       "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way.",
     ),
+  SALLYPORT_POLICY_APPROVALS: z
+    .union([z.literal("auto"), z.coerce.number().int().min(0).max(5)])
+    .default("auto")
+    .describe(
+      "How many administrators besides whoever proposes a policy must agree before it is published. auto: one, as soon as there is another administrator. The first policy of a system needs nobody. With a number, see that there are as many other administrators: nobody can publish without them.",
+    ),
   SALLYPORT_LEDGER_URL: z
     .string()
     .regex(/^(esdb(\+discover)?:\/\/|$)/, "it begins with esdb:// or esdb+discover://")

@@ -54,8 +54,16 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
   const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
-  const breakGlassWhileOverdue = settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow";
-  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId, breakGlassWhileOverdue });
+  const application = await createApplication({
+    ledger,
+    clock,
+    log,
+    compiler,
+    subjects,
+    nodeId,
+    policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+    breakGlassWhileOverdue: settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow",
+  });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
   const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
   await application.erasures.recover();
@@ -162,7 +170,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
         recording: { append: (event) => recording.append(event, context) },
       };
     },
-    register: (session, end) => application.running.register(session, end),
+    register: (session, end, reconsider) => application.running.register(session, end, reconsider),
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
   retention.schedule(settings.SALLYPORT_RETENTION_EVERY_HOURS * 3_600_000, systemContext(nodeId));

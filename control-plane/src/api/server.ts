@@ -11,6 +11,7 @@ import {
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { GrantServiceService } from "@sallyport/proto/gen/sallyport/api/v1/grant";
+import { PolicyChangeServiceService } from "@sallyport/proto/gen/sallyport/api/v1/policy";
 import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
@@ -31,6 +32,7 @@ import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
 import { historyService } from "./history-service.ts";
 import { identityService } from "./identity-service.ts";
+import { policyChangeService } from "./policy-change-service.ts";
 import { notificationService } from "./notification-service.ts";
 import { policyService } from "./policy-service.ts";
 import { readModelService } from "./read-model-service.ts";
@@ -87,6 +89,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
+  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities }));
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures }));

@@ -1,4 +1,4 @@
-import type { Granted } from "../domain/decision.ts";
+import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import type { GrantState, GrantView } from "./ports.ts";
 
@@ -9,10 +9,11 @@ export const isFinal = (state: GrantState): boolean => state !== "pending" && st
 export const isSettled = ({ state, emergency, verdict }: GrantView): boolean => isFinal(state) && (!emergency || verdict !== "");
 
 /** What decisions of a session that uses it are taken with. */
-export const grantedBy = (grant: GrantView | undefined): Granted => (grant === undefined ? false : grant.emergency ? "emergency" : true);
+export const grantedBy = (grant: GrantView | undefined): ByGrant => (grant === undefined ? false : grant.emergency ? "emergency" : true);
 
 /** Whether a review of it should have been made by now. */
-export const isOverdue = ({ emergency, verdict, reviewBy }: GrantView, at: Date): boolean => emergency && verdict === "" && reviewBy !== undefined && reviewBy <= at;
+export const isOverdue = ({ emergency, verdict, reviewBy }: GrantView, at: Date): boolean =>
+  emergency && verdict === "" && reviewBy !== undefined && reviewBy <= at;
 
 /** When something is to be recorded of it though nobody does anything. */
 export const dueAt = (view: GrantView): Date | undefined => deadlineOf(view) ?? view.escalatesAt;

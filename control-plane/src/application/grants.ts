@@ -31,7 +31,17 @@ export interface GrantDeps extends UseCaseDeps {
   readonly breakGlassWhileOverdue?: boolean;
 }
 
-export function createGrants({ ledger, live, execute, policies, resources, clock, scheduler, nodeId, breakGlassWhileOverdue = false }: GrantDeps): GrantService {
+export function createGrants({
+  ledger,
+  live,
+  execute,
+  policies,
+  resources,
+  clock,
+  scheduler,
+  nodeId,
+  breakGlassWhileOverdue = false,
+}: GrantDeps): GrantService {
   const watchers = new Map<string, Set<(why: SallyportError) => void>>();
   /** Sessions that open at once on one grant write one after the other, so that they never exhaust each other's attempts. */
   const turns = new Map<string, Promise<unknown>>();
@@ -75,7 +85,8 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
     takeDecision(policies.current(), { principal, action, resource: resources.find(resource) });
 
   function requireServed(resource: string): void {
-    if (resources.find(resource) === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
+    const found = resources.find(resource);
+    if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
     if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
   }
 
@@ -117,7 +128,9 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
       requirePerson(by);
       const overdue = live.grants.all().find((each) => each.requestedBy === by.id && isOverdue(each, clock.now()));
       if (overdue !== undefined && !breakGlassWhileOverdue)
-        throw new SallyportError("auth.forbidden", `Your break-glass ${overdue.id} is overdue for review: somebody else must review it first.`, { grant: overdue.id });
+        throw new SallyportError("auth.forbidden", `Your break-glass ${overdue.id} is overdue for review: somebody else must review it first.`, {
+          grant: overdue.id,
+        });
       const decision = takeDecision(policies.current(), {
         principal: by,
         action: "break_glass",

@@ -6,7 +6,7 @@ import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
-import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { Actor } from "../ledger/ledger.ts";
 
@@ -302,13 +302,18 @@ export interface Policies {
   current(): PolicyEngine | undefined;
   published(): { readonly version: string; readonly files: readonly PolicyFile[]; readonly by: string; readonly at: Date } | undefined;
   check(files: readonly PolicyFile[]): { readonly version: string; readonly problems: readonly PolicyProblem[] };
-  /** Fails with `policy.invalid` naming every problem. Publishing what is in force changes nothing. */
+  /**
+   * Proposes and publishes where nobody else must agree. Fails with `policy.invalid` naming every problem, and with `policy.unapproved`
+   * when it is proposed and waits for somebody else. Publishing what is in force changes nothing.
+   */
   publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
 }
 
 /** Compiles a policy set. The adapter is `src/policy`. */
 export interface PolicyCompiler {
   check(files: readonly PolicyFile[]): readonly PolicyProblem[];
+  /** What the rules name, of files that were checked. */
+  names(files: readonly PolicyFile[]): PolicyNames;
   /** Throws `policy.invalid`. */
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }

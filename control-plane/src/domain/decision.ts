@@ -47,7 +47,7 @@ export interface ResourceRef {
 export type PolicyAction = "open" | "run" | "approve" | "request" | "break_glass";
 
 /** Whether a session uses a grant, and whether that is one of break-glass. */
-export type Granted = boolean | "emergency";
+export type ByGrant = boolean | "emergency";
 
 export const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] as const;
 export type Weekday = (typeof weekdays)[number];
@@ -80,7 +80,7 @@ export interface DecisionRequest {
   /** For `run` (what is to run) and `approve` of a command (what was asked for); absent for everything else. */
   readonly facts?: CommandFacts;
   /** For `open` and `run`: in a session that uses a grant. False when absent. */
-  readonly granted?: Granted;
+  readonly granted?: ByGrant;
   readonly circumstances?: Circumstances;
 }
 

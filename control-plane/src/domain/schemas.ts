@@ -4,6 +4,7 @@ import type { DataOf, EventType } from "./events.ts";
 import { weekdays } from "./decision.ts";
 import { hazards, riskClasses } from "./facts.ts";
 import { reviewVerdicts } from "./grant/grant.events.ts";
+import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
 
 /**
@@ -25,6 +26,9 @@ const prose = () => sensitive(z.string());
 const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
 const words = () => open(z.array(z.string()).readonly());
 const privateWords = () => sensitive(z.array(z.string()).readonly());
+
+const digestOrNone = () => open(z.string().regex(/^([0-9a-f]{64})?$/));
+const difference = () => open(z.enum(differenceKinds));
 
 const category = () => open(z.enum(retainedCategories));
 
@@ -202,6 +206,7 @@ export const schemas = {
   NodeStarted: z.strictObject({ nodeId: id(), version: word() }),
   FailClosedEntered: z.strictObject({ nodeId: id(), cause: word(), since: instant() }),
   FailClosedLeft: z.strictObject({ nodeId: id(), refusedCommands: count() }),
+  PolicyLoadFailed: z.strictObject({ nodeId: id(), policyVersion: word(), keeps: word(), cause: prose() }),
   NodeStopped: z.strictObject({ nodeId: id() }),
 
   NotificationFailed: z.strictObject({ notificationId: id(), channel: word(), eventId: id(), eventType: word(), attempts: count(), failure: word() }),
@@ -209,11 +214,37 @@ export const schemas = {
 
   PolicyProposed: z.strictObject({
     version: word(),
+    digest: digestOrNone(),
     // Policies name people and where the valuables are.
     files: sensitive(z.array(z.strictObject({ name: z.string(), text: z.string() })).readonly()),
+    names: z.strictObject({ groups: words(), labels: words() }),
     reason: prose(),
+    base: word(),
+    proposedBy: who(),
+    onBehalfOf: who().exactOptional(),
+    required: count(),
   }),
-  PolicyPublished: z.strictObject({ version: word() }),
+  PolicyTried: z.strictObject({
+    version: word(),
+    by: who(),
+    since: instant(),
+    until: instant(),
+    decisions: count(),
+    unreproducible: count(),
+    differences: z.array(z.strictObject({ kind: difference(), count: count() })).readonly(),
+    rules: z.array(z.strictObject({ kind: difference(), rule: word(), count: count() })).readonly(),
+  }),
+  PolicyApproved: z.strictObject({ version: word(), digest: digestOrNone(), by: who(), comment: about("by") }),
+  PolicyRejected: z.strictObject({ version: word(), by: who(), comment: about("by") }),
+  PolicyProposalWithdrawn: z.strictObject({ version: word(), by: who() }),
+  PolicySuperseded: z.strictObject({ version: word(), replacedBy: word() }),
+  PolicyPublished: z.strictObject({
+    version: word(),
+    digest: digestOrNone(),
+    required: count(),
+    rule: open(z.enum(approvalRules)),
+    approvers: people(),
+  }),
   PolicyRetired: z.strictObject({ version: word(), replacedBy: word() }),
 
   InputRecorded: z.strictObject({
@@ -261,8 +292,22 @@ export const schemas = {
     parameters: personal(z.record(z.string(), z.string()), "identity.id"),
   }),
   PurposeStated: z.strictObject({ sessionId: id(), by: who(), reason: about("by"), ticket: about("by") }),
-  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional(), emergency: open(z.literal(true)).exactOptional(), readOnly: open(z.literal(true)).exactOptional() }),
-  SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional(), grantId: id().exactOptional(), emergency: open(z.literal(true)).exactOptional() }),
+  SessionOpened: z.strictObject({
+    sessionId: id(),
+    agentId: id(),
+    decision,
+    grantId: id().exactOptional(),
+    emergency: open(z.literal(true)).exactOptional(),
+    readOnly: open(z.literal(true)).exactOptional(),
+  }),
+  SessionRefused: z.strictObject({
+    sessionId: id(),
+    code: word(),
+    message: prose(),
+    decision: decision.exactOptional(),
+    grantId: id().exactOptional(),
+    emergency: open(z.literal(true)).exactOptional(),
+  }),
   CommandAuthorized: command.extend({ decision, obligations }),
   CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
   CommandHeld: command.extend({ decision, approvalId: id(), expiresAt: instant() }),
@@ -298,6 +343,7 @@ export const schemas = {
         "token_expired",
         "grant_expired",
         "grant_revoked",
+        "policy_changed",
         "shutdown",
         "control_plane_lost",
         "internal_error",

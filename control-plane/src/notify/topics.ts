@@ -7,14 +7,14 @@ import { agentNotices, erasureNotices, ledgerNotices, notificationNotices, polic
 
 /** What a channel can be told of, by the word that its configuration uses. */
 const topics = {
-  approvals: approvalNotices,
+  "approvals": approvalNotices,
   "grants": grantNotices,
   "break-glass": breakGlassNotices,
-  policies: policyNotices,
-  agents: agentNotices,
-  ledger: ledgerNotices,
-  erasures: erasureNotices,
-  notifications: notificationNotices,
+  "policies": policyNotices,
+  "agents": agentNotices,
+  "ledger": ledgerNotices,
+  "erasures": erasureNotices,
+  "notifications": notificationNotices,
 } as const satisfies Readonly<Record<string, Notices>>;
 
 const ALL = "all";

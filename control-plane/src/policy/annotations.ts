@@ -188,12 +188,14 @@ function readTimezone(written: string, problem: (message: string) => void): stri
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-const durationOf = (name: string, longest: number) => (written: string, problem: (message: string) => void): number => {
-  const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
-  const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
-  if (seconds === 0 || seconds > longest) problem(`@${name}(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
-  return seconds;
-};
+const durationOf =
+  (name: string, longest: number) =>
+  (written: string, problem: (message: string) => void): number => {
+    const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
+    const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
+    if (seconds === 0 || seconds > longest) problem(`@${name}(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
+    return seconds;
+  };
 
 /** An empty list yields one empty word, which nothing accepts. */
 const words = (list: string): string[] => list.split(",").map((word) => word.trim());

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
-import type { DecisionRequest, Granted, Principal, ResourceRef } from "../domain/decision.ts";
+import type { DecisionRequest, ByGrant, Principal, ResourceRef } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import type { CircumstanceReader, Situation } from "./circumstances.ts";
 
@@ -22,7 +22,7 @@ export type CedarRequest =
       readonly principal: EntityJson;
       readonly resource: EntityJson;
       readonly context: Context;
-      readonly granted: Granted;
+      readonly granted: ByGrant;
       readonly situation: Extract<Situation, { kind: "ready" }>;
     }
   | { readonly kind: "unfit"; readonly why: string };

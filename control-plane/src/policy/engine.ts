@@ -181,7 +181,8 @@ export class CedarEngine implements PolicyEngine {
     }
     const merged = strictestObligations(permits.map((rule) => rule.obligations));
     const obligations = action === "open" ? ofSession(merged) : ofCommand(merged);
-    const longest = action === "request" || action === "break_glass" ? { maxDurationSeconds: shortest(permits, "maxDurationSeconds", DEFAULT_MAX_DURATION_SECONDS) } : {};
+    const longest =
+      action === "request" || action === "break_glass" ? { maxDurationSeconds: shortest(permits, "maxDurationSeconds", DEFAULT_MAX_DURATION_SECONDS) } : {};
     const review = action === "break_glass" ? { reviewWithinSeconds: shortest(permits, "reviewWithinSeconds", DEFAULT_REVIEW_SECONDS) } : {};
     return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...review, ...more });
   }

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { agentStream } from "../../domain/agent/agent.events.ts";
-import type { Decision, Granted, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
+import type { Decision, ByGrant, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
 import { type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
 import { grantedBy } from "../grant-view.ts";
@@ -62,7 +62,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   return found;
 }
 
-function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: Granted): AccessDecision[] {
+function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: ByGrant): AccessDecision[] {
   const resource = { name, protocol, labels };
   const ask = (action: PolicyAction, riskClass?: RiskClass, facts?: CommandFacts): AccessDecision => ({
     action,

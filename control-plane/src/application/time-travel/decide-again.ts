@@ -1,6 +1,6 @@
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
-import type { Decision, Granted, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import type { Decision, ByGrant, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -24,7 +24,7 @@ export interface Taken {
   readonly resource: string;
   readonly facts?: CommandFacts;
   /** In a session that used a grant. */
-  readonly granted?: Granted;
+  readonly granted?: ByGrant;
   readonly recorded: RecordedDecision;
   /** As the kind of event tells; undefined when it does not. */
   readonly effect: Decision["effect"] | undefined;

@@ -35,7 +35,12 @@ export async function accessOf(
     } else if (event.type === "AccessApproved" || event.type === "AccessDenied" || event.type === "BreakGlassReviewed") {
       const { by, comment, decision } = event.data;
       const taken: Taken = { action: "approve", principal: by, resource, recorded: decision, effect: "allow", in: recorded };
-      votes.push({ by, comment, agreed: event.type === "AccessApproved" || (event.type === "BreakGlassReviewed" && event.data.verdict === "justified"), ...(await again(taken)) });
+      votes.push({
+        by,
+        comment,
+        agreed: event.type === "AccessApproved" || (event.type === "BreakGlassReviewed" && event.data.verdict === "justified"),
+        ...(await again(taken)),
+      });
     }
   }
   return view === undefined || asked === undefined ? undefined : { view, asked, votes };

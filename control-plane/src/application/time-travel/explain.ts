@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
-import type { Granted } from "../../domain/decision.ts";
+import type { ByGrant } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
@@ -69,10 +69,10 @@ async function stepsOf(
   ledger: Ledger,
   sessionId: string,
   commandId: number,
-): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined; readonly granted: Granted }> {
+): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined; readonly granted: ByGrant }> {
   let requested: Explanation["requested"] | undefined;
   let grantId: string | undefined;
-  let granted: Granted = false;
+  let granted: ByGrant = false;
   const steps: Step[] = [];
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     const event = upcast(recorded) as SessionEvent;
@@ -91,7 +91,7 @@ async function stepsOf(
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
-function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: Granted): Taken | undefined {
+function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: ByGrant): Taken | undefined {
   const open = { action: "open", principal: identity, resource, granted, in: recorded } as const;
   const run = { action: "run", principal: identity.id, resource, granted, in: recorded } as const;
   switch (event.type) {

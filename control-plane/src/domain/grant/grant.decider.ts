@@ -121,14 +121,20 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
 }
 
 /** What happened until the end is what is judged, so it must have ended. */
-function review({ by, verdict, comment, decision }: Extract<GrantCommand, { type: "Review" }>, asked: DataOf<"AccessRequested">, state: GrantState, at: string): GrantEvent[] {
+function review(
+  { by, verdict, comment, decision }: Extract<GrantCommand, { type: "Review" }>,
+  asked: DataOf<"AccessRequested">,
+  state: GrantState,
+  at: string,
+): GrantEvent[] {
   const { grantId, endsAt } = requireUnreviewed(state.context.emergency).opened;
   requireOtherHuman(by, (id) => isParty(asked, id));
   requireText("comment", comment, MAX_REASON_LENGTH);
   if (comment.trim() === "") throw new SallyportError("input.invalid", "Say what you found.", { field: "comment" });
   const permitted = requirePermitted(decision);
   const isOpen = state.matches("open");
-  if (isOpen && !reached(endsAt, at)) throw new SallyportError("input.invalid", "It is still open: review it after its end, or revoke it first.", { field: "grant" });
+  if (isOpen && !reached(endsAt, at))
+    throw new SallyportError("input.invalid", "It is still open: review it after its end, or revoke it first.", { field: "grant" });
   const ended: GrantEvent[] = isOpen ? checked(state, { type: "GrantExpired", data: { grantId, endsAt } }) : [];
   const reviewed: GrantEvent = { type: "BreakGlassReviewed", data: { grantId, by: by.id, verdict, comment, decision: permitted } };
   return [...ended, ...checked(ended.reduce(evolve, state), reviewed)];

@@ -47,19 +47,23 @@ export const grantMachine = setup({
     byOther: ({ context: { request }, event }) => event.type === "AccessDenied" && request !== undefined && !isParty(request, event.data.by),
     asEmergency: ({ context: { request, emergency } }) => request?.emergency === true && emergency === undefined,
     reviewable: ({ context: { request, emergency }, event }) =>
-      event.type === "BreakGlassReviewed" && request !== undefined && emergency !== undefined && emergency.review === undefined && !isParty(request, event.data.by),
+      event.type === "BreakGlassReviewed" &&
+      request !== undefined &&
+      emergency !== undefined &&
+      emergency.review === undefined &&
+      !isParty(request, event.data.by),
     unreviewed: ({ context: { emergency }, event }) =>
       event.type === "BreakGlassReviewOverdue" && emergency?.review === undefined && event.data.escalation === (emergency?.escalations ?? 0) + 1,
     byRequester: ({ context: { request }, event }) => event.type === "AccessRequestWithdrawn" && event.data.by === request?.requestedBy,
   },
   actions: {
-    ask: assign(({ event, context }) => (event.type === "AccessRequested" ? { request: event.data, approvers: [], grant: undefined, uses: 0, emergency: undefined } : context)),
+    ask: assign(({ event, context }) =>
+      event.type === "AccessRequested" ? { request: event.data, approvers: [], grant: undefined, uses: 0, emergency: undefined } : context,
+    ),
     count: assign(({ event, context }) => (event.type === "AccessApproved" ? { approvers: [...context.approvers, event.data.by] } : context)),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
     breakGlass: assign(({ event, context }) =>
-      event.type === "BreakGlassOpened"
-        ? { emergency: { opened: event.data, review: undefined, escalations: 0, escalatesAt: event.data.reviewBy } }
-        : context,
+      event.type === "BreakGlassOpened" ? { emergency: { opened: event.data, review: undefined, escalations: 0, escalatesAt: event.data.reviewBy } } : context,
     ),
     review: assign(({ event, context: { emergency } }) =>
       event.type === "BreakGlassReviewed" && emergency !== undefined ? { emergency: { ...emergency, review: event.data, escalatesAt: undefined } } : {},

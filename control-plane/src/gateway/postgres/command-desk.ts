@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
@@ -52,7 +52,7 @@ export interface DeskSetup {
   readonly approvals: Approvals;
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
-  readonly granted: Granted;
+  readonly granted: ByGrant;
   readonly holdMillis: number;
   readonly overlapReads: boolean;
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */

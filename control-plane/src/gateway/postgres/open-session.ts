@@ -4,8 +4,9 @@ import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyp
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { grantedBy } from "../../application/grant-view.ts";
-import { type Decision, type Granted, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
+import { type Decision, type ByGrant, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
@@ -58,7 +59,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
     left ??= { cause, message, error };
     leaving.abort(error ?? new SallyportError("session.ended", message));
   };
-  const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
+  let reconsider = (): void => undefined;
+  const unregister = deps.register(
+    { sessionId, identityId: principal.id, tokenId },
+    (cause, message) => end(cause, message),
+    () => reconsider(),
+  );
   const requested: SessionEvent = {
     type: "SessionRequested",
     data: {
@@ -93,6 +99,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const decided = decideOpen(visitor, resource, granted);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
+    reconsider = () => {
+      const now = decideNow(visitor, name, granted);
+      if (now.effect === "allow") return;
+      const error = noLongerOpen(now, name);
+      end("policy_changed", error.message, error);
+    };
 
     const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead, granted }).obligations ?? noObligations;
     const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
@@ -187,11 +199,25 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
 const unknownResource = (name: string): SallyportError =>
   new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
-function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: Granted): Decision {
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: ByGrant): Decision {
   const policy = gateway.deps.policies.current();
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   return policy.decide({ principal, action: "open", resource, granted });
 }
+
+/** The same of a session that is open, with who and what as they are now. */
+function decideNow({ gateway, signedIn: { principal } }: Visitor, name: string, granted: ByGrant): Decision {
+  const { identities, resources, policies } = gateway.deps;
+  const found = identities.find(principal.id);
+  return takeDecision(policies.current(), { principal: found?.disabled === true ? undefined : found, resource: resources.find(name), action: "open", granted });
+}
+
+const noLongerOpen = ({ reason, rules, policyVersion }: Decision, name: string): SallyportError =>
+  new SallyportError("policy.denied", `Policy changed: you may not have "${name}" open any more. ${reason}`, {
+    resource: name,
+    rule: rules.join(", ") || "none permits it",
+    policy: policyVersion,
+  });
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
 function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {

@@ -6,13 +6,7 @@ export const breakGlassNotices: Notices = {
     kind: "break_glass.opened",
     title: `Break-glass: ${resource} was opened without approval`,
     urgency: "alarm",
-    fields: [
-      shown("resource", resource),
-      shown("ends", endsAt),
-      shown("review by", reviewBy),
-      ...said(about),
-      shown("grant", grantId),
-    ],
+    fields: [shown("resource", resource), shown("ends", endsAt), shown("review by", reviewBy), ...said(about), shown("grant", grantId)],
     next: [
       { label: "Look", command: `sallyport grants show ${grantId}`, path: `grants/${grantId}` },
       { label: "Revoke", command: `sallyport grants revoke ${grantId}`, path: `grants/${grantId}?decide=revoke` },

@@ -4,7 +4,7 @@ import { type About, type Field, type Notice, type Notices, personal, shown, typ
 /** Access for a while. */
 export const grantNotices: Notices = {
   AccessRequested({ grantId, resource, requestedBy, durationSeconds, reason, ticket, decision, quorum, expiresAt }) {
-    // Granted in the same breath: the grant says it all.
+    // ByGrant in the same breath: the grant says it all.
     if (quorum === 0) return undefined;
     return {
       kind: "grant.requested",

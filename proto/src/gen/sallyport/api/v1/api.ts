@@ -157,6 +157,8 @@ export interface Session {
   cause: string;
   clientAddress: string;
   application: string;
+  /** Opened by break-glass. */
+  emergency: boolean;
 }
 
 export interface ListSessionsRequest {
@@ -356,7 +358,12 @@ export interface GetPolicyResponse {
   version: string;
   files: PolicyFile[];
   publishedBy: string;
-  publishedAt: Date | undefined;
+  publishedAt:
+    | Date
+    | undefined;
+  /** This version does not load at the node that answers; `keeps` decides there in its place. */
+  loadFailed: boolean;
+  keeps: string;
 }
 
 export interface CheckPolicyRequest {
@@ -2408,6 +2415,7 @@ function createBaseSession(): Session {
     cause: "",
     clientAddress: "",
     application: "",
+    emergency: false,
   };
 }
 
@@ -2439,6 +2447,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.application !== "") {
       writer.uint32(74).string(message.application);
+    }
+    if (message.emergency !== false) {
+      writer.uint32(80).bool(message.emergency);
     }
     return writer;
   },
@@ -2528,6 +2539,14 @@ export const Session: MessageFns<Session> = {
             message.application = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emergency = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2563,6 +2582,7 @@ export const Session: MessageFns<Session> = {
         ? globalThis.String(object.client_address)
         : "",
       application: isSet(object.application) ? globalThis.String(object.application) : "",
+      emergency: isSet(object.emergency) ? globalThis.Boolean(object.emergency) : false,
     };
   },
 
@@ -2595,6 +2615,9 @@ export const Session: MessageFns<Session> = {
     if (message.application !== "") {
       obj.application = message.application;
     }
+    if (message.emergency !== false) {
+      obj.emergency = message.emergency;
+    }
     return obj;
   },
 
@@ -2612,6 +2635,7 @@ export const Session: MessageFns<Session> = {
     message.cause = object.cause ?? "";
     message.clientAddress = object.clientAddress ?? "";
     message.application = object.application ?? "";
+    message.emergency = object.emergency ?? false;
     return message;
   },
 };
@@ -5684,7 +5708,7 @@ export const GetPolicyRequest: MessageFns<GetPolicyRequest> = {
 };
 
 function createBaseGetPolicyResponse(): GetPolicyResponse {
-  return { version: "", files: [], publishedBy: "", publishedAt: undefined };
+  return { version: "", files: [], publishedBy: "", publishedAt: undefined, loadFailed: false, keeps: "" };
 }
 
 export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
@@ -5700,6 +5724,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     }
     if (message.publishedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.publishedAt), writer.uint32(34).fork()).join();
+    }
+    if (message.loadFailed !== false) {
+      writer.uint32(40).bool(message.loadFailed);
+    }
+    if (message.keeps !== "") {
+      writer.uint32(50).string(message.keeps);
     }
     return writer;
   },
@@ -5749,6 +5779,22 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
             message.publishedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.loadFailed = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keeps = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5775,6 +5821,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
         : isSet(object.published_at)
         ? fromJsonTimestamp(object.published_at)
         : undefined,
+      loadFailed: isSet(object.loadFailed)
+        ? globalThis.Boolean(object.loadFailed)
+        : isSet(object.load_failed)
+        ? globalThis.Boolean(object.load_failed)
+        : false,
+      keeps: isSet(object.keeps) ? globalThis.String(object.keeps) : "",
     };
   },
 
@@ -5792,6 +5844,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     if (message.publishedAt !== undefined) {
       obj.publishedAt = message.publishedAt.toISOString();
     }
+    if (message.loadFailed !== false) {
+      obj.loadFailed = message.loadFailed;
+    }
+    if (message.keeps !== "") {
+      obj.keeps = message.keeps;
+    }
     return obj;
   },
 
@@ -5804,6 +5862,8 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     message.files = object.files?.map((e) => PolicyFile.fromPartial(e)) || [];
     message.publishedBy = object.publishedBy ?? "";
     message.publishedAt = object.publishedAt ?? undefined;
+    message.loadFailed = object.loadFailed ?? false;
+    message.keeps = object.keeps ?? "";
     return message;
   },
 };
