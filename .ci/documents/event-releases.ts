@@ -4,7 +4,7 @@ import type { EventType } from "../../control-plane/src/domain/events.ts";
 /** The release in which each version of each event was first written. A new event, or a new version (`Type.v2`), is a word under its release. */
 const introduced: Readonly<Record<string, string>> = {
   "0.1.0": `
-    AccessApproved AccessDenied AccessGranted AccessRequested AccessRequestExpired AccessRequestWithdrawn AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue ApprovalConsumed ApprovalDenied
+    AccessApproved AccessDenied AccessGranted AccessRequested AccessRequestExpired AccessRequestWithdrawn AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue ApprovalConsumed ApprovalCounterAccepted ApprovalCounterProposed ApprovalDenied
     ApprovalEscalated ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
     CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested GrantExpired GrantRevoked GrantUsed IdentityDisabled IdentityProvisioned
     InputRecorded JoinTokenIssued NodeStarted NodeStopped NotificationFailed NotificationRetried OutputRecorded ResourceChanged

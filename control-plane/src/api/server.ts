@@ -21,12 +21,13 @@ import type { AgentLinks } from "../application/ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
+import type { Trials } from "../application/what-if/trials.ts";
 import type { ServerCredential } from "../identity/certificate-authority.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
-import { approvalService } from "./approval-service.ts";
+import { approvalService, type InspectProposal } from "./approval-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
@@ -52,8 +53,10 @@ export interface ApiServerOptions {
   readonly retention: Retention;
   readonly notifications: Pick<Notifications, "list" | "retry">;
   readonly timeTravel: TimeTravel;
+  readonly trials: Trials;
   readonly links: AgentLinks;
   readonly enrolment: EnrolmentServiceServer;
+  readonly inspectProposal: InspectProposal;
   readonly credential: ServerCredential;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
@@ -86,10 +89,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
-  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources }));
+  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal }));
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
-  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities }));
+  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures }));

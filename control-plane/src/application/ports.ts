@@ -1,6 +1,7 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Proposed } from "../domain/approval/approval.decider.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
@@ -155,9 +156,18 @@ export interface ApprovalRequest {
   readonly requestedBy: Principal;
   readonly decision: Decision;
   readonly expiresAt: Date;
+  /** The approval whose counter-proposal this is. */
+  readonly counterTo?: string;
 }
 
-export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked";
+export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked" | "replaced";
+
+export interface CounterProposal {
+  readonly by: string;
+  readonly comment: string;
+  readonly statement: string;
+  readonly digest: string;
+}
 
 export interface ApprovalView {
   readonly id: string;
@@ -178,6 +188,10 @@ export interface ApprovalView {
   readonly escalated: boolean;
   readonly approvers: readonly string[];
   readonly votes: readonly Vote[];
+  /** The last one. */
+  readonly counter: CounterProposal | undefined;
+  /** The approval whose counter-proposal this is for. */
+  readonly counterTo: string | undefined;
   readonly requestedAt: Date;
   readonly expiresAt: Date;
   readonly decidedBy: string;
@@ -187,11 +201,17 @@ export interface ApprovalView {
 export interface Approvals {
   /** Durable when it resolves. The id is the caller's, so that CommandHeld can name it first. */
   request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
-  /** Resolves when it is no longer pending. Rejects only when `signal` aborts. */
-  settled(approvalId: string, signal: AbortSignal): Promise<ApprovalView>;
+  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects only when `signal` aborts. */
+  settled(approvalId: string, signal: AbortSignal, changed?: (view: ApprovalView) => void): Promise<ApprovalView>;
   /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
   approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
+  /** An approver answers with another text, that they agree to. Fails as `approve` does, and with `feature.unsupported`. */
+  propose(approvalId: string, by: Principal, proposed: Proposed, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
+  /** Whoever asked takes the text with this digest; what is held never runs. */
+  accept(approvalId: string, by: Principal, digest: string, context: CommandContext): Promise<ApprovalView>;
+  /** Counts whoever proposed what this approval is for as having agreed to it: to exactly this text, for this requester. */
+  countersign(approvalId: string): Promise<ApprovalView>;
   /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */
   consume(
     approvalId: string,

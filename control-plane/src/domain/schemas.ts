@@ -2,7 +2,7 @@ import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { weekdays } from "./decision.ts";
-import { hazards, riskClasses } from "./facts.ts";
+import { hazards, riskClasses, transactionStates } from "./facts.ts";
 import { reviewVerdicts } from "./grant/grant.events.ts";
 import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
@@ -59,6 +59,14 @@ const facts = z.strictObject({
   hazards: open(z.array(z.enum(hazards)).readonly()),
   statementCount: count(),
   fingerprint: word(),
+  columnsRead: privateWords(),
+  columnsFiltered: privateWords(),
+  columnsMatched: privateWords(),
+  columnsWritten: privateWords(),
+  columnsCopied: privateWords(),
+  rowLimit: count(),
+  settings: words(),
+  transaction: open(z.enum(transactionStates)),
   unclassifiedReason: word(),
 });
 
@@ -110,8 +118,11 @@ export const schemas = {
     approverHours: words(),
     escalation: z.strictObject({ to: word(), at: instant() }).exactOptional(),
     expiresAt: instant(),
+    counterTo: id().exactOptional(),
   }),
   ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, step: count(), groups: words() }),
+  ApprovalCounterProposed: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), statement: prose(), digest: digest(), facts, decision }),
+  ApprovalCounterAccepted: z.strictObject({ approvalId: id(), by: who(), digest: digest() }),
   ApprovalEscalated: z.strictObject({ approvalId: id(), to: word() }),
   ApprovalGranted: z.strictObject({ approvalId: id(), approvers: people() }),
   ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, vetoOf: word().exactOptional() }),

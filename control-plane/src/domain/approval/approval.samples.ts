@@ -1,3 +1,4 @@
+import { plainFacts } from "../facts.ts";
 import type { Decision } from "../decision.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import type { ApprovalStep } from "./terms.ts";
@@ -22,15 +23,11 @@ export const asked = (quorum: number, onBehalfOf?: string, steps: readonly Appro
       parameters: [],
       digest: "d1",
       facts: {
+        ...plainFacts,
         verbs: ["DROP TABLE"],
         riskClass: "destructive",
-        relationsRead: [],
         relationsWritten: ["orders"],
-        functions: [],
         hazards: ["drop"],
-        statementCount: 1,
-        fingerprint: "",
-        unclassifiedReason: "",
       },
     },
     resource: "orders",
@@ -60,6 +57,11 @@ export const givenBy = (by: string, comment = "", step = 0, groups: readonly str
   type: "ApprovalGiven",
   data: { approvalId, by, comment, decision, step, groups },
 });
+export const proposedBy = (by: string, digest = "d2"): ApprovalEvent => ({
+  type: "ApprovalCounterProposed",
+  data: { approvalId, by, comment: "", statement: "drop table old_orders", digest, facts: asked(1).data.command.facts, decision },
+});
+export const acceptedBy = (by: string, digest = "d2"): ApprovalEvent => ({ type: "ApprovalCounterAccepted", data: { approvalId, by, digest } });
 export const escalated = (to: string): ApprovalEvent => ({ type: "ApprovalEscalated", data: { approvalId, to } });
 export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
 export const deniedBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalDenied", data: { approvalId, by, comment, decision } });

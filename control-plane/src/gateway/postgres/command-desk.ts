@@ -6,7 +6,7 @@ import type { RecordedCommand, SessionEvent } from "../../domain/session/session
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
-import { heldNotice } from "./held-notice.ts";
+import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
@@ -31,7 +31,16 @@ export type Verdict =
       /** Present for reads that may overlap their own record: nothing of the result may leave before it resolves. */
       readonly durable: Promise<void> | undefined;
     }
-  | { readonly kind: "refused"; readonly error: SallyportError; readonly hint: string | undefined };
+  | { readonly kind: "refused"; readonly error: SallyportError; readonly hint: string | undefined }
+  /** Its requester took another text in its place: that is to be judged now. The client has heard nothing of an end. */
+  | { readonly kind: "replaced"; readonly instead: Instead };
+
+/** What an approver proposed and the requester took. */
+export interface Instead {
+  readonly statement: string;
+  /** The approval that it was proposed in. */
+  readonly counterTo: string;
+}
 
 /** How a held command's client is told, and how it withdraws: the signal's reason is `cancelled` or `client_gone`. */
 export interface HoldPort {
@@ -95,11 +104,14 @@ export class CommandDesk {
     return this.#lastId;
   }
 
-  /** `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already. */
-  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort): Promise<Verdict> {
+  /**
+   * `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already.
+   * `counterTo`: the approval that the one executable was proposed in.
+   */
+  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
     try {
       this.#setup.guard();
-      return await this.#judge(executables, prospects, hold);
+      return await this.#judge(executables, prospects, hold, counterTo);
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -111,7 +123,7 @@ export class CommandDesk {
     void this.#setup.session.append([command.completed()], "keep").catch(() => undefined);
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort): Promise<Verdict> {
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
     const judged: Judged[] = [];
     for (const executable of executables) {
       const decision = this.#decide(executable);
@@ -132,8 +144,11 @@ export class CommandDesk {
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval") continue;
-      const granted = await this.#hold(each, hold);
-      if (granted.kind === "refused") return this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
+      const granted = await this.#hold(each, hold, counterTo);
+      if (granted.kind === "refused") {
+        const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
+        return granted.instead === undefined ? refused : { kind: "replaced", instead: granted.instead };
+      }
       released.push({ ...each, approvalId: granted.approvalId });
     }
     const events = [
@@ -212,7 +227,7 @@ export class CommandDesk {
   }
 
   /** Asks people and waits for them. */
-  async #hold({ command, decision, executable }: Judged, hold: HoldPort): Promise<Granted | NotGranted> {
+  async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
     const approvalId = randomUUID();
     const patience = Math.min(holdMillis, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
@@ -224,14 +239,26 @@ export class CommandDesk {
     };
     try {
       await session.append([held], "fail");
-      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt }, context);
+      const proposed = counterTo === undefined ? {} : { counterTo };
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
+      // If whoever proposed it may not decide on it after all, it waits for others.
+      if (counterTo !== undefined) await approvals.countersign(approvalId).catch(() => undefined);
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
-    hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    let told = "";
+    const changed = ({ counter }: ApprovalView): void => {
+      if (counter === undefined || counter.digest === told) return;
+      told = counter.digest;
+      hold.tell(counterNotice(approvalId, counter));
+    };
     try {
-      const settled = await approvals.settled(approvalId, signal);
-      return settled.state === "granted" ? { kind: "granted", approvalId } : { kind: "refused", approvalId, error: settledError(settled) };
+      const settled = await approvals.settled(approvalId, signal, changed);
+      if (settled.state === "granted") return { kind: "granted", approvalId };
+      const instead = settled.state === "replaced" ? settled.counter?.statement : undefined;
+      const proposed = instead === undefined ? {} : { instead: { statement: instead, counterTo: approvalId } };
+      return { kind: "refused", approvalId, error: settledError(settled), ...proposed };
     } catch (error) {
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
@@ -276,6 +303,7 @@ interface NotGranted {
   readonly kind: "refused";
   readonly approvalId: string;
   readonly error: SallyportError;
+  readonly instead?: Instead;
 }
 
 const authorised = ({ command, decision }: Judged, obligations: Obligations): SessionEvent => ({
@@ -313,6 +341,7 @@ function settledError({ id, state, decidedBy, comment }: ApprovalView): Sallypor
   const details = { approval: id };
   if (state === "denied") return new SallyportError("approval.denied", `${decidedBy} denied this command${comment === "" ? "." : `: ${comment}`}`, details);
   if (state === "expired") return new SallyportError("approval.expired", "Nobody decided on this command in time.", details);
+  if (state === "replaced") return new SallyportError("approval.withdrawn", "Whoever asked took another text in its place.", details);
   return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);
 }
 

@@ -1,15 +1,20 @@
+import { isAscii } from "node:buffer";
 import { SallyportError } from "@sallyport/proto/errors";
+import type { ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
-import type { Frame } from "@sallyport/proto/wire/postgres/frames";
+import { type Frame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
+import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Obligations } from "../../domain/decision.ts";
 import { sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
-import type { CommandDesk, Verdict } from "./command-desk.ts";
+import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
+import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
@@ -40,6 +45,8 @@ export interface UnitHandlerDeps {
 export class UnitHandler {
   readonly #deps: UnitHandlerDeps;
   #obligations: Obligations;
+  /** What the agent was told last. */
+  #lineage: ResultLineage | undefined;
   #hold: AbortController | undefined;
   #clientGone = false;
   /** The group was refused: what the client still sends of it is dropped, as the target would. */
@@ -86,19 +93,36 @@ export class UnitHandler {
     }
   }
 
-  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined): Promise<void> {
+  /** `counterTo`: the approval that this text was proposed in, in place of the client's own. */
+  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined, counterTo?: string): Promise<void> {
     const { line, output, knowledge } = this.#deps;
-    const verdict = await this.#judge([executable], []);
+    const verdict = await this.#judge([executable], [], counterTo);
+    if (verdict.kind === "replaced") return this.#instead(verdict.instead);
     if (verdict.kind === "refused") {
       output.write(encodeRefusal(verdict.error, "ERROR", verdict.hint));
       return this.#endRefused();
     }
     if (line.over) return this.#abandon(verdict.commands);
-    this.#oblige(verdict.obligations, analysis?.copyOut);
+    this.#oblige(verdict.obligations, [analysis], analysis?.copyOut);
     knowledge.ran(analysis);
     const settled = verdict.durable && this.#guard(verdict.durable);
     await line.whole(frame, verdict.commands[0]);
     if (settled !== undefined) await settled;
+  }
+
+  /** The proposed text is a query like any other: parsed, judged, held if need be, and forwarded as it was proposed. */
+  async #instead({ statement, counterTo }: Instead): Promise<void> {
+    const { line, output, knowledge, analyser } = this.#deps;
+    // It was proposed in UTF-8; in another encoding its bytes would say something else.
+    if (!isAscii(Buffer.from(statement)) && !/^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding)) {
+      const error = new SallyportError("feature.unsupported", "The proposed text has letters that this session's encoding writes otherwise.");
+      output.write(encodeRefusal(error, "ERROR", "Set client_encoding to UTF8 and run it yourself."));
+      return this.#endRefused();
+    }
+    if (line.over) return;
+    const frame = frameOf(encodeQuery(statement));
+    const { executable, analysis } = await judgeQuery(frame, analyser, knowledge.reading);
+    return this.#whole(frame, executable, analysis, counterTo);
   }
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
@@ -111,15 +135,18 @@ export class UnitHandler {
     const verdict: Verdict = nothing
       ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined }
       : await this.#judge(executables, prospects);
+    // Nobody can propose another text for a group.
+    if (verdict.kind === "replaced") throw new Error("A group of the extended protocol was replaced.");
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
-    if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
+    const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
+    if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);
     await line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync);
     if (settled !== undefined) await settled;
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[]): Promise<Verdict> {
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
     const { desk, line, output } = this.#deps;
     const wait = {
       begin: (): AbortSignal => {
@@ -129,7 +156,8 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait);
+    const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo);
     this.#hold = undefined;
     return verdict;
   }
@@ -191,17 +219,30 @@ export class UnitHandler {
     else if (!line.over) output.write(encodeReadyForQuery(line.status));
   }
 
-  #oblige(obligations: Obligations, copyOut: CopyOut | undefined): void {
+  #oblige(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[], copyOut: CopyOut | undefined): void {
     const { line, knowledge } = this.#deps;
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
       line.post({ $case: "obligations", value: wireObligations(obligations) });
     }
+    this.#stateLineage(obligations, analyses);
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
     line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
   }
+
+  #stateLineage(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[]): void {
+    if (analyses.length === 0) return;
+    const lineage = resultLineage(analyses);
+    // What changes definitions matters to other sessions, too.
+    if (obligations.maskColumns.length === 0 && !lineage.changesDefinitions) return;
+    if (sameLineage(lineage, this.#lineage) && !lineage.changesDefinitions) return;
+    this.#lineage = lineage;
+    this.#deps.line.post({ $case: "resultLineage", value: lineage });
+  }
 }
+
+const frameOf = (raw: Buffer): Frame => ({ type: raw[0] ?? 0, raw, payload: raw.subarray(FRAME_HEADER_BYTES) });
 
 const endsPart = ({ type }: Frame): boolean => type === frontend.sync || type === frontend.flush;
