@@ -129,7 +129,7 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait);
+    const verdict = await desk.judge(executables, prospects, wait, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }

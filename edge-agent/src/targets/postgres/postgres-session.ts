@@ -17,6 +17,7 @@ import type { CopyLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { PostgresResource } from "./resource.ts";
 import { CommandTimer } from "./command-timer.ts";
+import { readOnlyParameters, requireReadOnly } from "./read-only.ts";
 import { startupParameters } from "./startup-parameters.ts";
 import { windDown } from "./wind-down.ts";
 
@@ -116,7 +117,9 @@ export class PostgresSession implements TargetSession {
   async #connect(open: Open, signal: AbortSignal): Promise<void> {
     const obligations = open.obligations ?? { maskColumns: [], detectors: [], rowCap: 0n };
     const catalogue = new Catalogue();
-    const parameters = startupParameters(this.#resource, open.parameters);
+    const asked = startupParameters(this.#resource, open.parameters);
+    const readOnly = obligations.readOnly === true;
+    const parameters = readOnly ? readOnlyParameters(asked) : asked;
     const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal, (idle) =>
       catalogue.learn(idle, this.#resource, catalogue.unlearnt(obligations)),
     );
@@ -125,6 +128,7 @@ export class PostgresSession implements TargetSession {
       return;
     }
     try {
+      if (readOnly) requireReadOnly(greeting, this.#resource.name);
       this.#relay(socket, backendKey, obligations, catalogue);
     } catch (error) {
       socket.destroy();
@@ -137,6 +141,7 @@ export class PostgresSession implements TargetSession {
   #relay(socket: Socket, backendKey: BackendKey | undefined, obligations: Obligations, catalogue: Catalogue): void {
     const relay = new PostgresRelay({
       obligations,
+      readOnly: obligations.readOnly === true,
       catalogue,
       maskKey: randomBytes(MASK_KEY_BYTES),
       toTarget: (bytes) => void socket.write(bytes),

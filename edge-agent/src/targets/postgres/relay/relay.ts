@@ -8,6 +8,8 @@ import { TargetSide } from "./target-side.ts";
 
 export interface PostgresRelayDeps {
   readonly obligations: Obligations;
+  /** For the whole session: the target must not leave read-only transactions. */
+  readonly readOnly?: boolean;
   /** Must know the tables that the obligations name before they are in force. */
   readonly catalogue: ColumnCatalogue;
   /** Random bytes of this session, for hash masks. */
@@ -37,13 +39,13 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, catalogue, maskKey, toTarget, toClient, executes, report, ready } = deps;
+    const { obligations, readOnly = false, catalogue, maskKey, toTarget, toClient, executes, report, ready } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKey);
     expectations.strict = duties.columns;
     this.#maskKey = maskKey;
     this.#client = new ClientSide(expectations, toTarget, executes);
-    this.#target = new TargetSide(duties, { expectations, catalogue, toClient, report, ready: ready ?? ((): void => undefined) });
+    this.#target = new TargetSide(duties, { expectations, readOnly, catalogue, toClient, report, ready: ready ?? ((): void => undefined) });
   }
 
   /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */

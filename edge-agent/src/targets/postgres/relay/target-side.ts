@@ -3,6 +3,7 @@ import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { backend } from "@sallyport/proto/wire/postgres/message-types";
+import { holdReadOnly } from "../read-only.ts";
 import { CopyOut } from "./copy-out.ts";
 import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
 import { maskDiagnostic, maskNotification } from "./diagnostics.ts";
@@ -21,6 +22,7 @@ const KNOWN: ReadonlySet<number> = new Set(Object.values(backend));
 const DIAGNOSTICS = "(message)";
 
 export interface TargetSideDeps {
+  readonly readOnly: boolean;
   readonly catalogue: ColumnCatalogue;
   readonly expectations: Expectations;
   readonly toClient: (bytes: Buffer) => void;
@@ -93,6 +95,8 @@ export class TargetSide implements MessageHandler {
       case backend.rowDescription:
       case backend.noData:
       case backend.functionCallResponse:
+      case backend.parameterStatus:
+        return this.#deps.readOnly ? "hold" : "pass";
       case backend.noticeResponse:
       case backend.notificationResponse:
         return this.#duties.columns ? "hold" : "pass";
@@ -179,6 +183,9 @@ export class TargetSide implements MessageHandler {
         break;
       case backend.noticeResponse:
         this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
+        break;
+      case backend.parameterStatus:
+        holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));
         break;
       case backend.notificationResponse:
         this.#tally.mask(DIAGNOSTICS, maskNotification(bytes, from, to, this.#duties.masker));
