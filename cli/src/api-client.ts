@@ -12,6 +12,8 @@ import {
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { PolicyChangeServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import { NotificationServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/notification";
 import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { Unreachable } from "./exit-status.ts";
@@ -35,10 +37,12 @@ export class ApiClient {
   readonly grants: GrantServiceClient;
   readonly erasures: ErasureServiceClient;
   readonly policies: PolicyServiceClient;
+  readonly policyChanges: PolicyChangeServiceClient;
   readonly events: EventServiceClient;
   readonly audit: AuditServiceClient;
   readonly history: HistoryServiceClient;
   readonly readModels: ReadModelServiceClient;
+  readonly notifications: NotificationServiceClient;
   readonly metadata: Metadata;
   readonly #address: string;
 
@@ -53,10 +57,12 @@ export class ApiClient {
     this.grants = new GrantServiceClient(apiAddress, tls);
     this.erasures = new ErasureServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
+    this.policyChanges = new PolicyChangeServiceClient(apiAddress, tls);
     this.events = new EventServiceClient(apiAddress, tls);
     this.audit = new AuditServiceClient(apiAddress, tls);
     this.history = new HistoryServiceClient(apiAddress, tls, { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
     this.readModels = new ReadModelServiceClient(apiAddress, tls);
+    this.notifications = new NotificationServiceClient(apiAddress, tls);
     this.metadata = new Metadata();
     this.metadata.set("authorization", `Bearer ${token}`);
   }
@@ -88,7 +94,7 @@ export class ApiClient {
   close(): void {
     for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
       client.close();
-    for (const client of [this.grants, this.history, this.readModels]) client.close();
+    for (const client of [this.policyChanges, this.grants, this.history, this.readModels, this.notifications]) client.close();
   }
 
   #failure(error: ServiceError): Error {

@@ -1,9 +1,10 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { byPrefix } from "./by-prefix.ts";
+import { proposalVerbs } from "./approval-proposals.ts";
+import { findApproval as find } from "./find-approval.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
-import { runVerb, type Verb } from "./verb.ts";
+import { runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
   const approvals = program.command("approvals").description("see and decide what waits for a person");
@@ -30,6 +31,7 @@ export function approvalsVerb(program: Command): void {
         show(verb.io, await find(verb, id));
       }),
     );
+  proposalVerbs(approvals);
   for (const decision of ["approve", "deny"] as const) {
     approvals
       .command(decision)
@@ -53,16 +55,6 @@ export function approvalsVerb(program: Command): void {
         }),
       );
   }
-}
-
-async function find({ api }: Verb, id: string): Promise<Approval> {
-  const client = api();
-  if (/^[0-9a-f-]{36}$/.test(id)) {
-    const { approval } = await client.call(client.approvals.getApproval.bind(client.approvals), { approvalId: id });
-    if (approval !== undefined) return approval;
-  }
-  const { approvals } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: false, limit: 0 });
-  return byPrefix("approval", approvals, id);
 }
 
 function show(io: Io, approval: Approval): void {
@@ -89,6 +81,7 @@ function show(io: Io, approval: Approval): void {
     approverHours,
     escalatesTo,
     escalatesAt,
+    counter,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
@@ -101,6 +94,10 @@ function show(io: Io, approval: Approval): void {
       const who = groups.length === 0 ? "whoever may approve" : groups.join(" or ");
       io.out(`${bold(`  step ${index + 1}`)}   ${agreed.length} of ${people} from ${who}${agreed.length > 0 ? `: ${agreed.join(", ")}` : ""}`);
     }
+  }
+  if (counter !== undefined) {
+    io.out(`${bold("Proposed")}   by ${counter.by}${counter.comment === "" ? "" : `: ${printable(counter.comment)}`}`);
+    for (const line of counter.statement.split("\n")) io.out(`  ${printable(line)}`);
   }
   if (denyBy.length > 0) io.out(`${bold("Veto")}       ${denyBy.join(", ")} may deny it as well`);
   for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);

@@ -1,13 +1,13 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
 import type { PolicyFile } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { exitStatus, Misuse } from "./exit-status.ts";
-import { toJson, tone } from "./io.ts";
+import { exitStatus } from "./exit-status.ts";
+import { type Io, toJson, tone } from "./io.ts";
+import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
+import { readPolicy } from "./policy/read-policy.ts";
 import { runVerb } from "./verb.ts";
 
 export function policyVerb(program: Command): void {
-  const policy = program.command("policy").description("check, publish and show the policy in force");
+  const policy = program.command("policy").description("what is allowed: check it, propose it, try it on history, agree to it, publish it");
   policy
     .command("check")
     .argument("<path>", "a .cedar file or a directory of them")
@@ -26,38 +26,30 @@ export function policyVerb(program: Command): void {
         return errors.length === 0 ? exitStatus.done : exitStatus.refused;
       }),
     );
-  policy
-    .command("publish")
-    .argument("<path>", "a .cedar file or a directory of them")
-    .option("--reason <text>", "why; it is recorded", "")
-    .description("put it in force for every session at once")
-    .action((path: string, { reason }: { reason: string }, command: Command) =>
-      runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { version } = await client.call(client.policies.publishPolicy.bind(client.policies), { files: readPolicy(path), reason });
-        io.out(io.json ? toJson({ version }) : `Policy ${version} is in force.`);
-      }),
-    );
+  lifecycleVerbs(policy);
   policy
     .command("show", { isDefault: true })
-    .description("the policy in force")
-    .action((_options, command: Command) =>
+    .argument("[version]", "one of any time; without, the policy in force")
+    .description("a policy with its rules")
+    .action((version: string | undefined, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
+        if (version !== undefined) {
+          const found = await client.call(client.policyChanges.getPolicyVersion.bind(client.policyChanges), { version });
+          if (io.json) return io.out(toJson(found));
+          if (found.policy !== undefined) showVersion(io, found.policy);
+          return showFiles(io, found.files);
+        }
         const published = await client.call(client.policies.getPolicy.bind(client.policies), {});
         if (io.json) return io.out(toJson(published));
+        if (published.loadFailed) warnOfFailure(io, published.version, published.keeps);
         if (published.version === "") return io.out("No policy is published: everything is refused.");
         io.out(`${published.version}, published by ${published.publishedBy} at ${published.publishedAt?.toISOString() ?? ""}`);
-        for (const { name, text } of published.files) io.out(`\n// ${name}\n${text.trimEnd()}`);
+        showFiles(io, published.files);
       }),
     );
 }
 
-function readPolicy(path: string): PolicyFile[] {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw new Misuse(`There is no ${path}.`);
-  if (!found.isDirectory()) return [{ name: basename(path), text: readFileSync(path, "utf8") }];
-  const names = readdirSync(path).filter((name) => name.endsWith(".cedar"));
-  if (names.length === 0) throw new Misuse(`${path} holds no .cedar file.`);
-  return names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
+function showFiles(io: Io, files: readonly PolicyFile[]): void {
+  for (const { name, text } of files) io.out(`\n// ${name}\n${text.trimEnd()}`);
 }

@@ -9,6 +9,7 @@ import { explainVerb } from "./explain.ts";
 import { forgetVerb } from "./forget.ts";
 import { grantsVerb } from "./grants.ts";
 import { ledgerVerb } from "./ledger.ts";
+import { notificationsVerb } from "./notifications.ts";
 import { policyVerb } from "./policy.ts";
 import { projectionsVerb } from "./projections.ts";
 import { requestVerb } from "./request.ts";
@@ -52,6 +53,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     asOfVerb,
     projectionsVerb,
     retentionVerb,
+    notificationsVerb,
   ]) {
     verb(program);
   }

@@ -49,6 +49,12 @@ export const configSchema = z.strictObject({
     .describe(
       "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way.",
     ),
+  SALLYPORT_POLICY_APPROVALS: z
+    .union([z.literal("auto"), z.coerce.number().int().min(0).max(5)])
+    .default("auto")
+    .describe(
+      "How many administrators besides whoever proposes a policy must agree before it is published. auto: one, as soon as there is another administrator. The first policy of a system needs nobody. With a number, see that there are as many other administrators: nobody can publish without them.",
+    ),
   SALLYPORT_LEDGER_URL: z
     .string()
     .regex(/^(esdb(\+discover)?:\/\/|$)/, "it begins with esdb:// or esdb+discover://")
@@ -105,6 +111,12 @@ export const configSchema = z.strictObject({
       "How long streams of a category are kept after they end, as category=time (h, d, w or y, from one day on), separated by commas: recording=30d, session=400d, approval=400d, forwarding=400d. What is not named is kept. For the ledger in a file.",
     ),
   SALLYPORT_RETENTION_EVERY_HOURS: count(24, 168).describe("Between two runs that remove what is no longer kept; the first is soon after a start."),
+  SALLYPORT_NOTIFICATIONS: z
+    .string()
+    .default("")
+    .describe(
+      "A JSON file that says which channels (webhooks, Slack) are told of what; see how-to/notifications.md. On one node only. Unset, nobody is told anything.",
+    ),
   SALLYPORT_TOKEN_TTL_MAX_SECONDS: seconds(86_400, 31_536_000).describe("Longest life of an access token."),
   SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 86_400).describe("Longest life of a join token."),
   SALLYPORT_PG_HARMLESS_FUNCTIONS: z
@@ -146,6 +158,8 @@ export interface Config {
   readonly readModelsFile: string;
   /** Whose destruction is what forgets somebody: never in a backup that is kept for long. */
   readonly subjectKeysFile: string;
+  /** Of what channels outside are still to be told. */
+  readonly outboxFile: string;
   readonly pkiDir: string;
   readonly bootstrapTokenFile: string;
   readonly host: string;
@@ -176,6 +190,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     ledgerUrl: ledgerUrl(settings),
     readModelsFile: join(dataDir, "read-models.db"),
     subjectKeysFile: join(dataDir, "subject-keys"),
+    outboxFile: join(dataDir, "notifications.db"),
     pkiDir: join(dataDir, "pki"),
     bootstrapTokenFile: join(dataDir, "bootstrap-admin.token"),
     host: settings.SALLYPORT_HOST,

@@ -17,6 +17,7 @@ import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
+import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
@@ -27,6 +28,8 @@ import type { LedgerPlace } from "./ledger/ledger-place.ts";
 import { sealedLedger } from "./sealing/sealed-ledger.ts";
 import { openSealing } from "./sealing/sealing.ts";
 import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
+import { readChannels } from "./notify/channels-file.ts";
+import { startNotifications } from "./notify/start-notifications.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
 import { ReadModelsThread } from "./read-models/read-models-thread.ts";
 import { enrolmentService } from "./tunnel/enrolment-service.ts";
@@ -39,6 +42,8 @@ import { applyV8Settings } from "./v8-settings.ts";
 async function serve(config: Config): Promise<() => Promise<void>> {
   const { settings, host } = config;
   const log = pino({ level: settings.SALLYPORT_LOG_LEVEL, name: "control-plane" });
+  const clock = systemClock;
+  const channels = settings.SALLYPORT_NOTIFICATIONS === "" ? [] : readChannels(settings.SALLYPORT_NOTIFICATIONS, clock);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const ca = await CertificateAuthority.open(config.pkiDir);
   const credential = await ca.issueServer(config.serverNames);
@@ -47,11 +52,20 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const stored = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
   const { sealer, subjects } = openSealing(config.subjectKeysFile);
   const ledger = sealedLedger(stored, sealer);
-  const clock = systemClock;
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
   const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
-  const application = await createApplication({ ledger, clock, log, compiler, subjects, nodeId });
+  const application = await createApplication({
+    ledger,
+    clock,
+    log,
+    compiler,
+    subjects,
+    nodeId,
+    policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+  });
+  const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
+  const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
   await application.erasures.recover();
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);
@@ -77,7 +91,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     proven: integrity.proven,
     hasher: treeHasher(nodePrimitives.sha256),
     rules: config.retention,
-    execute: createExecute({ ledger: application.failClosed.watch(ledger), clock }),
+    execute,
     clock,
     scheduler: systemScheduler,
     log,
@@ -97,8 +111,10 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     storedStream: (stream) => sealer.storedStream(stream),
     readModels,
     retention,
+    notifications,
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     links: tunnel.links,
+    inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
     credential,
     caFingerprint: ca.caFingerprint,
@@ -155,7 +171,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
         recording: { append: (event) => recording.append(event, context) },
       };
     },
-    register: (session, end) => application.running.register(session, end),
+    register: (session, end, reconsider) => application.running.register(session, end, reconsider),
   });
   const postgresPort = await postgres.listen(host, settings.SALLYPORT_PG_PORT);
   retention.schedule(settings.SALLYPORT_RETENTION_EVERY_HOURS * 3_600_000, systemContext(nodeId));
@@ -180,6 +196,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     await analyser.close();
     await readModels.close();
     await retention.close();
+    await notifications.close();
     await application.close();
     await integrity.close();
     await ledger.close();

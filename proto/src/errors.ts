@@ -170,6 +170,21 @@ export const errorCodes = {
     retryable: false,
     meaning: "No policy is published; everything is refused until one is.",
   },
+  "policy.not_found": { grpc: grpc.notFound, http: 404, sqlstate: "02000", retryable: false, meaning: "No policy of this version was ever proposed." },
+  "policy.unapproved": {
+    grpc: grpc.failedPrecondition,
+    http: 409,
+    sqlstate: "55000",
+    retryable: false,
+    meaning: "The policy is proposed; somebody else must agree before it can be published.",
+  },
+  "policy.stale": {
+    grpc: grpc.aborted,
+    http: 409,
+    sqlstate: "40001",
+    retryable: false,
+    meaning: "Another policy was published since this one was proposed; it must be proposed again.",
+  },
   "approval.denied": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A human denied the held command." },
   "approval.expired": { grpc: grpc.deadlineExceeded, http: 403, sqlstate: "42501", retryable: true, meaning: "Nobody decided on the held command in time." },
   "approval.withdrawn": {

@@ -22,6 +22,7 @@ const statement = "UPDATE pgbench_accounts SET abalance = abalance + -3214 WHERE
 
 const noPolicies: PolicyCompiler = {
   check: () => [],
+  names: () => ({ groups: [], labels: [] }),
   compile() {
     throw new Error("The bench publishes no policy.");
   },

@@ -85,6 +85,18 @@ export class MemoryApprovals extends Watched implements Approvals {
     return this.#view(id);
   }
 
+  propose(): Promise<ApprovalView> {
+    return Promise.reject(new SallyportError("feature.unsupported", "Nobody proposes anything here."));
+  }
+
+  accept(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
+  countersign(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
   approve(id: string): Promise<ApprovalView> {
     return this.#decide(id, "granted");
   }
@@ -168,6 +180,8 @@ export class MemoryApprovals extends Watched implements Approvals {
       escalation: undefined,
       escalated: false,
       votes: [],
+      counter: undefined,
+      counterTo: undefined,
       approvers: ["bo"],
       requestedAt: new Date(0),
       expiresAt,

@@ -46,6 +46,7 @@ describe("a command that needs approval", () => {
     assert.equal((await created).command, "CREATE");
     assert.equal(timesRun("approved_once"), 1);
     assert.deepEqual(await typesOf(stream), ["ApprovalRequested", "ApprovalGiven", "ApprovalGranted", "ApprovalConsumed"]);
+    await stack.event(`session-${data.sessionId}`, isType("CommandCompleted"));
     const ofCommand = (await stack.events(`session-${data.sessionId}`)).filter((event) => "commandId" in event.data);
     assert.deepEqual(
       ofCommand.map(({ type }) => type),

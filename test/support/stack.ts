@@ -28,6 +28,8 @@ export interface StackOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** The embedded one unless given; the other is the endpoint, in a process of its own, through the EventStoreDB adapter. */
   readonly ledger?: "embedded" | "eventstoredb";
+  /** More resources on the same server, by name; each is a database of its own, made empty. */
+  readonly moreDatabases?: readonly string[];
   /** Added to the environment of the control plane. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -71,6 +73,7 @@ export class Stack {
   #controlPlane: TestProcess;
   readonly #ledgerServer: LedgerServer | undefined;
   readonly #labels: Readonly<Record<string, string>>;
+  readonly #moreDatabases: readonly string[];
   #agent: TestProcess | undefined;
 
   private constructor(
@@ -81,8 +84,10 @@ export class Stack {
     controlPlane: TestProcess,
     ledgerServer: LedgerServer | undefined,
     labels: Readonly<Record<string, string>>,
+    moreDatabases: readonly string[],
   ) {
     this.#labels = labels;
+    this.#moreDatabases = moreDatabases;
     this.#ledgerServer = ledgerServer;
     this.#cleanup = cleanup;
     this.target = target;
@@ -120,7 +125,7 @@ export class Stack {
       ["API", "apiPort"],
     ] as const)
       env[`SALLYPORT_${name}_PORT`] = String(line[port]);
-    const stack = new Stack(cleanup, server, folder, env, controlPlane, ledgerServer, options.labels ?? {});
+    const stack = new Stack(cleanup, server, folder, env, controlPlane, ledgerServer, options.labels ?? {}, options.moreDatabases ?? []);
     await stack.#provision(options.policy ?? starterPolicy);
     return stack;
   }
@@ -338,10 +343,15 @@ export class Stack {
       ...(app.password === "" ? {} : { password: { file: passwordFile } }),
       ...changes,
     };
-    writeFileSync(join(this.folder, "agent.yaml"), stringify({ resources: [resource] }), { mode: 0o600 });
+    const more = this.#moreDatabases.map((database) => ({ ...resource, name: database, database }));
+    writeFileSync(join(this.folder, "agent.yaml"), stringify({ resources: [resource, ...more] }), { mode: 0o600 });
   }
 
   async #provision(policy: readonly PolicyText[]): Promise<void> {
+    if (this.#moreDatabases.length > 0) {
+      const admin = await this.target.connectAsSuperuser();
+      for (const database of this.#moreDatabases) await admin.query(`create database "${database}" owner app`);
+    }
     this.#configureAgent();
     await this.call("admin", async (api) => {
       for (const [id, { kind, groups }] of Object.entries(people)) {

@@ -1,19 +1,24 @@
 import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, Policies, Resources } from "../application/ports.ts";
+import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
+import { requireText } from "../domain/names.ts";
 import type { Principal } from "../domain/decision.ts";
 import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
 import { type ApiContext, unary } from "./unary.ts";
 import { approvalView } from "./views.ts";
+
+/** Facts and digest of a text, as if `requester` sent it. */
+export type InspectProposal = (statement: string, bound: { readonly resource: string; readonly requester: string }) => Promise<Proposed>;
 
 /** A listing holds no more than this, whatever is asked. */
 const MAX_LISTED = 1_000;
 
 export function approvalService(
   api: ApiContext,
-  deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources },
+  deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources; readonly inspect: InspectProposal },
 ): ApprovalServiceServer {
-  const { approvals, policies, resources } = deps;
+  const { approvals, policies, resources, inspect } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
   const maySee = (principal: Principal, { requestedBy, resource: name, command, denyBy }: ApprovalView): boolean => {
     if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
@@ -35,6 +40,16 @@ export function approvalService(
     }),
     approve: unary(api, async ({ approvalId, comment, digest }, { principal, context }) => ({
       approval: approvalView(await approvals.approve(approvalId, principal, comment, digest === "" ? undefined : digest, context)),
+    })),
+    proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
+      const asked = approvals.find(approvalId);
+      if (asked === undefined || !maySee(principal, asked)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      requireText("statement", statement, MAX_PROPOSED_LENGTH);
+      const proposed = await inspect(statement, { resource: asked.resource, requester: asked.requestedBy });
+      return { approval: approvalView(await approvals.propose(approvalId, principal, proposed, comment, digest === "" ? undefined : digest, context)) };
+    }),
+    acceptCounter: unary(api, async ({ approvalId, digest }, { principal, context }) => ({
+      approval: approvalView(await approvals.accept(approvalId, principal, digest, context)),
     })),
     deny: unary(api, async ({ approvalId, comment }, { principal, context }) => ({
       approval: approvalView(await approvals.deny(approvalId, principal, comment, context)),

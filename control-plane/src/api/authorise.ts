@@ -1,9 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Principal } from "../domain/decision.ts";
 
-/** Groups that the API itself knows; everything about targets is policy's. */
-export const ADMINS = "admins";
-export const AUDITORS = "auditors";
+export { ADMINS, AUDITORS } from "../domain/roles.ts";
 
 export function requireGroup(principal: Principal, ...groups: readonly string[]): void {
   if (groups.some((group) => principal.groups.includes(group))) return;

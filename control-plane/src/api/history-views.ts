@@ -78,7 +78,7 @@ export const accessView = ({ principal, resource, agent, decisions, grant }: Acc
 export function explanationView(explanation: Explanation): ExplainDecisionResponse {
   const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved, access } = explanation;
   const { principal, resource } = decision?.again ?? {};
-  const command = steps.map(({ event }) => event.data).find((data) => "facts" in data);
+  const command = steps.map(({ event }) => event.data).find((data) => "statementBytes" in data);
   return {
     verdict: decision === undefined ? "none" : holds(explanation) ? "same" : "different",
     sessionId,

@@ -1,13 +1,21 @@
 import type { PolicyServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { Policies } from "../application/ports.ts";
+import type { PolicyService } from "../application/policy-changes.ts";
 import { ADMINS, requireGroup } from "./authorise.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
-export function policyService(api: ApiContext, policies: Policies): PolicyServiceServer {
+export function policyService(api: ApiContext, policies: PolicyService): PolicyServiceServer {
   return {
     getPolicy: unary(api, () => {
       const published = policies.published();
-      return { version: published?.version ?? "", files: [...(published?.files ?? [])], publishedBy: published?.by ?? "", publishedAt: published?.at };
+      const failure = policies.loadFailure();
+      return {
+        version: published?.version ?? "",
+        files: [...(published?.files ?? [])],
+        publishedBy: published?.by ?? "",
+        publishedAt: published?.at,
+        loadFailed: failure !== undefined,
+        keeps: failure?.keeps ?? "",
+      };
     }),
     checkPolicy: unary(api, ({ files }) => {
       const { version, problems } = policies.check(files);

@@ -21,7 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "" } = approval;
   return {
     id,
     state,
@@ -50,6 +50,8 @@ export function approvalView(approval: ApprovalView): Approval {
     })),
     denyBy: [...denyBy],
     approverHours: [...approverHours],
+    counter,
+    counterTo,
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };

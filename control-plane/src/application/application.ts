@@ -1,5 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
+import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
 import { isFinal } from "./approval-view.ts";
@@ -14,7 +15,8 @@ import { createGrants, type GrantService } from "./grants.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { createPolicies } from "./policies.ts";
-import type { Agents, Clock, Forwarding, Identities, Policies, PolicyCompiler, Resources, Subjects } from "./ports.ts";
+import type { PolicyService } from "./policy-changes.ts";
+import type { Agents, Clock, Forwarding, Identities, PolicyCompiler, Resources, Subjects } from "./ports.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -30,6 +32,8 @@ export interface ApplicationDeps {
   readonly subjects: Subjects;
   readonly nodeId: string;
   readonly scheduler?: Scheduler;
+  /** How many others must agree to a policy; `auto` when absent. */
+  readonly policyApprovals?: ConfiguredApprovals;
 }
 
 export interface Application {
@@ -37,7 +41,7 @@ export interface Application {
   readonly agents: Agents;
   readonly forwarding: Forwarding;
   readonly resources: Resources;
-  readonly policies: Policies;
+  readonly policies: PolicyService;
   readonly approvals: ApprovalService;
   readonly grants: GrantService;
   readonly erasures: ErasureService;
@@ -67,6 +71,7 @@ export async function createApplication({
   subjects,
   nodeId,
   scheduler = systemScheduler,
+  policyApprovals = "auto",
 }: ApplicationDeps): Promise<Application> {
   const live = new LiveState({ ledger, scheduler, log });
   const failClosed = new FailClosed({ ledger, live, clock, scheduler, log, nodeId });
@@ -75,7 +80,7 @@ export async function createApplication({
   const deps = { ledger: watched, live, execute, clock, log, nodeId };
 
   const resources = createResources(deps);
-  const policies = createPolicies({ ...deps, compiler });
+  const policies = createPolicies({ ...deps, compiler, approvals: policyApprovals });
   const approvals = createApprovals({ ...deps, policies, resources });
   const grants = createGrants({ ...deps, policies, resources, scheduler });
   const recovery = createRecovery(deps);
@@ -158,6 +163,7 @@ export async function createApplication({
     openRecord: (sessionId) => new SessionRecord(recordDeps, sessionId),
     async close() {
       stop.abort();
+      await policies.settled();
       await recovery.stopped().catch((error: unknown) => log.warn({ err: error }, "the stop could not be recorded"));
       await failClosed.close();
       await live.close();

@@ -18,12 +18,14 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
   rename(from: string, to: string): void {
     this.change((view) => {
       const { requestedBy, approvers, decidedBy } = view;
-      if (requestedBy !== from && decidedBy !== from && !approvers.includes(from)) return view;
+      if (![requestedBy, decidedBy, view.counter?.by, ...approvers].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
+      const counter = view.counter?.by === from ? { ...view.counter, by: to, comment: FORGOTTEN_TEXT } : view.counter;
       return {
         ...view,
+        counter,
         requestedBy: renamed(requestedBy),
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),

@@ -3,13 +3,25 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { evolve, initialState } from "../domain/approval/approval.decider.ts";
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
-import { asked, consumed, denied, expired, givenBy, granted, revoked, withdrawn } from "../domain/approval/approval.samples.ts";
+import { acceptedBy, asked, consumed, proposedBy, denied, expired, givenBy, granted, revoked, withdrawn } from "../domain/approval/approval.samples.ts";
 import { evolveView } from "./approval-view.ts";
 import type { ApprovalView } from "./ports.ts";
 
 describe("the view of an approval", () => {
   it("agrees with the machine on every history that the machine allows", () => {
-    const events: ApprovalEvent[] = [asked(2), givenBy("bo"), givenBy("cy"), granted("bo", "cy"), denied, expired, withdrawn, consumed, revoked];
+    const events: ApprovalEvent[] = [
+      asked(2),
+      givenBy("bo"),
+      givenBy("cy"),
+      granted("bo", "cy"),
+      denied,
+      expired,
+      withdrawn,
+      consumed,
+      revoked,
+      proposedBy("di"),
+      acceptedBy("ana"),
+    ];
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...events), { maxLength: 20 }), (tried) => {
         let view: ApprovalView | undefined;

@@ -8,7 +8,8 @@ export const isFinal = (state: ApprovalState): boolean => state !== "pending" &&
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt } = event.data;
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo } =
+      event.data;
     return {
       id: approvalId,
       state: "pending",
@@ -26,6 +27,8 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       escalated: false,
       approvers: [],
       votes: [],
+      counter: undefined,
+      counterTo,
       requestedAt: new Date(at),
       expiresAt: new Date(expiresAt),
       decidedBy: "",
@@ -38,6 +41,12 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       const { by, comment, step } = event.data;
       return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, { by, step }], decidedBy: by, comment };
     }
+    case "ApprovalCounterProposed": {
+      const { by, comment, statement, digest } = event.data;
+      return { ...view, counter: { by, comment, statement, digest } };
+    }
+    case "ApprovalCounterAccepted":
+      return { ...view, state: "replaced" };
     case "ApprovalEscalated":
       return { ...view, escalated: true };
     case "ApprovalGranted":

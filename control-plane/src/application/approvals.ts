@@ -4,6 +4,8 @@ import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.
 import { plainTerms } from "../domain/approval/terms.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
+import type { CommandFacts } from "../domain/facts.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { evolveView } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
@@ -27,14 +29,14 @@ export interface ApprovalDeps extends UseCaseDeps {
 }
 
 export function createApprovals({ ledger, live, execute, policies, resources, clock, log, nodeId }: ApprovalDeps): ApprovalService {
-  const waiting = new Map<string, Set<(view: ApprovalView) => void>>();
+  const waiting = new Map<string, Set<Waiting>>();
 
   live.onApplied(({ event }) => {
     if (event.type === "PolicyPublished") return void withdrawDrifted(event.data.version);
     if (!("approvalId" in event.data)) return;
     const view = live.approvals.get(event.data.approvalId);
-    if (view === undefined || view.state === "pending") return;
-    for (const settle of waiting.get(view.id) ?? []) settle(view);
+    if (view === undefined) return;
+    for (const { settle, changed } of waiting.get(view.id) ?? []) (view.state === "pending" ? changed : settle)(view);
   });
 
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
@@ -68,18 +70,24 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
   }
 
   /** Whether policy lets this person decide on what was asked for, which never changes once it is asked for. */
-  async function judge(approvalId: string, by: Principal): Promise<Decision> {
+  async function judge(approvalId: string, by: Principal, facts?: CommandFacts): Promise<Decision> {
     const engine = policies.current();
     if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
     const asked = await requireView(approvalId);
     const circumstances = { time: clock.now() };
-    return takeDecision(engine, { principal: by, resource: resources.find(asked.resource), action: "approve", facts: asked.command.facts, circumstances });
+    return takeDecision(engine, {
+      principal: by,
+      resource: resources.find(asked.resource),
+      action: "approve",
+      facts: facts ?? asked.command.facts,
+      circumstances,
+    });
   }
 
   return {
     load,
 
-    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt }, context) {
+    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo }, context) {
       if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
       const { onBehalfOf } = context.actor;
       const data = {
@@ -93,13 +101,14 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
         quorum: decision.quorum,
         ...termsOf(decision, clock.now()),
         expiresAt: expiresAt.toISOString(),
+        ...(counterTo === undefined ? {} : { counterTo }),
       };
       // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
       const believed = { state: approval.initialState, revision: "none" } as const;
       await execute({ decider: approval, stream: approvalStream(approvalId), command: { type: "Request", data }, context, commandId: approvalId, believed });
     },
 
-    async settled(approvalId, signal) {
+    async settled(approvalId, signal, changed = () => undefined) {
       signal.throwIfAborted();
       const known = live.approvals.get(approvalId);
       if (known !== undefined && known.state !== "pending") return known;
@@ -108,7 +117,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
         waiting.set(approvalId, waiters);
         const forget = (): void => {
           signal.removeEventListener("abort", abort);
-          waiters.delete(settle);
+          waiters.delete(waiter);
           if (waiters.size === 0 && waiting.get(approvalId) === waiters) waiting.delete(approvalId);
         };
         const settle = (view: ApprovalView): void => {
@@ -119,7 +128,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
           forget();
           reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
         };
-        waiters.add(settle);
+        const waiter = { settle, changed };
+        waiters.add(waiter);
         signal.addEventListener("abort", abort, { once: true });
         // It may have settled so long ago that memory has let go of it.
         if (known === undefined) {
@@ -141,6 +151,27 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       return run(approvalId, { type: "Deny", by: decidedBy(by, context), groups: by.groups, comment, decision }, context);
     },
 
+    async propose(approvalId, by, proposed, comment, digest, context) {
+      const [decision, onProposed] = [await judge(approvalId, by), await judge(approvalId, by, proposed.facts)];
+      const voter = { by: decidedBy(by, context), groups: by.groups, comment, decision };
+      return run(approvalId, { type: "Propose", ...voter, digest, proposed, onProposed }, context);
+    },
+
+    accept: (approvalId, by, digest, context) => run(approvalId, { type: "Accept", by: by.id, digest }, context),
+
+    async countersign(approvalId) {
+      const { counterTo } = await requireView(approvalId);
+      const { counter, state } = await requireView(counterTo ?? "");
+      if (counter === undefined || state !== "replaced") throw new SallyportError("approval.drift", "Nobody proposed this.");
+      const found = live.identities.get(identityStream(counter.by))?.state;
+      if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
+      const by = { id: counter.by, kind: found.kind, groups: found.groups };
+      const context = systemContext(nodeId);
+      const voter = { by: decidedBy(by, context), groups: by.groups, comment: counter.comment, decision: await judge(approvalId, by) };
+      // To what they proposed and nothing else: the decider refuses any other digest.
+      return run(approvalId, { type: "Approve", ...voter, digest: counter.digest }, context);
+    },
+
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
 
     async withdraw(approvalId, cause, context) {
@@ -159,6 +190,11 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 
     list: () => live.approvals.all(),
   };
+}
+
+interface Waiting {
+  readonly settle: (view: ApprovalView) => void;
+  readonly changed: (view: ApprovalView) => void;
 }
 
 /** Its clock starts when it is asked for. */

@@ -32,6 +32,11 @@ export class FoldedStreams<State, Event extends DomainEvent> {
     this.#streams.set(to, { ...known, state: change(known.state) });
   }
 
+  /** What is in the states reads otherwise from now on. */
+  change(change: (state: State) => State): void {
+    for (const [stream, known] of this.#streams) this.#streams.set(stream, { ...known, state: change(known.state) });
+  }
+
   apply(stream: string, revision: bigint, event: Event): boolean {
     const known = this.#streams.get(stream);
     if (known !== undefined && revision <= known.revision) return false;

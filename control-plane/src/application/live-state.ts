@@ -4,6 +4,7 @@ import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
 import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
+import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
@@ -19,6 +20,7 @@ import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
 import { GrantIndex } from "./grant-index.ts";
 import { PolicyInForce } from "./policy-in-force.ts";
+import { PolicyVersionViews } from "./policy-view.ts";
 import { backOff, pause, type Scheduler } from "./scheduler.ts";
 import { TokenIndex } from "./token-index.ts";
 
@@ -39,6 +41,7 @@ export class LiveState {
   readonly resources = new FoldedStreams<resource.ResourceState, ResourceEvent>(resource);
   readonly policies = new FoldedStreams<policy.PolicyState, PolicyEvent>(policy);
   readonly policy = new PolicyInForce();
+  readonly policyVersions = new PolicyVersionViews();
   readonly approvals: ApprovalIndex;
   readonly grants: GrantIndex;
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
@@ -95,6 +98,8 @@ export class LiveState {
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
     this.policy.rename(from, to);
+    this.policyVersions.rename(from, to, FORGOTTEN_TEXT);
+    this.policies.change((state) => policy.renamed(state, from, to));
   }
 
   async close(): Promise<void> {
@@ -172,7 +177,10 @@ export class LiveState {
       case "resource":
         return this.resources.apply(stream, revision, event as ResourceEvent);
       case "policy":
-        if (stream === policyStream()) this.policy.apply(revision, event as PolicyEvent, metadata);
+        if (stream === policyStream()) {
+          this.policy.apply(revision, event as PolicyEvent, metadata);
+          this.policyVersions.apply(revision, event as PolicyEvent, metadata);
+        }
         return this.policies.apply(stream, revision, event as PolicyEvent);
       case "approval":
         return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
-import { policyStream } from "../domain/policy/policy.events.ts";
+import { nodeStream } from "../domain/node/node.events.ts";
+import { type PolicyEvent, policyStream } from "../domain/policy/policy.events.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import { newEvent } from "./new-event.ts";
 import { policyVersion } from "./policies.ts";
-import { admin, fails, setStage, typesIn, until } from "./testing/stage.ts";
+import { admin, collect, fails, setStage, typesIn, until } from "./testing/stage.ts";
 
 const policy = (text: string) => [{ name: "main.policy", text }];
 
@@ -55,20 +59,41 @@ describe("policies", () => {
     await until("the other node has it", () => other.policies.current()?.version === first && other.policies.published()?.files[0]?.text === "approvers: bo");
   });
 
-  it("that do not load any more leave no policy in force (I3)", async (t) => {
+  it("that do not load leave the one before in force at that node, which says so (I3)", async (t) => {
     const { app, ledger, restart } = await setStage(t);
-    const metadata = { $correlationId: "c", actor: admin.actor, schemaVersion: 1, at: "2026-11-22T10:00:00.000Z" };
-    await app.policies.publish(policy("approvers: bo"), "", admin);
-    await ledger.append(
-      policyStream(),
-      [
-        { id: "0f6f1f0e-3a55-4c0e-9f5e-0d6a9b1f7a01", type: "PolicyProposed", data: { version: "p2", files: policy("fails to load"), reason: "" }, metadata },
-        { id: "0f6f1f0e-3a55-4c0e-9f5e-0d6a9b1f7a02", type: "PolicyPublished", data: { version: "p2" }, metadata },
-      ],
-      1n,
-    );
-    await until("refused", () => app.policies.current() === undefined);
+    const first = await app.policies.publish(policy("approvers: bo"), "", admin);
+    await publishUnchecked(ledger, "p2", "fails to load", first, 1n);
+    await until("it says so", () => app.policies.published()?.version === "p2" && app.policies.current()?.version === first);
+    assert.equal(app.policies.loadFailure()?.version, "p2");
+    await app.policies.settled();
+    const said = (await collect(ledger.readStream(nodeStream("one")))).at(-1);
+    assert.deepEqual([said?.type, said?.data], ["PolicyLoadFailed", { nodeId: "one", policyVersion: "p2", keeps: first, cause: "it does not load" }]);
+
+    const again = await restart();
+    assert.deepEqual([again.policies.current()?.version, again.policies.loadFailure()?.keeps], [first, first]);
+    const next = await again.policies.publish(policy("approvers: cy"), "", admin);
+    assert.deepEqual([again.policies.current()?.version, again.policies.loadFailure()], [next, undefined]);
+  });
+
+  it("that do not load, with none before them that does, leave no policy in force (I3)", async (t) => {
+    const { app, ledger, restart } = await setStage(t);
+    await publishUnchecked(ledger, "p2", "fails to load", "", "none");
+    await until("refused", () => app.policies.loadFailure()?.keeps === "" || app.policies.current() !== undefined);
+    assert.equal(app.policies.current(), undefined);
     assert.equal((await restart()).policies.current(), undefined);
     await assert.rejects(app.approvals.approve("x", { id: "bo", kind: "human", groups: [] }, "", undefined, admin), fails("policy.missing"));
   });
 });
+
+/** As a newer release on another node could. */
+async function publishUnchecked(ledger: Ledger, version: string, text: string, base: string, expected: bigint | "none"): Promise<void> {
+  const digest = "ab".repeat(32);
+  const proposal = { version, digest, files: policy(text), names: { groups: [], labels: [] }, reason: "", base, proposedBy: "root", required: 0 };
+  const events: PolicyEvent[] = [
+    { type: "PolicyProposed", data: proposal },
+    { type: "PolicyPublished", data: { version, digest, required: 0, rule: "nobody_else", approvers: [] } },
+    ...(base === "" ? [] : [{ type: "PolicyRetired", data: { version: base, replacedBy: version } } as const]),
+  ];
+  const stored = events.map((event) => newEvent(randomUUID(), event, admin, "2026-11-22T10:00:00.000Z"));
+  await ledger.append(policyStream(), stored, expected);
+}

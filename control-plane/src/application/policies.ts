@@ -1,35 +1,63 @@
 import { createHash } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
+import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
+import * as node from "../domain/node/node.decider.ts";
+import { nodeStream } from "../domain/node/node.events.ts";
+import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
-import { type PolicyFile, policyStream } from "../domain/policy/policy.events.ts";
-import type { Policies, PolicyCompiler, PolicyProblem } from "./ports.ts";
-import type { UseCaseDeps } from "./use-case.ts";
+import { type PolicyEvent, type PolicyFile, type PolicyNames, policyStream } from "../domain/policy/policy.events.ts";
+import { ADMINS } from "../domain/roles.ts";
+import type { DecidedBy } from "../domain/vote.ts";
+import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
+import type { PolicyService } from "./policy-changes.ts";
+import type { PolicyVersionView } from "./policy-view.ts";
+import type { CommandContext, PolicyCompiler, PolicyProblem } from "./ports.ts";
+import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 /** The same rules have the same version, whatever the order of the files and the ends of their lines. */
 export const canonicalFiles = (files: readonly PolicyFile[]): PolicyFile[] =>
   files.map(({ name, text }) => ({ name, text: text.replaceAll("\r\n", "\n") })).toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 
+const pairsOf = (files: readonly PolicyFile[]): readonly (readonly [string, string])[] => canonicalFiles(files).map(({ name, text }) => [name, text]);
+
 export function policyVersion(files: readonly PolicyFile[]): string {
-  const canonical = JSON.stringify(canonicalFiles(files).map(({ name, text }) => [name, text]));
-  return `p${createHash("sha256").update(canonical, "utf8").digest("hex").slice(0, 12)}`;
+  return `p${createHash("sha256")
+    .update(JSON.stringify(pairsOf(files)), "utf8")
+    .digest("hex")
+    .slice(0, 12)}`;
 }
 
-export function createPolicies({ live, execute, log, compiler }: UseCaseDeps & { readonly compiler: PolicyCompiler }): Policies {
-  /** The last version that was asked for; a failure is kept too, so that it is not tried again for each command. */
-  let loaded: { readonly version: string; readonly engine: PolicyEngine | undefined } | undefined;
+/** Of the snapshot that is agreed to and published: the rules, and what they name. A version is short enough to be found twice; this is not. */
+export const policyDigest = (files: readonly PolicyFile[], { groups, labels }: PolicyNames): string =>
+  createHash("sha256")
+    .update(JSON.stringify([pairsOf(files), groups, labels]), "utf8")
+    .digest("hex");
 
-  function engineOf(version: string, files: readonly PolicyFile[]): PolicyEngine | undefined {
-    if (loaded?.version === version) return loaded.engine;
-    let engine: PolicyEngine | undefined;
-    try {
-      engine = compiler.compile(version, files);
-    } catch (error) {
-      log.error({ err: error, policyVersion: version }, "the published policy does not load; everything is refused");
-    }
-    loaded = { version, engine };
-    return engine;
-  }
+export interface PolicyDeps extends UseCaseDeps {
+  readonly compiler: PolicyCompiler;
+  /** How many others must agree to a policy. */
+  readonly approvals?: ConfiguredApprovals;
+}
+
+export function createPolicies({ ledger, live, execute, log, compiler, nodeId, approvals: configured = "auto" }: PolicyDeps): PolicyService {
+  let recording: Promise<unknown> = Promise.resolve();
+  const engines = new PolicyEngines(compiler, ({ version, keeps, cause }: PolicyLoadFailure) => {
+    log.error(
+      { err: cause, policyVersion: version, keeps },
+      keeps === "" ? "the published policy does not load; everything is refused" : "the published policy does not load; the one before it decides",
+    );
+    const command = {
+      type: "RecordPolicyLoadFailed",
+      nodeId,
+      policyVersion: version,
+      keeps,
+      cause: cause instanceof Error ? cause.message : String(cause),
+    } as const;
+    recording = execute({ decider: node, stream: nodeStream(nodeId), command, context: systemContext(nodeId) }).catch((error: unknown) =>
+      log.error({ err: error }, "that the policy does not load could not be recorded"),
+    );
+  });
 
   function problemsOf(files: readonly PolicyFile[]): readonly PolicyProblem[] {
     const names = new Set<string>();
@@ -43,14 +71,74 @@ export function createPolicies({ live, execute, log, compiler }: UseCaseDeps & {
     return own.length > 0 ? own : compiler.check(files);
   }
 
+  /** Active people: a machine among the administrators decides on nothing. */
+  const administrators = (): string[] =>
+    Array.from(live.identities.states())
+      .filter(({ status, kind, groups }) => status === "active" && kind === "human" && groups.includes(ADMINS))
+      .map(({ identityId }) => identityId);
+
+  const electorate = () => ({ administrators: administrators(), configured });
+
+  const run = (command: policy.PolicyCommand, context: CommandContext) =>
+    execute({ decider: policy, stream: policyStream(), command, context, believed: live.policies.get(policyStream()) });
+
+  async function change(version: string, command: policy.PolicyCommand, context: CommandContext): Promise<PolicyVersionView> {
+    await run(command, context);
+    return requireView(version);
+  }
+
+  function requireView(version: string): PolicyVersionView {
+    const view = live.policyVersions.get(version);
+    if (view === undefined) throw new SallyportError("policy.not_found", `No policy ${version} was ever proposed.`, { policy: version });
+    return view;
+  }
+
+  /** Those in memory, or of its last proposal in the record. */
+  async function filesOf(version: string): Promise<readonly PolicyFile[]> {
+    const known = live.policy.filesOf(version);
+    if (known !== undefined) return known;
+    let files: readonly PolicyFile[] | undefined;
+    for await (const recorded of ledger.readStream(policyStream())) {
+      const event = upcast(recorded) as PolicyEvent;
+      if (event.type === "PolicyProposed" && event.data.version === version) files = event.data.files;
+    }
+    if (files === undefined) throw new SallyportError("policy.not_found", `No policy ${version} was ever proposed.`, { policy: version });
+    return files;
+  }
+
+  async function propose(files: readonly PolicyFile[], reason: string, by: DecidedBy, context: CommandContext): Promise<string> {
+    const canonical = canonicalFiles(files);
+    const version = policyVersion(canonical);
+    const errors = problemsOf(canonical).filter(({ severity }) => severity === "error");
+    if (errors.length > 0) {
+      throw new SallyportError("policy.invalid", errors.map(({ file, line, message }) => `${file}:${String(line)}: ${message}`).join("\n"), {
+        problems: String(errors.length),
+      });
+    }
+    compiler.compile(version, canonical);
+    const names = compiler.names(canonical);
+    const digest = policyDigest(canonical, names);
+    await run({ type: "Propose", version, digest, files: canonical, names, reason, by, ...electorate() }, context);
+    return version;
+  }
+
+  async function publish(version: string, context: CommandContext): Promise<void> {
+    if (live.policy.published?.version === version) return;
+    requireView(version);
+    const files = await filesOf(version);
+    const engine: PolicyEngine = compiler.compile(version, files);
+    await run({ type: "Publish", version, digest: policyDigest(files, compiler.names(files)), ...electorate() }, context);
+    if (live.policy.published?.version === version) engines.prepared(engine);
+  }
+
   return {
     current() {
-      const published = live.policy.published;
-      if (published === undefined || live.failure !== undefined) return undefined;
-      return engineOf(published.version, published.files);
+      return live.failure === undefined ? engines.inForce(live.policy) : undefined;
     },
 
     published: () => live.policy.published,
+
+    loadFailure: () => engines.failure,
 
     check(files) {
       const canonical = canonicalFiles(files);
@@ -58,24 +146,49 @@ export function createPolicies({ live, execute, log, compiler }: UseCaseDeps & {
     },
 
     async publish(files, reason, context) {
-      const canonical = canonicalFiles(files);
-      const version = policyVersion(canonical);
-      const errors = problemsOf(canonical).filter(({ severity }) => severity === "error");
-      if (errors.length > 0) {
-        throw new SallyportError("policy.invalid", errors.map(({ file, line, message }) => `${file}:${String(line)}: ${message}`).join("\n"), {
-          problems: String(errors.length),
-        });
-      }
-      const engine = compiler.compile(version, canonical);
-      await execute({
-        decider: policy,
-        stream: policyStream(),
-        command: { type: "Publish", version, files: canonical, reason },
-        context,
-        believed: live.policies.get(policyStream()),
-      });
-      if (live.policy.published?.version === version) loaded = { version, engine };
+      const { kind, id, onBehalfOf } = context.actor;
+      const by = { id, kind: kind === "human" ? kind : "machine", ...(onBehalfOf === undefined ? {} : { onBehalfOf }) } as const;
+      const version = await propose(files, reason, by, context);
+      await publish(version, context);
       return version;
+    },
+
+    async propose(files, reason, by, context) {
+      return requireView(await propose(files, reason, decidedBy(by, context), context));
+    },
+
+    async goBack(version, reason, by, context) {
+      const found = version === "" ? live.policy.earlier[0] : { version, files: await filesOf(version) };
+      if (found === undefined) throw new SallyportError("policy.not_found", "No policy was in force before this one.");
+      if (version !== "" && requireView(version).state !== "retired")
+        throw new SallyportError("input.invalid", `Policy ${version} is not a retired one; it is ${requireView(version).state}.`, { field: "version" });
+      return requireView(await propose(found.files, reason, decidedBy(by, context), context));
+    },
+
+    approve: (version, digest, by, comment, context) =>
+      change(version, { type: "Approve", version, digest, by: decidedBy(by, context), comment, ...electorate() }, context),
+
+    reject: (version, by, comment, context) => change(version, { type: "Reject", version, by: decidedBy(by, context), comment, ...electorate() }, context),
+
+    withdraw: (version, by, context) => change(version, { type: "Withdraw", version, by: decidedBy(by, context) }, context),
+
+    async publishProposed(version, context) {
+      await publish(version, context);
+      return requireView(version);
+    },
+
+    versions: () => live.policyVersions.all(),
+
+    find: (version) => live.policyVersions.get(version),
+
+    filesOf,
+
+    async recordTrial(data, context) {
+      await run({ type: "RecordTrial", data }, context);
+    },
+
+    async settled() {
+      await recording;
     },
   };
 }

@@ -1,11 +1,12 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Proposed } from "../domain/approval/approval.decider.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
-import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { Actor } from "../ledger/ledger.ts";
 
@@ -154,9 +155,18 @@ export interface ApprovalRequest {
   readonly requestedBy: Principal;
   readonly decision: Decision;
   readonly expiresAt: Date;
+  /** The approval whose counter-proposal this is. */
+  readonly counterTo?: string;
 }
 
-export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked";
+export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked" | "replaced";
+
+export interface CounterProposal {
+  readonly by: string;
+  readonly comment: string;
+  readonly statement: string;
+  readonly digest: string;
+}
 
 export interface ApprovalView {
   readonly id: string;
@@ -177,6 +187,10 @@ export interface ApprovalView {
   readonly escalated: boolean;
   readonly approvers: readonly string[];
   readonly votes: readonly Vote[];
+  /** The last one. */
+  readonly counter: CounterProposal | undefined;
+  /** The approval whose counter-proposal this is for. */
+  readonly counterTo: string | undefined;
   readonly requestedAt: Date;
   readonly expiresAt: Date;
   readonly decidedBy: string;
@@ -186,11 +200,17 @@ export interface ApprovalView {
 export interface Approvals {
   /** Durable when it resolves. The id is the caller's, so that CommandHeld can name it first. */
   request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
-  /** Resolves when it is no longer pending. Rejects only when `signal` aborts. */
-  settled(approvalId: string, signal: AbortSignal): Promise<ApprovalView>;
+  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects only when `signal` aborts. */
+  settled(approvalId: string, signal: AbortSignal, changed?: (view: ApprovalView) => void): Promise<ApprovalView>;
   /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
   approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
+  /** An approver answers with another text, that they agree to. Fails as `approve` does, and with `feature.unsupported`. */
+  propose(approvalId: string, by: Principal, proposed: Proposed, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
+  /** Whoever asked takes the text with this digest; what is held never runs. */
+  accept(approvalId: string, by: Principal, digest: string, context: CommandContext): Promise<ApprovalView>;
+  /** Counts whoever proposed what this approval is for as having agreed to it: to exactly this text, for this requester. */
+  countersign(approvalId: string): Promise<ApprovalView>;
   /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */
   consume(
     approvalId: string,
@@ -283,13 +303,18 @@ export interface Policies {
   current(): PolicyEngine | undefined;
   published(): { readonly version: string; readonly files: readonly PolicyFile[]; readonly by: string; readonly at: Date } | undefined;
   check(files: readonly PolicyFile[]): { readonly version: string; readonly problems: readonly PolicyProblem[] };
-  /** Fails with `policy.invalid` naming every problem. Publishing what is in force changes nothing. */
+  /**
+   * Proposes and publishes where nobody else must agree. Fails with `policy.invalid` naming every problem, and with `policy.unapproved`
+   * when it is proposed and waits for somebody else. Publishing what is in force changes nothing.
+   */
   publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
 }
 
 /** Compiles a policy set. The adapter is `src/policy`. */
 export interface PolicyCompiler {
   check(files: readonly PolicyFile[]): readonly PolicyProblem[];
+  /** What the rules name, of files that were checked. */
+  names(files: readonly PolicyFile[]): PolicyNames;
   /** Throws `policy.invalid`. */
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }

@@ -14,6 +14,7 @@ import * as grant from "./grant/grant.decider.ts";
 import * as identity from "./identity/identity.decider.ts";
 import * as integrity from "./integrity/integrity.decider.ts";
 import * as node from "./node/node.decider.ts";
+import type { PolicyEvent } from "./policy/policy.events.ts";
 import * as policy from "./policy/policy.decider.ts";
 import * as resource from "./resource/resource.decider.ts";
 import type { SchemaMismatch } from "./schemas.ts";
@@ -147,7 +148,21 @@ describe("golden events", () => {
     assert.match(fold(integrity, "CheckpointSigned", "SigningKeyRotated").key, /\+d74f20a3\+/);
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered"), { status: "running", failClosed: true });
     assert.deepEqual(fold(node, "NodeStarted", "FailClosedEntered", "FailClosedLeft", "NodeStopped"), { status: "stopped", failClosed: false });
-    assert.equal(fold(policy, "PolicyProposed", "PolicyPublished", "PolicyRetired").published, "p0123456789ab");
+    const foldPolicy = (...types: PolicyEvent["type"][]): policy.PolicyState =>
+      types
+        .map((type) => upcast(goldens.findLast((each) => each.type === type) ?? assert.fail(type)) as PolicyEvent)
+        .reduce(policy.evolve, policy.initialState);
+    const agreed = ["PolicyProposed", "PolicyTried", "PolicyApproved"] as const;
+    const lifeOf = (state: policy.PolicyState): unknown => state.versions.get("p0123456789ab")?.value;
+    assert.equal(foldPolicy(...agreed, "PolicyPublished").published, "p0123456789ab");
+    assert.equal(lifeOf(foldPolicy(...agreed, "PolicyPublished", "PolicyRetired")), "retired");
+    assert.equal(lifeOf(foldPolicy(...agreed)), "approved");
+    assert.equal(lifeOf(foldPolicy(...agreed, "PolicyRejected")), "rejected");
+    assert.equal(lifeOf(foldPolicy(...agreed, "PolicyProposalWithdrawn")), "withdrawn");
+    assert.equal(lifeOf(foldPolicy(...agreed, "PolicySuperseded")), "superseded");
+    // As releases before this life wrote it: whoever published was alone in it.
+    const firstVersions = goldens.filter(({ file }) => ["PolicyProposed.v1.json", "PolicyPublished.v1.json"].includes(file)).map(upcast) as PolicyEvent[];
+    assert.equal(firstVersions.reduce(policy.evolve, policy.initialState).published, "p0123456789ab");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceChanged").labels["tier"], "gold");
     assert.equal(fold(resource, "ResourceRegistered", "ResourceRetired").status, "retired");
     assert.deepEqual(fold(retention, "RetentionStarted", "StreamsRemoved").events, 12);

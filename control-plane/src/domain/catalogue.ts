@@ -21,8 +21,11 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only.
   SessionOpened: [(data) => data, (data) => data],
   SessionRefused: [(data) => data, (data) => data],
-  // 2: may have the causes grant_expired and grant_revoked.
-  SessionEnded: [(data) => data],
+  // 2: may have the causes grant_expired and grant_revoked. 3: and policy_changed.
+  SessionEnded: [(data) => data, (data) => data],
+  // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
+  PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
+  PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
   // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
   CommandAuthorized: [(data) => data],
   CommandDenied: [(data) => data],

@@ -6,6 +6,7 @@ import type { GrantEvent } from "./grant/grant.events.ts";
 import type { IdentityEvent } from "./identity/identity.events.ts";
 import type { IntegrityEvent } from "./integrity/integrity.events.ts";
 import type { NodeEvent } from "./node/node.events.ts";
+import type { NotificationEvent } from "./notification/notification.events.ts";
 import type { PolicyEvent } from "./policy/policy.events.ts";
 import type { ResourceEvent } from "./resource/resource.events.ts";
 import type { RetentionEvent } from "./retention/retention.events.ts";
@@ -23,6 +24,7 @@ export type DomainEvent =
   | IdentityEvent
   | IntegrityEvent
   | NodeEvent
+  | NotificationEvent
   | PolicyEvent
   | RecordingEvent
   | ResourceEvent

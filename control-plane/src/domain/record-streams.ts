@@ -13,6 +13,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "retention",
   "identity",
   "node",
+  "notification",
   "log",
 ]);
 

@@ -3,6 +3,7 @@ import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { weekdays } from "./decision.ts";
 import { hazards, riskClasses } from "./facts.ts";
+import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
 
 /**
@@ -24,6 +25,9 @@ const prose = () => sensitive(z.string());
 const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
 const words = () => open(z.array(z.string()).readonly());
 const privateWords = () => sensitive(z.array(z.string()).readonly());
+
+const digestOrNone = () => open(z.string().regex(/^([0-9a-f]{64})?$/));
+const difference = () => open(z.enum(differenceKinds));
 
 const category = () => open(z.enum(retainedCategories));
 
@@ -105,8 +109,11 @@ export const schemas = {
     approverHours: words(),
     escalation: z.strictObject({ to: word(), at: instant() }).exactOptional(),
     expiresAt: instant(),
+    counterTo: id().exactOptional(),
   }),
   ApprovalGiven: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, step: count(), groups: words() }),
+  ApprovalCounterProposed: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), statement: prose(), digest: digest(), facts, decision }),
+  ApprovalCounterAccepted: z.strictObject({ approvalId: id(), by: who(), digest: digest() }),
   ApprovalEscalated: z.strictObject({ approvalId: id(), to: word() }),
   ApprovalGranted: z.strictObject({ approvalId: id(), approvers: people() }),
   ApprovalDenied: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), decision, vetoOf: word().exactOptional() }),
@@ -184,15 +191,45 @@ export const schemas = {
   NodeStarted: z.strictObject({ nodeId: id(), version: word() }),
   FailClosedEntered: z.strictObject({ nodeId: id(), cause: word(), since: instant() }),
   FailClosedLeft: z.strictObject({ nodeId: id(), refusedCommands: count() }),
+  PolicyLoadFailed: z.strictObject({ nodeId: id(), policyVersion: word(), keeps: word(), cause: prose() }),
   NodeStopped: z.strictObject({ nodeId: id() }),
+
+  NotificationFailed: z.strictObject({ notificationId: id(), channel: word(), eventId: id(), eventType: word(), attempts: count(), failure: word() }),
+  NotificationRetried: z.strictObject({ notificationId: id(), by: who() }),
 
   PolicyProposed: z.strictObject({
     version: word(),
+    digest: digestOrNone(),
     // Policies name people and where the valuables are.
     files: sensitive(z.array(z.strictObject({ name: z.string(), text: z.string() })).readonly()),
+    names: z.strictObject({ groups: words(), labels: words() }),
     reason: prose(),
+    base: word(),
+    proposedBy: who(),
+    onBehalfOf: who().exactOptional(),
+    required: count(),
   }),
-  PolicyPublished: z.strictObject({ version: word() }),
+  PolicyTried: z.strictObject({
+    version: word(),
+    by: who(),
+    since: instant(),
+    until: instant(),
+    decisions: count(),
+    unreproducible: count(),
+    differences: z.array(z.strictObject({ kind: difference(), count: count() })).readonly(),
+    rules: z.array(z.strictObject({ kind: difference(), rule: word(), count: count() })).readonly(),
+  }),
+  PolicyApproved: z.strictObject({ version: word(), digest: digestOrNone(), by: who(), comment: about("by") }),
+  PolicyRejected: z.strictObject({ version: word(), by: who(), comment: about("by") }),
+  PolicyProposalWithdrawn: z.strictObject({ version: word(), by: who() }),
+  PolicySuperseded: z.strictObject({ version: word(), replacedBy: word() }),
+  PolicyPublished: z.strictObject({
+    version: word(),
+    digest: digestOrNone(),
+    required: count(),
+    rule: open(z.enum(approvalRules)),
+    approvers: people(),
+  }),
   PolicyRetired: z.strictObject({ version: word(), replacedBy: word() }),
 
   InputRecorded: z.strictObject({
@@ -277,6 +314,7 @@ export const schemas = {
         "token_expired",
         "grant_expired",
         "grant_revoked",
+        "policy_changed",
         "shutdown",
         "control_plane_lost",
         "internal_error",

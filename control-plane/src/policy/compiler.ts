@@ -3,12 +3,18 @@ import type { PolicyCompiler } from "../application/ports.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { checkPolicies } from "./check.ts";
 import { CedarEngine } from "./engine.ts";
+import type { Rule } from "./rule.ts";
 
 /** Cedar as the policy language. Engines are independent of each other and of the compiler. */
 export function createCedarCompiler(): PolicyCompiler {
   const cedar = new CedarInstance();
   return {
     check: (files) => checkPolicies(cedar, files).problems,
+    names(files) {
+      const { rules } = checkPolicies(cedar, files);
+      const sorted = (of: (rule: Rule) => readonly string[]): string[] => [...new Set(rules.flatMap(of))].toSorted();
+      return { groups: sorted((rule) => rule.groups), labels: sorted((rule) => rule.labels) };
+    },
     compile(version, files) {
       const { problems, rules } = checkPolicies(cedar, files);
       const errors = problems.filter(({ severity }) => severity === "error");

@@ -212,6 +212,7 @@ describe("deciding", () => {
       timezone: undefined,
       approvals: [],
       groups: [group],
+      labels: [],
     });
     const engine = new CedarEngine("v1", [rule("deep", "divers", deep), rule("flat", "engineers", "true")]);
     for (let round = 0; round < 3; round++) {

@@ -12,6 +12,8 @@ export interface Expression {
   readonly approvals: readonly number[];
   /** Every group that is named anywhere in the policy. */
   readonly groups: readonly string[];
+  /** Every label that `resource.labels` is compared with. */
+  readonly labels: readonly string[];
   /** Names of all attributes of the context that it looks at. */
   readonly attributes: readonly string[];
 }
@@ -47,6 +49,7 @@ const wordsOf: Readonly<Record<string, Words>> = {
 export function readExpression(policy: unknown, problem: (message: string) => void): Expression {
   const approvals = new Set<number>();
   const groups = new Set<string>();
+  const labels = new Set<string>();
   const attributes = new Set<string>();
   /** Nodes that the operator around them already accounts for. */
   const understood = new Set<Json | undefined>();
@@ -67,10 +70,14 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
       approvals.add(threshold);
       understood.add(left);
     }
-    for (const operator of Object.keys(node)) checkWords(operator, operandsOf(node, operator), problem);
+    for (const operator of Object.keys(node)) {
+      const operands = operandsOf(node, operator);
+      checkWords(operator, operands, problem);
+      for (const label of labelsIn(operands)) labels.add(label);
+    }
   }
   if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
-  return { approvals: [...approvals], groups: [...groups], attributes: [...attributes] };
+  return { approvals: [...approvals], groups: [...groups], labels: [...labels], attributes: [...attributes] };
 }
 
 /** Every object of the tree, outer before inner. Iterative: the depth is the author's. */
@@ -103,6 +110,12 @@ function checkWords(operator: string, { left, right }: Operands, problem: (messa
       }
     }
   }
+}
+
+function labelsIn({ left, right }: Operands): readonly string[] {
+  const sides = [left, right];
+  if (!sides.some((side) => attributeOf(side) === "resource.labels")) return [];
+  return sides.flatMap((side) => itemsOf(side).map(literalOf)).filter((label) => typeof label === "string");
 }
 
 /** `context.name`, `principal.name` or `resource.name`; empty for anything else. */

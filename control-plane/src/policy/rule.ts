@@ -18,6 +18,7 @@ export interface Rule {
   /** Numbers of approvals at which its conditions may change, without order. */
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
+  readonly labels: readonly string[];
   /** Attributes of the context that its conditions look at. */
   readonly attributes: readonly string[];
   readonly requires: readonly (keyof Purpose)[];

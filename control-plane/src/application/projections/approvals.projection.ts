@@ -38,6 +38,9 @@ export function projectApproval({ event, recorded: { position }, metadata: { at 
     }
     case "ApprovalGiven":
       return [["approvalGiven", event.data.by, event.data.comment, approvalId]];
+    case "ApprovalCounterAccepted":
+      return settled("replaced");
+    case "ApprovalCounterProposed":
     case "ApprovalEscalated":
       return [];
     case "ApprovalGranted":

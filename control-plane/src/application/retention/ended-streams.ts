@@ -28,7 +28,14 @@ export interface EndedStreamsDeps {
 }
 
 const sessionOver: ReadonlySet<string> = new Set(["SessionEnded", "SessionRefused"]);
-const approvalSettled: ReadonlySet<string> = new Set(["ApprovalDenied", "ApprovalExpired", "ApprovalWithdrawn", "ApprovalConsumed", "ApprovalRevoked"]);
+const approvalSettled: ReadonlySet<string> = new Set([
+  "ApprovalCounterAccepted",
+  "ApprovalDenied",
+  "ApprovalExpired",
+  "ApprovalWithdrawn",
+  "ApprovalConsumed",
+  "ApprovalRevoked",
+]);
 
 /**
  * The streams of a category that are over and were signed, to their last event, up to the horizon. One pass over what is that old; a

@@ -206,7 +206,19 @@ describe("a decision that is taken again", () => {
     const version = policyVersion(files("forged"));
     const forged = newEvent(
       randomUUID(),
-      { type: "PolicyProposed", data: { version, files: files("engineers"), reason: "" } },
+      {
+        type: "PolicyProposed",
+        data: {
+          version,
+          digest: "",
+          files: files("engineers"),
+          names: { groups: [], labels: [] },
+          reason: "",
+          base: "",
+          proposedBy: "ana",
+          required: 0,
+        },
+      },
       admin,
       new Date().toISOString(),
     );

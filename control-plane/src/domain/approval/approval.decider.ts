@@ -12,6 +12,8 @@ import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
 
+export type Proposed = Pick<DataOf<"ApprovalCounterProposed">, "statement" | "digest" | "facts">;
+
 interface Voter {
   readonly by: DecidedBy;
   /** Those that they are in now. */
@@ -26,6 +28,10 @@ export type ApprovalCommand =
   /** `digest` is what the approver saw; absent when the client shows none. */
   | ({ readonly type: "Approve"; readonly digest: string | undefined } & Voter)
   | ({ readonly type: "Deny" } & Voter)
+  /** Answers what is held with another text. `onProposed`: whether policy lets them decide on that one. */
+  | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
+  /** `digest` is that of the proposed text which they saw. */
+  | { readonly type: "Accept"; readonly by: string; readonly digest: string }
   | { readonly type: "Escalate" }
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
@@ -40,6 +46,8 @@ export const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalStat
 
 /** A comment is shown in one error of the client's protocol. */
 export const MAX_COMMENT_LENGTH = 1_000;
+/** It stands in the event and in a notice of the client's protocol, and a person reads it. */
+export const MAX_PROPOSED_LENGTH = 10_000;
 
 export function decide(command: ApprovalCommand, state: ApprovalState, at: string): ApprovalEvent[] {
   if (command.type === "Request") return request(command.data, state, at);
@@ -72,6 +80,16 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
       const said = { approvalId, by: command.by.id, comment: command.comment, decision };
       return checked(state, { type: "ApprovalDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
+    }
+    case "Propose":
+      return propose(command, asked, state, at);
+    case "Accept": {
+      const { counter } = state.context;
+      requireOpen(asked, state, at);
+      if (command.by !== asked.requestedBy) throw new SallyportError("auth.forbidden", "Only whoever asked can take a proposal.");
+      if (counter === undefined) throw new SallyportError("input.invalid", "Nobody has proposed anything else.", { field: "approvalId" });
+      if (command.digest !== counter.digest) throw drift("What was proposed is not what was shown.");
+      return checked(state, { type: "ApprovalCounterAccepted", data: { approvalId, by: command.by, digest: counter.digest } });
     }
     case "Escalate":
       return escalate(state, at);
@@ -116,6 +134,30 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
 function requireOpen({ expiresAt }: DataOf<"ApprovalRequested">, state: ApprovalState, at: string): void {
   if (state.matches("expired") || (state.matches("pending") && reached(expiresAt, at))) throw expired();
   if (!state.matches("pending")) throw alreadyDecided(state);
+}
+
+function propose(
+  { by, comment, digest, decision, proposed, onProposed }: Extract<ApprovalCommand, { type: "Propose" }>,
+  asked: DataOf<"ApprovalRequested">,
+  state: ApprovalState,
+  at: string,
+): ApprovalEvent[] {
+  const { approvalId, command } = asked;
+  requireOpen(asked, state, at);
+  requireOtherHuman(by, (id) => isParty(asked, id));
+  if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
+  if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+  if (command.via !== "simple" || command.parameters.length > 0) {
+    const hint = "Deny it and say what to run instead.";
+    throw new SallyportError("feature.unsupported", `Only a plain query without parameters can be answered with another text. ${hint}`);
+  }
+  requireText("comment", comment, MAX_COMMENT_LENGTH);
+  requireText("statement", proposed.statement, MAX_PROPOSED_LENGTH);
+  const isText = proposed.statement.trim() !== "" && !proposed.statement.includes("\0");
+  if (!isText || proposed.digest === command.digest) throw new SallyportError("input.invalid", "Propose another text.", { field: "statement" });
+  requirePermitted(decision);
+  const data = { approvalId, by: by.id, comment, ...proposed, decision: requirePermitted(onProposed) };
+  return checked(state, { type: "ApprovalCounterProposed", data });
 }
 
 /** Nothing before its time, nor twice, nor once it is decided. */

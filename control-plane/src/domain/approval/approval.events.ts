@@ -1,5 +1,6 @@
 import type { RecordedDecision } from "../decision.ts";
 import type { ApprovalStep } from "./terms.ts";
+import type { CommandFacts } from "../facts.ts";
 import type { RecordedCommand } from "../session/session.events.ts";
 
 export type ApprovalEvent =
@@ -25,6 +26,8 @@ export type ApprovalEvent =
         /** From then on members of this group count for every step that names groups. */
         readonly escalation?: { readonly to: string; readonly at: string };
         readonly expiresAt: string;
+        /** The approval whose counter-proposal this command is. */
+        readonly counterTo?: string;
       };
     }
   | {
@@ -40,6 +43,23 @@ export type ApprovalEvent =
         readonly groups: readonly string[];
       };
     }
+  /** An approver would agree to this text in place of the one that is held. */
+  | {
+      readonly type: "ApprovalCounterProposed";
+      readonly data: {
+        readonly approvalId: string;
+        readonly by: string;
+        readonly comment: string;
+        readonly statement: string;
+        /** Of the proposed text, for the same requester on the same resource. */
+        readonly digest: string;
+        readonly facts: CommandFacts;
+        /** That lets this person decide on the proposed text. */
+        readonly decision: RecordedDecision;
+      };
+    }
+  /** Whoever asked takes the proposed text: what is held never runs, and the proposed one is judged anew, under an approval of its own. */
+  | { readonly type: "ApprovalCounterAccepted"; readonly data: { readonly approvalId: string; readonly by: string; readonly digest: string } }
   /** Its time has come, and members of one more group may decide. */
   | { readonly type: "ApprovalEscalated"; readonly data: { readonly approvalId: string; readonly to: string } }
   | { readonly type: "ApprovalGranted"; readonly data: { readonly approvalId: string; readonly approvers: readonly string[] } }

@@ -4,7 +4,7 @@ import { getShortestPaths, getSimplePaths } from "xstate/graph";
 import { type ApprovalState, evolve } from "./approval.decider.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine } from "./approval.machine.ts";
-import { asked, consumed, denied, deniedBy, expired, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
+import { acceptedBy, proposedBy, asked, consumed, denied, deniedBy, expired, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
 
 const events: ApprovalEvent[] = [
   asked(2, "eve"),
@@ -20,8 +20,14 @@ const events: ApprovalEvent[] = [
   consumed,
   { type: "ApprovalConsumed", data: { approvalId: "ap1", sessionId: "s1", commandId: 3, digest: "other" } },
   revoked,
+  proposedBy("ana"),
+  proposedBy("di"),
+  acceptedBy("ana"),
+  acceptedBy("eve"),
+  acceptedBy("ana", "d3"),
 ];
-const traversal = { events, limit: 10_000, serializeState: ({ value, context }: ApprovalState) => `${value} ${context.approvers.join()}` };
+const serializeState = ({ value, context }: ApprovalState): string => `${value} ${context.approvers.join()} ${context.counter?.by ?? ""}`;
+const traversal = { events, limit: 10_000, serializeState };
 const states = Object.keys(approvalMachine.states);
 
 describe("the approval machine", () => {
@@ -38,6 +44,7 @@ describe("the approval machine", () => {
       const passed = new Set([...steps.map(({ state: at }) => at.value), state.value]);
       if (passed.has("granted")) assert.deepEqual(state.context.approvers.toSorted(), ["bo", "cy"]);
       if (passed.has("consumed")) assert.ok(passed.has("granted"));
+      if (passed.has("replaced")) assert.deepEqual([state.context.counter?.by, taken.at(-1)], ["di", acceptedBy("ana")]);
       assert.ok(!state.context.approvers.includes("ana") && !state.context.approvers.includes("eve"));
       assert.ok(!taken.some((event) => event.type === "ApprovalConsumed" && event.data.digest === "other" && state.matches("consumed")));
     }
@@ -47,7 +54,7 @@ describe("the approval machine", () => {
     for (const { state } of getShortestPaths(approvalMachine, traversal)) {
       for (const event of events) {
         const next = evolve(state, event);
-        if (["denied", "expired", "withdrawn", "consumed", "revoked"].includes(state.value)) assert.equal(next, state);
+        if (["denied", "replaced", "expired", "withdrawn", "consumed", "revoked"].includes(state.value)) assert.equal(next, state);
         if (!state.can(event)) assert.equal(next, state);
       }
     }

@@ -4,6 +4,7 @@ import { countsAs, currentStep, type Vote } from "./quorum.ts";
 
 type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
 type Given = Extract<ApprovalEvent, { type: "ApprovalGiven" }>["data"];
+type Countered = Extract<ApprovalEvent, { type: "ApprovalCounterProposed" }>["data"];
 type Consumed = Extract<ApprovalEvent, { type: "ApprovalConsumed" }>["data"];
 
 export interface ApprovalContext {
@@ -15,6 +16,8 @@ export interface ApprovalContext {
   readonly votes: readonly Vote[];
   /** The group that it was escalated to. */
   readonly escalatedTo: string | undefined;
+  /** The last one; it takes the place of those before. */
+  readonly counter: Countered | undefined;
 }
 
 /**
@@ -25,6 +28,8 @@ export interface ApprovalContext {
  * A2. It is granted only when each step has as many of them as it asks for, from its groups, in the order of the steps; nobody
  *     counts for two.
  * A3. It is consumed once, by the command that it was requested for.
+ * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
+ *     approval: what was asked for can then never run by it.
  */
 export const approvalMachine = setup({
   types: { events: {} as ApprovalEvent, context: {} as ApprovalContext },
@@ -34,6 +39,10 @@ export const approvalMachine = setup({
       request !== undefined && votes.length > 0 && currentStep({ steps: request.steps, votes }) === request.steps.length,
     mayEscalate: ({ context: { request, escalatedTo }, event }) =>
       event.type === "ApprovalEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
+    isCounter: ({ context: { request }, event }) =>
+      event.type === "ApprovalCounterProposed" && request !== undefined && !isParty(request, event.data.by) && event.data.digest !== request.command.digest,
+    isAccepted: ({ context: { request, counter }, event }) =>
+      event.type === "ApprovalCounterAccepted" && event.data.by === request?.requestedBy && event.data.digest === counter?.digest,
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
     isBound: ({ context: { request }, event }) => event.type === "ApprovalConsumed" && request !== undefined && isBoundTo(request, event.data),
   },
@@ -44,17 +53,20 @@ export const approvalMachine = setup({
       const { by, step } = event.data;
       return { approvers: [...context.approvers, by], votes: [...context.votes, { by, step }] };
     }),
+    propose: assign(({ event }) => (event.type === "ApprovalCounterProposed" ? { counter: event.data } : {})),
     escalate: assign(({ event }) => (event.type === "ApprovalEscalated" ? { escalatedTo: event.data.to } : {})),
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined },
+  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
     pending: {
       on: {
         ApprovalGiven: { guard: "counts", actions: "count" },
+        ApprovalCounterProposed: { guard: "isCounter", actions: "propose" },
+        ApprovalCounterAccepted: { guard: "isAccepted", target: "replaced" },
         ApprovalEscalated: { guard: "mayEscalate", actions: "escalate" },
         ApprovalGranted: { guard: "quorumMet", target: "granted" },
         ApprovalDenied: { guard: "byOther", target: "denied" },
@@ -71,6 +83,7 @@ export const approvalMachine = setup({
       },
     },
     denied: { type: "final" },
+    replaced: { type: "final" },
     expired: { type: "final" },
     withdrawn: { type: "final" },
     consumed: { type: "final" },

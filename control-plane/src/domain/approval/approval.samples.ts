@@ -60,6 +60,11 @@ export const givenBy = (by: string, comment = "", step = 0, groups: readonly str
   type: "ApprovalGiven",
   data: { approvalId, by, comment, decision, step, groups },
 });
+export const proposedBy = (by: string, digest = "d2"): ApprovalEvent => ({
+  type: "ApprovalCounterProposed",
+  data: { approvalId, by, comment: "", statement: "drop table old_orders", digest, facts: asked(1).data.command.facts, decision },
+});
+export const acceptedBy = (by: string, digest = "d2"): ApprovalEvent => ({ type: "ApprovalCounterAccepted", data: { approvalId, by, digest } });
 export const escalated = (to: string): ApprovalEvent => ({ type: "ApprovalEscalated", data: { approvalId, to } });
 export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
 export const deniedBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalDenied", data: { approvalId, by, comment, decision } });

@@ -4,7 +4,11 @@ export type NodeCommand =
   | { readonly type: "Start"; readonly nodeId: string; readonly version: string }
   /** Both at once: while the ledger refuses, nothing can be said; what was known since is said when it accepts again. */
   | { readonly type: "RecordFailClosed"; readonly nodeId: string; readonly cause: string; readonly since: string; readonly refusedCommands: number }
+  | { readonly type: "RecordPolicyLoadFailed"; readonly nodeId: string; readonly policyVersion: string; readonly keeps: string; readonly cause: string }
   | { readonly type: "Stop"; readonly nodeId: string };
+
+/** The first problems of a policy tell; all of them are in the log. */
+const MAX_CAUSE_LENGTH = 2_000;
 
 export interface NodeState {
   readonly status: "absent" | "running" | "stopped";
@@ -23,6 +27,10 @@ export function decide(command: NodeCommand, state: NodeState): NodeEvent[] {
         { type: "FailClosedEntered", data: { nodeId, cause: command.cause, since: command.since } },
         { type: "FailClosedLeft", data: { nodeId, refusedCommands: command.refusedCommands } },
       ];
+    case "RecordPolicyLoadFailed": {
+      const { policyVersion, keeps, cause } = command;
+      return [{ type: "PolicyLoadFailed", data: { nodeId, policyVersion, keeps, cause: cause.toWellFormed().slice(0, MAX_CAUSE_LENGTH) } }];
+    }
     case "Stop":
       return state.status === "running" ? [{ type: "NodeStopped", data: { nodeId } }] : [];
   }
@@ -36,6 +44,8 @@ export function evolve(state: NodeState, event: NodeEvent): NodeState {
       return { ...state, failClosed: true };
     case "FailClosedLeft":
       return { ...state, failClosed: false };
+    case "PolicyLoadFailed":
+      return state;
     case "NodeStopped":
       return { ...state, status: "stopped" };
   }

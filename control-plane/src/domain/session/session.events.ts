@@ -48,6 +48,7 @@ export type SessionEndCause =
   | "token_expired"
   | "grant_expired"
   | "grant_revoked"
+  | "policy_changed"
   | "shutdown"
   | "control_plane_lost"
   | "internal_error";

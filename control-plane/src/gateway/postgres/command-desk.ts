@@ -6,7 +6,7 @@ import type { RecordedCommand, SessionEvent } from "../../domain/session/session
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
-import { heldNotice } from "./held-notice.ts";
+import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
 import { howToState, purposeRequired } from "./purpose-required.ts";
 import { readOnlyObjection } from "./read-only-session.ts";
@@ -34,7 +34,16 @@ export type Verdict =
       /** Present for reads that may overlap their own record: nothing of the result may leave before it resolves. */
       readonly durable: Promise<void> | undefined;
     }
-  | { readonly kind: "refused"; readonly error: SallyportError; readonly hint: string | undefined };
+  | { readonly kind: "refused"; readonly error: SallyportError; readonly hint: string | undefined }
+  /** Its requester took another text in its place: that is to be judged now. The client has heard nothing of an end. */
+  | { readonly kind: "replaced"; readonly instead: Instead };
+
+/** What an approver proposed and the requester took. */
+export interface Instead {
+  readonly statement: string;
+  /** The approval that it was proposed in. */
+  readonly counterTo: string;
+}
 
 /** How a held command's client is told, and how it withdraws: the signal's reason is `cancelled` or `client_gone`. */
 export interface HoldPort {
@@ -102,13 +111,16 @@ export class CommandDesk {
     return this.#lastId;
   }
 
-  /** `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already. */
-  /** `unsettled`: code that cannot be classified ran, and the target has not said since what it changed. */
-  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, unsettled = false): Promise<Verdict> {
+  /**
+   * `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already.
+   * `counterTo`: the approval that the one executable was proposed in. `unsettled`: code that
+   * cannot be classified ran, and the target has not said since what it changed.
+   */
+  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
       this.#setup.guard();
       await this.#statePurpose(executables);
-      return await this.#judge(executables, prospects, hold, unsettled);
+      return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -130,7 +142,13 @@ export class CommandDesk {
     purpose.set(next);
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, unsettled: boolean): Promise<Verdict> {
+  async #judge(
+    executables: readonly Executable[],
+    prospects: readonly Executable[],
+    hold: HoldPort,
+    counterTo: string | undefined,
+    unsettled: boolean,
+  ): Promise<Verdict> {
     const { readOnly } = this.#setup;
     const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
     const judged: Judged[] = [];
@@ -154,8 +172,11 @@ export class CommandDesk {
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval") continue;
-      const granted = await this.#hold(each, hold);
-      if (granted.kind === "refused") return this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
+      const granted = await this.#hold(each, hold, counterTo);
+      if (granted.kind === "refused") {
+        const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
+        return granted.instead === undefined ? refused : { kind: "replaced", instead: granted.instead };
+      }
       released.push({ ...each, approvalId: granted.approvalId });
     }
     const events = [
@@ -235,7 +256,7 @@ export class CommandDesk {
   }
 
   /** Asks people and waits for them. */
-  async #hold({ command, decision, executable }: Judged, hold: HoldPort): Promise<Granted | NotGranted> {
+  async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
     const approvalId = randomUUID();
     const patience = Math.min(holdMillis, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
@@ -247,14 +268,26 @@ export class CommandDesk {
     };
     try {
       await session.append([held], "fail");
-      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt }, context);
+      const proposed = counterTo === undefined ? {} : { counterTo };
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
+      // If whoever proposed it may not decide on it after all, it waits for others.
+      if (counterTo !== undefined) await approvals.countersign(approvalId).catch(() => undefined);
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
-    hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    let told = "";
+    const changed = ({ counter }: ApprovalView): void => {
+      if (counter === undefined || counter.digest === told) return;
+      told = counter.digest;
+      hold.tell(counterNotice(approvalId, counter));
+    };
     try {
-      const settled = await approvals.settled(approvalId, signal);
-      return settled.state === "granted" ? { kind: "granted", approvalId } : { kind: "refused", approvalId, error: settledError(settled) };
+      const settled = await approvals.settled(approvalId, signal, changed);
+      if (settled.state === "granted") return { kind: "granted", approvalId };
+      const instead = settled.state === "replaced" ? settled.counter?.statement : undefined;
+      const proposed = instead === undefined ? {} : { instead: { statement: instead, counterTo: approvalId } };
+      return { kind: "refused", approvalId, error: settledError(settled), ...proposed };
     } catch (error) {
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
@@ -299,6 +332,7 @@ interface NotGranted {
   readonly kind: "refused";
   readonly approvalId: string;
   readonly error: SallyportError;
+  readonly instead?: Instead;
 }
 
 const authorised = ({ command, decision }: Judged, obligations: Obligations): SessionEvent => ({
@@ -337,6 +371,7 @@ function settledError({ id, state, decidedBy, comment }: ApprovalView): Sallypor
   const details = { approval: id };
   if (state === "denied") return new SallyportError("approval.denied", `${decidedBy} denied this command${comment === "" ? "." : `: ${comment}`}`, details);
   if (state === "expired") return new SallyportError("approval.expired", "Nobody decided on this command in time.", details);
+  if (state === "replaced") return new SallyportError("approval.withdrawn", "Whoever asked took another text in its place.", details);
   return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);
 }
 

@@ -42,6 +42,8 @@ export interface GatewayDeps {
   readonly register: (
     session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string },
     end: (cause: SessionEndCause, message: string) => void,
+    /** Called when what its opening was decided on changed. */
+    reconsider: () => void,
   ) => () => void;
 }
 

@@ -1,5 +1,6 @@
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import { describeSteps } from "../../domain/approval/terms.ts";
+import type { CounterProposal } from "../../application/ports.ts";
 import type { Decision } from "../../domain/decision.ts";
 
 /** What the client of a held command reads while it waits: for whom (groups, never a list of people), until when, and what to do. */
@@ -18,3 +19,13 @@ export function heldNotice(approvalId: string, decision: Decision, riskClass: st
     hint: `They run: sallyport approvals approve ${approvalId}    To withdraw it, cancel (Ctrl-C).`,
   });
 }
+
+/** An approver would agree to another text. */
+export const counterNotice = (approvalId: string, { by, comment, statement }: CounterProposal): Buffer =>
+  encodeNoticeResponse({
+    severity: "NOTICE",
+    sqlstate: "01000",
+    message: `${by} proposes instead: ${statement}`,
+    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${comment}`}`,
+    hint: `To run that in place of your command: sallyport approvals accept ${approvalId}    Or go on waiting, or cancel (Ctrl-C).`,
+  });

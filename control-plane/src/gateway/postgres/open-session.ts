@@ -13,6 +13,7 @@ import {
   type RecordedDecision,
 } from "../../domain/decision.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
@@ -67,7 +68,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
     left ??= { cause, message, error };
     leaving.abort(error ?? new SallyportError("session.ended", message));
   };
-  const unregister = deps.register({ sessionId, identityId: principal.id, tokenId }, (cause, message) => end(cause, message));
+  let reconsider = (): void => undefined;
+  const unregister = deps.register(
+    { sessionId, identityId: principal.id, tokenId },
+    (cause, message) => end(cause, message),
+    () => reconsider(),
+  );
   const requested: SessionEvent = {
     type: "SessionRequested",
     data: {
@@ -83,9 +89,9 @@ export async function openSession(visitor: Visitor): Promise<void> {
       parameters: carried,
     },
   };
-  const stated: SessionEvent[] =
+  const saying: SessionEvent[] =
     purpose.reason === "" && purpose.ticket === "" ? [] : [{ type: "PurposeStated", data: { sessionId, by: principal.id, ...purpose } }];
-  await record.append([requested, ...stated], "fail").catch((error: unknown) => {
+  await record.append([requested, ...saying], "fail").catch((error: unknown) => {
     unregister();
     throw error;
   });
@@ -105,8 +111,15 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const decided = decideOpen(visitor, resource, granted, circumstances);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, mayBeAsked(deps.grants.requestable(resource, principal)));
-
     const { readOnly } = decided.obligations;
+    const stated = new SessionPurpose(purpose);
+    reconsider = () => {
+      const now = decideNow(visitor, name, granted, stated.now);
+      if (now.effect === "allow" && (now.obligations.readOnly === undefined || readOnly !== undefined)) return;
+      const error = noLongerOpen(now, name);
+      end("policy_changed", error.message, error);
+    };
+
     const reading = { principal, action: "run", resource, facts: ordinaryRead, granted, circumstances } as const;
     const obligations = deps.policies.current()?.decide(reading).obligations ?? noObligations;
     const ofSession: Obligations = readOnly === undefined ? obligations : { ...obligations, readOnly };
@@ -134,7 +147,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       clock: deps.clock,
       granted,
       clientAddress: address,
-      purpose: new SessionPurpose(purpose),
+      purpose: stated,
       readOnly: readOnly === undefined ? undefined : decided.rules,
       holdMillis: gateway.limits.holdMillis,
       overlapReads: deps.overlapReads,
@@ -219,6 +232,22 @@ function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: Res
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   return policy.decide({ principal, action: "open", resource, granted, circumstances });
 }
+
+/** The same of a session that is open, with who and what as they are now. */
+function decideNow({ gateway, address, signedIn: { principal } }: Visitor, name: string, granted: boolean, purpose: Purpose): Decision {
+  const { identities, resources, policies } = gateway.deps;
+  const found = identities.find(principal.id);
+  const now = found?.disabled === true ? undefined : found;
+  const circumstances = { time: gateway.deps.clock.now(), clientAddress: address, purpose };
+  return takeDecision(policies.current(), { principal: now, resource: resources.find(name), action: "open", granted, circumstances });
+}
+
+const noLongerOpen = ({ reason, rules, policyVersion }: Decision, name: string): SallyportError =>
+  new SallyportError("policy.denied", `Policy changed: you may not have "${name}" open any more. ${reason}`, {
+    resource: name,
+    rule: rules.join(", ") || "none permits it",
+    policy: policyVersion,
+  });
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
 function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {

@@ -1,12 +1,14 @@
+import { isAscii } from "node:buffer";
 import { SallyportError } from "@sallyport/proto/errors";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
-import type { Frame } from "@sallyport/proto/wire/postgres/frames";
+import { type Frame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
+import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Obligations } from "../../domain/decision.ts";
 import { sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
-import type { CommandDesk, Verdict } from "./command-desk.ts";
+import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
@@ -86,9 +88,11 @@ export class UnitHandler {
     }
   }
 
-  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined): Promise<void> {
+  /** `counterTo`: the approval that this text was proposed in, in place of the client's own. */
+  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined, counterTo?: string): Promise<void> {
     const { line, output, knowledge } = this.#deps;
-    const verdict = await this.#judge([executable], []);
+    const verdict = await this.#judge([executable], [], counterTo);
+    if (verdict.kind === "replaced") return this.#instead(verdict.instead);
     if (verdict.kind === "refused") {
       output.write(encodeRefusal(verdict.error, "ERROR", verdict.hint));
       return this.#endRefused();
@@ -101,6 +105,21 @@ export class UnitHandler {
     if (settled !== undefined) await settled;
   }
 
+  /** The proposed text is a query like any other: parsed, judged, held if need be, and forwarded as it was proposed. */
+  async #instead({ statement, counterTo }: Instead): Promise<void> {
+    const { line, output, knowledge, analyser } = this.#deps;
+    // It was proposed in UTF-8; in another encoding its bytes would say something else.
+    if (!isAscii(Buffer.from(statement)) && !/^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding)) {
+      const error = new SallyportError("feature.unsupported", "The proposed text has letters that this session's encoding writes otherwise.");
+      output.write(encodeRefusal(error, "ERROR", "Set client_encoding to UTF8 and run it yourself."));
+      return this.#endRefused();
+    }
+    if (line.over) return;
+    const frame = frameOf(encodeQuery(statement));
+    const { executable, analysis } = await judgeQuery(frame, analyser, knowledge.reading);
+    return this.#whole(frame, executable, analysis, counterTo);
+  }
+
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser } = this.#deps;
     const analyses = analyseGroup(frames, analyser);
@@ -111,6 +130,8 @@ export class UnitHandler {
     const verdict: Verdict = nothing
       ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined }
       : await this.#judge(executables, prospects);
+    // Nobody can propose another text for a group.
+    if (verdict.kind === "replaced") throw new Error("A group of the extended protocol was replaced.");
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
     if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
@@ -119,7 +140,7 @@ export class UnitHandler {
     if (settled !== undefined) await settled;
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[]): Promise<Verdict> {
+  async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
     const { desk, line, output } = this.#deps;
     const wait = {
       begin: (): AbortSignal => {
@@ -129,7 +150,7 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait, this.#deps.knowledge.suspect);
+    const verdict = await desk.judge(executables, prospects, wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }
@@ -203,5 +224,7 @@ export class UnitHandler {
     line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
   }
 }
+
+const frameOf = (raw: Buffer): Frame => ({ type: raw[0] ?? 0, raw, payload: raw.subarray(FRAME_HEADER_BYTES) });
 
 const endsPart = ({ type }: Frame): boolean => type === frontend.sync || type === frontend.flush;

@@ -29,6 +29,8 @@ const start = Date.parse("2026-11-22T10:00:00.000Z");
 const later = "2036-01-01T00:00:00.000Z";
 const allow: Decision = { effect: "allow", policyVersion: "p1", rules: ["r1"], reason: "because", obligations: noObligations, quorum: 0 };
 
+const electorate = { administrators: ["ana", "bo", "cy"], configured: "auto" } as const;
+
 /** Of sessions and approvals. */
 const over: ReadonlySet<string> = new Set(["ended", "refused", "denied", "expired", "withdrawn", "consumed", "revoked"]);
 
@@ -86,7 +88,22 @@ export class HistoryWriter {
         ]);
       case 3:
         return this.#decide(policy, policyStream(), [
-          { type: "Publish", version: `p${how % 4}`, files: [{ name: "a.cedar", text: String(how % 4) }], reason: "" },
+          {
+            type: "Propose",
+            version: `p${how % 4}`,
+            digest: "ab".repeat(32),
+            files: [{ name: "a.cedar", text: String(how % 4) }],
+            names: { groups: [], labels: [] },
+            reason: "",
+            by: { id: name, kind: "human" },
+            ...electorate,
+          },
+          pick<policy.PolicyCommand>(
+            { type: "Publish", version: `p${how % 4}`, digest: "ab".repeat(32), ...electorate },
+            { type: "Approve", version: `p${how % 4}`, digest: undefined, by: { id: "bo", kind: "human" }, comment: "", ...electorate },
+            { type: "Reject", version: `p${how % 4}`, by: { id: "cy", kind: "human" }, comment: "", ...electorate },
+            { type: "Withdraw", version: `p${how % 4}`, by: { id: name, kind: "human" } },
+          ),
         ]);
       case 4:
         return how % 4 === 0 ? this.#retain() : this.#stranger(how);

@@ -1,5 +1,5 @@
 /** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
-export const READ_MODELS_VERSION = 2;
+export const READ_MODELS_VERSION = 3;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
 export const readModels = ["agents", "approvals", "commands", "grants", "identities", "policies", "resources", "sessions"] as const;
@@ -35,7 +35,8 @@ CREATE TABLE identities (
 
 CREATE TABLE policies (
   version TEXT PRIMARY KEY, status TEXT NOT NULL, files INTEGER NOT NULL, reason TEXT NOT NULL, proposed_by TEXT NOT NULL,
-  proposed_at TEXT NOT NULL, published_by TEXT NOT NULL DEFAULT '', published_at TEXT NOT NULL DEFAULT '',
+  proposed_at TEXT NOT NULL, required INTEGER NOT NULL, approvers TEXT NOT NULL DEFAULT '[]', decided_by TEXT NOT NULL DEFAULT '',
+  decided_at TEXT NOT NULL DEFAULT '', published_by TEXT NOT NULL DEFAULT '', published_at TEXT NOT NULL DEFAULT '',
   retired_at TEXT NOT NULL DEFAULT '', replaced_by TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 

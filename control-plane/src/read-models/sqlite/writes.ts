@@ -24,7 +24,11 @@ export const writes: Readonly<Record<WriteName, string>> = {
   identitySignInFailed: "UPDATE identities SET sign_in_failures = sign_in_failures + 1, sign_in_failed_at = ? WHERE id = ?",
   identityDisabled: "UPDATE identities SET status = 'disabled', reason = ?, changed_at = ? WHERE id = ?",
 
-  policyProposed: `INSERT OR REPLACE INTO policies (version, files, reason, proposed_by, proposed_at, status) VALUES (?, ?, ?, ?, ?, 'proposed')`,
+  policyProposed: `INSERT OR REPLACE INTO policies (version, files, reason, proposed_by, proposed_at, required, status) VALUES (?, ?, ?, ?, ?, ?, 'proposed')`,
+  policyTried: "UPDATE policies SET status = 'tried' WHERE version = ? AND status = 'proposed'",
+  policyApproved: `UPDATE policies SET approvers = json_insert(approvers, '$[#]', ?1),
+      status = CASE WHEN json_array_length(approvers) + 1 >= required THEN 'approved' ELSE status END WHERE version = ?2`,
+  policySettled: "UPDATE policies SET status = ?, decided_by = ?, decided_at = ? WHERE version = ?",
   policyPublished: "UPDATE policies SET status = 'published', published_by = ?, published_at = ? WHERE version = ?",
   policyRetired: "UPDATE policies SET status = 'retired', replaced_by = ?, retired_at = ? WHERE version = ?",
 

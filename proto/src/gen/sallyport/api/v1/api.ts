@@ -211,7 +211,7 @@ export interface ReplaySessionResponse {
 
 export interface Approval {
   id: string;
-  /** pending, granted, denied, expired, withdrawn, consumed, revoked. */
+  /** pending, granted, denied, expired, withdrawn, consumed, revoked, replaced. */
   state: string;
   sessionId: string;
   commandId: string;
@@ -239,7 +239,44 @@ export interface Approval {
   approverHours: string[];
   /** From then on its members count for every step that names groups; empty when there is none, or its time has come. */
   escalatesTo: string;
-  escalatesAt: Date | undefined;
+  escalatesAt:
+    | Date
+    | undefined;
+  /** The last one. */
+  counter:
+    | CounterProposal
+    | undefined;
+  /** The approval whose counter-proposal this is for; empty for any other. */
+  counterTo: string;
+}
+
+export interface CounterProposal {
+  by: string;
+  comment: string;
+  statement: string;
+  digest: string;
+}
+
+export interface ProposeCounterRequest {
+  approvalId: string;
+  statement: string;
+  comment: string;
+  /** Of what is held; when set, it is refused unless it is still that. */
+  digest: string;
+}
+
+export interface ProposeCounterResponse {
+  approval: Approval | undefined;
+}
+
+export interface AcceptCounterRequest {
+  approvalId: string;
+  /** Of the proposed text. */
+  digest: string;
+}
+
+export interface AcceptCounterResponse {
+  approval: Approval | undefined;
 }
 
 export interface ApprovalStep {
@@ -356,7 +393,12 @@ export interface GetPolicyResponse {
   version: string;
   files: PolicyFile[];
   publishedBy: string;
-  publishedAt: Date | undefined;
+  publishedAt:
+    | Date
+    | undefined;
+  /** This version does not load at the node that answers; `keeps` decides there in its place. */
+  loadFailed: boolean;
+  keeps: string;
 }
 
 export interface CheckPolicyRequest {
@@ -3360,6 +3402,8 @@ function createBaseApproval(): Approval {
     approverHours: [],
     escalatesTo: "",
     escalatesAt: undefined,
+    counter: undefined,
+    counterTo: "",
   };
 }
 
@@ -3433,6 +3477,12 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.escalatesAt !== undefined) {
       Timestamp.encode(toTimestamp(message.escalatesAt), writer.uint32(186).fork()).join();
+    }
+    if (message.counter !== undefined) {
+      CounterProposal.encode(message.counter, writer.uint32(194).fork()).join();
+    }
+    if (message.counterTo !== "") {
+      writer.uint32(202).string(message.counterTo);
     }
     return writer;
   },
@@ -3634,6 +3684,22 @@ export const Approval: MessageFns<Approval> = {
             message.escalatesAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 24: {
+            if (tag !== 194) {
+              break;
+            }
+
+            message.counter = CounterProposal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.counterTo = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3725,6 +3791,12 @@ export const Approval: MessageFns<Approval> = {
         : isSet(object.escalates_at)
         ? fromJsonTimestamp(object.escalates_at)
         : undefined,
+      counter: isSet(object.counter) ? CounterProposal.fromJSON(object.counter) : undefined,
+      counterTo: isSet(object.counterTo)
+        ? globalThis.String(object.counterTo)
+        : isSet(object.counter_to)
+        ? globalThis.String(object.counter_to)
+        : "",
     };
   },
 
@@ -3799,6 +3871,12 @@ export const Approval: MessageFns<Approval> = {
     if (message.escalatesAt !== undefined) {
       obj.escalatesAt = message.escalatesAt.toISOString();
     }
+    if (message.counter !== undefined) {
+      obj.counter = CounterProposal.toJSON(message.counter);
+    }
+    if (message.counterTo !== "") {
+      obj.counterTo = message.counterTo;
+    }
     return obj;
   },
 
@@ -3830,6 +3908,475 @@ export const Approval: MessageFns<Approval> = {
     message.approverHours = object.approverHours?.map((e) => e) || [];
     message.escalatesTo = object.escalatesTo ?? "";
     message.escalatesAt = object.escalatesAt ?? undefined;
+    message.counter = (object.counter !== undefined && object.counter !== null)
+      ? CounterProposal.fromPartial(object.counter)
+      : undefined;
+    message.counterTo = object.counterTo ?? "";
+    return message;
+  },
+};
+
+function createBaseCounterProposal(): CounterProposal {
+  return { by: "", comment: "", statement: "", digest: "" };
+}
+
+export const CounterProposal: MessageFns<CounterProposal> = {
+  encode(message: CounterProposal, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.by !== "") {
+      writer.uint32(10).string(message.by);
+    }
+    if (message.comment !== "") {
+      writer.uint32(18).string(message.comment);
+    }
+    if (message.statement !== "") {
+      writer.uint32(26).string(message.statement);
+    }
+    if (message.digest !== "") {
+      writer.uint32(34).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CounterProposal {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCounterProposal();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CounterProposal {
+    return {
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+    };
+  },
+
+  toJSON(message: CounterProposal): unknown {
+    const obj: any = {};
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.comment !== "") {
+      obj.comment = message.comment;
+    }
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CounterProposal>): CounterProposal {
+    return CounterProposal.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CounterProposal>): CounterProposal {
+    const message = createBaseCounterProposal();
+    message.by = object.by ?? "";
+    message.comment = object.comment ?? "";
+    message.statement = object.statement ?? "";
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
+function createBaseProposeCounterRequest(): ProposeCounterRequest {
+  return { approvalId: "", statement: "", comment: "", digest: "" };
+}
+
+export const ProposeCounterRequest: MessageFns<ProposeCounterRequest> = {
+  encode(message: ProposeCounterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    if (message.statement !== "") {
+      writer.uint32(18).string(message.statement);
+    }
+    if (message.comment !== "") {
+      writer.uint32(26).string(message.comment);
+    }
+    if (message.digest !== "") {
+      writer.uint32(34).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProposeCounterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProposeCounterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProposeCounterRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+    };
+  },
+
+  toJSON(message: ProposeCounterRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.comment !== "") {
+      obj.comment = message.comment;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProposeCounterRequest>): ProposeCounterRequest {
+    return ProposeCounterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProposeCounterRequest>): ProposeCounterRequest {
+    const message = createBaseProposeCounterRequest();
+    message.approvalId = object.approvalId ?? "";
+    message.statement = object.statement ?? "";
+    message.comment = object.comment ?? "";
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
+function createBaseProposeCounterResponse(): ProposeCounterResponse {
+  return { approval: undefined };
+}
+
+export const ProposeCounterResponse: MessageFns<ProposeCounterResponse> = {
+  encode(message: ProposeCounterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ProposeCounterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseProposeCounterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ProposeCounterResponse {
+    return { approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined };
+  },
+
+  toJSON(message: ProposeCounterResponse): unknown {
+    const obj: any = {};
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ProposeCounterResponse>): ProposeCounterResponse {
+    return ProposeCounterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ProposeCounterResponse>): ProposeCounterResponse {
+    const message = createBaseProposeCounterResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAcceptCounterRequest(): AcceptCounterRequest {
+  return { approvalId: "", digest: "" };
+}
+
+export const AcceptCounterRequest: MessageFns<AcceptCounterRequest> = {
+  encode(message: AcceptCounterRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcceptCounterRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcceptCounterRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcceptCounterRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+    };
+  },
+
+  toJSON(message: AcceptCounterRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcceptCounterRequest>): AcceptCounterRequest {
+    return AcceptCounterRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcceptCounterRequest>): AcceptCounterRequest {
+    const message = createBaseAcceptCounterRequest();
+    message.approvalId = object.approvalId ?? "";
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
+function createBaseAcceptCounterResponse(): AcceptCounterResponse {
+  return { approval: undefined };
+}
+
+export const AcceptCounterResponse: MessageFns<AcceptCounterResponse> = {
+  encode(message: AcceptCounterResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcceptCounterResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcceptCounterResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcceptCounterResponse {
+    return { approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined };
+  },
+
+  toJSON(message: AcceptCounterResponse): unknown {
+    const obj: any = {};
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcceptCounterResponse>): AcceptCounterResponse {
+    return AcceptCounterResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcceptCounterResponse>): AcceptCounterResponse {
+    const message = createBaseAcceptCounterResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
     return message;
   },
 };
@@ -5684,7 +6231,7 @@ export const GetPolicyRequest: MessageFns<GetPolicyRequest> = {
 };
 
 function createBaseGetPolicyResponse(): GetPolicyResponse {
-  return { version: "", files: [], publishedBy: "", publishedAt: undefined };
+  return { version: "", files: [], publishedBy: "", publishedAt: undefined, loadFailed: false, keeps: "" };
 }
 
 export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
@@ -5700,6 +6247,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     }
     if (message.publishedAt !== undefined) {
       Timestamp.encode(toTimestamp(message.publishedAt), writer.uint32(34).fork()).join();
+    }
+    if (message.loadFailed !== false) {
+      writer.uint32(40).bool(message.loadFailed);
+    }
+    if (message.keeps !== "") {
+      writer.uint32(50).string(message.keeps);
     }
     return writer;
   },
@@ -5749,6 +6302,22 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
             message.publishedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.loadFailed = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.keeps = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5775,6 +6344,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
         : isSet(object.published_at)
         ? fromJsonTimestamp(object.published_at)
         : undefined,
+      loadFailed: isSet(object.loadFailed)
+        ? globalThis.Boolean(object.loadFailed)
+        : isSet(object.load_failed)
+        ? globalThis.Boolean(object.load_failed)
+        : false,
+      keeps: isSet(object.keeps) ? globalThis.String(object.keeps) : "",
     };
   },
 
@@ -5792,6 +6367,12 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     if (message.publishedAt !== undefined) {
       obj.publishedAt = message.publishedAt.toISOString();
     }
+    if (message.loadFailed !== false) {
+      obj.loadFailed = message.loadFailed;
+    }
+    if (message.keeps !== "") {
+      obj.keeps = message.keeps;
+    }
     return obj;
   },
 
@@ -5804,6 +6385,8 @@ export const GetPolicyResponse: MessageFns<GetPolicyResponse> = {
     message.files = object.files?.map((e) => PolicyFile.fromPartial(e)) || [];
     message.publishedBy = object.publishedBy ?? "";
     message.publishedAt = object.publishedAt ?? undefined;
+    message.loadFailed = object.loadFailed ?? false;
+    message.keeps = object.keeps ?? "";
     return message;
   },
 };
@@ -6982,6 +7565,29 @@ export const ApprovalServiceService = {
     responseSerialize: (value: DenyResponse): Buffer => Buffer.from(DenyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DenyResponse => DenyResponse.decode(value),
   },
+  /** An approver answers with another text that they would agree to. */
+  proposeCounter: {
+    path: "/sallyport.api.v1.ApprovalService/ProposeCounter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ProposeCounterRequest): Buffer =>
+      Buffer.from(ProposeCounterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ProposeCounterRequest => ProposeCounterRequest.decode(value),
+    responseSerialize: (value: ProposeCounterResponse): Buffer =>
+      Buffer.from(ProposeCounterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ProposeCounterResponse => ProposeCounterResponse.decode(value),
+  },
+  /** Whoever asked takes it in place of what is held. */
+  acceptCounter: {
+    path: "/sallyport.api.v1.ApprovalService/AcceptCounter" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: AcceptCounterRequest): Buffer => Buffer.from(AcceptCounterRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AcceptCounterRequest => AcceptCounterRequest.decode(value),
+    responseSerialize: (value: AcceptCounterResponse): Buffer =>
+      Buffer.from(AcceptCounterResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AcceptCounterResponse => AcceptCounterResponse.decode(value),
+  },
 } as const;
 
 export interface ApprovalServiceServer extends UntypedServiceImplementation {
@@ -6989,6 +7595,10 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   getApproval: handleUnaryCall<GetApprovalRequest, GetApprovalResponse>;
   approve: handleUnaryCall<ApproveRequest, ApproveResponse>;
   deny: handleUnaryCall<DenyRequest, DenyResponse>;
+  /** An approver answers with another text that they would agree to. */
+  proposeCounter: handleUnaryCall<ProposeCounterRequest, ProposeCounterResponse>;
+  /** Whoever asked takes it in place of what is held. */
+  acceptCounter: handleUnaryCall<AcceptCounterRequest, AcceptCounterResponse>;
 }
 
 export interface ApprovalServiceClient extends Client {
@@ -7048,6 +7658,38 @@ export interface ApprovalServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DenyResponse) => void,
+  ): ClientUnaryCall;
+  /** An approver answers with another text that they would agree to. */
+  proposeCounter(
+    request: ProposeCounterRequest,
+    callback: (error: ServiceError | null, response: ProposeCounterResponse) => void,
+  ): ClientUnaryCall;
+  proposeCounter(
+    request: ProposeCounterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ProposeCounterResponse) => void,
+  ): ClientUnaryCall;
+  proposeCounter(
+    request: ProposeCounterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ProposeCounterResponse) => void,
+  ): ClientUnaryCall;
+  /** Whoever asked takes it in place of what is held. */
+  acceptCounter(
+    request: AcceptCounterRequest,
+    callback: (error: ServiceError | null, response: AcceptCounterResponse) => void,
+  ): ClientUnaryCall;
+  acceptCounter(
+    request: AcceptCounterRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: AcceptCounterResponse) => void,
+  ): ClientUnaryCall;
+  acceptCounter(
+    request: AcceptCounterRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: AcceptCounterResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,50 @@
+import type { Command } from "commander";
+import { bold, toJson, tone } from "./io.ts";
+import { byPrefix } from "./by-prefix.ts";
+import { table } from "./table.ts";
+import { runVerb } from "./verb.ts";
+
+export function notificationsVerb(program: Command): void {
+  const notifications = program.command("notifications").description("what channels outside could not be told of yet, or at all");
+  notifications
+    .command("list", { isDefault: true })
+    .option("--failed", "only those that were given up")
+    .description("each channel, and what was not delivered, newest first; for auditors and administrators")
+    .action(({ failed = false }: { failed?: boolean }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const { channels, notifications: all } = await client.call(client.notifications.listNotifications.bind(client.notifications), { limit: 0 });
+        const found = all.filter(({ state }) => !failed || state === "failed");
+        if (io.json) return io.out(toJson({ channels, notifications: found }));
+        if (channels.length === 0) io.out("No channel is configured (SALLYPORT_NOTIFICATIONS).");
+        const rows = channels.map((channel) => [channel.name, channel.kind, String(channel.waiting), String(channel.failed)]);
+        if (rows.length > 0) for (const line of table(["CHANNEL", "KIND", "WAITING", "FAILED"], rows)) io.out(line);
+        if (found.length === 0) return;
+        io.out("");
+        const each = found.map(({ id, eventType, state, attempts, dueAt, failure }) => [
+          id,
+          eventType,
+          state,
+          String(attempts),
+          dueAt?.toISOString() ?? "",
+          failure,
+        ]);
+        for (const line of table(["NOTIFICATION", "EVENT", "STATE", "ATTEMPTS", "DUE OR FAILED AT", "LAST FAILURE"], each)) io.out(line);
+      }),
+    );
+  notifications
+    .command("retry")
+    .argument("<id>", "the notification, or the first characters of its id")
+    .description("try a failed one again, as if it were new; for administrators")
+    .action((id: string, _options, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const service = client.notifications;
+        const { notifications: all } = await client.call(service.listNotifications.bind(service), { limit: 0 });
+        const failed = all.filter(({ state }) => state === "failed");
+        const { notification } = await client.call(service.retryNotification.bind(service), { id: byPrefix("notification", failed, id).id });
+        if (io.json || notification === undefined) return io.out(toJson(notification));
+        io.out(`${bold(notification.id)}: ${tone("green", "waits for its next attempt")}`);
+      }),
+    );
+}

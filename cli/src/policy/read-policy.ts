@@ -1,0 +1,16 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { PolicyFile } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { Misuse } from "../exit-status.ts";
+
+/** A version names a policy that was proposed; everything else is a path. */
+export const isVersion = (text: string): boolean => /^p[0-9a-f]{12}$/u.test(text);
+
+export function readPolicy(path: string): PolicyFile[] {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new Misuse(`There is no ${path}.`);
+  if (!found.isDirectory()) return [{ name: basename(path), text: readFileSync(path, "utf8") }];
+  const names = readdirSync(path).filter((name) => name.endsWith(".cedar"));
+  if (names.length === 0) throw new Misuse(`${path} holds no .cedar file.`);
+  return names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
+}

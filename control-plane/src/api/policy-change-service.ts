@@ -1,0 +1,77 @@
+import type { PolicyVersion, PolicyChangeServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { PolicyService } from "../application/policy-changes.ts";
+import type { PolicyVersionView } from "../application/policy-view.ts";
+import type { Identities } from "../application/ports.ts";
+import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
+import { type ApiContext, unary } from "./unary.ts";
+
+/** Versions in one answer when the caller names no number; older ones are asked for. */
+const DEFAULT_LIMIT = 100;
+
+export function policyChangeService(
+  api: ApiContext,
+  { policies, identities }: { readonly policies: PolicyService; readonly identities: Identities },
+): PolicyChangeServiceServer {
+  const shown = (view: PolicyVersionView): PolicyVersion => versionView(view, emptyOf(view.names.groups, identities));
+  return {
+    proposePolicy: unary(api, async ({ files, reason }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.propose(files, reason, principal, context)) };
+    }),
+    proposeEarlierPolicy: unary(api, async ({ version, reason }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.goBack(version, reason, principal, context)) };
+    }),
+    approvePolicy: unary(api, async ({ version, comment, digest }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.approve(version, digest === "" ? undefined : digest, principal, comment, context)) };
+    }),
+    rejectPolicy: unary(api, async ({ version, comment }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.reject(version, principal, comment, context)) };
+    }),
+    withdrawPolicy: unary(api, async ({ version }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.withdraw(version, principal, context)) };
+    }),
+    publishProposedPolicy: unary(api, async ({ version }, { principal, context }) => {
+      requireGroup(principal, ADMINS);
+      return { policy: shown(await policies.publishProposed(version, context)) };
+    }),
+    listPolicyVersions: unary(api, ({ openOnly, limit }, { principal }) => {
+      requireGroup(principal, ADMINS, AUDITORS);
+      const wanted = openOnly ? ["proposed", "tried", "approved", "published"] : undefined;
+      const found = policies.versions().filter(({ state }) => wanted?.includes(state) ?? true);
+      const { version = "", keeps = "" } = policies.loadFailure() ?? {};
+      return { policies: found.slice(0, limit === 0 ? DEFAULT_LIMIT : limit).map(shown), loadFailure: version, keeps };
+    }),
+    getPolicyVersion: unary(api, async ({ version }, { principal }) => {
+      requireGroup(principal, ADMINS, AUDITORS);
+      const view = policies.find(version);
+      if (view === undefined) throw new SallyportError("policy.not_found", `No policy ${version} was ever proposed.`, { policy: version });
+      return { policy: shown(view), files: [...(await policies.filesOf(version))] };
+    }),
+  };
+}
+
+/** A group that a policy names and nobody is in is often a misspelt one. */
+function emptyOf(groups: readonly string[], identities: Identities): string[] {
+  const used = new Set(identities.list().flatMap((identity) => (identity.disabled ? [] : identity.groups)));
+  return groups.filter((group) => !used.has(group));
+}
+
+const versionView = ({ names, trial, approvals, ...view }: PolicyVersionView, emptyGroups: string[]): PolicyVersion => ({
+  ...view,
+  approvals: [...approvals],
+  groups: [...names.groups],
+  labels: [...names.labels],
+  emptyGroups,
+  trial: trial && {
+    by: trial.by,
+    since: new Date(trial.since),
+    until: new Date(trial.until),
+    decisions: BigInt(trial.decisions),
+    differences: trial.differences.map(({ kind, count }) => ({ kind, count: BigInt(count) })),
+  },
+});

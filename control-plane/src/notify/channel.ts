@@ -1,0 +1,31 @@
+import type { Discretion, Message } from "./message.ts";
+
+/** What became of one attempt. `failure` is a word or two of our own: what a peer says may hold anything. */
+export type Outcome =
+  | { readonly kind: "delivered" }
+  | {
+      readonly kind: "failed";
+      readonly failure: string;
+      /** Not to be tried again: the other side said so. */
+      readonly final?: boolean;
+      /** Not before this long, if the other side said so. */
+      readonly retryAfterMs?: number;
+    };
+
+/** One way of telling somebody. */
+export interface Channel {
+  readonly name: string;
+  readonly kind: "webhook" | "slack" | "email";
+  /** Types of events that it is told of. */
+  readonly types: ReadonlySet<string>;
+  readonly discretion: Discretion;
+  /** One attempt, bounded in time. Never rejects. */
+  send(message: Message, signal: AbortSignal): Promise<Outcome>;
+}
+
+export const delivered: Outcome = { kind: "delivered" };
+export const failed = (failure: string, more: { readonly final?: boolean; readonly retryAfterMs?: number } = {}): Outcome => ({
+  kind: "failed",
+  failure,
+  ...more,
+});

@@ -1,0 +1,95 @@
+import { readFileSync } from "node:fs";
+import { SallyportError } from "@sallyport/proto/errors";
+import { z } from "zod";
+import type { Clock } from "../application/ports.ts";
+import type { Channel } from "./channel.ts";
+import type { Discretion } from "./message.ts";
+import { readSecret, secretSchema } from "./secret.ts";
+import { slackChannel } from "./slack/slack-channel.ts";
+import { eventWords, typesOf } from "./topics.ts";
+import { requireWebUrl } from "./web-url.ts";
+import { webhookKey } from "./webhook/signature.ts";
+import { webhookChannel } from "./webhook/webhook-channel.ts";
+
+/** Each has a loop, and a queue on disk. */
+export const MAX_CHANNELS = 32;
+
+/** `SallyportError`s become problems of the field that they are about. */
+const checked =
+  <T>(check: (value: T) => unknown) =>
+  (value: T, context: z.core.$RefinementCtx): void => {
+    try {
+      check(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof SallyportError ? error.message : "It is not what it should be." });
+    }
+  };
+
+const common = {
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/u, "a name is lower-case letters, digits and -, 32 at most"),
+  events: z.array(z.enum(eventWords)).min(1),
+  /** Names of people, and what they wrote. */
+  people: z.boolean().default(false),
+  /** Texts of statements, and reasons of changes. */
+  statements: z.boolean().default(false),
+  links: z.string().superRefine(checked(requireWebUrl)).optional(),
+};
+
+const overHttp = { privateAddresses: z.boolean().default(false), caFile: z.string().min(1).optional() };
+
+const webhook = z.strictObject({
+  kind: z.literal("webhook"),
+  ...common,
+  ...overHttp,
+  url: z.string().superRefine(checked(requireWebUrl)),
+  secrets: z
+    .array(secretSchema.superRefine(checked((ref) => webhookKey(readSecret(ref)))))
+    .min(1)
+    .max(2),
+});
+
+const slack = z.strictObject({
+  kind: z.literal("slack"),
+  ...common,
+  ...overHttp,
+  url: secretSchema.superRefine(checked((ref) => requireWebUrl(readSecret(ref)))),
+});
+
+const fileSchema = z.strictObject({
+  channels: z
+    .array(z.discriminatedUnion("kind", [webhook, slack]))
+    .max(MAX_CHANNELS)
+    .refine((channels) => new Set(channels.map(({ name }) => name)).size === channels.length, "two channels have the same name"),
+});
+
+/** What SALLYPORT_NOTIFICATIONS names. Fails with `config.invalid`, naming every problem and no secret. */
+export function readChannels(path: string, clock: Clock): readonly Channel[] {
+  const parsed = fileSchema.safeParse(json(path));
+  if (!parsed.success) throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS):\n${z.prettifyError(parsed.error)}`);
+  return parsed.data.channels.map((channel) => {
+    const { name, events, people, statements, links } = channel;
+    const discretion: Discretion = { people, statements, links };
+    const shared = { name, types: typesOf(events), discretion };
+    const http = { privateAddresses: channel.privateAddresses, ca: channel.caFile === undefined ? undefined : contents(channel.caFile) };
+    return channel.kind === "webhook"
+      ? webhookChannel({ ...shared, ...http, url: requireWebUrl(channel.url), secrets: channel.secrets }, clock)
+      : slackChannel({ ...shared, ...http, url: channel.url });
+  });
+}
+
+function json(path: string): unknown {
+  try {
+    return JSON.parse(contents(path));
+  } catch (error) {
+    if (error instanceof SallyportError) throw error;
+    throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS) is not JSON.`, {}, error);
+  }
+}
+
+function contents(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS) cannot be read.`, {}, error);
+  }
+}

@@ -1,0 +1,73 @@
+import type { CommandFacts } from "../../domain/facts.ts";
+import { type About, type Field, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
+
+/** Commands that wait for people. */
+export const approvalNotices: Notices = {
+  ApprovalRequested(data) {
+    const { approvalId, command, resource, requestedBy, decision, quorum, expiresAt } = data;
+    return {
+      kind: "approval.requested",
+      title: `A ${command.facts.riskClass} command waits for approval on ${resource}`,
+      urgency: "action",
+      fields: [
+        ...held(data.resource, command.facts),
+        shown("needs", quorum),
+        shown("expires", expiresAt),
+        shown("rules", decision.rules),
+        personal("requester", requestedBy),
+        ...(command.statement === undefined ? [] : [sensitive("statement", command.statement)]),
+        shown("approval", approvalId),
+        shown("session", data.sessionId),
+      ],
+      next: decide(approvalId),
+    };
+  },
+  ApprovalGranted: ({ approvalId, approvers }, about) => settled("granted", "was approved", approvalId, about, [personal("approvers", approvers)]),
+  ApprovalDenied: ({ approvalId, by, comment }, about) =>
+    settled("denied", "was denied", approvalId, about, [personal("by", by), ...(comment === "" ? [] : [personal("comment", comment)])]),
+  ApprovalExpired: ({ approvalId }, about) => settled("expired", "was decided on by nobody in time", approvalId, about, []),
+  ApprovalWithdrawn: ({ approvalId, cause }, about) => settled("withdrawn", "was withdrawn", approvalId, about, [shown("cause", cause)]),
+  ApprovalRevoked: ({ approvalId, by, reason }, about) =>
+    settled("revoked", "has lost its approval", approvalId, about, [personal("by", by), personal("reason", reason)]),
+};
+
+/** What it would do, without its text. */
+const held = (resource: string, { verbs, riskClass, relationsRead, relationsWritten, hazards, fingerprint }: CommandFacts): readonly Field[] => [
+  shown("resource", resource),
+  shown("verbs", verbs),
+  shown("class", riskClass),
+  shown("reads", relationsRead),
+  shown("writes", relationsWritten),
+  shown("hazards", hazards),
+  shown("fingerprint", fingerprint),
+];
+
+function settled(
+  what: string,
+  said: string,
+  approvalId: string,
+  { subject }: About,
+  fields: readonly Field[],
+): ReturnType<NonNullable<Notices["ApprovalExpired"]>> {
+  const asked = subject.type === "ApprovalRequested" ? subject.data : undefined;
+  return {
+    kind: `approval.${what}`,
+    title: `A command on ${asked?.resource ?? "a resource"} ${said}`,
+    urgency: "info",
+    fields: [
+      ...(asked === undefined ? [] : [...held(asked.resource, asked.command.facts), personal("requester", asked.requestedBy)]),
+      ...fields,
+      shown("approval", approvalId),
+    ],
+    next: [],
+  };
+}
+
+const decide = (approvalId: string): readonly Step[] => {
+  const path = `approvals/${approvalId}`;
+  return [
+    { label: "Look", command: `sallyport approvals show ${approvalId}`, path },
+    { label: "Approve", command: `sallyport approvals approve ${approvalId}`, path: `${path}?decide=approve` },
+    { label: "Deny", command: `sallyport approvals deny ${approvalId}`, path: `${path}?decide=deny` },
+  ];
+};

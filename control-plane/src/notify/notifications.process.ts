@@ -1,0 +1,188 @@
+import type { Logger } from "pino";
+import type { Execute } from "../application/execute-command.ts";
+import type { Clock, CommandContext } from "../application/ports.ts";
+import { backOff, pause, type Scheduler } from "../application/scheduler.ts";
+import { upcast } from "../domain/catalogue.ts";
+import * as notification from "../domain/notification/notification.decider.ts";
+import { notificationStream } from "../domain/notification/notification.events.ts";
+import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Channel } from "./channel.ts";
+import { Courier } from "./courier.ts";
+import { type Message, messageOf } from "./message.ts";
+import { type Delivery, type Outbox, QUEUE_FULL, type QueuedDelivery } from "./outbox.ts";
+import { noticeOf } from "./topics.ts";
+
+/** A dropped subscription is taken up at once; a dead ledger is not hammered. */
+export const REFOLLOW_FIRST_MS = 50;
+export const REFOLLOW_LAST_MS = 5_000;
+
+export interface NotificationDeps {
+  /** With names in it. */
+  readonly ledger: Ledger;
+  readonly outbox: Outbox;
+  readonly channels: readonly Channel[];
+  readonly execute: Execute;
+  /** Of what it does by itself. */
+  readonly context: CommandContext;
+  readonly agentName: (agentId: string) => string;
+  readonly clock: Clock;
+  readonly scheduler: Scheduler;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+export interface NotificationList {
+  readonly channels: readonly (Pick<Channel, "name" | "kind"> & ReturnType<Outbox["counts"]>)[];
+  readonly deliveries: readonly QueuedDelivery[];
+}
+
+/**
+ * Follows the ledger and tells channels of what they want to hear.
+ *
+ * N1. At least once: an event is in the outbox, or behind the checkpoint, or told, or given up in the record. The id of a message is
+ *     that of event and channel, so that whoever hears it twice can tell.
+ * N2. It begins at the end of the ledger the first time, and where it was from then on; without channels it forgets where that was.
+ * N3. Nobody waits for it, and no channel for another: each has a courier of its own, and the outbox bounds them all.
+ * N4. One node of an installation sends. A second one with an outbox of its own would tell everything twice.
+ */
+export class Notifications {
+  readonly #deps: NotificationDeps;
+  readonly #stop = new AbortController();
+  readonly #couriers: ReadonlyMap<string, Courier>;
+  readonly #following: Promise<void>;
+  #closing: Promise<void> | undefined;
+
+  private constructor(deps: NotificationDeps) {
+    this.#deps = deps;
+    const { outbox, clock, scheduler, random, log } = deps;
+    const courier = {
+      outbox,
+      clock,
+      scheduler,
+      random,
+      log,
+      read: (delivery: QueuedDelivery, channel: Channel) => this.#read(delivery, channel),
+      giveUp: (delivery: QueuedDelivery, failure: string) => this.#giveUp(delivery, delivery.attempts, failure),
+    };
+    this.#couriers = new Map(deps.channels.map((channel) => [channel.name, new Courier(channel, courier)]));
+    this.#following = deps.channels.length === 0 ? Promise.resolve() : this.#follow();
+  }
+
+  /** Resolves when the place to begin at is durable: from then on nothing is missed. */
+  static async start(deps: NotificationDeps): Promise<Notifications> {
+    const { ledger, outbox, channels } = deps;
+    if (channels.length === 0) {
+      outbox.forgetPlace();
+    } else if (outbox.checkpoint() === undefined) {
+      let head: bigint | undefined;
+      for await (const { position } of ledger.readAll({ direction: "backwards", limit: 1 })) head = position;
+      outbox.moveTo(head);
+    }
+    const notifications = new Notifications(deps);
+    await notifications.#buryStrays();
+    return notifications;
+  }
+
+  /** A dead letter is tried again, as if it were new. Fails with `input.invalid` when there is none. */
+  async retry(id: string, by: string, context: CommandContext): Promise<QueuedDelivery> {
+    const { outbox, clock, execute } = this.#deps;
+    const delivery = outbox.find(id);
+    const courier = delivery === undefined ? undefined : this.#couriers.get(delivery.channel);
+    if (delivery?.state !== "failed") throw new SallyportError("input.invalid", `No notification ${id} has failed.`, { field: "id" });
+    if (courier === undefined) throw new SallyportError("input.invalid", `There is no channel ${delivery.channel} any more.`, { field: "id" });
+    if (delivery.failure === QUEUE_FULL) await this.#record(delivery, 0, QUEUE_FULL); // as far as it is not
+    await execute({ decider: notification, stream: notificationStream(id), command: { type: "Retry", notificationId: id, by }, context });
+    outbox.revive(id, clock.now());
+    courier.wake();
+    return { ...delivery, state: "waiting", attempts: 0 };
+  }
+
+  /** Each channel with what waits for it, and the newest deliveries that were not made yet. */
+  list(limit: number): NotificationList {
+    const { outbox, channels } = this.#deps;
+    return {
+      channels: channels.map(({ name, kind }) => ({ name, kind, ...outbox.counts(name) })),
+      deliveries: outbox.list(limit),
+    };
+  }
+
+  /** Safe to repeat. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([this.#following, ...Array.from(this.#couriers.values(), (courier) => courier.close())]);
+    this.#deps.outbox.close();
+  }
+
+  async #follow(): Promise<void> {
+    const { ledger, outbox, channels, scheduler, log } = this.#deps;
+    const { signal } = this.#stop;
+    const types = [...new Set(channels.flatMap((channel) => [...channel.types]))];
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        const position = outbox.checkpoint()?.position;
+        const from = position === undefined ? {} : { after: position };
+        for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "type", prefixes: types }, signal })) {
+          failures = 0;
+          if (message.kind === "event") await this.#take(message.event);
+          else if (message.kind === "checkpoint") outbox.moveTo(message.position);
+        }
+      } catch (error) {
+        log.warn({ err: error }, "notifications lost their subscription");
+      }
+      await pause(scheduler, backOff(failures, REFOLLOW_FIRST_MS, REFOLLOW_LAST_MS), signal);
+    }
+  }
+
+  async #take({ id: eventId, type: eventType, stream, revision, position, data }: RecordedEvent): Promise<void> {
+    const { outbox, channels, clock, log } = this.#deps;
+    const own = eventType === "NotificationFailed" && "channel" in data ? data.channel : undefined;
+    const wanting = channels.filter(({ name, types }) => types.has(eventType) && name !== own);
+    const deliveries = wanting.map(({ name }): Delivery => ({ id: `${eventId}_${name}`, channel: name, eventId, eventType, stream, revision }));
+    const overflow = outbox.take(deliveries, position, clock.now());
+    for (const { name } of wanting) this.#couriers.get(name)?.wake();
+    for (const delivery of overflow)
+      await this.#record(delivery, 0, QUEUE_FULL).catch((error: unknown) => log.warn({ err: error }, "a dead letter is not in the record yet"));
+  }
+
+  async #read({ id, eventId, stream, revision }: Delivery, channel: Channel): Promise<Message | undefined> {
+    const { ledger, agentName } = this.#deps;
+    const first = await eventAt(ledger, stream, 0n);
+    const recorded = revision === 0n ? first : await eventAt(ledger, stream, revision);
+    // What retention removed is told to nobody any more.
+    if (recorded === undefined) return undefined;
+    const event = upcast(recorded);
+    const notice = noticeOf(event, { subject: first === undefined ? event : upcast(first), agentName });
+    if (notice === undefined) return undefined;
+    return messageOf(notice, { id, at: recorded.metadata.at, eventId, eventType: event.type }, channel.discretion);
+  }
+
+  /** In the record first: a crash in between makes it be given up once more, which changes nothing. */
+  async #giveUp(delivery: Delivery, attempts: number, failure: string): Promise<void> {
+    const { outbox, clock } = this.#deps;
+    await this.#record(delivery, attempts, failure);
+    outbox.bury(delivery, attempts, clock.now(), failure);
+  }
+
+  async #record({ id: notificationId, channel, eventId, eventType }: Delivery, attempts: number, failure: string): Promise<void> {
+    const { execute, context, log } = this.#deps;
+    const data = { notificationId, channel, eventId, eventType, attempts, failure };
+    log.error(data, "a notification was given up");
+    await execute({ decider: notification, stream: notificationStream(notificationId), command: { type: "Fail", data }, context });
+  }
+
+  /** What waits for channels that are configured no more. */
+  async #buryStrays(): Promise<void> {
+    const { outbox, channels } = this.#deps;
+    for (const delivery of outbox.strays(channels.map(({ name }) => name))) await this.#giveUp(delivery, delivery.attempts, "channel removed");
+  }
+}
+
+async function eventAt(ledger: Ledger, stream: string, revision: bigint): Promise<RecordedEvent | undefined> {
+  for await (const recorded of ledger.readStream(stream, { from: revision, limit: 1 })) return recorded.revision === revision ? recorded : undefined;
+  return undefined;
+}

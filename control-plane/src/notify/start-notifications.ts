@@ -1,0 +1,35 @@
+import type { Execute } from "../application/execute-command.ts";
+import type { LiveState } from "../application/live-state.ts";
+import type { Clock } from "../application/ports.ts";
+import { systemScheduler } from "../application/scheduler.ts";
+import { systemContext } from "../application/use-case.ts";
+import { agentStream } from "../domain/agent/agent.events.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { Logger } from "pino";
+import type { Channel } from "./channel.ts";
+import { Notifications } from "./notifications.process.ts";
+import { Outbox } from "./outbox.ts";
+
+export interface NotificationsOptions {
+  readonly ledger: Ledger;
+  readonly live: Pick<LiveState, "agents">;
+  readonly execute: Execute;
+  readonly channels: readonly Channel[];
+  /** Of the outbox. */
+  readonly file: string;
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Resolves when nothing that happens from now on is missed. */
+export async function startNotifications({ live, file, nodeId, ...rest }: NotificationsOptions): Promise<Notifications> {
+  return Notifications.start({
+    ...rest,
+    outbox: new Outbox(file),
+    context: systemContext(nodeId),
+    agentName: (agentId) => live.agents.get(agentStream(agentId))?.state.name ?? agentId,
+    scheduler: systemScheduler,
+    random: Math.random,
+  });
+}

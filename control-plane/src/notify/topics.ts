@@ -1,0 +1,41 @@
+import type { DomainEvent, EventType } from "../domain/events.ts";
+import type { About, Notice, Notices } from "./notice.ts";
+import { approvalNotices } from "./notices/approvals.ts";
+import { grantNotices } from "./notices/grants.ts";
+import { agentNotices, erasureNotices, ledgerNotices, notificationNotices, policyNotices } from "./notices/installation.ts";
+
+/** What a channel can be told of, by the word that its configuration uses. */
+const topics = {
+  approvals: approvalNotices,
+  grants: grantNotices,
+  policies: policyNotices,
+  agents: agentNotices,
+  ledger: ledgerNotices,
+  erasures: erasureNotices,
+  notifications: notificationNotices,
+} as const satisfies Readonly<Record<string, Notices>>;
+
+const ALL = "all";
+
+const told: Notices = Object.assign({}, ...Object.values(topics)) as Notices;
+
+/** Every type that there is something to tell of. */
+export const toldTypes = Object.keys(told) as readonly EventType[];
+
+/** `all`, topics, and types of events by their names. */
+export const eventWords: readonly [string, ...string[]] = [ALL, ...Object.keys(topics), ...toldTypes];
+
+export function typesOf(words: readonly string[]): ReadonlySet<string> {
+  const of = (word: string): readonly string[] => {
+    if (word === ALL) return toldTypes;
+    return Object.hasOwn(topics, word) ? Object.keys(topics[word as keyof typeof topics]) : [word];
+  };
+  return new Set(words.flatMap(of));
+}
+
+/** Undefined when there is nothing to tell of it. */
+export function noticeOf({ type, data }: DomainEvent, about: About): Notice | undefined {
+  // The type names the shape of the data, which the compiler cannot follow through a table.
+  const write = told[type] as ((data: DomainEvent["data"], about: About) => Notice | undefined) | undefined;
+  return write?.(data, about);
+}

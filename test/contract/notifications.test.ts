@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { createExecute } from "@sallyport/control-plane/src/application/execute-command.ts";
+import { admin, setStage, silent, type Stage, until } from "@sallyport/control-plane/src/application/testing/stage.ts";
+import { systemContext } from "@sallyport/control-plane/src/application/use-case.ts";
+import type { Channel } from "@sallyport/control-plane/src/notify/channel.ts";
+import { Notifications } from "@sallyport/control-plane/src/notify/notifications.process.ts";
+import { Outbox } from "@sallyport/control-plane/src/notify/outbox.ts";
+import { GIVE_UP_AFTER_MS, RETRY_LAST_MS } from "@sallyport/control-plane/src/notify/retry-schedule.ts";
+import { typesOf } from "@sallyport/control-plane/src/notify/topics.ts";
+import { webhookChannel } from "@sallyport/control-plane/src/notify/webhook/webhook-channel.ts";
+import { tempDir } from "../support/temp-dir.ts";
+import { isSigned, WebhookServer } from "../support/webhook-server.ts";
+
+/** Nothing here takes long; what has not come by then never will. */
+const HANG_MS = 20_000;
+/** For servers that never answer, in tests that wait for that. */
+const SHORT_DEADLINE_MS = 200;
+
+const newSecret = (): string => `whsec_${randomBytes(32).toString("base64")}`;
+
+describe("notifications", { timeout: HANG_MS }, () => {
+  interface Scene extends Stage {
+    readonly secretFile: string;
+    readonly channel: (name: string, server: WebhookServer, more?: { readonly deadlineMs?: number; readonly events?: readonly string[] }) => Channel;
+    readonly begin: (...channels: readonly Channel[]) => Promise<Notifications>;
+    /** One event that is told; answers what it is about. */
+    readonly happen: (name: string) => Promise<string>;
+    readonly recorded: (type: string) => Promise<readonly object[]>;
+  }
+
+  async function scene(t: TestContext): Promise<Scene> {
+    const stage = await setStage(t);
+    const folder = tempDir(t, "notifications");
+    const secretFile = join(folder, "secret");
+    writeFileSync(secretFile, newSecret());
+    const { ledger, time, app } = stage;
+    return {
+      ...stage,
+      secretFile,
+      channel: (name, server, { events = ["agents"], ...more } = {}) =>
+        webhookChannel(
+          {
+            name,
+            types: typesOf(events),
+            discretion: { people: false, statements: false },
+            url: new URL(server.url),
+            secrets: [{ file: secretFile }],
+            privateAddresses: false,
+            ...more,
+          },
+          time,
+        ),
+      async begin(...channels) {
+        const notifications = await Notifications.start({
+          ledger,
+          outbox: new Outbox(join(folder, "notifications.db")),
+          channels,
+          execute: createExecute({ ledger, clock: time }),
+          context: systemContext("one"),
+          agentName: (id) => app.agents.list().find((agent) => agent.id === id)?.name ?? id,
+          clock: time,
+          scheduler: time,
+          random: () => 1,
+          log: silent,
+        });
+        t.after(() => notifications.close());
+        return notifications;
+      },
+      async happen(name) {
+        const { agentId, secret } = await app.agents.issueJoinSecret(name, 600, admin);
+        await app.agents.enrol(name, secret);
+        await app.agents.revoke(agentId, "gone", admin);
+        return agentId;
+      },
+      async recorded(type) {
+        const found: object[] = [];
+        for await (const event of ledger.readAll({ filter: { by: "type", prefixes: [type] } })) found.push(event.data);
+        return found;
+      },
+    };
+  }
+  const titleOf = ({ body }: { readonly body: string }): string => (JSON.parse(body) as { data: { title: string } }).data.title;
+  const about = (name: string) => (received: { readonly body: string }) => titleOf(received).includes(` ${name} `);
+  const waitingFor = (notifications: Notifications, attempts: number) =>
+    until(`attempt ${attempts} has failed`, () => notifications.list(1).deliveries.some((delivery) => delivery.attempts === attempts));
+
+  const emptied = (notifications: Notifications) => until("nothing waits", () => notifications.list(1).deliveries.length === 0);
+
+  it("begin at the end of the ledger, and tell what comes after it, signed, with the id of event and channel", async (t) => {
+    const { channel, begin, happen, secretFile } = await scene(t);
+    const server = await WebhookServer.start(t);
+    await happen("before");
+    await begin(channel("ops", server));
+    await happen("after");
+    const received = await server.first(about("after"));
+    assert.ok(isSigned(received, readFileSync(secretFile, "utf8")));
+    assert.ok(!isSigned(received, newSecret()));
+    const payload = JSON.parse(received.body) as { type: string; data: { eventId: string; eventType: string } };
+    assert.deepEqual([payload.type, payload.data.eventType, received.id], ["agent.revoked", "AgentRevoked", `${payload.data.eventId}_ops`]);
+    assert.deepEqual(server.received.map(titleOf), ["The agent after was revoked"]);
+  });
+
+  it("go on where they were after a stop, and miss nothing of what happened meanwhile", async (t) => {
+    const { channel, begin, happen } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const first = await begin(channel("ops", server));
+    await happen("one");
+    await server.first(about("one"));
+    await emptied(first);
+    await first.close();
+    await happen("two");
+    await begin(channel("ops", server));
+    await server.first(about("two"));
+    assert.equal(server.received.length, 2);
+  });
+
+  it("are tried again with the same id when the other side fails, in whatever way, until it takes them", async (t) => {
+    const { channel, begin, happen, time } = await scene(t);
+    const server = await WebhookServer.start(t);
+    server.behaviours = [
+      { kind: "answer", status: 500 },
+      { kind: "hang" },
+      { kind: "cut" },
+      { kind: "answer", status: 429, headers: { "retry-after": "7200" } },
+      { kind: "answer", status: 204 },
+    ];
+    const notifications = await begin(channel("ops", server, { deadlineMs: SHORT_DEADLINE_MS }));
+    await happen("edge");
+    const failures: string[] = [];
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      await server.count(attempt);
+      await waitingFor(notifications, attempt);
+      failures.push(notifications.list(1).deliveries[0]?.failure ?? "");
+      time.advance(RETRY_LAST_MS);
+    }
+    await server.count(5);
+    await emptied(notifications);
+    assert.deepEqual(failures, ["http 500", "timeout", "econnreset", "http 429"]);
+    assert.equal(new Set(server.received.map(({ id }) => id)).size, 1);
+  });
+
+  it("wait for a server that is gone, and reach it when it is back", async (t) => {
+    const { channel, begin, happen, time } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const notifications = await begin(channel("ops", server));
+    await server.die();
+    await happen("edge");
+    await waitingFor(notifications, 1);
+    assert.equal(notifications.list(1).deliveries[0]?.failure, "econnrefused");
+    await server.listen();
+    time.advance(RETRY_LAST_MS);
+    await server.first(about("edge"));
+  });
+
+  it("of one channel never wait for another one that hangs", async (t) => {
+    const { channel, begin, happen } = await scene(t);
+    const [stuck, swift] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    stuck.behaviours = [{ kind: "hang" }];
+    const notifications = await begin(channel("stuck", stuck), channel("swift", swift));
+    for (let i = 0; i < 20; i++) await happen(`edge${i}`);
+    await swift.count(20);
+    await until("the swift one is done", () => notifications.list(1).channels[1]?.waiting === 0);
+    assert.deepEqual([stuck.received.length, notifications.list(1).channels[0]?.waiting], [1, 20]);
+  });
+
+  it("are given up at once where nobody wants them, in the record and in the list, and go when somebody tries again", async (t) => {
+    const { channel, begin, happen, recorded } = await scene(t);
+    const [server, watch] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    server.behaviours = [
+      { kind: "answer", status: 410 },
+      { kind: "answer", status: 204 },
+    ];
+    const notifications = await begin(channel("ops", server, { events: ["agents", "notifications"] }), channel("watch", watch, { events: ["notifications"] }));
+    await happen("edge");
+    assert.match(titleOf(await watch.first(() => true)), /The channel ops could not be told of AgentRevoked/u);
+    const dead = notifications.list(10).deliveries.find((delivery) => delivery.channel === "ops");
+    assert.ok(dead);
+    assert.deepEqual([dead.state, dead.failure, dead.attempts], ["failed", "http 410", 1]);
+    const { eventId, eventType } = dead;
+    assert.deepEqual(await recorded("NotificationFailed"), [{ notificationId: dead.id, channel: "ops", eventId, eventType, attempts: 1, failure: "http 410" }]);
+    await notifications.retry(dead.id, "root", admin);
+    await server.count(2);
+    await emptied(notifications);
+    assert.deepEqual(await recorded("NotificationRetried"), [{ notificationId: dead.id, by: "root" }]);
+    await assert.rejects(notifications.retry(dead.id, "root", admin), { code: "input.invalid" });
+    assert.equal(server.received.length, 2);
+  });
+
+  it("are given up after a day of trying", async (t) => {
+    const { channel, begin, happen, time, recorded } = await scene(t);
+    const server = await WebhookServer.start(t);
+    server.behaviours = [{ kind: "answer", status: 503 }];
+    const notifications = await begin(channel("ops", server));
+    await happen("edge");
+    const began = time.now().getTime();
+    for (let attempt = 1; notifications.list(1).deliveries[0]?.state !== "failed"; attempt++) {
+      await server.count(attempt);
+      await until(`attempt ${attempt} is over`, () => notifications.list(1).deliveries[0]?.attempts === attempt);
+      if (notifications.list(1).deliveries[0]?.state === "waiting") time.advance(RETRY_LAST_MS);
+    }
+    assert.ok(time.now().getTime() - began >= GIVE_UP_AFTER_MS - RETRY_LAST_MS);
+    assert.ok(time.now().getTime() - began <= GIVE_UP_AFTER_MS + RETRY_LAST_MS);
+    assert.equal((await recorded("NotificationFailed")).length, 1);
+  });
+
+  it("are not given up while that cannot be recorded", async (t) => {
+    const { channel, begin, happen, time, ledger, recorded } = await scene(t);
+    const server = await WebhookServer.start(t);
+    server.behaviours = [{ kind: "answer", status: 410 }];
+    const notifications = await begin(channel("ops", server));
+    await happen("edge");
+    ledger.line = "refuse";
+    await until("somebody tried to record it", () => ledger.appends.some(({ types }) => types.includes("NotificationFailed")) || server.received.length > 0);
+    await server.count(1);
+    assert.equal((await recorded("NotificationFailed")).length, 0);
+    ledger.line = "good";
+    await until("it is given up", () => {
+      time.advance(RETRY_LAST_MS);
+      return notifications.list(1).deliveries[0]?.state === "failed";
+    });
+    assert.equal((await recorded("NotificationFailed")).length, 1);
+  });
+
+  it("follow no redirect, and read no more of an answer than they need", async (t) => {
+    const { channel, begin, happen } = await scene(t);
+    const [server, elsewhere] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    server.behaviours = [
+      { kind: "answer", status: 302, headers: { location: elsewhere.url } },
+      { kind: "answer", status: 200, body: "x".repeat(8 << 20) },
+    ];
+    const notifications = await begin(channel("ops", server));
+    await happen("moved");
+    await waitingFor(notifications, 1);
+    assert.equal(notifications.list(1).deliveries[0]?.failure, "http 302");
+    await happen("huge");
+    await server.first(about("huge"));
+    await until("only the redirected one waits", () => notifications.list(10).deliveries.length === 1);
+    assert.equal(elsewhere.received.length, 0);
+  });
+
+  it("of a channel that is no longer configured are dead letters, and what happens without channels is never told", async (t) => {
+    const { channel, begin, happen, recorded } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const first = await begin(channel("old", server));
+    await server.die();
+    await happen("one");
+    await waitingFor(first, 1);
+    await first.close();
+    const none = await begin();
+    assert.equal(none.list(1).deliveries[0]?.failure, "channel removed");
+    assert.equal((await recorded("NotificationFailed")).length, 1);
+    await happen("two");
+    await none.close();
+    await server.listen();
+    await begin(channel("new", server));
+    await happen("three");
+    await server.first(about("three"));
+    assert.equal(server.received.length, 1);
+  });
+
+  it("send nothing whose secret cannot be read, and go on when it can", async (t) => {
+    const { channel, begin, happen, time, secretFile } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const notifications = await begin(channel("ops", server));
+    writeFileSync(secretFile, "");
+    await happen("edge");
+    await waitingFor(notifications, 1);
+    assert.deepEqual([notifications.list(1).deliveries[0]?.failure, server.received.length], ["secret unreadable", 0]);
+    const replaced = newSecret();
+    writeFileSync(secretFile, replaced);
+    time.advance(RETRY_LAST_MS);
+    assert.ok(isSigned(await server.first(about("edge")), replaced));
+  });
+});

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import { query } from "../support/frontend-messages.ts";
+import { openPolicy, type PolicyText } from "../support/policies.ts";
+import { isType, type Person, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { gone, running } from "./backends.ts";
+import { failure, failureOf } from "./failure.ts";
+import { openWire } from "./gateway-wire.ts";
+
+const HANG_MS = 60_000;
+
+interface Listed {
+  readonly version: string;
+  readonly state: string;
+  readonly required: number;
+  readonly approvals: readonly { readonly by: string }[];
+}
+
+const rule = (name: string, text: string): PolicyText => ({ name: `${name}.cedar`, text: `@id("${name}") ${text}` });
+const noDeletes = rule("no-deletes", `forbid (principal, action == Action::"run", resource) when { context.verbs.contains("DELETE") };`);
+const notForAna = rule("not-for-ana", `forbid (principal == Identity::"ana", action == Action::"open", resource);`);
+
+describe("a change of the policy", { timeout: 2 * HANG_MS }, () => {
+  const cleanup = suiteCleanup();
+  let stack: Stack;
+  before(async () => {
+    stack = await Stack.start(cleanup, { policy: openPolicy });
+    const put = (id: string, groups: string[]) =>
+      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
+    await put("bo", ["approvers", "auditors", "admins"]);
+    await put("cy", ["admins"]);
+    await (await stack.connectDirect()).query("create table orders (id int)");
+  });
+
+  /** Our own command line; its answer as JSON, or what it said in refusing. */
+  async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
+    const run = stack.cli(person, "--json", ...args);
+    const { status } = await run.exited;
+    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: string }).error.split(":")[0]];
+  }
+  function folder(name: string, ...files: readonly PolicyText[]): string {
+    const path = join(stack.folder, name);
+    mkdirSync(path, { recursive: true });
+    for (const file of [...openPolicy, ...files]) writeFileSync(join(path, file.name), file.text);
+    return path;
+  }
+  const propose = async (path: string): Promise<Listed> => (await cli("admin", "policy", "propose", path, "--reason", "safer")) as Listed;
+  async function publish(path: string): Promise<string> {
+    const { version } = await propose(path);
+    await cli("bo", "policy", "approve", version);
+    await cli("admin", "policy", "publish", version);
+    return version;
+  }
+  const inForce = async (): Promise<string> => ((await cli("bo", "policy", "show")) as { version: string }).version;
+
+  it("is recorded as made alone while there was nobody else", async () => {
+    const first = await stack.event("policy-", isType("PolicyPublished"));
+    assert.deepEqual([first.data.rule, first.data.required, first.data.approvers], ["first_policy", 0, []]);
+  });
+
+  it("needs another administrator, and is met by a running session at its next command", async () => {
+    const client = await stack.connect();
+    await client.query("delete from orders");
+    const beforehand = await inForce();
+
+    const path = folder("no-deletes", noDeletes);
+    assert.deepEqual(await cli("ana", "policy", "propose", path), [1, "auth.forbidden"]);
+    assert.deepEqual(await cli("admin", "policy", "publish", path, "--reason", "safer"), [1, "policy.unapproved"]);
+    const proposal = await propose(path); // changes nothing: it is proposed
+    const { version } = proposal;
+    assert.deepEqual([proposal.state, proposal.required], ["proposed", 1]);
+    assert.deepEqual(await cli("admin", "policy", "approve", version), [1, "approval.self"]);
+    assert.deepEqual(await cli("ana", "policy", "approve", version), [1, "auth.forbidden"]);
+    assert.deepEqual(await cli("bo", "policy", "approve", version, "--digest", "ab".repeat(32)), [1, "approval.drift"]);
+    assert.deepEqual(await cli("admin", "policy", "publish", version), [1, "policy.unapproved"]);
+    assert.equal(await inForce(), beforehand);
+    await client.query("delete from orders");
+
+    assert.equal(((await cli("bo", "policy", "approve", version, "--comment", "yes")) as Listed).state, "approved");
+    assert.equal(await inForce(), beforehand);
+    await cli("admin", "policy", "publish", version);
+    assert.equal(await inForce(), version);
+    assert.deepEqual(await failure(client.query("delete from orders")), ["42501", "policy.denied"]);
+    assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
+    const published = await stack.event(
+      "policy-",
+      isType("PolicyPublished", ({ data }) => data.version === version),
+    );
+    assert.deepEqual([published.data.rule, published.data.required, published.data.approvers], ["somebody_else", 1, ["bo"]]);
+    const { policies } = (await cli("bo", "policy", "list", "--all")) as { policies: Listed[] };
+    assert.deepEqual(
+      policies.map(({ version: each, state }) => [each, state]),
+      [
+        [version, "published"],
+        [beforehand, "retired"],
+      ],
+    );
+    const earlier = (await cli("bo", "as-of", String(published.position - 1n), "policy")) as { version: string };
+    assert.equal(earlier.version, beforehand);
+    await client.end();
+  });
+
+  it("goes back to an earlier version by the same steps, and supersedes what was proposed on top of the other", async () => {
+    const now = await inForce();
+    const other = await propose(folder("other", notForAna));
+    const back = (await cli("cy", "policy", "rollback", "--reason", "too strict")) as Listed;
+    assert.deepEqual([back.state, back.required], ["proposed", 1]);
+    await cli("admin", "policy", "approve", back.version);
+    await cli("bo", "policy", "publish", back.version);
+    assert.equal(await inForce(), back.version);
+    assert.notEqual(back.version, now);
+    assert.deepEqual(await cli("bo", "policy", "approve", other.version), [1, "policy.stale"]);
+    assert.equal(((await cli("admin", "policy", "propose", join(stack.folder, "other"))) as Listed).state, "proposed");
+    assert.equal(((await cli("bo", "policy", "reject", other.version, "--comment", "no")) as Listed).state, "rejected");
+  });
+
+  it("ends a session in the middle of a query that it would not let open, with an error that says so and nothing after it", async () => {
+    const admin = await stack.connectDirect();
+    const sleeper = await stack.connect("ana", { application_name: "sleeper" });
+    const other = await stack.connect("bo");
+    const asleep = failure(sleeper.query("select pg_sleep(600)"));
+    const wire = await openWire(cleanup, stack);
+    wire.write(query("select repeat('x', 1000) from generate_series(1, 10000)"));
+    wire.write(query("select pg_sleep(600)"));
+    await wire.more("C");
+    await running(admin, "sleeper");
+    await publish(folder("not-for-ana", notForAna));
+    assert.deepEqual(await asleep, ["42501", "policy.denied"]);
+    await wire.ended();
+    const last = wire.messages.at(-1);
+    assert.ok(last);
+    assert.deepEqual(failureOf(last), ["FATAL", "42501", "policy.denied"]);
+    await gone(admin, "sleeper");
+    const ended = await stack.event(
+      "session-",
+      isType("SessionEnded", ({ data }) => data.cause === "policy_changed"),
+    );
+    assert.match(ended.data.message, /not-for-ana/u);
+    assert.deepEqual((await other.query("select 1 as one")).rows, [{ one: 1 }]);
+    assert.deepEqual(await failure(stack.connect("ana")), ["42501", "policy.denied"]);
+    await other.end();
+  });
+});
