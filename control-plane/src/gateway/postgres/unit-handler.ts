@@ -11,6 +11,7 @@ import type { ClientOutput } from "./client-output.ts";
 import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -150,7 +151,8 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const verdict = await desk.judge(executables, prospects, wait, counterTo, this.#deps.knowledge.suspect);
+    const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }

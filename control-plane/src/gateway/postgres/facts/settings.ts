@@ -48,6 +48,7 @@ export function noteSetting(facts: FactsBuilder, name: string, value: string | u
   const part = statedBy.get(setting);
   // A value that is computed states nothing that we could know.
   if (part !== undefined && value !== null && !facts.planned) facts.stated = { ...facts.stated, [part]: value?.trim() ?? null };
+  facts.settings.add(setting);
   facts.raise(settingRisk(facts, setting, value));
 }
 

@@ -29,8 +29,7 @@ export const sessionStatements = {
     facts.verb("DISCARD");
     if (node.target !== "DISCARD_ALL") return undefined;
     facts.deallocatesAll = true;
-    facts.changesSearchPath = true;
-    facts.stated = { reason: null, ticket: null };
+    resetsAll(facts);
     return undefined;
   },
 
@@ -54,7 +53,7 @@ export const sessionStatements = {
 
   ExplainStmt(facts, node) {
     facts.verbEvenIfPlanned("EXPLAIN");
-    return runsQuery(node.options) ? undefined : { planned: true };
+    return isRunning(node.options) ? undefined : { planned: true };
   },
   DeclareCursorStmt: plain("DECLARE", "read"),
   FetchStmt(facts, node) {
@@ -96,10 +95,7 @@ const transactionWords = {
 } as const satisfies Record<string, readonly [string, TransactionVerb]>;
 
 function noteSet(facts: FactsBuilder, { kind, name = "", args = [] }: VariableSetStmt): void {
-  if (kind === "VAR_RESET_ALL") {
-    facts.changesSearchPath = true;
-    facts.stated = { reason: null, ticket: null };
-  }
+  if (kind === "VAR_RESET_ALL") resetsAll(facts);
   if (kind === "VAR_SET_MULTI") noteTransactionModes(facts, args);
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, snapshot.
   if (kind === "VAR_RESET_ALL" || kind === "VAR_SET_MULTI") return;
@@ -116,6 +112,12 @@ function noteTransactionModes(facts: FactsBuilder, modes: readonly Node[] = []):
   }
 }
 
+function resetsAll(facts: FactsBuilder): void {
+  facts.changesSearchPath = true;
+  facts.settings.add("*");
+  facts.stated = { reason: null, ticket: null };
+}
+
 /** The value of a constant as the server reads it; null for anything else. */
 export function constantText(node: Node | undefined): string | null {
   if (node === undefined || !("A_Const" in node)) return null;
@@ -127,7 +129,7 @@ export function constantText(node: Node | undefined): string | null {
 }
 
 /** EXPLAIN runs its query when any ANALYZE option is not plainly off (the last one counts; one that is on is enough for us). */
-function runsQuery(options: readonly Node[] | undefined): boolean {
+export function isRunning(options: readonly Node[] | undefined): boolean {
   return (options ?? []).some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "analyze" && !plainlyOff(option.DefElem));
 }
 
