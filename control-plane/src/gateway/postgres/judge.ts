@@ -209,7 +209,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
 function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
-  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount } };
+  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount }, outputs: [] };
 }
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
