@@ -48,7 +48,8 @@ export function purposeAtStart(settings: ReadonlyMap<string, string>): Purpose {
 }
 
 function checked(purpose: Purpose): Purpose {
-  for (const [part, text] of Object.entries(purpose)) {
+  for (const part of ["reason", "ticket"] as const) {
+    const text = purpose[part];
     if (text.length > MAX_PURPOSE_CHARS || /\p{Cc}/u.test(text) || !text.isWellFormed())
       throw new SallyportError("input.invalid", `sallyport.${part} is one line of at most ${MAX_PURPOSE_CHARS} characters.`, {
         parameter: `sallyport.${part}`,

@@ -133,11 +133,11 @@ export class TargetSide implements MessageHandler {
         return this.#unsettled ? "hold" : "pass";
       case backend.copyOutResponse:
         return this.#duties.columns || isCapped(this.#duties.caps) ? "hold" : "pass";
+      case backend.parameterStatus:
+        return this.#deps.readOnly === true ? "hold" : "pass";
       case backend.rowDescription:
       case backend.noData:
       case backend.functionCallResponse:
-      case backend.parameterStatus:
-        return this.#deps.readOnly === true ? "hold" : "pass";
       case backend.noticeResponse:
       case backend.notificationResponse:
         return this.#duties.columns ? "hold" : "pass";
