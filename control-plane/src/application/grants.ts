@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
-import type { Decision, PolicyAction, PolicyEngine, Principal } from "../domain/decision.ts";
+import type { Decision, PolicyAction, PolicyEngine, Principal, Purpose } from "../domain/decision.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
@@ -81,8 +81,10 @@ export function createGrants({
     return engine;
   }
 
-  const ask = (principal: Principal, action: PolicyAction, resource: string): Decision =>
-    takeDecision(policies.current(), { principal, action, resource: resources.find(resource) });
+  const ask = (principal: Principal, action: PolicyAction, resource: string, purpose?: Purpose): Decision => {
+    const circumstances = { time: clock.now(), ...(purpose === undefined ? {} : { purpose }) };
+    return takeDecision(policies.current(), { principal, action, resource: resources.find(resource), circumstances });
+  };
 
   function requireServed(resource: string): void {
     const found = resources.find(resource);
@@ -97,10 +99,11 @@ export function createGrants({
   }
 
   /** As they are now: whoever was disabled, or left a group, may not ask any more. */
-  function askedNow({ requestedBy, resource }: GrantView): Decision {
+  function askedNow({ requestedBy, resource, reason, ticket }: GrantView): Decision {
     const found = live.identities.get(identityStream(requestedBy))?.state;
     const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
-    return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource) });
+    const circumstances = { time: clock.now(), purpose: { reason, ticket } };
+    return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource), circumstances });
   }
 
   function requireOpen(grantId: string): void {
@@ -119,7 +122,7 @@ export function createGrants({
       if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
         throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);
       const data = newRequest(asked, by, context);
-      return run(data.grantId, { type: "Request", data, decision: ask(by, "request", asked.resource) }, context);
+      return run(data.grantId, { type: "Request", data, decision: ask(by, "request", asked.resource, asked) }, context);
     },
 
     async breakGlass(asked, by, context) {
@@ -131,12 +134,7 @@ export function createGrants({
         throw new SallyportError("auth.forbidden", `Your break-glass ${overdue.id} is overdue for review: somebody else must review it first.`, {
           grant: overdue.id,
         });
-      const decision = takeDecision(policies.current(), {
-        principal: by,
-        action: "break_glass",
-        resource: resources.find(asked.resource),
-        circumstances: { time: clock.now(), purpose: { reason: asked.reason, ticket: asked.ticket } },
-      });
+      const decision = ask(by, "break_glass", asked.resource, asked);
       const data = { ...newRequest(asked, by, context), emergency: true } as const;
       return run(data.grantId, { type: "Request", data, decision }, context);
     },

@@ -54,7 +54,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   for (const principal of principals) {
     for (const resource of resources) {
       const grant = state.grants.openFor(principal.id, resource.name, state.moment);
-      const decisions = decide(engine, principal, resource, grantedBy(grant));
+      const decisions = decide(engine, principal, resource, grantedBy(grant), state.moment);
       found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions });
       await nextTurn();
     }
@@ -62,12 +62,12 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   return found;
 }
 
-function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: ByGrant): AccessDecision[] {
+function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: ByGrant, time: Date): AccessDecision[] {
   const resource = { name, protocol, labels };
   const ask = (action: PolicyAction, riskClass?: RiskClass, facts?: CommandFacts): AccessDecision => ({
     action,
     riskClass,
-    decision: engine.decide({ principal, action, resource, granted, ...(facts === undefined ? {} : { facts }) }),
+    decision: engine.decide({ principal, action, resource, granted, circumstances: { time }, ...(facts === undefined ? {} : { facts }) }),
   });
   return [
     ask("open"),

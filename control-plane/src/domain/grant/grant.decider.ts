@@ -101,7 +101,12 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
   if (decision.effect === "deny") {
     const rule = decision.rules.join(", ") || "none permits it";
     const details = { resource, rule, policy: decision.policyVersion };
-    const what = data.emergency === true ? `break the glass of` : "ask for access to";
+    const what = data.emergency === true ? "break the glass of" : "ask for access to";
+    if (decision.lacks !== undefined)
+      throw new SallyportError("policy.purpose_required", `Say more to ${what} "${resource}". ${decision.reason}`, {
+        ...details,
+        missing: decision.lacks.join(", "),
+      });
     throw new SallyportError("policy.denied", `You may not ${what} "${resource}". ${decision.reason}`, details);
   }
   requireText("reason", reason, MAX_REASON_LENGTH);
