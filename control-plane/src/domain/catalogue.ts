@@ -26,7 +26,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
   PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
   PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
-  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
+  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded. It may run by an
+  // approval that was given for a while.
   CommandAuthorized: [(data) => data],
   CommandDenied: [(data) => data],
   CommandHeld: [(data) => data],
@@ -35,6 +36,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   ApprovalRequested: [(data) => ({ ...data, steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }], denyBy: [], approverHours: [] })],
   ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
+  // 2: may be for a while.
+  ApprovalGranted: [(data) => data],
   AccessRequested: [(data) => data],
   AccessApproved: [(data) => data],
   AccessDenied: [(data) => data],

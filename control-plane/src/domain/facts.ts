@@ -24,6 +24,11 @@ export interface CommandFacts {
   readonly unclassifiedReason: string;
 }
 
+/** By value, whatever the order in which the fields were written. */
+export const sameFacts = (a: CommandFacts, b: CommandFacts): boolean => a === b || canonical(a) === canonical(b);
+
+const canonical = (facts: CommandFacts): string => JSON.stringify(Object.entries(facts).toSorted(([x], [y]) => (x < y ? -1 : 1)));
+
 /** Each is a word that policy may name. Adding one is a contract change. */
 export const hazards = [
   "ddl",

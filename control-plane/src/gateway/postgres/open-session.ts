@@ -129,6 +129,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       clock: deps.clock,
       granted,
       holdMillis: gateway.limits.holdMillis,
+      transactionHoldMillis: gateway.limits.transactionHoldMillis,
       overlapReads: deps.overlapReads,
       guard: guardOf(gateway, grant),
     });
