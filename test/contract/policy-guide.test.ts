@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { Decision, Principal } from "../../control-plane/src/domain/decision.ts";
-import { type CommandFacts, hazards, riskClasses } from "../../control-plane/src/domain/facts.ts";
+import { plainFacts, type CommandFacts, hazards, riskClasses } from "../../control-plane/src/domain/facts.ts";
 import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
 
 const guide = readFileSync(new URL("../../docs/how-to/policy.md", import.meta.url), "utf8");
@@ -12,15 +12,8 @@ const blocks = blocksOf("cedar");
 const compiler = createCedarCompiler();
 
 const facts: CommandFacts = {
+  ...plainFacts,
   verbs: ["SELECT"],
-  riskClass: "read",
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 1,
-  fingerprint: "",
-  unclassifiedReason: "",
 };
 const member = (...groups: string[]): Principal => ({ id: "ana", kind: "human", groups });
 

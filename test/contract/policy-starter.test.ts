@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { Decision, PolicyAction, Principal } from "../../control-plane/src/domain/decision.ts";
-import { type CommandFacts, type Hazard, hazards, type RiskClass, riskClasses } from "../../control-plane/src/domain/facts.ts";
+import { plainFacts, type CommandFacts, type Hazard, hazards, type RiskClass, riskClasses } from "../../control-plane/src/domain/facts.ts";
 import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
 
 const folder = new URL("../../deploy/policies/starter/", import.meta.url);
@@ -19,15 +19,12 @@ const who = {
 } as const satisfies Record<string, Principal>;
 
 const facts = (riskClass: RiskClass, ...found: Hazard[]): CommandFacts => ({
+  ...plainFacts,
   verbs: ["SELECT"],
   riskClass,
   relationsRead: ["customers"],
-  relationsWritten: [],
-  functions: [],
   hazards: found,
-  statementCount: 1,
   fingerprint: "0123456789abcdef",
-  unclassifiedReason: "",
 });
 const resource = { name: "orders", protocol: "postgres", labels: {} };
 const decide = (principal: Principal, action: PolicyAction, command?: CommandFacts): Decision =>

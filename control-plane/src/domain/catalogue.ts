@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type Classification, fieldsOf, type PersonalField, personalFieldsOf } from "./classification.ts";
 import type { DomainEvent, EventType } from "./events.ts";
+import { liftFacts } from "./facts.ts";
 import { schemas } from "./schemas.ts";
 
 /** What of a recorded event tells what it means. */
@@ -11,6 +12,8 @@ export interface StoredEvent {
   readonly stream: string;
   readonly revision: bigint;
 }
+
+const withFactsLifted = (data: object): object => ({ ...data, facts: liftFacts(Reflect.get(data, "facts") as object) });
 
 /** Lifts the data of one version to the next. Pure; released versions are never changed, only lifted. */
 type Upcaster = (data: object) => object;
@@ -26,14 +29,22 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
   PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
   PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
-  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded. It may run by an
-  // approval that was given for a while.
-  CommandAuthorized: [(data) => data],
-  CommandDenied: [(data) => data],
-  CommandHeld: [(data) => data],
+  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
+  // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.
+  CommandAuthorized: [withFactsLifted],
+  CommandDenied: [withFactsLifted],
+  CommandHeld: [withFactsLifted],
   CommandReleased: [(data) => data],
   // And steps of groups, who may refuse, hours, escalation; there was one step before, for anybody whom policy lets decide.
-  ApprovalRequested: [(data) => ({ ...data, steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }], denyBy: [], approverHours: [] })],
+  ApprovalRequested: [
+    (data) => ({
+      ...data,
+      command: withFactsLifted(Reflect.get(data, "command") as object),
+      steps: [{ people: Reflect.get(data, "quorum") as unknown, groups: [] }],
+      denyBy: [],
+      approverHours: [],
+    }),
+  ],
   ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
   // 2: may be for a while.

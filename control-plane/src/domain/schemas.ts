@@ -2,7 +2,7 @@ import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { weekdays } from "./decision.ts";
-import { hazards, riskClasses } from "./facts.ts";
+import { hazards, riskClasses, transactionStates } from "./facts.ts";
 import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
 
@@ -58,6 +58,14 @@ const facts = z.strictObject({
   hazards: open(z.array(z.enum(hazards)).readonly()),
   statementCount: count(),
   fingerprint: word(),
+  columnsRead: privateWords(),
+  columnsFiltered: privateWords(),
+  columnsMatched: privateWords(),
+  columnsWritten: privateWords(),
+  columnsCopied: privateWords(),
+  rowLimit: count(),
+  settings: words(),
+  transaction: open(z.enum(transactionStates)),
   unclassifiedReason: word(),
 });
 

@@ -1,3 +1,4 @@
+import { plainFacts } from "../domain/facts.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Circumstances, Decision, DecisionRequest, PolicyAction } from "../domain/decision.ts";
@@ -107,15 +108,7 @@ describe("obligations of a session and of its commands", () => {
   it("are parted where one permit speaks of both", () => {
     const engine = engineOf(`@id("a") @readOnly @timeout("30s") @byteCap("10MB") permit (principal, action in [Action::"open", Action::"run"], resource);`);
     const facts = {
-      verbs: [],
-      riskClass: "read",
-      relationsRead: [],
-      relationsWritten: [],
-      functions: [],
-      hazards: [],
-      statementCount: 1,
-      fingerprint: "",
-      unclassifiedReason: "",
+      ...plainFacts,
     } as const;
     assert.deepEqual(engine.decide(request("open")).obligations, { maskColumns: [], detectors: [], rowCap: 0, readOnly: true });
     assert.deepEqual(engine.decide({ ...request("run"), facts }).obligations, {

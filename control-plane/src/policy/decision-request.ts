@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import type { DecisionRequest, Principal, ResourceRef } from "../domain/decision.ts";
-import type { CommandFacts } from "../domain/facts.ts";
+import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { CircumstanceReader, Situation } from "./circumstances.ts";
 
 /**
@@ -81,8 +81,10 @@ function resourcePart({ name, protocol, labels }: ResourceRef): Part<EntityJson>
 }
 
 function factsPart(facts: CommandFacts): Part<Context> {
-  const { verbs, riskClass, relationsRead, relationsWritten, functions, hazards, statementCount, fingerprint } = facts;
-  const names = [...verbs, ...relationsRead, ...relationsWritten, ...functions, ...hazards];
+  const { verbs, riskClass, relationsRead, relationsWritten, functions, hazards, statementCount, fingerprint, rowLimit, settings, transaction } = facts;
+  const { columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied } = facts;
+  const columns = [columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied];
+  const names = [verbs, relationsRead, relationsWritten, functions, hazards, settings, ...columns].flat();
   if (names.length > MAX_FACT_NAMES) return { kind: "unfit", why: `the command names ${names.length} things, more than ${MAX_FACT_NAMES}` };
   return part([...names, fingerprint], {
     verbs: [...verbs],
@@ -94,22 +96,20 @@ function factsPart(facts: CommandFacts): Part<Context> {
     statementCount,
     unparsed: hazards.includes("unparsed"),
     fingerprint,
+    columnsRead: [...columnsRead],
+    columnsFiltered: [...columnsFiltered],
+    columnsMatched: [...columnsMatched],
+    columnsWritten: [...columnsWritten],
+    columnsCopied: [...columnsCopied],
+    rowLimit,
+    settings: [...settings],
+    transaction,
   });
 }
 
 const noFacts: Part<Context> = { kind: "ready", value: {}, key: "" };
 /** What access will be used for is not known, so it has the riskiest class (I11). */
-const factsOfAccess = factsPart({
-  verbs: [],
-  riskClass: "unclassified",
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 0,
-  fingerprint: "",
-  unclassifiedReason: "",
-});
+const factsOfAccess = factsPart({ ...plainFacts, riskClass: "unclassified", statementCount: 0 });
 const missingFacts: Part<Context> = { kind: "unfit", why: "the facts of the command are missing" };
 
 /** Cedar takes no text with half a surrogate pair; two such texts must not look alike either. */

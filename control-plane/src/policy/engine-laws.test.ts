@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Decision, DecisionRequest, PolicyEngine } from "../domain/decision.ts";
-import { type Hazard, type RiskClass, riskClasses } from "../domain/facts.ts";
+import { plainFacts, type Hazard, type RiskClass, riskClasses } from "../domain/facts.ts";
 import { createCedarCompiler } from "./compiler.ts";
 import { MAX_QUORUM } from "./expression.ts";
 
@@ -40,15 +40,10 @@ const anyRequest: fc.Arbitrary<DecisionRequest> = fc
     action: "run",
     resource: { name: "orders", protocol: "postgres", labels: {} },
     facts: {
+      ...plainFacts,
       verbs: ["SELECT"],
       riskClass,
-      relationsRead: [],
-      relationsWritten: [],
-      functions: [],
       hazards,
-      statementCount: 1,
-      fingerprint: "",
-      unclassifiedReason: "",
     },
   }));
 const anyRequests = fc.array(anyRequest, { minLength: 1, maxLength: 8 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type DecisionRequest, noObligations } from "../domain/decision.ts";
-import type { CommandFacts } from "../domain/facts.ts";
+import { plainFacts, type CommandFacts } from "../domain/facts.ts";
 import { createCedarCompiler } from "./compiler.ts";
 import { MAX_FACT_NAMES } from "./decision-request.ts";
 import { CedarEngine } from "./engine.ts";
@@ -11,15 +11,10 @@ const compiler = createCedarCompiler();
 const engineOf = (text: string) => compiler.compile("v1", [{ name: "a.cedar", text }]);
 
 const read: CommandFacts = {
+  ...plainFacts,
   verbs: ["SELECT"],
-  riskClass: "read",
   relationsRead: ["customers"],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 1,
   fingerprint: "0123456789abcdef",
-  unclassifiedReason: "",
 };
 const request = (over: Partial<DecisionRequest> = {}): DecisionRequest => ({
   principal: { id: "ana", kind: "human", groups: ["engineers"] },

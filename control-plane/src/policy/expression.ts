@@ -1,5 +1,5 @@
 import { weekdays } from "../domain/decision.ts";
-import { hazards, riskClasses } from "../domain/facts.ts";
+import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | Node;
 interface Node {
@@ -38,6 +38,7 @@ const wordsOf: Readonly<Record<string, Words>> = {
   "context.hazards": oneOf(hazards),
   "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
   "context.weekday": oneOf(weekdays),
+  "context.transaction": oneOf(transactionStates),
   "principal.kind": oneOf(["human", "machine"]),
   "resource.labels": { allows: (word) => word.indexOf("=") > 0, expected: `written "key=value"` },
 };

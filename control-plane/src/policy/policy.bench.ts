@@ -1,3 +1,4 @@
+import { plainFacts } from "../domain/facts.ts";
 import { argv, stdout } from "node:process";
 import type { DecisionRequest } from "../domain/decision.ts";
 import { createCedarCompiler } from "./compiler.ts";
@@ -23,15 +24,10 @@ const requestOf = (fingerprint: string, groups: readonly string[] = ["engineers"
   action: "run",
   resource: { name: "orders", protocol: "postgres", labels: { env: "prod" } },
   facts: {
+    ...plainFacts,
     verbs: ["SELECT"],
-    riskClass: "read",
     relationsRead: ["customers"],
-    relationsWritten: [],
-    functions: [],
-    hazards: [],
-    statementCount: 1,
     fingerprint,
-    unclassifiedReason: "",
   },
 });
 

@@ -1,3 +1,4 @@
+import { plainFacts } from "../../domain/facts.ts";
 import { type Decision, noObligations, type Principal, type ResourceRef } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { ApprovalRequest } from "../ports.ts";
@@ -15,15 +16,8 @@ export const command = (commandId: number, statement = "select 1"): RecordedComm
   parameters: [],
   digest: "ab".repeat(32),
   facts: {
+    ...plainFacts,
     verbs: ["SELECT"],
-    riskClass: "read",
-    relationsRead: [],
-    relationsWritten: [],
-    functions: [],
-    hazards: [],
-    statementCount: 1,
-    fingerprint: "",
-    unclassifiedReason: "",
   },
 });
 

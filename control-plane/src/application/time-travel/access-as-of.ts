@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { agentStream } from "../../domain/agent/agent.events.ts";
 import type { Decision, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
-import { type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
+import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
 import type { GrantView } from "../ports.ts";
 import type { StateAsOf } from "./state-as-of.ts";
@@ -84,15 +84,9 @@ function agentOf(state: StateAsOf, { agentId }: ResourceState): Access["agent"] 
 }
 
 const factsOf = (riskClass: RiskClass, verbs: readonly string[], more: Partial<CommandFacts> = {}): CommandFacts => ({
+  ...plainFacts,
   verbs,
   riskClass,
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 1,
-  fingerprint: "",
-  unclassifiedReason: "",
   ...more,
 });
 

@@ -1,3 +1,4 @@
+import { plainFacts } from "../facts.ts";
 import type { Decision } from "../decision.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import type { ApprovalStep } from "./terms.ts";
@@ -22,15 +23,11 @@ export const asked = (quorum: number, onBehalfOf?: string, steps: readonly Appro
       parameters: [],
       digest: "d1",
       facts: {
+        ...plainFacts,
         verbs: ["DROP TABLE"],
         riskClass: "destructive",
-        relationsRead: [],
         relationsWritten: ["orders"],
-        functions: [],
         hazards: ["drop"],
-        statementCount: 1,
-        fingerprint: "",
-        unclassifiedReason: "",
       },
     },
     resource: "orders",

@@ -1,3 +1,4 @@
+import { plainFacts } from "../facts.ts";
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
@@ -10,15 +11,8 @@ const given = scenario(session, "2026-11-22T10:00:00.000Z");
 const sessionId = "0f6f1f0e-3a55-4c0e-9f5e-0d6a9b1f7a01";
 const decision = { policyVersion: "p1", rules: ["r1"], reason: "because" };
 const facts = {
+  ...plainFacts,
   verbs: ["SELECT"],
-  riskClass: "read",
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 1,
-  fingerprint: "",
-  unclassifiedReason: "",
 } as const;
 
 const command = (commandId: number, digest = "d1"): RecordedCommand => ({

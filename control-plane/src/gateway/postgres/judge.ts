@@ -3,7 +3,7 @@ import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } 
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
-import type { CommandFacts } from "../../domain/facts.ts";
+import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
 import type { Executable } from "./command-record.ts";
 import { isAsciiName, type NamedObjects } from "./named-objects.ts";
@@ -50,14 +50,11 @@ export type Step =
   | { readonly kind: "other"; readonly frame: Frame };
 
 const opaque = (reason: string, verb: string): CommandFacts => ({
+  ...plainFacts,
+  ...noColumnsKnown,
   verbs: [verb],
   riskClass: "unclassified",
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
   hazards: ["unparsed"],
-  statementCount: 1,
-  fingerprint: "",
   unclassifiedReason: reason,
 });
 
@@ -211,7 +208,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
 function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
-  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount } };
+  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount }, outputs: [] };
 }
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */

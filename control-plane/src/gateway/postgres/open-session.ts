@@ -4,7 +4,7 @@ import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyp
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
-import type { CommandFacts } from "../../domain/facts.ts";
+import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
@@ -26,15 +26,8 @@ export interface Visitor {
 
 /** What the agent is told to expect at the start: the obligations of an ordinary read. */
 const ordinaryRead: CommandFacts = {
+  ...plainFacts,
   verbs: ["SELECT"],
-  riskClass: "read",
-  relationsRead: [],
-  relationsWritten: [],
-  functions: [],
-  hazards: [],
-  statementCount: 1,
-  fingerprint: "",
-  unclassifiedReason: "",
 };
 
 /**

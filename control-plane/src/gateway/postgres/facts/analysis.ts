@@ -1,4 +1,4 @@
-import type { CommandFacts } from "../../../domain/facts.ts";
+import { type CommandFacts, noColumnsKnown, plainFacts } from "../../../domain/facts.ts";
 
 export type TransactionVerb = "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to" | "prepare" | "other";
 
@@ -88,15 +88,12 @@ export const noPreparedNames: PreparedNames = { prepares: [], deallocates: [], e
 export function unclassified(reason: string, recordable: string, redacted: boolean): StatementAnalysis {
   return {
     facts: {
-      verbs: [],
+      ...plainFacts,
+      ...noColumnsKnown,
       riskClass: "unclassified",
-      relationsRead: [],
-      relationsWritten: [],
-      functions: [],
       hazards: ["unparsed"],
       // Unknown, but not none: a count of 0 means an empty query.
       statementCount: 1,
-      fingerprint: "",
       unclassifiedReason: reason,
     },
     recordable,

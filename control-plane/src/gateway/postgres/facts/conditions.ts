@@ -73,7 +73,7 @@ function complements(a: Node, b: Node): boolean {
 const isText = (node: Node | undefined, pattern: RegExp): boolean => node !== undefined && "A_Const" in node && pattern.test(node.A_Const.sval?.sval ?? "");
 
 /** A column, or a cursor's row, somewhere inside. Without one the condition is the same for every row. */
-function dependsOnRow(root: Node): boolean {
+export function dependsOnRow(root: Node): boolean {
   const stack: unknown[] = [root];
   for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
     if (typeof value !== "object" || value === null || "A_Const" in value) continue;

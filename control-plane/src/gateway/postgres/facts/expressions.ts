@@ -1,4 +1,5 @@
 import type { ColumnRef, FuncCall, Node, RangeFunction } from "@pgsql/types";
+import { dependsOnRow } from "./conditions.ts";
 import type { FactsBuilder } from "./facts-builder.ts";
 import { noteColumn, noteField, noteFunction, noteOperator } from "./functions.ts";
 import { relationName, strings } from "./names.ts";
@@ -86,8 +87,11 @@ export class Expressions {
     noteFunction(this.#facts, name, this.#alsoHarmless);
     if (name.at(-1) !== "set_config") return;
     const [setting, value] = argumentsOf(node, "setting_name", "new_value").map(constantText);
+    const [, given] = argumentsOf(node, "setting_name", "new_value");
+    if (given !== undefined && dependsOnRow(given)) this.#facts.unclassified("puts what it reads into a setting", "session_control");
     if (setting !== null && setting !== undefined) return noteSetting(this.#facts, setting, value ?? null);
     this.#facts.changesSearchPath = true;
+    this.#facts.settings.add("*");
     this.#facts.unclassified("sets a setting whose name is computed", "session_control");
   }
 

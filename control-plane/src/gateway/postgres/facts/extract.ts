@@ -3,10 +3,12 @@ import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
 import { FactsBuilder } from "./facts-builder.ts";
-import { isTransparent } from "./functions.ts";
-import { outputsOf } from "./lineage/outputs.ts";
+import { traitsOf } from "./functions.ts";
+import { columnFacts } from "./lineage/column-facts.ts";
+import { trace } from "./lineage/outputs.ts";
 import { templateOf, watchNumbers, withOtherNumbers } from "./number-template.ts";
 import { redact } from "./redact.ts";
+import { rowLimitOf } from "./row-limit.ts";
 import { type Descent, walk } from "./tree.ts";
 import { statements } from "./statements.ts";
 
@@ -38,7 +40,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   if (parsed === undefined) return { ...unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted), holdsForTemplate: false };
 
   const mayBeTemplate = !redacted && templated.has(soleKind(parsed)) && templateOf(text) !== undefined;
-  const numbers = mayBeTemplate ? watchNumbers(parsed) : undefined;
+  const numbers = mayBeTemplate ? watchNumbers(parsed, text) : undefined;
   const facts = new FactsBuilder();
   const expressions = new Expressions(facts, alsoHarmless);
   walk(parsed.stmts ?? [], (tag, node, context) => {
@@ -51,17 +53,19 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   facts.planned = false;
   expressions.finish();
 
-  const count = parsed.stmts?.length ?? 0;
+  const all = (parsed.stmts ?? []).map(({ stmt }) => stmt);
+  const { outputs, tracers } = trace(all, (name, kind) => traitsOf(name, kind, alsoHarmless));
+  facts.columns = columnFacts(tracers);
+  facts.rowLimit = rowLimitOf(all);
+
+  const count = all.length;
   const fingerprint = count === 0 ? "" : parser.fingerprint(text);
   return {
     facts: facts.build(count, fingerprint),
     recordable,
     redacted,
     copyOut: copyOut(text, soleCopy(parsed)),
-    outputs: outputsOf(
-      (parsed.stmts ?? []).map(({ stmt }) => stmt),
-      (name, kind) => isTransparent(name, kind, alsoHarmless),
-    ),
+    outputs,
     preparedNames: facts.preparedNames(),
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,

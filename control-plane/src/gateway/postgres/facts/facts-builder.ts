@@ -1,4 +1,4 @@
-import { type CommandFacts, type Hazard, type RiskClass, riskClasses } from "../../../domain/facts.ts";
+import { type ColumnFacts, type CommandFacts, type Hazard, noColumnsKnown, type RiskClass, riskClasses } from "../../../domain/facts.ts";
 import type { PreparedNames, TransactionVerb } from "./analysis.ts";
 
 /** A statement that names more objects than this is not something a person decides on, and an event must stay small. */
@@ -20,6 +20,11 @@ export class FactsBuilder {
   readonly deallocated = new Set<string>();
   readonly executes = new Set<string>();
   readonly transactionVerbs: TransactionVerb[] = [];
+  /** Names; `*` for all of them. */
+  readonly settings = new Set<string>();
+  /** Undefined: they are not known. */
+  columns: ColumnFacts | undefined;
+  rowLimit = 0;
   deallocatesAll = false;
   changesSearchPath = false;
   /** While set, statements are only planned: they neither run nor write. What a planner may run (functions) still counts. */
@@ -69,7 +74,8 @@ export class FactsBuilder {
   }
 
   build(statementCount: number, fingerprint: string): CommandFacts {
-    for (const names of [this.#read, this.#written, this.#functions, this.prepares, this.executes, this.deallocated]) {
+    if (this.columns === undefined) this.unclassified("uses more columns than can be told");
+    for (const names of [this.settings, this.#read, this.#written, this.#functions, this.prepares, this.executes, this.deallocated]) {
       if (names.size > MAX_NAMES) this.unclassified(`names more than ${MAX_NAMES} objects`);
     }
     const some = (names: ReadonlySet<string>): string[] => [...names].slice(0, MAX_NAMES);
@@ -82,6 +88,10 @@ export class FactsBuilder {
       hazards: [...this.#hazards],
       statementCount,
       fingerprint,
+      ...(this.columns ?? noColumnsKnown),
+      rowLimit: this.rowLimit,
+      settings: some(this.settings),
+      transaction: "none",
       unclassifiedReason: [...this.#reasons].join("; ").slice(0, MAX_REASON),
     };
   }

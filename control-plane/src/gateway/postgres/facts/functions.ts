@@ -101,16 +101,30 @@ export function noteFunction(facts: FactsBuilder, parts: readonly string[], also
   facts.unclassified(`calls ${written}, of which nothing is known`, "opaque_function");
 }
 
-/** Whether what a function or an operator answers is made of its arguments alone: of one that is not known it is not. */
-export function isTransparent(parts: readonly string[], kind: "function" | "operator", alsoHarmless: ReadonlySet<string>): boolean {
+/** How values pass through a function or an operator. */
+export interface Traits {
+  /** What it answers is made of its arguments alone. */
+  readonly transparent: boolean;
+  /** What it is given stays, or goes elsewhere. */
+  readonly keeps: boolean;
+}
+
+const passing: Traits = { transparent: true, keeps: false };
+const keeping: Traits = { transparent: true, keeps: true };
+const unknown: Traits = { transparent: false, keeps: true };
+
+/** Of one that is not known the worst. */
+export function traitsOf(parts: readonly string[], kind: "function" | "operator", alsoHarmless: ReadonlySet<string>): Traits {
   const name = parts.at(-1) ?? "";
   const schema = parts.length > 1 ? parts.at(-2) : undefined;
   const written = parts.slice(-2).join(".");
-  if (alsoHarmless.has(kind === "operator" ? `operator(${written})` : written)) return true;
-  if (schema !== undefined && schema !== "pg_catalog") return schema === "information_schema" && kind === "function" && name.startsWith("_pg_");
-  if (kind === "operator") return operators.has(name);
-  if (remembering.has(name)) return false;
-  return harmless.has(name) || dangerous.get(name)?.riskClass === "write" || name === judgedByArguments;
+  if (alsoHarmless.has(kind === "operator" ? `operator(${written})` : written)) return passing;
+  if (schema !== undefined && schema !== "pg_catalog")
+    return schema === "information_schema" && kind === "function" && name.startsWith("_pg_") ? passing : unknown;
+  if (kind === "operator") return operators.has(name) ? passing : unknown;
+  if (remembering.has(name)) return { transparent: false, keeps: false };
+  if (dangerous.get(name)?.riskClass === "write" || name === judgedByArguments) return keeping;
+  return harmless.has(name) ? passing : unknown;
 }
 
 /** `(value).name`: a field, or a call of `name`. */

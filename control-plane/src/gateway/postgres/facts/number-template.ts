@@ -27,20 +27,23 @@ export function templateOf(text: string): string | undefined {
 /** A text of the same template with other numbers, all the same. */
 export const withOtherNumbers = (text: string): string => text.replaceAll(NUMBER, "$17");
 
-/** Tells, from now on, whether anybody has looked at the value of a whole number in the tree. */
-export function watchNumbers(tree: ParseResult): { readonly looked: boolean } {
+/** Tells, from now on, whether anybody has looked at the value of one of the template's numbers in the tree of the text. */
+export function watchNumbers(tree: ParseResult, text: string): { readonly looked: boolean } {
   const watch = { looked: false };
+  // A tame text is ASCII: the parser's bytes are characters.
+  const places = new Set(Array.from(text.matchAll(NUMBER), (found) => found.index + (found[1]?.length ?? 0)));
   const stack: unknown[] = [tree];
   for (let value = stack.pop(); value !== undefined; value = stack.pop()) {
     if (typeof value !== "object" || value === null) continue;
-    if ("A_Const" in value) guard(value.A_Const as object, watch);
+    if ("A_Const" in value) guard(value.A_Const as { readonly location?: number }, places, watch);
     else for (const member of Object.values(value)) stack.push(member);
   }
   return watch;
 }
 
-function guard(constant: object, watch: { looked: boolean }): void {
-  if (!("ival" in constant)) return;
+function guard(constant: { readonly location?: number }, places: ReadonlySet<number>, watch: { looked: boolean }): void {
+  // One without a place is none that the text says, or the first thing in it.
+  if (!("ival" in constant) || (constant.location !== undefined && !places.has(constant.location))) return;
   const { ival } = constant;
   Object.defineProperty(constant, "ival", {
     enumerable: true,

@@ -33,6 +33,7 @@ const onValues = new Set(["on", "true", "yes", "1", "t", "y"]);
 export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): void {
   const setting = name.toLowerCase();
   if (setting === "search_path") facts.changesSearchPath = true;
+  facts.settings.add(setting);
   facts.raise(settingRisk(facts, setting, value));
 }
 

@@ -28,7 +28,7 @@ export const sessionStatements = {
     facts.verb("DISCARD");
     if (node.target !== "DISCARD_ALL") return undefined;
     facts.deallocatesAll = true;
-    facts.changesSearchPath = true;
+    resetsAll(facts);
     return undefined;
   },
 
@@ -52,7 +52,7 @@ export const sessionStatements = {
 
   ExplainStmt(facts, node) {
     facts.verbEvenIfPlanned("EXPLAIN");
-    return runsQuery(node.options) ? undefined : { planned: true };
+    return isRunning(node.options) ? undefined : { planned: true };
   },
   DeclareCursorStmt: plain("DECLARE", "read"),
   FetchStmt(facts, node) {
@@ -94,11 +94,16 @@ const transactionWords = {
 } as const satisfies Record<string, readonly [string, TransactionVerb]>;
 
 function noteSet(facts: FactsBuilder, { kind, name = "", args = [] }: VariableSetStmt): void {
-  if (kind === "VAR_RESET_ALL") facts.changesSearchPath = true;
+  if (kind === "VAR_RESET_ALL") resetsAll(facts);
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, snapshot.
   if (kind === "VAR_RESET_ALL" || kind === "VAR_SET_MULTI") return;
   if (kind === "VAR_SET_VALUE") return noteSetting(facts, name, args.length === 1 ? constantText(args[0]) : null);
   noteSetting(facts, name, undefined);
+}
+
+function resetsAll(facts: FactsBuilder): void {
+  facts.changesSearchPath = true;
+  facts.settings.add("*");
 }
 
 /** The value of a constant as the server reads it; null for anything else. */
@@ -112,7 +117,7 @@ export function constantText(node: Node | undefined): string | null {
 }
 
 /** EXPLAIN runs its query when any ANALYZE option is not plainly off (the last one counts; one that is on is enough for us). */
-function runsQuery(options: readonly Node[] | undefined): boolean {
+export function isRunning(options: readonly Node[] | undefined): boolean {
   return (options ?? []).some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "analyze" && !plainlyOff(option.DefElem));
 }
 

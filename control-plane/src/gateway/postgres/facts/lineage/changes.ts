@@ -1,10 +1,11 @@
 import type { DeleteStmt, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, WithClause } from "@pgsql/types";
+import { noteCondition } from "./conditions.ts";
 import { withCtes } from "./ctes.ts";
 import { fromEntries, tableEntry } from "./from.ts";
 import { targets } from "./queries.ts";
 import { emptyScope, type Entry, type Item, type Scope, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
-import { computed, nothing, union, type Value } from "./values.ts";
+import { ANY_COLUMN, computed, nothing, sourceKey, union, type Value } from "./values.ts";
 import { valueOf } from "./values-of.ts";
 
 /**
@@ -18,7 +19,27 @@ class Assigned {
   /** Into columns of which the text does not say the names. */
   anywhere: Value = nothing;
 
+  readonly #tracer: Tracer;
+  readonly #table: string;
+
+  constructor(tracer: Tracer, relation: RangeVar | undefined) {
+    this.#tracer = tracer;
+    this.#table = relation?.relname ?? "";
+  }
+
+  /** One of several columns that are assigned together: which value goes into which is not looked at. */
+  together(name: string | undefined, value: Value): void {
+    this.#tracer.written.add(sourceKey(this.#table, name ?? ANY_COLUMN));
+    this.#tracer.copied.add(value);
+    this.#hold(undefined, value);
+  }
+
   put(name: string | undefined, value: Value): void {
+    this.#tracer.write(this.#table, name ?? ANY_COLUMN, value);
+    this.#hold(name, value);
+  }
+
+  #hold(name: string | undefined, value: Value): void {
     if (value.sources.size === 0 && !value.opaque) return;
     if (name === undefined) this.anywhere = computed(union([this.anywhere, value]));
     else this.columns.set(name, computed(union([this.columns.get(name) ?? nothing, value])));
@@ -27,9 +48,10 @@ class Assigned {
 
 export function traceInsert(tracer: Tracer, insert: InsertStmt, outer: Scope): readonly Item[] {
   const scope = emptyScope(outer, withCtes(tracer, insert.withClause, outer));
-  const assigned = new Assigned();
+  const assigned = new Assigned(tracer, insert.relation);
   const names = columnNames(insert.cols);
-  if (insert.selectStmt !== undefined) assignRows(assigned, names, tracer.query(insert.selectStmt, scope).items);
+  if (insert.selectStmt === undefined) assigned.put(undefined, nothing);
+  else assignRows(assigned, names, tracer.query(insert.selectStmt, scope).items);
   upsert(tracer, insert, insert.onConflictClause, scope, assigned);
   return returned(tracer, insert.relation, insert.returningClause, scope, assigned);
 }
@@ -38,15 +60,16 @@ function upsert(tracer: Tracer, { relation }: InsertStmt, clause: OnConflictClau
   if (clause === undefined) return;
   const excluded: Entry = { kind: "table", alias: "excluded", table: relation?.relname ?? "", everywhere: assigned.anywhere, assigned: assigned.columns };
   const reach = { ...scope, entries: [target(relation), excluded] };
-  tracer.filter(valueOf(tracer, [clause.whereClause, clause.infer?.whereClause, clause.infer?.indexElems], reach));
+  for (const condition of [clause.whereClause, clause.infer?.whereClause]) noteCondition(tracer, condition, reach);
+  tracer.match(valueOf(tracer, clause.infer?.indexElems, reach));
   assign(tracer, assigned, clause.targetList, reach);
 }
 
 export function traceUpdate(tracer: Tracer, update: UpdateStmt, outer: Scope): readonly Item[] {
   const scope = reachOf(tracer, update.relation, update.withClause, outer);
   const merged = fromEntries(tracer, update.fromClause, scope);
-  const assigned = new Assigned();
-  tracer.filter(valueOf(tracer, update.whereClause, scope));
+  const assigned = new Assigned(tracer, update.relation);
+  noteCondition(tracer, update.whereClause, scope);
   assign(tracer, assigned, update.targetList, scope);
   return returned(tracer, update.relation, update.returningClause, scope, assigned, merged);
 }
@@ -54,28 +77,28 @@ export function traceUpdate(tracer: Tracer, update: UpdateStmt, outer: Scope): r
 export function traceDelete(tracer: Tracer, { relation, withClause, usingClause, whereClause, returningClause }: DeleteStmt, outer: Scope): readonly Item[] {
   const scope = reachOf(tracer, relation, withClause, outer);
   const merged = fromEntries(tracer, usingClause, scope);
-  tracer.filter(valueOf(tracer, whereClause, scope));
-  return returned(tracer, relation, returningClause, scope, new Assigned(), merged);
+  noteCondition(tracer, whereClause, scope);
+  return returned(tracer, relation, returningClause, scope, undefined, merged);
 }
 
 export function traceMerge(tracer: Tracer, merge: MergeStmt, outer: Scope): readonly Item[] {
   const scope = reachOf(tracer, merge.relation, merge.withClause, outer);
   const dropped = fromEntries(tracer, merge.sourceRelation === undefined ? [] : [merge.sourceRelation], scope);
-  const assigned = new Assigned();
-  tracer.filter(valueOf(tracer, merge.joinCondition, scope));
+  const assigned = new Assigned(tracer, merge.relation);
+  noteCondition(tracer, merge.joinCondition, scope);
   for (const clause of merge.mergeWhenClauses ?? []) {
     if (!("MergeWhenClause" in clause)) continue;
     const { condition, targetList, values, commandType } = clause.MergeWhenClause;
-    tracer.filter(valueOf(tracer, condition, scope));
+    noteCondition(tracer, condition, scope);
     if (commandType !== "CMD_INSERT") assign(tracer, assigned, targetList, scope);
     else for (const [index, value] of (values ?? []).entries()) assigned.put(columnNames(targetList)?.[index], valueOf(tracer, value, scope));
   }
   return returned(tracer, merge.relation, merge.returningClause, scope, assigned, dropped);
 }
 
-const target = (relation: RangeVar | undefined, assigned = new Assigned()): Entry => {
+const target = (relation: RangeVar | undefined, assigned?: Assigned): Entry => {
   const { relname = "", alias } = relation ?? {};
-  return tableEntry(relname, alias?.aliasname ?? relname, assigned.columns, assigned.anywhere);
+  return tableEntry(relname, alias?.aliasname ?? relname, assigned?.columns, assigned?.anywhere);
 };
 
 function reachOf(tracer: Tracer, relation: RangeVar | undefined, withClause: WithClause | undefined, outer: Scope): Scope {
@@ -91,7 +114,10 @@ function columnNames(cols: readonly Node[] | undefined): readonly string[] | und
 
 function assignRows(assigned: Assigned, names: readonly string[] | undefined, items: readonly Item[]): void {
   const counted = items.every(({ kind }) => kind === "column");
-  if (!counted || names === undefined) return assigned.put(undefined, wholeItems(items));
+  if (!counted || names === undefined) {
+    for (const name of names ?? []) assigned.together(name, nothing);
+    return names === undefined ? assigned.put(undefined, wholeItems(items)) : assigned.together(names[0], wholeItems(items));
+  }
   for (const [index, item] of items.entries()) if (item.kind === "column") assigned.put(names[index], item.value);
 }
 
@@ -100,10 +126,9 @@ function assign(tracer: Tracer, assigned: Assigned, list: readonly Node[] = [], 
   for (const node of list) {
     if (!("ResTarget" in node)) continue;
     const { name, val, indirection } = node.ResTarget;
-    // All columns of one multiple assignment hold the same source: it is traced with the first.
-    if (val !== undefined && "MultiAssignRef" in val && (val.MultiAssignRef.colno ?? 1) > 1) continue;
-    const value = valueOf(tracer, [val, indirection], scope);
-    assigned.put(val !== undefined && "MultiAssignRef" in val ? undefined : name, value);
+    if (val === undefined || !("MultiAssignRef" in val)) assigned.put(name, valueOf(tracer, [val, indirection], scope));
+    // Its columns all hold the same source, which is traced with the first.
+    else assigned.together(name, (val.MultiAssignRef.colno ?? 1) > 1 ? nothing : valueOf(tracer, val, scope));
   }
 }
 
@@ -112,7 +137,7 @@ function returned(
   relation: RangeVar | undefined,
   clause: ReturningClause | undefined,
   reach: Scope,
-  assigned: Assigned,
+  assigned: Assigned | undefined,
   merged = false,
 ): readonly Item[] {
   if (clause === undefined) return [];

@@ -46,20 +46,20 @@ function traced(tracer: Tracer, query: Node, scope: Scope, name: (items: readonl
       namesItself = true;
       return underWay;
     }
-    const round = (self: readonly Item[], filtered: Query["filtered"]): Query => {
-      underWay = { items: self, filtered };
+    const round = (self: readonly Item[], filters: Query["filters"]): Query => {
+      underWay = { items: self, filters };
       return tracer.query(query, scope);
     };
-    let last = round([uncounted(nothing)], nothing);
+    let last = round([uncounted(nothing)], { probed: nothing, matched: nothing });
     for (let rounds = 1; namesItself; rounds++) {
       const counted = rounds < MAX_ROUNDS && last.items.every(({ kind }) => kind === "column");
       const self = counted ? name(last.items) : [uncounted(wholeItems(last.items))];
-      const next = round(self, last.filtered);
+      const next = round(self, last.filters);
       const settled = counted && next.items.every((item, index) => sizeOf(item) === sizeOf(last.items[index]));
-      last = counted ? next : { items: [uncounted(computed(union([wholeItems(last.items), wholeItems(next.items)])))], filtered: next.filtered };
+      last = counted ? next : { items: [uncounted(computed(union([wholeItems(last.items), wholeItems(next.items)])))], filters: next.filters };
       if (settled || !counted) break;
     }
-    known = { items: name(last.items), filtered: last.filtered };
+    known = { items: name(last.items), filters: last.filters };
     return known;
   };
 }

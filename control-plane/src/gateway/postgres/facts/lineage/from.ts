@@ -1,5 +1,6 @@
 import type { Alias, JoinExpr, Node, RangeFunction, RangeVar } from "@pgsql/types";
 import { strings } from "../names.ts";
+import { noteCondition } from "./conditions.ts";
 import { columnOf, emptyScope, type Entry, findCte, type Item, renamed, type Scope, wholeRow } from "./scope.ts";
 import { holdsSamples } from "./statistics.ts";
 import type { Tracer } from "./tracer.ts";
@@ -39,7 +40,7 @@ function relation(tracer: Tracer, { schemaname, relname = "", alias }: RangeVar,
   const name = alias?.aliasname ?? relname;
   const query = schemaname === undefined ? findCte(scope.ctes, relname)?.() : undefined;
   if (query !== undefined) {
-    tracer.filter(query.filtered);
+    tracer.filterAgain(query.filters);
     return { kind: "rows", alias: name, items: renamed(query.items, strings(alias?.colnames)) };
   }
   const table = tableEntry(relname, name);
@@ -79,7 +80,7 @@ function join(tracer: Tracer, outermost: JoinExpr, scope: Scope): boolean {
     const before = scope.entries.slice(start);
     if (rarg !== undefined) merged = tracer.nested(() => addFrom(tracer, rarg, scope)) || merged;
     const sides = [...before, ...scope.entries.slice(start + before.length)];
-    tracer.filter(valueOf(tracer, quals, { ...scope, entries: [...scope.entries] }));
+    noteCondition(tracer, quals, { ...scope, entries: [...scope.entries] });
     const using = strings(usingClause).map((name): Item => {
       const value = computed(union(sides.flatMap((entry) => columnOf(entry, name)?.value ?? [])));
       return { kind: "column", name, value };

@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { loadModule, parseSync } from "libpg-query";
 import type { OutputColumn, StatementOutputs } from "../analysis.ts";
-import { isTransparent } from "../functions.ts";
-import { outputsOf } from "./outputs.ts";
+import { traitsOf } from "../functions.ts";
+import { trace } from "./outputs.ts";
 
 before(() => loadModule());
 
 const vouched = new Set(["similarity"]);
 const outputs = (sql: string): readonly StatementOutputs[] =>
-  outputsOf(
+  trace(
     (parseSync(sql).stmts ?? []).map(({ stmt }) => stmt),
-    (name, kind) => isTransparent(name, kind, vouched),
-  );
+    (name, kind) => traitsOf(name, kind, vouched),
+  ).outputs;
 
 const written = ({ plain, sources, opaque }: OutputColumn): string => {
   const names = sources

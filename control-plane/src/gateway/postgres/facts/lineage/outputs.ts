@@ -1,14 +1,9 @@
 import type { Node } from "@pgsql/types";
 import type { StatementOutputs } from "../analysis.ts";
-import { strings } from "../names.ts";
-import { traceDelete, traceInsert, traceMerge, traceUpdate } from "./changes.ts";
-import { tableEntry } from "./from.ts";
-import { traceSelect } from "./queries.ts";
-import { columnOf, emptyScope, type Entry, type Item, type Query, type Scope, wholeItems, wholeRow } from "./scope.ts";
-import { TooIntricate, Tracer } from "./tracer.ts";
+import { type Entry, type Item, wholeRow } from "./scope.ts";
+import { newTracer, type Result, traceStatement } from "./statements.ts";
+import { TooIntricate, type Tracer, type TraitsOf } from "./tracer.ts";
 import { anything, Gathered, isNothing, nothing, outputOf, type Value } from "./values.ts";
-
-/** The columns of each statement's result, and where their values come from. */
 
 /** The most that a select list can hold. */
 const MAX_COLUMNS = 1_664;
@@ -16,78 +11,39 @@ const MAX_COLUMNS = 1_664;
 export const MAX_OUTPUT_SOURCES = 2_000;
 
 const noResult: StatementOutputs = { columns: [], computed: outputOf(nothing), originsTell: true };
-const unknownResult: StatementOutputs = { columns: undefined, computed: outputOf(anything), originsTell: false };
+export const unknownResult: StatementOutputs = { columns: undefined, computed: outputOf(anything), originsTell: false };
 
-export function outputsOf(statements: readonly (Node | undefined)[], isTransparent: Tracer["isTransparent"]): readonly StatementOutputs[] {
+/** The columns of each statement's result and where their values come from; `tracers` hold what was looked at for them, undefined for what was too much. */
+export interface Traced {
+  readonly outputs: readonly StatementOutputs[];
+  readonly tracers: readonly (Tracer | undefined)[];
+}
+
+export function trace(statements: readonly (Node | undefined)[], traitsOf: TraitsOf): Traced {
   let left = MAX_OUTPUT_SOURCES;
-  return statements.map((statement) => {
+  const outputs: StatementOutputs[] = [];
+  const tracers: (Tracer | undefined)[] = [];
+  for (const statement of statements) {
+    const tracer = newTracer(traitsOf);
     try {
-      const found = statement === undefined ? noResult : resultOf(new Tracer(isTransparent, traceQuery), statement);
+      const found = statement === undefined ? noResult : describe(tracer, traceStatement(tracer, statement));
       left -= sourcesOf(found);
-      return left < 0 ? unknownResult : found;
+      outputs.push(left < 0 ? unknownResult : found);
+      tracers.push(tracer);
     } catch (error) {
-      if (error instanceof TooIntricate) return unknownResult;
-      throw error;
+      if (!(error instanceof TooIntricate)) throw error;
+      outputs.push(unknownResult);
+      tracers.push(undefined);
     }
-  });
-}
-
-function traceQuery(tracer: Tracer, query: Node, scope: Scope): Query {
-  return { items: itemsOf(tracer, query, scope), filtered: nothing };
-}
-
-/** What EXPLAIN's statement runs. */
-function planned(query: Node): Node {
-  if ("CreateTableAsStmt" in query) return query.CreateTableAsStmt.query ?? query;
-  if ("DeclareCursorStmt" in query) return query.DeclareCursorStmt.query ?? query;
-  return query;
-}
-
-function itemsOf(tracer: Tracer, query: Node, scope: Scope): readonly Item[] {
-  if ("SelectStmt" in query) return traceSelect(tracer, query.SelectStmt, scope);
-  if ("InsertStmt" in query) return traceInsert(tracer, query.InsertStmt, scope);
-  if ("UpdateStmt" in query) return traceUpdate(tracer, query.UpdateStmt, scope);
-  if ("DeleteStmt" in query) return traceDelete(tracer, query.DeleteStmt, scope);
-  if ("MergeStmt" in query) return traceMerge(tracer, query.MergeStmt, scope);
-  return [{ kind: "column", name: undefined, value: anything }];
-}
-
-function resultOf(tracer: Tracer, statement: Node): StatementOutputs {
-  const scope = emptyScope(undefined, undefined);
-  const traced = (query: Node): readonly Item[] => tracer.query(query, scope).items;
-  if ("SelectStmt" in statement) {
-    const items = traced(statement);
-    return statement.SelectStmt.intoClause === undefined ? outputs(tracer, items) : noResult;
   }
-  if ("InsertStmt" in statement || "UpdateStmt" in statement || "DeleteStmt" in statement || "MergeStmt" in statement)
-    return outputs(tracer, traced(statement));
-  if ("CopyStmt" in statement) {
-    const { query, relation, attlist, is_from } = statement.CopyStmt;
-    if (is_from === true) return noResult;
-    if (query !== undefined) return outputs(tracer, traced(query));
-    const entry = tableEntry(relation?.relname ?? "", "");
-    const star: Item = { kind: "star", entries: [entry], merged: false };
-    return outputs(tracer, attlist === undefined ? [star] : strings(attlist).map((name): Item => ({ kind: "column", name, value: stored(entry, name) })));
-  }
-  // A plan: names and estimates, but values only of what it folds, which a function of which nothing is known may be.
-  if ("ExplainStmt" in statement) {
-    const { query } = statement.ExplainStmt;
-    const { opaque } = query === undefined ? anything : wholeItems(traced(planned(query)));
-    return { columns: [outputOf({ ...nothing, opaque })], computed: outputOf({ ...nothing, opaque }), originsTell: true };
-  }
-  if ("VariableShowStmt" in statement) {
-    // A setting with a dot is a variable, into which anything may have been put.
-    const value = (statement.VariableShowStmt.name ?? "").includes(".") ? anything : nothing;
-    return outputs(tracer, [{ kind: "column", name: undefined, value }]);
-  }
-  if ("ExecuteStmt" in statement || "FetchStmt" in statement || "CallStmt" in statement) return unknownResult;
-  return noResult;
+  return { outputs, tracers };
 }
 
-function outputs(tracer: Tracer, items: readonly Item[]): StatementOutputs {
-  const columns = counted(tracer, items);
+function describe(tracer: Tracer, result: Result): StatementOutputs {
+  if (result === "unknown") return unknownResult;
+  const columns = counted(tracer, result);
   const made = new Made();
-  made.items(items);
+  made.items(result);
   return { columns: columns?.map(outputOf), computed: outputOf(made.computed.value), originsTell: made.originsTell };
 }
 
@@ -134,8 +90,6 @@ class Made {
     this.computed.add(wholeRow(entry));
   }
 }
-
-const stored = (entry: Entry, name: string): Value => columnOf(entry, name)?.value ?? anything;
 
 function sourcesOf({ columns = [], computed: all }: StatementOutputs): number {
   return columns.reduce((sum, { sources }) => sum + sources.length, all.sources.length);

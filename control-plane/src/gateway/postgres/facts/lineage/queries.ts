@@ -1,5 +1,6 @@
 import type { Node, ResTarget, SelectStmt } from "@pgsql/types";
 import { strings } from "../names.ts";
+import { noteCondition } from "./conditions.ts";
 import { fromEntries } from "./from.ts";
 import { emptyScope, type Item, type Scope, uncounted, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
@@ -24,7 +25,7 @@ export function traceSelect(tracer: Tracer, select: SelectStmt, outer: Scope): r
   }
   const merged = fromEntries(tracer, select.fromClause, scope);
   const items = targets(tracer, select.targetList, scope, merged);
-  tracer.filter(valueOf(tracer, [select.whereClause, select.havingClause], scope));
+  for (const condition of [select.whereClause, select.havingClause]) noteCondition(tracer, condition, scope);
   for (const node of select.groupClause ?? []) byNameOrPosition(tracer, node, items, scope);
   const distinct = select.distinctClause ?? [];
   if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) tracer.filter(wholeItems(items));
@@ -35,7 +36,7 @@ export function traceSelect(tracer: Tracer, select: SelectStmt, outer: Scope): r
 
 function order(tracer: Tracer, { sortClause = [], limitCount, limitOffset }: SelectStmt, items: readonly Item[], scope: Scope): void {
   for (const node of sortClause) byNameOrPosition(tracer, "SortBy" in node ? node.SortBy.node : node, items, scope);
-  tracer.filter(valueOf(tracer, [limitCount, limitOffset], scope));
+  tracer.filter(valueOf(tracer, [limitCount, limitOffset], scope, "conditions"));
 }
 
 /** ORDER BY 2, ORDER BY total: an output column, where there is such a one. */
@@ -53,7 +54,7 @@ function byNameOrPosition(tracer: Tracer, node: Node | undefined, items: readonl
   const outputs = name === undefined ? [] : items.flatMap((item) => (item.kind === "column" && item.name === name ? [item.value] : []));
   tracer.filter(union(outputs));
   // A name that only an output has is no name of an input.
-  const input = valueOf(tracer, node, scope);
+  const input = valueOf(tracer, node, scope, "conditions");
   if (outputs.length === 0 || !input.opaque) tracer.filter(input);
 }
 

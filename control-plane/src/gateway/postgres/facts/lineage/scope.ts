@@ -31,10 +31,16 @@ export type Entry =
 /** Columns of which neither number nor names are known, each made of all of this. */
 export const uncounted = (value: Value): Item => ({ kind: "star", merged: true, entries: [{ kind: "uniform", alias: undefined, value }] });
 
-/** Rows of a query, and what decided which they are. */
+/** What decided which rows there are. */
+export interface Filters {
+  readonly probed: Value;
+  /** Only compared with values that the statement holds. */
+  readonly matched: Value;
+}
+
 export interface Query {
   readonly items: readonly Item[];
-  readonly filtered: Value;
+  readonly filters: Filters;
 }
 
 export interface CteScope {

@@ -1,9 +1,10 @@
 import type { Node } from "@pgsql/types";
-import type { Query, Scope } from "./scope.ts";
-import { computed, Gathered, type Value } from "./values.ts";
+import type { Traits } from "../functions.ts";
+import type { Filters, Query, Scope } from "./scope.ts";
+import { computed, Gathered, sourceKey, type Value } from "./values.ts";
 
 /**
- * What tracing one text shares: a bound on its work, and what was read and looked at on the way.
+ * What tracing one statement shares: a bound on its work, and what was read and looked at on the way.
  *
  * T1. More than MAX_STEPS of work, or more than MAX_NESTING queries inside each other, throws TooIntricate: then everything may come from anywhere.
  */
@@ -16,19 +17,24 @@ export const MAX_NESTING = 200;
 export class TooIntricate extends Error {}
 
 /** Where a query is traced: given here, since queries hold expressions, which hold queries. */
-export type QueryTracing = (tracer: Tracer, query: Node, scope: Scope) => Query;
+export type QueryTracing = (tracer: Tracer, query: Node, scope: Scope) => Query["items"];
+
+/** Of a function or an operator. */
+export type TraitsOf = (name: readonly string[], kind: "function" | "operator") => Traits;
 
 export class Tracer {
   readonly read = new Gathered();
-  /** Functions and operators whose value is made of their arguments alone. */
-  readonly isTransparent: (name: readonly string[], kind: "function" | "operator") => boolean;
+  readonly written = new Set<string>();
+  copied = new Gathered();
+  readonly traitsOf: TraitsOf;
   readonly #traceQuery: QueryTracing;
-  #filters = new Gathered();
+  #probed = new Gathered();
+  #matched = new Gathered();
   #steps = 0;
   #depth = 0;
 
-  constructor(isTransparent: Tracer["isTransparent"], traceQuery: QueryTracing) {
-    this.isTransparent = isTransparent;
+  constructor(traitsOf: TraitsOf, traceQuery: QueryTracing) {
+    this.traitsOf = traitsOf;
     this.#traceQuery = traceQuery;
   }
 
@@ -39,11 +45,35 @@ export class Tracer {
 
   /** Notes what decides which rows there are, in what order, or which branch is taken: it can be probed without being seen. */
   filter(value: Value): void {
-    this.#filters.add(value);
+    this.#probed.add(value);
   }
 
-  get filtered(): Value {
-    return this.#filters.value;
+  /** The same, of a column that is only compared with a value that the statement holds: it tells those who know it already. */
+  match(value: Value): void {
+    this.#matched.add(value);
+  }
+
+  filterAgain({ probed, matched }: Filters): void {
+    this.#probed.add(probed);
+    this.#matched.add(matched);
+  }
+
+  get filters(): Filters {
+    return { probed: computed(this.#probed.value), matched: computed(this.#matched.value) };
+  }
+
+  /** Notes that a value goes into a column; a column that is made of itself goes nowhere. */
+  write(table: string, column: string, value: Value): void {
+    const own = sourceKey(table, column);
+    this.written.add(own);
+    if (!value.sources.has(own)) return this.copied.add(value);
+    this.copied.add({ ...value, sources: new Set([...value.sources].filter((source) => source !== own)) });
+  }
+
+  /** Nothing of it runs: it writes nothing. */
+  onlyPlanned(): void {
+    this.written.clear();
+    this.copied = new Gathered();
   }
 
   nested<T>(work: () => T): T {
@@ -55,13 +85,13 @@ export class Tracer {
 
   query(query: Node, scope: Scope): Query {
     return this.nested(() => {
-      const outer = this.#filters;
-      this.#filters = new Gathered();
-      const { items } = this.#traceQuery(this, query, scope);
-      const filtered = computed(this.#filters.value);
-      outer.add(filtered);
-      this.#filters = outer;
-      return { items, filtered };
+      const outer = [this.#probed, this.#matched] as const;
+      [this.#probed, this.#matched] = [new Gathered(), new Gathered()];
+      const items = this.#traceQuery(this, query, scope);
+      const { filters } = this;
+      [this.#probed, this.#matched] = outer;
+      this.filterAgain(filters);
+      return { items, filters };
     });
   }
 }

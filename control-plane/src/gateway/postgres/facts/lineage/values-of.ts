@@ -7,8 +7,11 @@ import { type Scope, wholeItems, wholeRow } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
 import { anything, computed, union, type Value } from "./values.ts";
 
-/** What an expression is made of: every column that stands anywhere in it, whatever is done with it there. */
-export function valueOf(tracer: Tracer, root: unknown, scope: Scope): Value {
+/**
+ * What an expression is made of: every column that stands anywhere in it, whatever is done with it there. As "values", also what
+ * decides what its subqueries find; "conditions": that was noted as they were traced.
+ */
+export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values" | "conditions" = "values"): Value {
   if (isReference(root)) return columnRef(tracer, root.ColumnRef.fields, scope);
   const found: Value[] = [];
   const stack: unknown[] = [root];
@@ -20,7 +23,7 @@ export function valueOf(tracer: Tracer, root: unknown, scope: Scope): Value {
       if (typeof inner !== "object") continue;
       const part = handlers.get(key);
       if (part === undefined) stack.push(inner);
-      else for (const next of part({ tracer, scope, found }, inner as never)) stack.push(next);
+      else for (const next of part({ tracer, scope, found, as }, inner as never)) stack.push(next);
     }
   }
   return computed(union(found));
@@ -33,6 +36,7 @@ interface Place {
   readonly tracer: Tracer;
   readonly scope: Scope;
   readonly found: Value[];
+  readonly as: "values" | "conditions";
 }
 
 /** Answers what is left to look at. */
@@ -49,11 +53,17 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     found.push(columnRef(tracer, fields, scope));
     return [];
   },
-  FuncCall: ({ tracer, scope, found }, call) => {
+  FuncCall: ({ tracer, scope, found, as }, call) => {
     const name = strings(call.funcname);
-    if (!tracer.isTransparent(name, "function") || (name.at(-1) === "current_setting" && readsVariable(call))) found.push(anything);
-    found.push(picking(tracer, [call.agg_filter, call.agg_order, { over: call.over }], scope));
-    return [call.args];
+    const { transparent, keeps } = tracer.traitsOf(name, "function");
+    if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(call))) found.push(anything);
+    const { agg_filter, agg_order, over } = call;
+    if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
+    if (!keeps) return [call.args];
+    const given = tracer.nested(() => valueOf(tracer, call.args, scope));
+    tracer.copied.add(given);
+    found.push(given);
+    return [];
   },
   // Also reached without a tag of its own, in the field that holds it.
   over: ({ scope }, { name, refname, partitionClause, orderClause, startOffset, endOffset }) => [
@@ -69,7 +79,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   },
   A_Expr: ({ tracer, found }, { kind, name, lexpr, rexpr }) => {
     const named = kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL";
-    if (named && !tracer.isTransparent(strings(name), "operator")) found.push(anything);
+    if (named && !tracer.traitsOf(strings(name), "operator").transparent) found.push(anything);
     return [lexpr, rexpr];
   },
   SubLink: (place, link) => [link.testexpr, ...subquery(place, link)],
@@ -95,13 +105,13 @@ function picking(tracer: Tracer, nodes: readonly unknown[], scope: Scope): Value
   return value;
 }
 
-function subquery({ tracer, scope, found }: Place, { subLinkType, operName, subselect }: SubLink): readonly unknown[] {
-  if (operName !== undefined && !tracer.isTransparent(strings(operName), "operator")) found.push(anything);
+function subquery({ tracer, scope, found, as }: Place, { subLinkType, operName, subselect }: SubLink): readonly unknown[] {
+  if (operName !== undefined && !tracer.traitsOf(strings(operName), "operator").transparent) found.push(anything);
   if (subselect === undefined) return [];
-  const { items, filtered } = tracer.query(subselect, scope);
+  const { items, filters } = tracer.query(subselect, scope);
   const scalar = subLinkType === "EXPR_SUBLINK" || subLinkType === "ARRAY_SUBLINK" || subLinkType === "MULTIEXPR_SUBLINK";
   // Whether there is such a row is what the others answer.
-  if (!scalar) found.push(filtered);
+  if (!scalar && as === "values") found.push(filters.probed, filters.matched);
   if (subLinkType !== "EXISTS_SUBLINK") found.push(wholeItems(items));
   return [];
 }

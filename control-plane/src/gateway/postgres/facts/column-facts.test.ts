@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { fingerprintSync, loadModule, parseSync } from "libpg-query";
+import type { CommandFacts } from "../../../domain/facts.ts";
+import { analyseText } from "./extract.ts";
+
+before(() => loadModule());
+const factsOf = (sql: string): CommandFacts => analyseText({ parse: parseSync, fingerprint: fingerprintSync }, sql, new Set()).facts;
+
+/** Each case: the text, then the columns separated by spaces. */
+const holds = (
+  list: "columnsRead" | "columnsFiltered" | "columnsMatched" | "columnsWritten" | "columnsCopied",
+  cases: Readonly<Record<string, string>>,
+): void => {
+  for (const [sql, expected] of Object.entries(cases)) it(sql, () => assert.equal(factsOf(sql)[list].join(" "), expected));
+};
+
+describe("columns read", () => {
+  holds("columnsRead", {
+    "select id, lower(c.email) from public.customers c where ssn = $1": "customers.email customers.id customers.ssn",
+    "select * from customers": "customers.*",
+    "select count(*) from customers": "",
+    "table customers": "customers.*",
+    'select "Mail.To" from "Weird.Name"': '"Weird.Name"."Mail.To"',
+    "with c as (select email from customers) select 1 from c": "customers.email",
+    "update customers set name = 'x' where id = 1 returning phone": "customers.id customers.phone",
+    "copy customers (id, email) to stdout": "customers.email customers.id",
+    "copy (select email from customers) to stdout": "customers.email",
+    "explain select email from customers": "customers.email",
+    "prepare p as select email from customers": "customers.email",
+    "declare c cursor for select email from customers": "customers.email",
+    "create view v as select email from customers": "customers.email",
+    "selec": "*.*",
+  });
+});
+
+describe("columns that rows are picked, ordered, grouped or joined by", () => {
+  holds("columnsFiltered", {
+    "select id from customers where email like 'a%'": "customers.email",
+    "select id from customers where email = 'x' or not (ssn between '1' and '2')": "customers.email customers.ssn",
+    "select o.id from orders o join customers c on c.id = o.customer_id": "customers.id orders.customer_id",
+    "select 1 from a join b using (k)": "a.k b.k",
+    "select 1 from a natural join b": "a.* b.*",
+    "select count(*) from t group by city having max(age) > 1": "t.age t.city",
+    "select city as c, count(*) from t group by 1 order by 1": "t.city",
+    // An input column of that name would be meant if the output were not: both count.
+    "select city as c, count(*) from t group by city order by c": "t.c t.city",
+    "select count(*) from t group by grouping sets ((a), rollup (b, c))": "t.a t.b t.c",
+    "select id from t order by ssn desc limit (select max(u.n) from u)": "t.ssn u.n",
+    "select distinct email from t": "t.email",
+    "select distinct on (email) id from t": "t.email",
+    "select email from a union select b.mail from b": "a.email b.mail",
+    "select email from a union all select b.mail from b": "",
+    "select case when ssn = '1' then 1 end from t": "t.ssn",
+    "select count(*) filter (where ssn like '1%'), rank() over (order by pay) from t": "t.pay t.ssn",
+    "select exists (select from c where c.email like 'a%')": "c.email",
+    "select id from (select id, lower(email) as e from c) s where s.e like 'a%'": "c.email",
+    "with x as (select id from c where email ~ 'a') select 1 from x": "c.email",
+    "delete from t where ssn like '1%'": "t.ssn",
+    "update t set a = 1 from u where t.id = u.id and u.ssn > '5'": "t.id u.id u.ssn",
+    "merge into t using u on t.id = u.id when matched and u.ssn > '1' then delete": "t.id u.id u.ssn",
+    "insert into t (id) values (1) on conflict (id) do update set a = 1 where t.ssn > '1'": "t.ssn",
+    "create index on t (lower(email))": "t.*",
+    "alter table t add constraint c check (email like 'a%')": "t.*",
+    "alter table t rename column a to b": "",
+    "select id from pg_stats where most_common_vals::text like '%ann%'": "*.* pg_stats.most_common_vals",
+    "select id from t where tenant = current_setting('app.tenant')": "t.tenant",
+  });
+});
+
+describe("columns that are only compared with values that the statement holds", () => {
+  holds("columnsMatched", {
+    "select 1 from t where email = 'x' and lower(phone) = lower($1) and ssn in ('1', '2') and iban is null and '5'::text = pan":
+      "t.email t.iban t.pan t.phone t.ssn",
+    "select 1 from t where email like 'a' or phone > '1' or ssn <> '1' or left(iban, 1) = 'D' or pan = any($1)": "",
+    "select 1 from t where email = 'x' order by email": "",
+    "select 1 from t join u on t.email = u.email": "",
+    "select 1 from t where exists (select from c where c.email = 'x')": "c.email",
+    "select 1 from t where email = (select min(email) from t)": "",
+    [`select 1 from t where ssn in (${Array.from({ length: 21 }, (_, i) => `'${i}'`).join(", ")})`]: "",
+  });
+});
+
+describe("columns written", () => {
+  holds("columnsWritten", {
+    "insert into t (a, b) values (1, 2)": "t.a t.b",
+    "insert into t default values": "t.*",
+    "insert into t select 1": "t.*",
+    "insert into s.t (a) values (1) on conflict (a) do update set b = 2": "t.a t.b",
+    "update t set a = 1, (b, c) = (select 1, 2)": "t.a t.b t.c",
+    "merge into t using u on true when matched then update set a = 1 when not matched then insert (b) values (1)": "t.a t.b",
+    "copy t (a, b) from stdin": "t.a t.b",
+    "create table t as select 1 as a": "t.*",
+    "select 1 into t": "t.*",
+    "delete from t": "",
+    "explain update t set a = 1": "",
+    "explain analyze update t set a = 1": "t.a",
+    "with w as (update t set a = 1 returning 1) select * from w": "t.a",
+  });
+});
+
+describe("columns whose values go elsewhere", () => {
+  holds("columnsCopied", {
+    "insert into notes (text) select email from customers": "customers.email",
+    "update t set note = email, email = lower(email)": "t.email",
+    "update customers set email = lower(email)": "",
+    "update customers set (email, name) = (select x.name, x.email from customers x)": "customers.email customers.name",
+    "create table mine as select c.* from customers c": "customers.*",
+    "create materialized view mine as select email from customers": "customers.email",
+    "create view mine as select email as e from customers": "customers.email",
+    "select email into mine from customers": "customers.email",
+    "merge into t using c on t.id = c.id when matched then update set a = c.email": "c.email",
+    "copy customers (email) to '/tmp/x'": "customers.email",
+    "copy customers (email) to stdout": "",
+    "select pg_notify('c', email), set_config('a.b', ssn, true) from t": "t.email t.ssn",
+    "select mine(email) from t": "t.email",
+    "insert into t (a) values ($1)": "",
+    "explain insert into notes select email from customers": "",
+  });
+});
+
+describe("the row limit", () => {
+  for (const [sql, expected] of [
+    ["select 1 from t limit 10", 10],
+    ["select 1 from t fetch first 5 rows only", 5],
+    ["select 1 from t fetch first 5 rows with ties", 0],
+    ["select 1 from t limit $1", 0],
+    ["select 1 from t limit all", 0],
+    ["select 1 from t", 0],
+    ["(select 1 from t limit 5) union all select 1", 0],
+    ["select 1 limit 3; update t set a = 1; select 2 limit 7", 7],
+    ["select 1 limit 3; select 2", 0],
+    ["copy (select 1 from t limit 4) to stdout", 4],
+  ] as const) {
+    it(sql, () => assert.equal(factsOf(sql).rowLimit, expected));
+  }
+});
+
+describe("settings", () => {
+  for (const [sql, expected] of [
+    ["set statement_timeout = 0", "statement_timeout"],
+    ["set local Search_Path = a, b; reset role", "search_path role"],
+    ["select set_config('app.user', $1, true)", "app.user"],
+    ["discard all", "*"],
+    ["reset all", "*"],
+    ["select 1", ""],
+  ] as const) {
+    it(sql, () => assert.equal(factsOf(sql).settings.join(" "), expected));
+  }
+
+  it("that are given what was read make the statement unclassified", () => {
+    for (const sql of ["select set_config('application_name', email, false) from c", "select set_config('a.b', (select email from c), true)"]) {
+      assert.equal(factsOf(sql).riskClass, "unclassified", sql);
+    }
+    assert.equal(factsOf("select set_config('app.user', $1, true)").riskClass, "read");
+  });
+});
+
+describe("a condition that picks every row", () => {
+  for (const condition of [
+    "true",
+    "1 = 1",
+    "id = id",
+    "id is not null or true",
+    "exists (select 1)",
+    "not false",
+    "id = 1 or id <> 1",
+    "id is null or id is not null",
+    "coalesce(null, true)",
+    "'a' like '%'",
+    "name like '%'",
+    "id in (id)",
+    "not (id <> id)",
+    "(id = id) is true",
+    "$1 = $1",
+  ]) {
+    it(condition, () => assert.equal(factsOf(`delete from t where ${condition}`).riskClass, "destructive"));
+  }
+  it("and none that leaves some out", () => {
+    for (const condition of ["id = 1", "id is not null", "id > -1", "exists (select 1 from u where u.id = t.id)"]) {
+      assert.equal(factsOf(`delete from t where ${condition}`).riskClass, "write", condition);
+    }
+  });
+});
+
+describe("too many columns", () => {
+  it("make a statement unclassified, and may be any", () => {
+    const facts = factsOf(`select ${Array.from({ length: 1_200 }, (_, i) => `c${i}`).join(", ")} from t`);
+    assert.deepEqual([facts.riskClass, facts.columnsRead], ["unclassified", ["*.*"]]);
+  });
+  it("are not those of a wide table", () => {
+    const names = Array.from({ length: 400 }, (_, i) => `an_ordinary_name_${i}`).join(", ");
+    assert.equal(factsOf(`insert into t (${names}) select ${names} from u where id = 1`).riskClass, "write");
+  });
+});
