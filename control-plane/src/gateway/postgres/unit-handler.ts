@@ -158,7 +158,7 @@ export class UnitHandler {
       tell: (notice: Buffer): void => output.write(notice),
     };
     const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
-    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo);
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }
