@@ -1,5 +1,6 @@
 import { argv, stdout } from "node:process";
 import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { OF_NO_COLUMN } from "../../edge-agent/src/masking/lineage.ts";
 import { PostgresRelay } from "../../edge-agent/src/targets/postgres/relay/relay.ts";
 
 /**
@@ -88,13 +89,16 @@ function stream({ description: head, row: build }: Workload): Buffer {
 function once(bytes: Buffer, obligations: Obligations): number {
   const relay = new PostgresRelay({
     obligations,
-    catalogue: { lookup: () => undefined },
+    catalogue: { column: () => OF_NO_COLUMN, named: () => OF_NO_COLUMN, isRuled: () => false, isRuledName: () => false },
+    learn: () => {},
+    definitionsChanged: () => {},
     maskKey: Buffer.alloc(32),
     executes: () => {},
     toTarget: () => {},
     toClient: () => {},
     report: () => {},
   });
+  relay.expectResults({ columns: [], computed: { plain: false, sources: [], opaque: false }, originsIncomplete: false, changesDefinitions: false });
   relay.fromClient(message("Q", Buffer.from("select\0")));
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += CHUNK_BYTES) chunks.push(Buffer.from(bytes.subarray(at, at + CHUNK_BYTES)));

@@ -58,7 +58,7 @@ export interface BedOptions {
   /** Nobody has one unless given. */
   readonly grants?: Partial<GatewayDeps["grants"]>;
   /** Of `open`; `allow` unless given. */
-  readonly mayOpen?: (request: DecisionRequest) => Decision["effect"];
+  readonly mayOpen?: Rule;
 }
 
 const limits: PostgresLimits = {
@@ -104,7 +104,7 @@ export class GatewayBed {
   onRecord: (record: RecordProbe) => void = () => undefined;
   readonly #ground: Ground;
   readonly #cleanup: Cleanup;
-  readonly #mayOpen: (request: DecisionRequest) => Decision["effect"];
+  readonly #mayOpen: Rule;
 
   private constructor(cleanup: Cleanup, ground: Ground, options: BedOptions) {
     this.#cleanup = cleanup;

@@ -1,16 +1,28 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { Catalogue } from "../../edge-agent/src/targets/postgres/catalogue.ts";
-import { connectAndLogin } from "../../edge-agent/src/targets/postgres/connect.ts";
-import { startupParameters } from "../../edge-agent/src/targets/postgres/startup-parameters.ts";
-import type { MaskColumn, Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { MaskColumn, Obligations, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
+import { pino } from "pino";
+import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { openedSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer, timeouts } from "./postgres-target-server.ts";
 
 const masking = (...columns: readonly `${string}.${string}`[]): Obligations => ({
   maskColumns: columns.map((name): MaskColumn => ({ table: name.split(".")[0] ?? "", column: name.split(".")[1] ?? "", kind: "full" })),
   detectors: [],
   rowCap: 0n,
+});
+
+/** What a gateway says of a statement whose computed columns are made of these. */
+const stated = (...sources: readonly `${string}.${string}`[]): ResultLineage => ({
+  columns: [],
+  computed: madeOf(...sources),
+  originsIncomplete: false,
+  changesDefinitions: false,
+});
+const madeOf = (...sources: readonly `${string}.${string}`[]): ResultColumn => ({
+  plain: false,
+  sources: sources.map((name) => ({ table: name.split(".")[0] ?? "", column: name.split(".")[1] ?? "" })),
+  opaque: false,
 });
 
 describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
@@ -33,71 +45,126 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
       grant select on all tables in schema public, other to public;`);
   });
 
-  const learn = async (obligations: Obligations, parameters: Record<string, string> = {}): Promise<Catalogue> => {
-    const catalogue = new Catalogue();
-    const resource = resourceOf(server);
-    const { socket } = await connectAndLogin(resource, startupParameters(resource, parameters), timeouts, undefined, (idle) =>
-      catalogue.learn(idle, resource, catalogue.unlearnt(obligations)),
-    );
-    socket.destroy();
-    return catalogue;
+  const open = async (obligations: Obligations, lineage?: ResultLineage) => {
+    const session = await openedSession(resourceOf(server), { open: { obligations } });
+    if (lineage !== undefined) session.channel.control({ $case: "resultLineage", value: lineage });
+    const asked = async (sql: string): Promise<string> => {
+      const from = session.messages.length;
+      session.channel.write(encodeQuery(sql));
+      await session.channel.until(() => session.messages.slice(from).some((message) => message.startsWith("Z")));
+      return session.messages
+        .slice(from)
+        .filter((message) => message.startsWith("D") || message.startsWith("d") || message.startsWith("E"))
+        .join("|");
+    };
+    return { ...session, asked };
   };
-  const oid = async (table: string) => (await server.admin.query<{ oid: number }>("select $1::regclass::oid as oid", [table])).rows[0]?.oid ?? 0;
-
-  it("knows the columns of a named table in every schema and case, and of its partitions, and of no other", async () => {
-    const catalogue = await learn(masking("customers.email", "Payments.iban", "käufer.iban"));
-    assert.deepEqual(catalogue.lookup(await oid("customers"), 3), { table: "customers", column: "email" }, "a dropped column keeps its number");
-    assert.equal(catalogue.lookup(await oid("customers"), 1), undefined);
-    assert.deepEqual(catalogue.lookup(await oid('other."Customers"'), 1), { table: "Customers", column: "email" });
-    assert.deepEqual(catalogue.lookup(await oid("payments_2024"), 2), { table: "payments", column: "iban" });
-    assert.deepEqual(catalogue.lookup(await oid('"käufer"'), 1), { table: "käufer", column: "iban" });
-    assert.equal(catalogue.lookup(await oid("pg_class"), 1), undefined);
-  });
-
-  it("finds the rule that applies when a partition and its parent are both named", async () => {
-    const catalogue = await learn(masking("payments.iban", "payments_2024.day"));
-    assert.deepEqual(catalogue.lookup(await oid("payments_2024"), 2), { table: "payments", column: "iban" });
-    assert.deepEqual(catalogue.lookup(await oid("payments_2024"), 1), { table: "payments_2024", column: "day" });
-  });
-
-  it("is not led astray by the client's search path, encoding or string settings", async () => {
-    await server.admin.query(`
-      create schema trap;
-      create function trap.never(text, text) returns boolean language sql as 'select false';
-      create operator trap.= (leftarg = text, rightarg = text, function = trap.never);
-      create function trap.lower(text) returns text language sql as $$select ''$$;
-      grant usage on schema trap to public`);
-    const options = "-c search_path=trap,pg_catalog -c client_encoding=LATIN1 -c standard_conforming_strings=off";
-    const catalogue = await learn(masking("customers.email", "käufer.iban"), { options });
-    assert.deepEqual(catalogue.lookup(await oid("public.customers"), 3), { table: "customers", column: "email" });
-    assert.deepEqual(catalogue.lookup(await oid('public."käufer"'), 1), { table: "käufer", column: "iban" });
-  });
 
   it("masks by where a column comes from, under whatever name the client gives it", async () => {
-    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking("customers.email") } });
-    channel.write(encodeQuery("select email as e, phone as p from customers"));
-    await channel.until(() => channel.posted.some(({ $case }) => $case === "report"));
-    const text = messages.join("|");
-    assert.doesNotMatch(text, /ann@/);
-    assert.match(text, /555-0001/);
+    const { channel, asked } = await open(masking("customers.email"), stated());
+    const said = await asked("select email as e, phone as p from customers");
+    assert.doesNotMatch(said, /ann@/);
+    assert.match(said, /555-0001/);
     channel.hangUp();
   });
 
-  it("learns the tables of new obligations first, and keeps what follows waiting in order", async () => {
-    const { channel, messages } = await openedSession(resourceOf(server));
-    channel.control({ $case: "obligations", value: masking("customers.email") });
-    channel.write(encodeQuery("select 1 as one").subarray(0, 4));
-    channel.write(encodeQuery("select 1 as one").subarray(4));
-    channel.write(encodeQuery("select email as e, phone as p from customers"));
-    assert.equal(messages.length, 0);
+  it("masks a computed column by what it is said to be made of, and everything before anything was said", async () => {
+    const { channel, asked } = await open(masking("customers.email"));
+    assert.doesNotMatch(await asked("select phone || '' as p from customers"), /555/);
+    channel.control({ $case: "resultLineage", value: stated("customers.phone") });
+    assert.match(await asked("select phone || '' as p from customers"), /555-0001/);
+    channel.control({ $case: "resultLineage", value: stated("customers.phone", "customers.email") });
+    assert.doesNotMatch(await asked("select email || phone as p from customers"), /555|ann/);
+    channel.control({ $case: "resultLineage", value: stated("nowhere.phone") });
+    assert.doesNotMatch(await asked("select phone || '' as p from customers"), /555/);
+    channel.hangUp();
+  });
+
+  it("goes by position where the number of columns is known, and by all of them where it does not fit", async () => {
+    const positions = { ...stated("customers.email"), columns: [madeOf("customers.email"), madeOf("customers.phone")] };
+    const { channel, asked } = await open(masking("customers.email"), positions);
+    assert.match(await asked("select upper(email), phone || '' from customers"), /555-0001/);
+    assert.doesNotMatch(await asked("select upper(email), phone || '', phone || '' from customers"), /555-0001/);
+    channel.hangUp();
+  });
+
+  it("sees a view made, replaced and used by the session itself, inside of a transaction and after it", async () => {
+    const changes = { ...stated(), changesDefinitions: true };
+    const { channel, asked } = await open(masking("customers.email"), stated());
+    await server.admin.query(
+      "grant create on schema public to public; create or replace view swapped as select phone as x from customers; alter view swapped owner to by_trust",
+    );
+    assert.match(await asked("select x from swapped"), /555/);
+    channel.control({ $case: "resultLineage", value: changes });
+    assert.equal(await asked("begin"), "");
+    assert.equal(await asked("create or replace view swapped as select email as x from customers"), "");
+    channel.control({ $case: "resultLineage", value: stated() });
+    assert.doesNotMatch(await asked("select x from swapped"), /ann@/);
+    assert.equal(await asked("commit"), "");
+    assert.doesNotMatch(await asked("select x from swapped"), /ann@/);
+    channel.control({ $case: "resultLineage", value: changes });
+    assert.equal(await asked("create or replace view swapped as select phone as x from customers"), "");
+    channel.control({ $case: "resultLineage", value: stated() });
+    assert.match(await asked("select x from swapped"), /555/);
+    channel.hangUp();
+  });
+
+  it("sees at once what another session of the same agent has changed", async () => {
+    const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts });
+    const [one, two] = [
+      await openedSession(resourceOf(server), { target, open: { obligations: masking("customers.email") } }),
+      await openedSession(resourceOf(server), { target }),
+    ];
+    const ask = async ({ channel, messages }: typeof one, sql: string, lineage: ResultLineage): Promise<string> => {
+      const from = messages.length;
+      channel.control({ $case: "resultLineage", value: lineage });
+      channel.write(encodeQuery(sql));
+      await channel.until(() => messages.slice(from).some((message) => message.startsWith("Z")));
+      return messages.slice(from).join("|");
+    };
+    await ask(two, "create or replace view shared as select phone as x from customers", { ...stated(), changesDefinitions: true });
+    assert.match(await ask(one, "select x from shared", stated()), /555/);
+    await ask(two, "create or replace view shared as select email as x from customers", { ...stated(), changesDefinitions: true });
+    assert.doesNotMatch(await ask(one, "select x from shared", stated()), /ann@/);
+    for (const { channel } of [one, two]) channel.hangUp();
+  });
+
+  it("holds rows back while a column's origin is looked up, however many there are, and keeps them in order", async () => {
+    await server.admin.query(
+      "create table many as select n, 'user' || n || '@example.com' as email from generate_series(1, 20000) n; grant select on many to public",
+    );
+    const { channel, messages } = await open(masking("many.email"), stated());
+    channel.write(Buffer.concat([encodeQuery("select n, email as e from many order by n"), encodeQuery("select 'last'")]));
     await channel.until(() => channel.posted.filter(({ $case }) => $case === "report").length === 2);
-    assert.match(messages.join("|"), /one.*555-0001/s);
-    assert.doesNotMatch(messages.join("|"), /ann@/);
-    assert.equal(channel.room, 1 << 20, "all credit is given back");
+    const rows = messages.filter((message) => message.startsWith("D"));
+    assert.equal(rows.length, 20_001);
+    assert.deepEqual(
+      rows.slice(0, -1).map((row) => Number(/\d+/.exec(row.slice(7))?.[0])),
+      Array.from({ length: 20_000 }, (_, i) => i + 1),
+    );
+    assert.doesNotMatch(rows.join(), /user\d/);
     channel.hangUp();
   });
 
-  it("closes the session when the tables of new obligations cannot be learnt, and passes nothing", async () => {
+  it("masks COPY of a view, of a query and of what is computed", async () => {
+    await server.admin.query("create view renamed as select email as e, phone as p from customers; grant select on renamed to public");
+    const { channel, asked } = await open(masking("customers.email"), stated("customers.email"));
+    for (const [query, columns] of [
+      ["select * from renamed", "e p"],
+      ["select upper(email), phone from customers", "upper"],
+    ]) {
+      channel.control({
+        $case: "describeCopy",
+        value: { query: query ?? "", layout: { format: "text", delimiter: "\t", quote: '"', escape: '"', nullText: "\\N", header: false } },
+      });
+      const said = await asked(`copy (${query}) to stdout`);
+      assert.doesNotMatch(said, /ann@/i, columns);
+      assert.match(said, /555-0001/, columns);
+    }
+    channel.hangUp();
+  });
+
+  it("closes the session when where a column comes from cannot be looked up, and passes no row", async () => {
     await server.admin.query("create role once login connection limit 1");
     const resource = resourceOf(server, { host: server.socketDirectory, tls: {}, user: "once" });
     const { channel, messages } = await openedSession(resource);
@@ -105,6 +172,9 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
     channel.write(encodeQuery("select email as e from customers"));
     await channel.until(() => channel.reason !== undefined);
     assert.equal(channel.reason?.code, "target.unreachable");
-    assert.deepEqual(messages, []);
+    assert.deepEqual(
+      messages.filter((message) => message.startsWith("D")),
+      [],
+    );
   });
 });

@@ -99,6 +99,8 @@ interface SessionOptions {
   readonly channel?: MemoryChannel;
   readonly timeouts?: Partial<Timeouts>;
   readonly tally?: ForwardingTally;
+  /** One of its own unless given. */
+  readonly target?: PostgresTarget;
 }
 
 interface Started {
@@ -110,7 +112,7 @@ interface Started {
 export function startSession(resource: PostgresResource, options: SessionOptions = {}): Started {
   const logged: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
-  const target = new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts } });
+  const target = options.target ?? new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts } });
   const channel = options.channel ?? new MemoryChannel();
   channel.attach(target.open(openOf(resource.name, options.open), channel, options.tally ?? new ForwardingTally(() => {})));
   return { channel, logged };

@@ -74,7 +74,14 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     const engine = policies.current();
     if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
     const asked = await requireView(approvalId);
-    return takeDecision(engine, { principal: by, resource: resources.find(asked.resource), action: "approve", facts: facts ?? asked.command.facts });
+    const circumstances = { time: clock.now() };
+    return takeDecision(engine, {
+      principal: by,
+      resource: resources.find(asked.resource),
+      action: "approve",
+      facts: facts ?? asked.command.facts,
+      circumstances,
+    });
   }
 
   return {

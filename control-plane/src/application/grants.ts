@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
-import type { Decision, PolicyAction, PolicyEngine, Principal } from "../domain/decision.ts";
+import type { Decision, PolicyAction, PolicyEngine, Principal, Purpose } from "../domain/decision.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
@@ -69,14 +69,17 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
     return engine;
   }
 
-  const ask = (principal: Principal, action: PolicyAction, resource: string): Decision =>
-    takeDecision(policies.current(), { principal, action, resource: resources.find(resource) });
+  const ask = (principal: Principal, action: PolicyAction, resource: string, purpose?: Purpose): Decision => {
+    const circumstances = { time: clock.now(), ...(purpose === undefined ? {} : { purpose }) };
+    return takeDecision(policies.current(), { principal, action, resource: resources.find(resource), circumstances });
+  };
 
   /** As they are now: whoever was disabled, or left a group, may not ask any more. */
-  function askedNow({ requestedBy, resource }: GrantView): Decision {
+  function askedNow({ requestedBy, resource, reason, ticket }: GrantView): Decision {
     const found = live.identities.get(identityStream(requestedBy))?.state;
     const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
-    return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource) });
+    const circumstances = { time: clock.now(), purpose: { reason, ticket } };
+    return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource), circumstances });
   }
 
   function requireOpen(grantId: string): void {
@@ -101,7 +104,7 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
       const expiresAt = new Date(clock.now().getTime() + REQUEST_TTL_MS).toISOString();
       const who = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
       const data = { grantId, ...who, resource, durationSeconds, reason, ticket, expiresAt };
-      return run(grantId, { type: "Request", data, decision: ask(by, "request", resource) }, context);
+      return run(grantId, { type: "Request", data, decision: ask(by, "request", resource, { reason, ticket }) }, context);
     },
 
     async approve(grantId, by, comment, context) {

@@ -1,5 +1,5 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
-import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose, RecordedPart } from "../domain/decision.ts";
+import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
 import { approvalAnnotations, readTerms } from "./approval-annotations.ts";
 
@@ -50,7 +50,6 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   rowCap: ["run"],
   byteCap: ["run"],
   timeout: ["run"],
-  record: ["run"],
   readOnly: ["open"],
   reasonRequired: ["open", "run", "request"],
   ticketRequired: ["open", "run", "request"],
@@ -77,7 +76,6 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
   const flag = (name: string): boolean => read(name, (text) => readFlag(name, text, problem), false);
   const byteCap = read("byteCap", readByteCap, undefined);
   const timeoutMillis = read("timeout", readTimeout, undefined);
-  const record = read<readonly RecordedPart[]>("record", readRecord, []);
   return {
     id: id ?? "",
     reason: reason.trim(),
@@ -94,7 +92,6 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
       ...(byteCap === undefined ? {} : { byteCap }),
       ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
       ...(flag("readOnly") ? { readOnly: true } : {}),
-      ...(record.length === 0 ? {} : { record }),
     }),
   };
 }
@@ -148,13 +145,6 @@ function readTimeout(written: string, problem: (message: string) => void): numbe
   if (millis > 0 && millis <= MAX_TIMEOUT_SECONDS * 1_000) return millis;
   problem(`@timeout(${JSON.stringify(written)}) is not a time such as "30s" or "5m", at most "24h".`);
   return undefined;
-}
-
-const parts: Readonly<Record<string, readonly RecordedPart[]>> = { commands: [], input: ["input"], output: ["output"], full: ["input", "output"] };
-
-function readRecord(written: string, problem: (message: string) => void): readonly RecordedPart[] {
-  if (!Object.hasOwn(parts, written)) problem(`@record does not know ${JSON.stringify(written)}. Known are ${Object.keys(parts).join(", ")}.`);
-  return parts[written] ?? [];
 }
 
 function readFlag(name: string, written: string, problem: (message: string) => void): boolean {

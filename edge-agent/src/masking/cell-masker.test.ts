@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { CellMasker } from "./cell-masker.ts";
+import { computedFrom, joined, type Lineage, OF_ANYTHING, OF_NO_COLUMN } from "./lineage.ts";
 import type { MaskKind } from "./mask-value.ts";
 
 const key = Buffer.alloc(32, 7);
@@ -9,24 +10,49 @@ const masker = (...rules: readonly [column: string, table: string, kind: string]
   new CellMasker({ maskColumns: rules.map(([column, table, kind]) => ({ column, table, kind })), detectors: [] }, key);
 const render = (kind: MaskKind, value: string, by = masker()): string | undefined => by.render(kind, Buffer.from(value))?.toString();
 
+const of = (table: string, column: string): Lineage => ({ origins: [{ tables: new Set([table]), columns: new Set([column]) }], madeOf: [], opaque: false });
+
 describe("which mask a column falls under", () => {
   it("goes by the name that is shown, in any case, and by the column it comes from", () => {
     const rules = masker(["Email", "", "full"]);
     assert.equal(rules.kindOf({ label: "eMAIL" }), "full");
-    assert.equal(rules.kindOf({ label: "e", origin: { table: "customers", column: "email" } }), "full");
+    assert.equal(rules.kindOf({ label: "e", lineage: of("customers", "email") }), "full");
     assert.equal(rules.kindOf({ label: "e" }), undefined);
   });
 
   it("spares a column that is known to be of another table, and no column that may be of this one", () => {
     const rules = masker(["email", "customers", "hash"]);
-    assert.equal(rules.kindOf({ label: "email", origin: { table: "suppliers", column: "email" } }), undefined);
-    assert.equal(rules.kindOf({ label: "x", origin: { table: "Customers", column: "EMAIL" } }), "hash");
+    assert.equal(rules.kindOf({ label: "email", lineage: of("suppliers", "email") }), undefined);
+    assert.equal(rules.kindOf({ label: "x", lineage: of("customers", "email") }), "hash");
     assert.equal(rules.kindOf({ label: "email" }), "hash");
+  });
+
+  it("masks whole what is computed from a masked column, and leaves nothing of it where the rule leaves nothing", () => {
+    const rules = masker(["email", "", "partial"], ["dob", "people", "null"], ["ssn", "people", "hash"]);
+    const computed = (...lineages: readonly Lineage[]) => rules.kindOf({ label: "x", lineage: computedFrom(joined(lineages)) });
+    assert.equal(computed(of("people", "email")), "full");
+    assert.equal(computed(of("people", "name"), of("people", "ssn")), "full");
+    assert.equal(computed(of("people", "ssn"), of("people", "dob")), "null");
+    assert.equal(computed(of("people", "name")), undefined);
+    assert.equal(computed(of("staff", "ssn")), undefined);
+    assert.equal(computed(), undefined);
+  });
+
+  it("masks whole what may be computed from anything, and only where something is masked", () => {
+    assert.equal(masker(["email", "", "partial"]).kindOf({ label: "x", lineage: OF_ANYTHING }), "full");
+    assert.equal(masker().kindOf({ label: "x", lineage: OF_ANYTHING }), undefined);
+    assert.equal(masker(["email", "", "partial"]).kindOf({ label: "x", lineage: OF_NO_COLUMN }), undefined);
+  });
+
+  it("takes the strictest of what a column shows and what it is computed from", () => {
+    const rules = masker(["email", "", "partial"], ["dob", "", "null"]);
+    assert.equal(rules.kindOf({ label: "x", lineage: joined([of("t", "email"), computedFrom(of("t", "dob"))]) }), "null");
+    assert.equal(rules.kindOf({ label: "x", lineage: joined([of("t", "email"), computedFrom(of("t", "id"))]) }), "partial");
   });
 
   it("takes a star for every column", () => {
     assert.equal(masker(["*", "", "null"]).kindOf({ label: "anything" }), "null");
-    assert.equal(masker(["*", "t", "null"]).kindOf({ label: "a", origin: { table: "u", column: "a" } }), undefined);
+    assert.equal(masker(["*", "t", "null"]).kindOf({ label: "a", lineage: of("u", "a") }), undefined);
   });
 
   it("takes the strictest of several rules, whatever their order", () => {

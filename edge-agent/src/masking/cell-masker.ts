@@ -12,7 +12,7 @@ export class CellMasker {
 
   /** `key` makes hashes of this session useless in any other. */
   constructor(obligations: Pick<Obligations, "maskColumns" | "detectors">, key: Buffer) {
-    this.#rules = new ColumnRules(obligations.maskColumns);
+    this.#rules = new ColumnRules(obligations.maskColumns, true);
     this.#detectors = new DetectorSet(obligations.detectors);
     this.#key = key;
   }

@@ -24,6 +24,8 @@ const obligations = record({
   rowCap: uint64,
 });
 
+const resultColumn = record({ plain: fc.boolean(), sources: fc.array(record({ table: text, column: text }), { maxLength: 2 }), opaque: fc.boolean() });
+
 const layout = record({ format: text, delimiter: text, quote: text, escape: text, nullText: text, header: fc.boolean() });
 
 const body: fc.Arbitrary<Body> = fc.oneof(
@@ -40,6 +42,15 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     value: record({ rows: uint64, bytes: uint64, masked: fc.array(record({ column: text, cells: uint64 })), digest: bytes, withheldRows: uint64 }),
   }),
   record({ $case: fc.constant("describeCopy" as const), value: record({ query: text, layout: fc.option(layout, { nil: undefined }) }) }),
+  record({
+    $case: fc.constant("resultLineage" as const),
+    value: record({
+      columns: fc.array(resultColumn, { maxLength: 2 }),
+      computed: fc.option(resultColumn, { nil: undefined }),
+      originsIncomplete: fc.boolean(),
+      changesDefinitions: fc.boolean(),
+    }),
+  }),
   record({ $case: fc.constant("cancel" as const), value: fc.constant({}) }),
   record({ $case: fc.constant("close" as const), value: record({ code: text, message: text }) }),
 );

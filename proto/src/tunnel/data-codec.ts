@@ -1,5 +1,5 @@
 import { SallyportError } from "../errors.ts";
-import { Cancel, Close, DescribeCopy, type Frame, Obligations, Open, Opened, Report } from "../gen/sallyport/tunnel/v1/tunnel.ts";
+import { Cancel, Close, DescribeCopy, type Frame, Obligations, Open, Opened, Report, ResultLineage } from "../gen/sallyport/tunnel/v1/tunnel.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { varintLength, VarintReader, writeVarint } from "./varint.ts";
 
@@ -10,7 +10,7 @@ import { varintLength, VarintReader, writeVarint } from "./varint.ts";
  *   0x08  varint session
  *   0x12  varint length  bytes            data
  *   0x18  varint                          credit
- *   0x22 … 0x52  varint length  message   open, opened, obligations, report, cancel, close, describeCopy
+ *   0x22 … 0x5a  varint length  message   open, opened, obligations, report, cancel, close, describeCopy, resultLineage
  *
  * ts-proto copies each payload once on decode and twice on encode. Here encode is one allocation, and decoded data are
  * slices of the message: whoever keeps a small one keeps the whole message.
@@ -43,10 +43,16 @@ const SESSION_TAG = 0x08;
 const DATA_TAG = 0x12;
 const CREDIT_TAG = 0x18;
 
-const messageTags = { open: 0x22, opened: 0x2a, obligations: 0x32, report: 0x3a, cancel: 0x42, close: 0x4a, describeCopy: 0x52 } as const satisfies Record<
-  MessageBody["$case"],
-  number
->;
+const messageTags = {
+  open: 0x22,
+  opened: 0x2a,
+  obligations: 0x32,
+  report: 0x3a,
+  cancel: 0x42,
+  close: 0x4a,
+  describeCopy: 0x52,
+  resultLineage: 0x5a,
+} as const satisfies Record<MessageBody["$case"], number>;
 
 interface Planned {
   readonly session: number;
@@ -130,6 +136,8 @@ function encodeMessage(body: MessageBody): Uint8Array {
       return Close.encode(body.value).finish();
     case "describeCopy":
       return DescribeCopy.encode(body.value).finish();
+    case "resultLineage":
+      return ResultLineage.encode(body.value).finish();
   }
 }
 
@@ -165,7 +173,7 @@ function decodeFrame(message: Buffer, start: number, length: number): InFrame {
       if (size > MAX_DATA_BYTES) throw malformed("Data frame is too long.");
       const at = reader.take(size);
       body = { $case: "data", value: message.subarray(at, at + size) };
-    } else if (tag >= messageTags.open && tag <= messageTags.describeCopy && (tag & 7) === 2) {
+    } else if (tag >= messageTags.open && tag <= messageTags.resultLineage && (tag & 7) === 2) {
       const size = reader.uint32();
       if (size > MAX_CONTROL_BYTES) throw malformed("Control frame is too long.");
       const at = reader.take(size);
@@ -193,8 +201,10 @@ function decodeMessage(tag: number, bytes: Buffer): Body {
         return { $case: "cancel", value: Cancel.decode(bytes) };
       case messageTags.close:
         return { $case: "close", value: Close.decode(bytes) };
-      default:
+      case messageTags.describeCopy:
         return { $case: "describeCopy", value: DescribeCopy.decode(bytes) };
+      default:
+        return { $case: "resultLineage", value: ResultLineage.decode(bytes) };
     }
   } catch (error) {
     // ts-proto throws RangeError and plain Error for what the peer sent.

@@ -14,6 +14,7 @@ const senders: Readonly<Record<ControlBody["$case"], Role | undefined>> = {
   obligations: "opener",
   report: "acceptor",
   describeCopy: "opener",
+  resultLineage: "opener",
   cancel: "opener",
 };
 

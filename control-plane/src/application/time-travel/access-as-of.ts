@@ -53,7 +53,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   for (const principal of principals) {
     for (const resource of resources) {
       const grant = state.grants.openFor(principal.id, resource.name, state.moment);
-      const decisions = decide(engine, principal, resource, grant !== undefined);
+      const decisions = decide(engine, principal, resource, grant !== undefined, state.moment);
       found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions });
       await nextTurn();
     }
@@ -61,12 +61,12 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   return found;
 }
 
-function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: boolean): AccessDecision[] {
+function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: boolean, time: Date): AccessDecision[] {
   const resource = { name, protocol, labels };
   const ask = (action: PolicyAction, riskClass?: RiskClass, facts?: CommandFacts): AccessDecision => ({
     action,
     riskClass,
-    decision: engine.decide({ principal, action, resource, granted, ...(facts === undefined ? {} : { facts }) }),
+    decision: engine.decide({ principal, action, resource, granted, circumstances: { time }, ...(facts === undefined ? {} : { facts }) }),
   });
   return [
     ask("open"),

@@ -28,9 +28,10 @@ export async function accessOf(
     if (view === undefined) continue;
     const { resource } = view;
     if (event.type === "AccessRequested") {
-      const { requestedBy, decision, quorum } = event.data;
+      const { requestedBy, decision, quorum, reason, ticket } = event.data;
       const effect = quorum === 0 ? "allow" : "needs_approval";
-      asked = await again({ action: "request", principal: requestedBy, resource, recorded: decision, effect, in: recorded });
+      const circumstances = { purpose: { reason, ticket } };
+      asked = await again({ action: "request", principal: requestedBy, resource, circumstances, recorded: decision, effect, in: recorded });
     } else if (event.type === "AccessApproved" || event.type === "AccessDenied") {
       const { by, comment, decision } = event.data;
       const taken: Taken = { action: "approve", principal: by, resource, recorded: decision, effect: "allow", in: recorded };

@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
+import type { Purpose } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
@@ -15,6 +16,8 @@ import type { PolicyVersions } from "./policy-versions.ts";
 export interface Step {
   readonly recorded: RecordedEvent;
   readonly event: DomainEvent;
+  /** What the client had said by then about why. */
+  readonly purpose: Purpose;
 }
 
 export interface ExplainedApproval {
@@ -71,13 +74,15 @@ async function stepsOf(
 ): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined }> {
   let requested: Explanation["requested"] | undefined;
   let grantId: string | undefined;
+  let purpose: Purpose = { reason: "", ticket: "" };
   const steps: Step[] = [];
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     const event = upcast(recorded) as SessionEvent;
     if (event.type === "SessionRequested") requested = event.data;
+    if (event.type === "PurposeStated") purpose = { reason: event.data.reason, ticket: event.data.ticket };
     if (event.type === "SessionOpened" || event.type === "SessionRefused") grantId = event.data.grantId;
     const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
-    if (concerns) steps.push({ recorded, event });
+    if (concerns) steps.push({ recorded, event, purpose });
     // Nothing of it follows; a session may go on for a million commands.
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
@@ -86,16 +91,17 @@ async function stepsOf(
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
-function takenIn({ recorded, event }: Step, { identity, resource }: Explanation["requested"], granted: boolean): Taken | undefined {
-  const open = { action: "open", principal: identity, resource, granted, in: recorded } as const;
-  const run = { action: "run", principal: identity.id, resource, granted, in: recorded } as const;
+function takenIn({ recorded, event, purpose }: Step, { identity, resource, clientAddress }: Explanation["requested"], granted: boolean): Taken | undefined {
+  const circumstances = { clientAddress, purpose };
+  const open = { action: "open", principal: identity, resource, granted, circumstances, in: recorded } as const;
+  const run = { action: "run", principal: identity.id, resource, granted, circumstances, in: recorded } as const;
   switch (event.type) {
     case "SessionOpened":
       return { ...open, recorded: event.data.decision, effect: "allow" };
     case "SessionRefused":
       return event.data.decision === undefined
         ? undefined
-        : { ...open, recorded: event.data.decision, effect: event.data.code === "policy.denied" ? "deny" : "allow" };
+        : { ...open, recorded: event.data.decision, effect: event.data.code.startsWith("policy.") ? "deny" : "allow" };
     case "CommandAuthorized":
       return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: "allow", obligations: event.data.obligations };
     case "CommandHeld":

@@ -96,6 +96,11 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
   if (decision.effect === "deny") {
     const rule = decision.rules.join(", ") || "none permits it";
     const details = { resource, rule, policy: decision.policyVersion };
+    if (decision.lacks !== undefined)
+      throw new SallyportError("policy.purpose_required", `Say more to ask for access to "${resource}". ${decision.reason}`, {
+        ...details,
+        missing: decision.lacks.join(", "),
+      });
     throw new SallyportError("policy.denied", `You may not ask for access to "${resource}". ${decision.reason}`, details);
   }
   requireText("reason", reason, MAX_REASON_LENGTH);

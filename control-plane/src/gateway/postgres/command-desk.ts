@@ -8,6 +8,9 @@ import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
+import { howToState, purposeRequired } from "./purpose-required.ts";
+import { readOnlyObjection } from "./read-only-session.ts";
+import type { SessionPurpose } from "./session-purpose.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -62,6 +65,10 @@ export interface DeskSetup {
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
   readonly granted: boolean;
+  readonly clientAddress: string;
+  readonly purpose: SessionPurpose;
+  /** Rules that opened the session read-only; undefined when it is not. */
+  readonly readOnly?: readonly string[] | undefined;
   readonly holdMillis: number;
   readonly overlapReads: boolean;
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
@@ -106,12 +113,14 @@ export class CommandDesk {
 
   /**
    * `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already.
-   * `counterTo`: the approval that the one executable was proposed in.
+   * `counterTo`: the approval that the one executable was proposed in. `unsettled`: code that
+   * cannot be classified ran, and the target has not said since what it changed.
    */
-  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
+  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
       this.#setup.guard();
-      return await this.#judge(executables, prospects, hold, counterTo);
+      await this.#statePurpose(executables);
+      return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -123,7 +132,25 @@ export class CommandDesk {
     void this.#setup.session.append([command.completed()], "keep").catch(() => undefined);
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
+  /** Durable before anything is decided with it. */
+  async #statePurpose(executables: readonly Executable[]): Promise<void> {
+    const { purpose, session, sessionId, principal } = this.#setup;
+    const stated = executables.flatMap((executable) => executable.stated ?? []);
+    const next = stated.length === 0 ? undefined : purpose.after(stated);
+    if (next === undefined) return;
+    await session.append([{ type: "PurposeStated", data: { sessionId, by: principal.id, ...next } }], "fail");
+    purpose.set(next);
+  }
+
+  async #judge(
+    executables: readonly Executable[],
+    prospects: readonly Executable[],
+    hold: HoldPort,
+    counterTo: string | undefined,
+    unsettled: boolean,
+  ): Promise<Verdict> {
+    const { readOnly } = this.#setup;
+    const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
     const judged: Judged[] = [];
     for (const executable of executables) {
       const decision = this.#decide(executable);
@@ -131,6 +158,7 @@ export class CommandDesk {
       if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
+      if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
       judged.push(one);
     }
     for (const executable of prospects) {
@@ -197,10 +225,11 @@ export class CommandDesk {
 
   /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
   #decide({ facts }: Executable): Decision {
-    const { identities, resources, policies, granted } = this.#setup;
+    const { identities, resources, policies, granted, clock, clientAddress, purpose } = this.#setup;
     const found = identities.find(this.#setup.principal.id);
     const principal = found?.disabled === true ? undefined : found;
-    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts, granted });
+    const circumstances = { time: clock.now(), clientAddress, purpose: purpose.now };
+    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts, granted, circumstances });
   }
 
   #describe(executable: Executable): CommandRecord {
@@ -334,6 +363,7 @@ const mayOverlap = ({ executable: { facts }, decision }: Judged): boolean =>
 function refusalOf(decision: Decision): SallyportError {
   if (decision.policyVersion === NO_POLICY) return new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   const rule = decision.rules.join(", ") || "none permits it";
+  if (decision.lacks !== undefined) return purposeRequired(decision, decision.lacks);
   return new SallyportError("policy.denied", `Refused by policy. ${decision.reason}`, { rule, policy: decision.policyVersion });
 }
 
@@ -345,8 +375,14 @@ function settledError({ id, state, decidedBy, comment }: ApprovalView): Sallypor
   return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);
 }
 
+function readOnlyError(why: string, rules: readonly string[]): SallyportError {
+  return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
+}
+
 function hintFor(error: SallyportError): string {
   switch (error.code) {
+    case "policy.purpose_required":
+      return howToState(error);
     case "policy.denied":
       return "An approval cannot lift this. Ask whoever keeps the policy.";
     case "approval.expired":

@@ -1,5 +1,6 @@
 import { isAscii } from "node:buffer";
 import { SallyportError } from "@sallyport/proto/errors";
+import type { ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { type Frame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -13,6 +14,7 @@ import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
+import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
@@ -43,6 +45,8 @@ export interface UnitHandlerDeps {
 export class UnitHandler {
   readonly #deps: UnitHandlerDeps;
   #obligations: Obligations;
+  /** What the agent was told last. */
+  #lineage: ResultLineage | undefined;
   #hold: AbortController | undefined;
   #clientGone = false;
   /** The group was refused: what the client still sends of it is dropped, as the target would. */
@@ -99,7 +103,7 @@ export class UnitHandler {
       return this.#endRefused();
     }
     if (line.over) return this.#abandon(verdict.commands);
-    this.#oblige(verdict.obligations, analysis?.copyOut);
+    this.#oblige(verdict.obligations, [analysis], analysis?.copyOut);
     knowledge.ran(analysis);
     const settled = verdict.durable && this.#guard(verdict.durable);
     await line.whole(frame, verdict.commands[0]);
@@ -135,7 +139,8 @@ export class UnitHandler {
     if (verdict.kind === "replaced") throw new Error("A group of the extended protocol was replaced.");
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
-    if (executables.length > 0) this.#oblige(verdict.obligations, undefined);
+    const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
+    if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);
     await line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync);
     if (settled !== undefined) await settled;
@@ -152,7 +157,7 @@ export class UnitHandler {
       tell: (notice: Buffer): void => output.write(notice),
     };
     const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
-    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo);
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }
@@ -214,16 +219,27 @@ export class UnitHandler {
     else if (!line.over) output.write(encodeReadyForQuery(line.status));
   }
 
-  #oblige(obligations: Obligations, copyOut: CopyOut | undefined): void {
+  #oblige(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[], copyOut: CopyOut | undefined): void {
     const { line, knowledge } = this.#deps;
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
       line.post({ $case: "obligations", value: wireObligations(obligations) });
     }
+    this.#stateLineage(obligations, analyses);
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
     line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
+  }
+
+  #stateLineage(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[]): void {
+    if (analyses.length === 0) return;
+    const lineage = resultLineage(analyses);
+    // What changes definitions matters to other sessions, too.
+    if (obligations.maskColumns.length === 0 && !lineage.changesDefinitions) return;
+    if (sameLineage(lineage, this.#lineage) && !lineage.changesDefinitions) return;
+    this.#lineage = lineage;
+    this.#deps.line.post({ $case: "resultLineage", value: lineage });
   }
 }
 

@@ -26,22 +26,17 @@ export async function connectTarget(resource: PostgresResource, timeouts: Timeou
 }
 
 /**
- * Connects, logs in and runs `afterLogin`, all within the time limits. The socket then holds nothing but what the server says after
+ * Connects and logs in within the time limits. The socket then holds nothing but what the server says after
  * its first ReadyForQuery.
  */
 export async function connectAndLogin(
   resource: PostgresResource,
   parameters: ReadonlyMap<string, string>,
   timeouts: Timeouts,
-  signal: AbortSignal | undefined,
-  afterLogin: (socket: Socket) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<Connection & LoggedIn> {
   const connection = await connectTarget(resource, timeouts, signal);
-  const loggedIn = await guarded(connection.socket, timeouts.loginTimeoutMs, signal, async () => {
-    const result = await login(connection, resource, parameters);
-    await afterLogin(connection.socket);
-    return result;
-  });
+  const loggedIn = await guarded(connection.socket, timeouts.loginTimeoutMs, signal, () => login(connection, resource, parameters));
   return { ...connection, ...loggedIn };
 }
 

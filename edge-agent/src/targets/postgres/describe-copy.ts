@@ -1,9 +1,8 @@
 import type { DescribeCopy } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeFrame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
 import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types";
-import { PayloadReader } from "@sallyport/proto/wire/postgres/reader";
-import type { Catalogue } from "./catalogue.ts";
-import type { CopyColumns, CopyLayout } from "./relay/copy-layout.ts";
+import type { CopyLayout } from "./relay/copy-layout.ts";
+import { readResultColumns, type ResultColumn } from "./relay/result-columns.ts";
 
 /** No client has a statement of this name, and it is gone again before the client's next message. */
 const STATEMENT = "sallyport_describe_copy";
@@ -28,34 +27,18 @@ export function describeRequest({ query }: DescribeCopy): Buffer {
 /** Reads the target's answer, up to its ReadyForQuery. */
 export class DescribeReply {
   readonly #decoder = new FrameDecoder(MAX_REPLY_BYTES);
-  readonly #catalogue: Catalogue;
   readonly #forClient: Buffer[] = [];
-  #columns: CopyColumns = "unknown";
-
-  constructor(catalogue: Catalogue) {
-    this.#catalogue = catalogue;
-  }
+  #columns: readonly ResultColumn[] | "unknown" = "unknown";
 
   /** Undefined while there is more to come. A query that the target refuses leaves the columns unknown. */
-  push(chunk: Buffer): { readonly columns: CopyColumns; readonly forClient: Buffer } | undefined {
+  push(chunk: Buffer): { readonly columns: readonly ResultColumn[] | "unknown"; readonly forClient: Buffer } | undefined {
     let over = false;
-    for (const { type, raw, payload } of this.#decoder.push(chunk)) {
+    for (const { type, raw } of this.#decoder.push(chunk)) {
       if (clientsOwn.has(type)) this.#forClient.push(raw);
-      if (type === backend.rowDescription) this.#columns = this.#read(payload);
+      if (type === backend.rowDescription) this.#columns = readResultColumns(raw, 0, raw.length);
       if (type === backend.readyForQuery) over = true;
     }
     return over ? { columns: this.#columns, forClient: Buffer.concat(this.#forClient) } : undefined;
-  }
-
-  /** int16 count; for each: string name, int32 table OID, int16 attribute, int32 type, int16 size, int32 modifier, int16 format. */
-  #read(payload: Buffer): CopyColumns {
-    const reader = new PayloadReader(payload);
-    return Array.from({ length: reader.int16() }, () => {
-      const label = reader.cstring().toString("utf8");
-      const origin = this.#catalogue.lookup(reader.uint32(), reader.int16());
-      reader.bytes(12);
-      return origin ?? { table: "", column: label };
-    });
   }
 }
 

@@ -8,15 +8,19 @@ import type { Logger } from "pino";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { TargetSession } from "../target.ts";
 import { cancelRequest } from "./cancel.ts";
-import { Catalogue, type Unlearnt } from "./catalogue.ts";
+import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
+import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
 import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
 import type { BackendKey } from "./login.ts";
-import type { CopyLayout } from "./relay/copy-layout.ts";
+import type { CopyColumns, CopyLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
+import type { ResultColumn } from "./relay/result-columns.ts";
+import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
 import type { PostgresResource } from "./resource.ts";
 import { CommandTimer } from "./command-timer.ts";
+import { readOnlyParameters, requireReadOnly } from "./read-only.ts";
 import { startupParameters } from "./startup-parameters.ts";
 import { windDown } from "./wind-down.ts";
 
@@ -29,6 +33,8 @@ const MASK_KEY_BYTES = 32;
 export interface PostgresSessionDeps {
   readonly log: Logger;
   readonly timeouts: Timeouts;
+  /** Of the resource. */
+  readonly catalogue: Catalogue;
 }
 
 interface Relaying {
@@ -36,13 +42,16 @@ interface Relaying {
   readonly socket: Socket;
   readonly relay: PostgresRelay;
   readonly timer: CommandTimer;
-  readonly catalogue: Catalogue;
   readonly cancel: () => Promise<void>;
   /** A wish to cancel that comes while a request is under way is served after it; more of them are the same wish. */
   cancelling: "no" | "once" | "again";
   /** Bytes that the socket took beyond what it wanted; given back to the control plane when it has drained. */
   unconsumed: number;
-  /** What came while the catalogue was being extended or the target asked, in order: at most one window of data, as none of it is given back meanwhile. */
+  /** The channel takes no more for now. */
+  full: boolean;
+  /** The relay waits for the catalogue, and the target for the relay. */
+  learning: boolean;
+  /** What came while the catalogue or the target was asked, in order: at most one window of data, as none of it is given back meanwhile. */
   held: (() => void)[] | undefined;
   /** The target's next bytes answer a question of ours. */
   describing: Describing | undefined;
@@ -61,7 +70,7 @@ type Phase = { readonly kind: "connecting"; readonly abort: AbortController } | 
  * Q1. The channel learns of the end once: `Opened` may come before it, nothing after it.
  * Q2. The target is read no faster than the channel takes it, and credit is given no faster than the target takes what it pays for.
  *     A session that stalls stops its own socket only.
- * Q3. No obligation is in force before the catalogue knows the tables that it names; what the client sends meanwhile waits.
+ * Q3. What the relay has to know of the catalogue is looked up while the target waits; when it cannot be, the session ends.
  * Q4. The end of a session is the end of its backend: what still runs is cancelled, and the connection is cut within a bound.
  */
 export class PostgresSession implements TargetSession {
@@ -101,11 +110,14 @@ export class PostgresSession implements TargetSession {
     if (phase.kind !== "relaying") return;
     if (body.$case === "cancel") this.#cancel(phase);
     if (body.$case === "obligations") this.#inOrder(phase, () => this.#oblige(phase, body.value));
+    if (body.$case === "resultLineage") this.#inOrder(phase, () => phase.relay.expectResults(body.value));
     if (body.$case === "describeCopy") this.#inOrder(phase, () => this.#describeCopy(phase, body.value));
   }
 
   drained(): void {
-    if (this.#phase.kind === "relaying") this.#phase.socket.resume();
+    if (this.#phase.kind !== "relaying") return;
+    this.#phase.full = false;
+    this.#read(this.#phase);
   }
 
   closed(reason: CloseReason): void {
@@ -115,17 +127,17 @@ export class PostgresSession implements TargetSession {
 
   async #connect(open: Open, signal: AbortSignal): Promise<void> {
     const obligations = open.obligations ?? { maskColumns: [], detectors: [], rowCap: 0n };
-    const catalogue = new Catalogue();
-    const parameters = startupParameters(this.#resource, open.parameters);
-    const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal, (idle) =>
-      catalogue.learn(idle, this.#resource, catalogue.unlearnt(obligations)),
-    );
+    const asked = startupParameters(this.#resource, open.parameters);
+    const readOnly = obligations.readOnly === true;
+    const parameters = readOnly ? readOnlyParameters(asked) : asked;
+    const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal);
     if (this.#phase.kind !== "connecting") {
       socket.destroy();
       return;
     }
     try {
-      this.#relay(socket, backendKey, obligations, catalogue);
+      if (readOnly) requireReadOnly(greeting, this.#resource.name);
+      this.#relay(socket, backendKey, obligations);
     } catch (error) {
       socket.destroy();
       throw error;
@@ -134,15 +146,24 @@ export class PostgresSession implements TargetSession {
     this.#log.info({ transport }, "session open on the target");
   }
 
-  #relay(socket: Socket, backendKey: BackendKey | undefined, obligations: Obligations, catalogue: Catalogue): void {
+  #relay(socket: Socket, backendKey: BackendKey | undefined, obligations: Obligations): void {
+    const { catalogue } = this.#deps;
+    catalogue.heed(obligations.maskColumns.map(({ table }) => table));
     const relay = new PostgresRelay({
       obligations,
+      readOnly: obligations.readOnly === true,
       catalogue,
       maskKey: randomBytes(MASK_KEY_BYTES),
       toTarget: (bytes) => void socket.write(bytes),
       toClient: (bytes) => {
-        if (this.#phase.kind === "relaying" && !this.#channel.send(bytes)) socket.pause();
+        if (this.#phase.kind !== "relaying" || this.#channel.send(bytes)) return;
+        this.#phase.full = true;
+        socket.pause();
       },
+      learn: (unlearnt) => {
+        if (this.#phase.kind === "relaying") this.#learn(this.#phase, unlearnt);
+      },
+      definitionsChanged: () => catalogue.invalidate(),
       executes: () => {
         this.#tally.command();
         timer.started();
@@ -172,10 +193,11 @@ export class PostgresSession implements TargetSession {
       socket,
       relay,
       timer,
-      catalogue,
       cancel,
       cancelling: "no",
       unconsumed: 0,
+      full: false,
+      learning: false,
       held: undefined,
       describing: undefined,
     };
@@ -223,33 +245,38 @@ export class PostgresSession implements TargetSession {
 
   #oblige(phase: Relaying, obligations: Obligations): void {
     phase.timer.limit(obligations.timeoutMillis ?? 0);
-    const unlearnt = phase.catalogue.unlearnt(obligations);
-    if (unlearnt === undefined) return phase.relay.setObligations(obligations);
-    phase.held = [];
-    this.#learn(phase.catalogue, unlearnt).then(
-      () =>
-        this.#attempt(() => {
-          phase.relay.setObligations(obligations);
-          this.#resume(phase);
-        }),
-      (error: unknown) => this.#fail(targetFailure(error, this.#resource.name)),
-    );
+    this.#deps.catalogue.heed(obligations.maskColumns.map(({ table }) => table));
+    phase.relay.setObligations(obligations);
   }
 
-  /** On a connection of its own: the session's may be inside a transaction, or a failed one. */
-  async #learn(catalogue: Catalogue, unlearnt: Unlearnt): Promise<void> {
-    const parameters = startupParameters(this.#resource, { application_name: "sallyport" });
-    const { socket } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, undefined, (idle) =>
-      catalogue.learn(idle, this.#resource, unlearnt),
+  #learn(phase: Relaying, unlearnt: Unlearnt): void {
+    phase.learning = true;
+    phase.socket.pause();
+    this.#whenLearnt(phase, unlearnt, () => {
+      phase.learning = false;
+      phase.relay.learnt();
+      this.#read(phase);
+    });
+  }
+
+  #read({ socket, full, learning }: Relaying): void {
+    if (!full && !learning) socket.resume();
+  }
+
+  #whenLearnt(phase: Relaying, unlearnt: Unlearnt, step: () => void): void {
+    this.#deps.catalogue.learn(unlearnt).then(
+      () => {
+        if (this.#phase === phase) this.#attempt(step);
+      },
+      (error: unknown) => this.#fail(targetFailure(error, this.#resource.name)),
     );
-    void windDown(socket, this.#deps.timeouts.closeTimeoutMs, false, async () => {});
   }
 
   /** Asks on the session's own connection, while the client's bytes wait; only between commands, so that no answer can be mistaken. */
   #describeCopy(phase: Relaying, copy: DescribeCopy): void {
     if (phase.relay.busy()) return;
     phase.held = [];
-    phase.describing = { reply: new DescribeReply(phase.catalogue), layout: copyLayoutOf(copy) };
+    phase.describing = { reply: new DescribeReply(), layout: copyLayoutOf(copy) };
     phase.socket.write(describeRequest(copy));
   }
 
@@ -258,7 +285,23 @@ export class PostgresSession implements TargetSession {
     if (answer === undefined) return;
     phase.describing = undefined;
     if (answer.forClient.length > 0) phase.relay.fromTarget(answer.forClient);
-    phase.relay.expectCopyColumns(answer.columns, layout);
+    if (answer.columns === "unknown") this.#expectCopy(phase, "unknown", layout);
+    else this.#traceCopy(phase, answer.columns, layout, 0);
+  }
+
+  #traceCopy(phase: Relaying, columns: readonly ResultColumn[], layout: CopyLayout | undefined, lookups: number): void {
+    const unlearnt = nothingUnlearnt();
+    const lineages = phase.relay.lineagesOf(columns, unlearnt);
+    if (unlearnt.relations.size + unlearnt.names.size === 0) {
+      const traced = columns.map(({ label }, index) => ({ label, lineage: lineages[index] }));
+      return this.#expectCopy(phase, traced, layout);
+    }
+    if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown", layout);
+    this.#whenLearnt(phase, unlearnt, () => this.#traceCopy(phase, columns, layout, lookups + 1));
+  }
+
+  #expectCopy(phase: Relaying, columns: CopyColumns, layout: CopyLayout | undefined): void {
+    phase.relay.expectCopyColumns(columns, layout);
     this.#resume(phase);
   }
 

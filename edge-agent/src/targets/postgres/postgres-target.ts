@@ -1,18 +1,29 @@
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Logger } from "pino";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
 import type { Target } from "../target.ts";
+import { Catalogue } from "./catalogue/catalogue.ts";
+import { CatalogueConnection } from "./catalogue/catalogue-connection.ts";
+import type { Timeouts } from "./connect.ts";
 import { PostgresSession, type PostgresSessionDeps } from "./postgres-session.ts";
 import { type PostgresResource, tlsModeOf, usesUnixSocket } from "./resource.ts";
+
+export interface PostgresTargetDeps {
+  readonly log: Logger;
+  readonly timeouts: Timeouts;
+}
 
 export class PostgresTarget implements Target {
   readonly protocol = "postgres";
   readonly #resource: PostgresResource;
   readonly #deps: PostgresSessionDeps;
 
-  constructor(resource: PostgresResource, deps: PostgresSessionDeps) {
+  constructor(resource: PostgresResource, deps: PostgresTargetDeps) {
     this.#resource = resource;
-    this.#deps = { ...deps, log: deps.log.child({ resource: resource.name }) };
+    const connection = new CatalogueConnection(resource, deps.timeouts);
+    const catalogue = new Catalogue((wanted, tables) => connection.ask(wanted, tables));
+    this.#deps = { ...deps, catalogue, log: deps.log.child({ resource: resource.name }) };
     const tls = tlsModeOf(resource);
     if (tls !== "verify-full" && !usesUnixSocket(resource)) this.#deps.log.warn({ tls }, "the connection to this target is weaker than verify-full");
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { TEXT_LAYOUT } from "./copy-layout.ts";
+import { catalogueOf, knowsAll, OF_NOTHING, ofColumn } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
 import { PostgresRelay } from "./relay.ts";
 
@@ -10,14 +11,16 @@ function describedHarmless(): { readonly relay: PostgresRelay; readonly copied: 
   const received: Buffer[] = [];
   const relay = new PostgresRelay({
     obligations: { maskColumns: [{ column: "ssn", table: "people", kind: "full" }], detectors: [], rowCap: 0n },
-    catalogue: { lookup: () => undefined },
+    catalogue: catalogueOf({}),
+    ...knowsAll,
     maskKey: randomBytes(32),
     executes: () => {},
     toTarget: () => {},
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: () => {},
   });
-  relay.expectCopyColumns([{ table: "t", column: "a" }], TEXT_LAYOUT);
+  relay.expectResults(OF_NOTHING);
+  relay.expectCopyColumns([{ label: "a", lineage: ofColumn("t", "a") }], TEXT_LAYOUT);
   const copied = (): string =>
     wire
       .messages(Buffer.concat(received))

@@ -1,7 +1,7 @@
-import type { ColumnOrigin } from "../../../masking/column-rules.ts";
+import type { ColumnIdentity } from "../../../masking/column-rules.ts";
 
-/** The columns of a COPY, which its protocol does not say; an empty `table` is a computed one. */
-export type CopyColumns = readonly ColumnOrigin[] | "unknown";
+/** The columns of a COPY, which its protocol does not say. */
+export type CopyColumns = readonly ColumnIdentity[] | "unknown";
 
 /** How a COPY spells its rows, which the protocol does not say either: only that they are not binary. */
 export interface CopyLayout {

@@ -44,8 +44,5 @@ function fieldsOf(columns: CopyColumns, count: number, masker: CellMasker): read
     const mask = masker.hasColumnRules ? "full" : undefined;
     return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask }));
   }
-  return columns.map(({ table, column }) => ({
-    label: column,
-    mask: masker.kindOf({ label: column, origin: table === "" ? undefined : { table, column } }),
-  }));
+  return columns.map((column) => ({ label: column.label, mask: masker.kindOf(column) }));
 }

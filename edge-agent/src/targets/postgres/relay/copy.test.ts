@@ -4,12 +4,13 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { type CopyColumns, type CopyLayout, CSV_LAYOUT, TEXT_LAYOUT } from "./copy-layout.ts";
+import { catalogueOf, knowsAll, OF_NOTHING, ofColumn } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
 import { PostgresRelay } from "./relay.ts";
 
 const email = (kind: string): Partial<Obligations> => ({ maskColumns: [{ column: "email", table: "customers", kind }] });
 const detect: Partial<Obligations> = { detectors: ["email", "card"] };
-const columns: CopyColumns = ["id", "email", "note"].map((column) => ({ table: "customers", column }));
+const columns: CopyColumns = ["id", "email", "note"].map((column) => ({ label: column, lineage: ofColumn("customers", column) }));
 
 interface Copied {
   readonly bytes: Buffer;
@@ -25,7 +26,8 @@ function copy(obligations: Partial<Obligations>, stream: readonly Buffer[], know
   let result: Omit<Copied, "bytes" | "text"> | undefined;
   const relay = new PostgresRelay({
     obligations: { maskColumns: [], detectors: [], rowCap: 0n, ...obligations },
-    catalogue: { lookup: () => undefined },
+    catalogue: catalogueOf({}),
+    ...knowsAll,
     maskKey: randomBytes(32),
     executes: () => {},
     toTarget: () => {},
@@ -34,6 +36,7 @@ function copy(obligations: Partial<Obligations>, stream: readonly Buffer[], know
       result = { rows, withheld: withheldRows, masked: Object.fromEntries(masked.map(({ column, cells }) => [column, cells])) };
     },
   });
+  relay.expectResults(OF_NOTHING);
   if (known !== undefined) relay.expectCopyColumns(known.columns, known.layout);
   relay.fromClient(wire.query("copy"));
   const bytes = Buffer.concat(stream);
@@ -84,11 +87,7 @@ describe("COPY OUT as text", () => {
 
   it("passes unmasked columns of a known COPY, and forgets what was known with the next one", () => {
     const other = {
-      columns: [
-        { table: "orders", column: "id" },
-        { table: "orders", column: "email" },
-        { table: "orders", column: "note" },
-      ],
+      columns: ["id", "email", "note"].map((column) => ({ label: column, lineage: ofColumn("orders", column) })),
     };
     assert.equal(copy(email("full"), textCopy("1\ta\tx\n"), other).text, "1\ta\tx\n");
   });

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { SallyportError } from "@sallyport/proto/errors";
+import { catalogueOf, knowsAll, OF_NOTHING } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
 import { PostgresRelay } from "./relay.ts";
 
@@ -14,13 +15,15 @@ function start(obligations = strict) {
   let reports = 0;
   const relay = new PostgresRelay({
     obligations,
-    catalogue: { lookup: () => undefined },
+    catalogue: catalogueOf({}),
+    ...knowsAll,
     maskKey: randomBytes(32),
     executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: () => reports++,
   });
+  relay.expectResults(OF_NOTHING);
   return {
     relay,
     client: (...parts: readonly Buffer[]) => relay.fromClient(Buffer.concat(parts)),

@@ -24,6 +24,7 @@ export interface MessageHandler {
  *
  * S1. Only a header (4 bytes at most) and messages that the handler holds are kept between two calls.
  * S2. A held message over `MAX_MASKED_MESSAGE_BYTES` fails on its header; what is kept of a smaller one doubles as bytes come.
+ * S3. While it is suspended nothing reaches the handler: what comes is kept, so that whoever suspends it stops the stream, too.
  */
 export class MessageSplitter {
   readonly #handler: MessageHandler;
@@ -36,14 +37,33 @@ export class MessageSplitter {
   #hold = Buffer.alloc(0);
   #holdBytes = 0;
   #holdSize = 0;
+  #suspended = false;
+  #kept: Buffer[] = [];
 
   constructor(handler: MessageHandler) {
     this.#handler = handler;
   }
 
+  /** To be called from the handler; takes effect behind the message that it is called for. */
+  suspend(): void {
+    this.#suspended = true;
+  }
+
+  resume(): void {
+    this.#suspended = false;
+    const kept = this.#kept;
+    this.#kept = [];
+    // Each by the same way in, for it may be suspended again.
+    for (const chunk of kept) this.push(chunk);
+  }
+
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
+      if (this.#suspended) {
+        this.#kept.push(at === 0 ? chunk : chunk.subarray(at));
+        return;
+      }
       if (this.#left > 0) {
         at = this.#body(chunk, at);
         continue;

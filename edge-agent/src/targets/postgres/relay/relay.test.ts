@@ -4,14 +4,13 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { MaskColumn, Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { catalogueOf, knowsAll, OF_NOTHING, ofColumn } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
 import { MAX_MASKED_MESSAGE_BYTES } from "./message-splitter.ts";
 import { PostgresRelay } from "./relay.ts";
 
 const CUSTOMERS = 16_400;
-const catalogue = {
-  lookup: (table: number, attribute: number) => (table === CUSTOMERS && attribute === 2 ? { table: "customers", column: "email" } : undefined),
-};
+const catalogue = catalogueOf({ [`${CUSTOMERS}.2`]: ofColumn("customers", "email") });
 const maskKey = randomBytes(32);
 const mask = (column: string, kind: string, table = ""): MaskColumn => ({ column, table, kind });
 const oblige = (obligations: Partial<Obligations>): Obligations => ({ maskColumns: [], detectors: [], rowCap: 0n, ...obligations });
@@ -25,12 +24,14 @@ function start(obligations: Obligations) {
   const relay = new PostgresRelay({
     obligations,
     catalogue,
+    ...knowsAll,
     maskKey,
     executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void happened.push({ kind: "bytes", bytes: Buffer.from(bytes) }),
     report: (report) => void happened.push({ kind: "report", report }),
   });
+  relay.expectResults(OF_NOTHING);
   return {
     relay,
     client: (...parts: readonly Buffer[]) => relay.fromClient(Buffer.concat(parts)),

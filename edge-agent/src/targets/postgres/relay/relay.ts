@@ -1,15 +1,23 @@
 import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { ClientSide } from "./client-side.ts";
+import type { Lineage } from "../../../masking/lineage.ts";
+import type { Unlearnt } from "../catalogue/explore.ts";
+import type { ColumnCatalogue, StatedLineage } from "./column-lineage.ts";
 import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
 import { compileDuties } from "./duties.ts";
 import { Expectations } from "./expectations.ts";
-import type { ColumnCatalogue } from "./row-plan.ts";
+import type { ResultColumn } from "./result-columns.ts";
 import { TargetSide } from "./target-side.ts";
 
 export interface PostgresRelayDeps {
   readonly obligations: Obligations;
-  /** Must know the tables that the obligations name before they are in force. */
+  /** For the whole session: the target must not leave read-only transactions. */
+  readonly readOnly?: boolean;
   readonly catalogue: ColumnCatalogue;
+  /** This has to be looked up before anything more can pass: call `learnt` when it was, and send no more bytes of the target until then. */
+  readonly learn: (unlearnt: Unlearnt) => void;
+  /** The session's transaction may have changed tables or views, and is over. */
+  readonly definitionsChanged: () => void;
   /** Random bytes of this session, for hash masks. */
   readonly maskKey: Buffer;
   readonly toTarget: (bytes: Buffer) => void;
@@ -28,6 +36,7 @@ export interface PostgresRelayDeps {
  * R1. What no obligation speaks of passes byte for byte, whatever the chunking.
  * R2. Nothing passes after a failure: each later call fails like the first one.
  * R3. Obligations change only between commands.
+ * R4. Where columns are masked, no row passes before it is known where each of its columns comes from.
  */
 export class PostgresRelay {
   readonly #expectations = new Expectations();
@@ -37,13 +46,13 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, catalogue, maskKey, toTarget, toClient, executes, report, ready } = deps;
+    const { obligations, maskKey, toTarget, executes, ready } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKey);
     expectations.strict = duties.columns;
     this.#maskKey = maskKey;
     this.#client = new ClientSide(expectations, toTarget, executes);
-    this.#target = new TargetSide(duties, { expectations, catalogue, toClient, report, ready: ready ?? ((): void => undefined) });
+    this.#target = new TargetSide(duties, { ...deps, expectations, ready: ready ?? ((): void => undefined) });
   }
 
   /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */
@@ -62,6 +71,22 @@ export class PostgresRelay {
     this.#expectations.strict = duties.columns;
     this.#client.forgetDescribed();
     this.#target.oblige(duties);
+  }
+
+  /** What the results of the commands that follow are made of. One that comes in the middle of a command says nothing about its results. */
+  expectResults(stated: StatedLineage): void {
+    this.#client.forgetDescribed();
+    this.#target.expectResults(this.busy() ? "unknown" : stated);
+  }
+
+  /** What `learn` asked for is known. */
+  learnt(): void {
+    this.#guard(() => this.#target.learnt());
+  }
+
+  /** Where columns of the next result come from; adds to `unlearnt` what has to be looked up first. */
+  lineagesOf(columns: readonly ResultColumn[], unlearnt: Unlearnt): readonly Lineage[] {
+    return this.#target.lineagesOf(columns, unlearnt);
   }
 
   /** For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. */

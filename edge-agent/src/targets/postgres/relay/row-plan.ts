@@ -1,13 +1,8 @@
-import { SallyportError } from "@sallyport/proto/errors";
 import type { CellMasker } from "../../../masking/cell-masker.ts";
-import type { ColumnOrigin } from "../../../masking/column-rules.ts";
+import type { Lineage } from "../../../masking/lineage.ts";
 import type { MaskKind } from "../../../masking/mask-value.ts";
 import { isJson, isScanned, type Spelling, spellingOf } from "./column-types.ts";
-
-/** Where a result column comes from; undefined when it is computed or its table is not known. */
-export interface ColumnCatalogue {
-  lookup(tableOid: number, attribute: number): ColumnOrigin | undefined;
-}
+import type { ResultColumn } from "./result-columns.ts";
 
 export type CellAction =
   | { readonly kind: "keep" }
@@ -33,35 +28,15 @@ const KEEP: CellAction = { kind: "keep" };
 const ERASE: CellAction = { kind: "erase" };
 const SCAN_TEXT: CellAction = { kind: "scan", json: false };
 const SCAN_JSON: CellAction = { kind: "scan", json: true };
-/** Table OID, attribute, type OID, type length, type modifier, format. */
-const FIELD_BYTES = 18;
 
-/**
- * RowDescription
- *   byte1 'T'  int32 length  int16 columns
- *   each: string name, int32 table, int16 attribute, int32 type, int16 size, int32 modifier, int16 format
- */
-export function planRows(bytes: Buffer, from: number, to: number, masker: CellMasker, catalogue: ColumnCatalogue): RowPlan {
-  const columns: PlannedColumn[] = [];
-  let at = from + 7;
-  const count = at <= to ? bytes.readUInt16BE(at - 2) : 0;
-  while (columns.length < count) {
-    const end = bytes.indexOf(0, at);
-    if (end < 0 || end + 1 + FIELD_BYTES > to) throw malformed();
-    const label = bytes.toString("utf8", at, end);
-    at = end + 1;
-    const tableOid = bytes.readUInt32BE(at);
-    const origin = tableOid === 0 ? undefined : catalogue.lookup(tableOid, bytes.readInt16BE(at + 4));
-    const action = actionOf(masker, { label, origin }, bytes.readUInt32BE(at + 6), bytes.readInt16BE(at + 16) === 0 ? "text" : "binary");
-    columns.push({ label, action });
-    at += FIELD_BYTES;
-  }
-  if (at !== to) throw malformed();
+/** `lineages`: of each column, where any is masked. */
+export function planRows(result: readonly ResultColumn[], lineages: readonly Lineage[], masker: CellMasker): RowPlan {
+  const columns = result.map((column, index) => ({ label: column.label, action: actionOf(masker, column, lineages[index]) }));
   return { columns, clean: columns.every(({ action }) => action.kind === "keep"), masked: columns.map(() => 0) };
 }
 
-function actionOf(masker: CellMasker, column: { label: string; origin: ColumnOrigin | undefined }, typeOid: number, format: "text" | "binary"): CellAction {
-  const mask = masker.kindOf(column);
+function actionOf(masker: CellMasker, { label, typeOid, format }: ResultColumn, lineage: Lineage | undefined): CellAction {
+  const mask = masker.kindOf({ label, lineage });
   if (mask !== undefined) {
     const spelling = mask === "null" ? undefined : spellingOf(typeOid, format);
     return spelling === undefined ? ERASE : { kind: "mask", mask, spelling };
@@ -69,5 +44,3 @@ function actionOf(masker: CellMasker, column: { label: string; origin: ColumnOri
   if (!masker.hasDetectors || !isScanned(typeOid)) return KEEP;
   return isJson(typeOid) ? SCAN_JSON : SCAN_TEXT;
 }
-
-const malformed = (): SallyportError => new SallyportError("wire.malformed", "The target sent a row description that is malformed.");

@@ -1,8 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
-import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { backend } from "@sallyport/proto/wire/postgres/message-types";
+import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
+import { type Lineage, OF_ANYTHING } from "../../../masking/lineage.ts";
+import { nothingUnlearnt } from "../catalogue/catalogue.ts";
+import type { Unlearnt } from "../catalogue/explore.ts";
+import { type ColumnCatalogue, columnLineages, type StatedLineage } from "./column-lineage.ts";
+import { holdReadOnly } from "../read-only.ts";
 import { CopyOut } from "./copy-out.ts";
 import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
 import { maskDiagnostic, maskNotification } from "./diagnostics.ts";
@@ -12,20 +17,33 @@ import { type MessageHandler, MessageSplitter, type Treatment } from "./message-
 import type { Duties } from "./duties.ts";
 import { Outbox } from "./outbox.ts";
 import { ResultTally } from "./result-tally.ts";
+import { readResultColumns, type ResultColumn } from "./result-columns.ts";
 import { admits, isCapped, retag, taggedRows, withheldNotice } from "./result-caps.ts";
 import { maskRow } from "./row-masker.ts";
-import { type ColumnCatalogue, planRows, type RowPlan } from "./row-plan.ts";
+import { planRows, type RowPlan } from "./row-plan.ts";
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(backend));
+const IDLE = 0x49;
+/** Others may change what was looked up before it is used; whoever loses that race so often gets everything masked. */
+export const MAX_LOOKUPS_PER_RESULT = 3;
 /** Under these names the texts are counted that stand in no column. */
 const DIAGNOSTICS = "(message)";
 
 export interface TargetSideDeps {
+  readonly readOnly?: boolean;
   readonly catalogue: ColumnCatalogue;
   readonly expectations: Expectations;
   readonly toClient: (bytes: Buffer) => void;
   readonly report: (report: Report) => void;
+  readonly learn: (unlearnt: Unlearnt) => void;
+  readonly definitionsChanged: () => void;
   readonly ready: () => void;
+}
+
+/** A result whose columns are being looked up. */
+interface Awaited {
+  readonly columns: readonly ResultColumn[];
+  lookups: number;
 }
 
 /**
@@ -34,6 +52,7 @@ export interface TargetSideDeps {
  * T1. Without duties nothing is held but headers: every byte passes as it came, and is counted and digested on its way.
  * T2. With columns to be masked, a row passes only under a plan that was made from its own description.
  * T3. The bytes of the message that ends a command go to the client before its report, and nothing after them does.
+ * T4. While the origin of a column is being looked up, nothing behind its description is looked at, let alone passed.
  */
 export class TargetSide implements MessageHandler {
   readonly #deps: TargetSideDeps;
@@ -47,6 +66,10 @@ export class TargetSide implements MessageHandler {
   #copyKnowledge: CopyKnowledge = NOTHING_KNOWN;
   /** The message that passes is a result row. */
   #isResult = false;
+  #stated: StatedLineage = "unknown";
+  /** The session's transaction may have changed definitions that others cannot see yet. */
+  #unsettled = false;
+  #awaited: Awaited | undefined;
   /** What the client is told in place of the target's word that it was cancelled. */
   #stopError: Buffer | undefined;
 
@@ -59,6 +82,24 @@ export class TargetSide implements MessageHandler {
   oblige(duties: Duties): void {
     this.#duties = duties;
     this.#endOfCommand();
+  }
+
+  expectResults(stated: StatedLineage): void {
+    this.#stated = stated;
+    if (stated === "unknown" || stated.changesDefinitions) this.#unsettled = true;
+  }
+
+  lineagesOf(columns: readonly ResultColumn[], unlearnt: Unlearnt): readonly Lineage[] {
+    return columnLineages(columns, this.#stated, this.#deps.catalogue, this.#unsettled, unlearnt);
+  }
+
+  learnt(): void {
+    const awaited = this.#awaited;
+    if (awaited === undefined) throw new Error("nothing was to be learnt");
+    if (!this.#plans(awaited)) return;
+    this.#splitter.resume();
+    this.#tally.settle();
+    this.#out.flush();
   }
 
   expectCopy(knowledge: CopyKnowledge): void {
@@ -88,8 +129,12 @@ export class TargetSide implements MessageHandler {
         return this.#copy === undefined ? "pass" : "hold";
       case backend.portalSuspended:
         return isCapped(this.#duties.caps) ? "hold" : "pass";
+      case backend.readyForQuery:
+        return this.#unsettled ? "hold" : "pass";
       case backend.copyOutResponse:
         return this.#duties.columns || isCapped(this.#duties.caps) ? "hold" : "pass";
+      case backend.parameterStatus:
+        return this.#deps.readOnly === true ? "hold" : "pass";
       case backend.rowDescription:
       case backend.noData:
       case backend.functionCallResponse:
@@ -180,8 +225,14 @@ export class TargetSide implements MessageHandler {
       case backend.noticeResponse:
         this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
         break;
+      case backend.parameterStatus:
+        holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));
+        break;
       case backend.notificationResponse:
         this.#tally.mask(DIAGNOSTICS, maskNotification(bytes, from, to, this.#duties.masker));
+        break;
+      case backend.readyForQuery:
+        if (bytes[from + FRAME_HEADER_BYTES] === IDLE) this.#settle();
         break;
       default:
         throw new Error(`message ${type} was held for no reason`);
@@ -212,10 +263,35 @@ export class TargetSide implements MessageHandler {
 
   #describe(type: number, bytes: Buffer, from: number, to: number): void {
     const asked = this.#expected(type);
-    if (asked !== "statement") {
-      this.#plan = type === backend.noData ? undefined : planRows(bytes, from, to, this.#duties.masker, this.#deps.catalogue);
-    }
     if (asked !== "injected") this.#out.add(bytes, from, to);
+    if (asked === "statement") return;
+    this.#plan = undefined;
+    if (type === backend.noData) return;
+    const awaited: Awaited = { columns: readResultColumns(bytes, from, to), lookups: 0 };
+    if (!this.#plans(awaited)) this.#splitter.suspend();
+  }
+
+  /** Whether there is a plan for it; otherwise something is being looked up. */
+  #plans(awaited: Awaited): boolean {
+    const { masker } = this.#duties;
+    const unlearnt = nothingUnlearnt();
+    let lineages = masker.hasColumnRules ? this.lineagesOf(awaited.columns, unlearnt) : [];
+    this.#awaited = undefined;
+    if (unlearnt.relations.size + unlearnt.names.size > 0) {
+      if (awaited.lookups++ < MAX_LOOKUPS_PER_RESULT) {
+        this.#awaited = awaited;
+        this.#deps.learn(unlearnt);
+        return false;
+      }
+      lineages = awaited.columns.map(() => OF_ANYTHING);
+    }
+    this.#plan = planRows(awaited.columns, lineages, masker);
+    return true;
+  }
+
+  #settle(): void {
+    this.#unsettled = false;
+    this.#deps.definitionsChanged();
   }
 
   #beginCopy(bytes: Buffer, from: number, to: number): void {

@@ -174,6 +174,7 @@ export interface Frame {
     | { $case: "cancel"; value: Cancel }
     | { $case: "close"; value: Close }
     | { $case: "describeCopy"; value: DescribeCopy }
+    | { $case: "resultLineage"; value: ResultLineage }
     | undefined;
 }
 
@@ -236,6 +237,39 @@ export interface MaskColumn {
   table: string;
   /** full, partial, hash, null. */
   kind: string;
+}
+
+/**
+ * Control plane to agent: what the columns of every result that comes after it are made of, as far as the text of the commands tells.
+ * In force until the next one; before the first, a computed column may be made of anything. Like Obligations, it comes while no
+ * command is in flight, and only while columns are masked.
+ */
+export interface ResultLineage {
+  /** Of each column, in order; empty when a result may have another number of columns. */
+  columns: ResultColumn[];
+  /** Of any computed column, for where `columns` is empty or does not fit. */
+  computed:
+    | ResultColumn
+    | undefined;
+  /** The origins that the target itself names do not tell all: `computed` holds for every column. */
+  originsIncomplete: boolean;
+  /** What runs may make, change or rename tables and views: what was known of them no longer counts. */
+  changesDefinitions: boolean;
+}
+
+export interface ResultColumn {
+  /** A mere reference to a column: the target names its origin, or, where it names none, it was a function of one of these tables' rows. */
+  plain: boolean;
+  sources: ColumnSource[];
+  /** It may be made of anything beside its sources. */
+  opaque: boolean;
+}
+
+export interface ColumnSource {
+  /** Unqualified name of a relation. */
+  table: string;
+  /** "*": any column of it. */
+  column: string;
 }
 
 /** Agent to control plane, in order with `data`, after each message that ends a command. */
@@ -2297,6 +2331,9 @@ export const Frame: MessageFns<Frame> = {
       case "describeCopy":
         DescribeCopy.encode(message.body.value, writer.uint32(82).fork()).join();
         break;
+      case "resultLineage":
+        ResultLineage.encode(message.body.value, writer.uint32(90).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2394,6 +2431,14 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "describeCopy", value: DescribeCopy.decode(reader, reader.uint32()) };
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.body = { $case: "resultLineage", value: ResultLineage.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2429,6 +2474,10 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "describeCopy", value: DescribeCopy.fromJSON(object.describeCopy) }
         : isSet(object.describe_copy)
         ? { $case: "describeCopy", value: DescribeCopy.fromJSON(object.describe_copy) }
+        : isSet(object.resultLineage)
+        ? { $case: "resultLineage", value: ResultLineage.fromJSON(object.resultLineage) }
+        : isSet(object.result_lineage)
+        ? { $case: "resultLineage", value: ResultLineage.fromJSON(object.result_lineage) }
         : undefined,
     };
   },
@@ -2456,6 +2505,8 @@ export const Frame: MessageFns<Frame> = {
       obj.close = Close.toJSON(message.body.value);
     } else if (message.body?.$case === "describeCopy") {
       obj.describeCopy = DescribeCopy.toJSON(message.body.value);
+    } else if (message.body?.$case === "resultLineage") {
+      obj.resultLineage = ResultLineage.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2518,6 +2569,12 @@ export const Frame: MessageFns<Frame> = {
       case "describeCopy": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "describeCopy", value: DescribeCopy.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "resultLineage": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "resultLineage", value: ResultLineage.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3158,6 +3215,323 @@ export const MaskColumn: MessageFns<MaskColumn> = {
     message.column = object.column ?? "";
     message.table = object.table ?? "";
     message.kind = object.kind ?? "";
+    return message;
+  },
+};
+
+function createBaseResultLineage(): ResultLineage {
+  return { columns: [], computed: undefined, originsIncomplete: false, changesDefinitions: false };
+}
+
+export const ResultLineage: MessageFns<ResultLineage> = {
+  encode(message: ResultLineage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.columns) {
+      ResultColumn.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.computed !== undefined) {
+      ResultColumn.encode(message.computed, writer.uint32(18).fork()).join();
+    }
+    if (message.originsIncomplete !== false) {
+      writer.uint32(24).bool(message.originsIncomplete);
+    }
+    if (message.changesDefinitions !== false) {
+      writer.uint32(32).bool(message.changesDefinitions);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResultLineage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResultLineage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.columns.push(ResultColumn.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.computed = ResultColumn.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.originsIncomplete = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.changesDefinitions = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResultLineage {
+    return {
+      columns: globalThis.Array.isArray(object?.columns)
+        ? object.columns.map((e: any) => ResultColumn.fromJSON(e))
+        : [],
+      computed: isSet(object.computed) ? ResultColumn.fromJSON(object.computed) : undefined,
+      originsIncomplete: isSet(object.originsIncomplete)
+        ? globalThis.Boolean(object.originsIncomplete)
+        : isSet(object.origins_incomplete)
+        ? globalThis.Boolean(object.origins_incomplete)
+        : false,
+      changesDefinitions: isSet(object.changesDefinitions)
+        ? globalThis.Boolean(object.changesDefinitions)
+        : isSet(object.changes_definitions)
+        ? globalThis.Boolean(object.changes_definitions)
+        : false,
+    };
+  },
+
+  toJSON(message: ResultLineage): unknown {
+    const obj: any = {};
+    if (message.columns?.length) {
+      obj.columns = message.columns.map((e) => ResultColumn.toJSON(e));
+    }
+    if (message.computed !== undefined) {
+      obj.computed = ResultColumn.toJSON(message.computed);
+    }
+    if (message.originsIncomplete !== false) {
+      obj.originsIncomplete = message.originsIncomplete;
+    }
+    if (message.changesDefinitions !== false) {
+      obj.changesDefinitions = message.changesDefinitions;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResultLineage>): ResultLineage {
+    return ResultLineage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResultLineage>): ResultLineage {
+    const message = createBaseResultLineage();
+    message.columns = object.columns?.map((e) => ResultColumn.fromPartial(e)) || [];
+    message.computed = (object.computed !== undefined && object.computed !== null)
+      ? ResultColumn.fromPartial(object.computed)
+      : undefined;
+    message.originsIncomplete = object.originsIncomplete ?? false;
+    message.changesDefinitions = object.changesDefinitions ?? false;
+    return message;
+  },
+};
+
+function createBaseResultColumn(): ResultColumn {
+  return { plain: false, sources: [], opaque: false };
+}
+
+export const ResultColumn: MessageFns<ResultColumn> = {
+  encode(message: ResultColumn, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.plain !== false) {
+      writer.uint32(8).bool(message.plain);
+    }
+    for (const v of message.sources) {
+      ColumnSource.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.opaque !== false) {
+      writer.uint32(24).bool(message.opaque);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResultColumn {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResultColumn();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.plain = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sources.push(ColumnSource.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.opaque = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResultColumn {
+    return {
+      plain: isSet(object.plain) ? globalThis.Boolean(object.plain) : false,
+      sources: globalThis.Array.isArray(object?.sources)
+        ? object.sources.map((e: any) => ColumnSource.fromJSON(e))
+        : [],
+      opaque: isSet(object.opaque) ? globalThis.Boolean(object.opaque) : false,
+    };
+  },
+
+  toJSON(message: ResultColumn): unknown {
+    const obj: any = {};
+    if (message.plain !== false) {
+      obj.plain = message.plain;
+    }
+    if (message.sources?.length) {
+      obj.sources = message.sources.map((e) => ColumnSource.toJSON(e));
+    }
+    if (message.opaque !== false) {
+      obj.opaque = message.opaque;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResultColumn>): ResultColumn {
+    return ResultColumn.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResultColumn>): ResultColumn {
+    const message = createBaseResultColumn();
+    message.plain = object.plain ?? false;
+    message.sources = object.sources?.map((e) => ColumnSource.fromPartial(e)) || [];
+    message.opaque = object.opaque ?? false;
+    return message;
+  },
+};
+
+function createBaseColumnSource(): ColumnSource {
+  return { table: "", column: "" };
+}
+
+export const ColumnSource: MessageFns<ColumnSource> = {
+  encode(message: ColumnSource, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.table !== "") {
+      writer.uint32(10).string(message.table);
+    }
+    if (message.column !== "") {
+      writer.uint32(18).string(message.column);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ColumnSource {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseColumnSource();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.table = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.column = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ColumnSource {
+    return {
+      table: isSet(object.table) ? globalThis.String(object.table) : "",
+      column: isSet(object.column) ? globalThis.String(object.column) : "",
+    };
+  },
+
+  toJSON(message: ColumnSource): unknown {
+    const obj: any = {};
+    if (message.table !== "") {
+      obj.table = message.table;
+    }
+    if (message.column !== "") {
+      obj.column = message.column;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ColumnSource>): ColumnSource {
+    return ColumnSource.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ColumnSource>): ColumnSource {
+    const message = createBaseColumnSource();
+    message.table = object.table ?? "";
+    message.column = object.column ?? "";
     return message;
   },
 };

@@ -1,0 +1,160 @@
+import { type Lineage, joined, OF_ANYTHING } from "../../../masking/lineage.ts";
+import { type AskCatalogue, explore, type Unlearnt } from "./explore.ts";
+import type { Relation } from "./relation.ts";
+import { FIRST_UNPINNED_OID, Relations } from "./relations.ts";
+
+/** Others may change tables and views without our knowledge; what was looked up counts for so long. */
+export const CATALOGUE_FRESH_MS = 1_000;
+/** From this age on it is looked up again while it still counts, so that nobody waits for what is in constant use. */
+export const CATALOGUE_REFRESH_MS = 500;
+/** Relations that are remembered for a resource, about 20 MB with 20 columns each. Beyond, all is forgotten, and looked up when it is needed. */
+export const MAX_CATALOGUE_RELATIONS = 20_000;
+export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
+
+interface Named {
+  readonly oids: readonly number[];
+  readonly at: number;
+}
+
+interface Batch {
+  readonly unlearnt: Unlearnt;
+  readonly callers: { readonly unlearnt: Unlearnt; readonly resolve: () => void; readonly reject: (error: unknown) => void }[];
+}
+
+/**
+ * Where the columns of one resource's relations come from, as the server's own catalogue says; shared by its sessions.
+ *
+ * C1. What is answered was true at most `CATALOGUE_FRESH_MS` ago, and after the last `invalidate`. What is older or was never asked
+ *     for is reported in `unlearnt`: nothing may be shown before `learn` has resolved.
+ * C2. Once learnt and still not there: may be of anything. (It is of a transaction that is not committed, or gone.)
+ * C3. A former name of a table or column keeps counting beside the present one, so that renaming lifts no mask.
+ * C4. One lookup is under way at a time; what is asked for meanwhile is one more, together.
+ */
+export class Catalogue {
+  readonly #ask: AskCatalogue;
+  readonly #now: () => number;
+  readonly #relations = new Map<number, Relation>();
+  readonly #learntAt = new Map<number, number>();
+  readonly #named = new Map<string, Named>();
+  readonly #pure = new Set<number>();
+  /** Tables that policy names, in lower case: what shows rows of these is theirs, too. */
+  readonly #masked = new Set<string>();
+  #derived = new Relations(this.#relations, this.#pure);
+  #generation = 0;
+  #waiting: Batch | undefined;
+  #busy = false;
+
+  constructor(ask: AskCatalogue, now: () => number = () => performance.now()) {
+    this.#ask = ask;
+    this.#now = now;
+  }
+
+  /** Policy names these tables. */
+  heed(tables: Iterable<string>): void {
+    for (const table of tables) {
+      const name = table.toLowerCase();
+      if (name === "" || this.#masked.has(name)) continue;
+      this.#masked.add(name);
+      this.invalidate();
+    }
+  }
+
+  /** Something may have been made or changed. */
+  invalidate(): void {
+    this.#generation++;
+    this.#learntAt.clear();
+    this.#named.clear();
+  }
+
+  /** Of a table's column, by the numbers that a result gives; adds to `unlearnt` what has to be learnt first. */
+  column(oid: number, attribute: number, unlearnt: Unlearnt): Lineage {
+    if (oid >= FIRST_UNPINNED_OID && !this.#fresh(this.#learntAt.get(oid), () => this.#refresh({ relations: new Set([oid]), names: new Set() }))) {
+      unlearnt.relations.add(oid);
+    }
+    return this.#derived.lineage(oid, attribute);
+  }
+
+  /** Of a column by the names that a statement uses, in whatever schema the table is; `*` is any column. */
+  named(table: string, column: string, unlearnt: Unlearnt): Lineage {
+    const known = this.#named.get(table);
+    if (!this.#fresh(known?.at, () => this.#refresh({ relations: new Set(), names: new Set([table]) }))) unlearnt.names.add(table);
+    if (known === undefined || known.oids.length === 0) return OF_ANYTHING;
+    return joined(known.oids.map((oid) => this.#derived.named(oid, column)));
+  }
+
+  /** Whether its columns may change their meaning while the relation stays what it is. */
+  isRuled(oid: number): boolean {
+    return this.#relations.get(oid)?.ruled ?? true;
+  }
+
+  isRuledName(table: string): boolean {
+    return this.#named.get(table)?.oids.some((oid) => this.isRuled(oid)) ?? true;
+  }
+
+  learn(unlearnt: Unlearnt): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting ??= { unlearnt: nothingUnlearnt(), callers: [] };
+      for (const oid of unlearnt.relations) this.#waiting.unlearnt.relations.add(oid);
+      for (const name of unlearnt.names) this.#waiting.unlearnt.names.add(name);
+      this.#waiting.callers.push({ unlearnt, resolve, reject });
+      if (!this.#busy) void this.#work();
+    });
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let batch = this.#waiting; batch !== undefined; batch = this.#waiting) {
+      this.#waiting = undefined;
+      try {
+        await this.#learnNow(batch.unlearnt);
+        for (const { resolve } of batch.callers) resolve();
+      } catch (error) {
+        // What one of them asked for must not fail the others.
+        if (batch.callers.length === 1) batch.callers[0]?.reject(error);
+        else for (const { unlearnt, resolve, reject } of batch.callers) await this.#learnNow(unlearnt).then(resolve, reject);
+      }
+    }
+    this.#busy = false;
+  }
+
+  async #learnNow(unlearnt: Unlearnt): Promise<void> {
+    const generation = this.#generation;
+    const at = this.#now();
+    const explored = await explore(this.#ask, unlearnt, [...this.#masked]);
+    // What changed meanwhile may be half in it: whoever waits for it finds it missing, and asks again a bounded number of times.
+    if (generation !== this.#generation) return;
+    if (this.#relations.size + explored.relations.size > MAX_CATALOGUE_RELATIONS) this.#forget();
+    for (const oid of explored.asked) this.#keep(oid, explored.relations.get(oid), at);
+    for (const oid of explored.functions) this.#pure.delete(oid);
+    for (const oid of explored.pure) this.#pure.add(oid);
+    for (const [name, oids] of explored.named) this.#named.set(name, { oids, at });
+    this.#derived = new Relations(this.#relations, this.#pure);
+  }
+
+  #keep(oid: number, relation: Relation | undefined, at: number): void {
+    relation?.remember(this.#relations.get(oid));
+    if (relation === undefined) this.#relations.delete(oid);
+    else this.#relations.set(oid, relation);
+    this.#learntAt.set(oid, at);
+  }
+
+  #forget(): void {
+    this.#relations.clear();
+    this.#learntAt.clear();
+    this.#named.clear();
+    this.#pure.clear();
+  }
+
+  #fresh(at: number | undefined, refresh: () => void): boolean {
+    if (at === undefined) return false;
+    const age = this.#now() - at;
+    if (age > CATALOGUE_FRESH_MS) return false;
+    if (age > CATALOGUE_REFRESH_MS && !this.#busy) refresh();
+    return true;
+  }
+
+  /** Nobody waits for it: when it fails, whoever needs it next learns why. */
+  #refresh(unlearnt: Unlearnt): void {
+    this.learn(unlearnt).catch(() => undefined);
+  }
+}

@@ -1,0 +1,106 @@
+import { computedFrom, joined, type Lineage, OF_ANYTHING, OF_NO_COLUMN, type Origin } from "../../../masking/lineage.ts";
+import type { Relation } from "./relation.ts";
+import type { ColumnReference, RuleColumn } from "./rule-columns.ts";
+
+/** Below this OID there is nothing but the catalogue's own tables, the same on every server (PostgreSQL, transam.h). */
+export const FIRST_UNPINNED_OID = 12_000;
+/** Below this OID is what `initdb` made: the views over the catalogue, too. */
+export const FIRST_USER_OID = 16_384;
+/** pg_statistic, pg_statistic_ext_data: samples of every table's values. */
+const SAMPLES: ReadonlySet<number> = new Set([2619, 3429]);
+/** The views over them, and their columns with values. */
+const SAMPLE_VIEW = /^pg_stats/;
+const SAMPLE_COLUMN = /vals$|elems$|bounds|histogram$/;
+
+/**
+ * Follows result columns through views, rules, generated columns and inheritance down to the tables' own columns.
+ * What is not known, or cannot be followed, may be made of anything.
+ */
+export class Relations {
+  readonly #relations: ReadonlyMap<number, Relation>;
+  readonly #pure: ReadonlySet<number>;
+  readonly #known = new Map<string, Lineage>();
+  readonly #tables = new Map<number, ReadonlySet<string>>();
+
+  /** `pure`: functions whose answer depends on nothing but their arguments. */
+  constructor(relations: ReadonlyMap<number, Relation>, pure: ReadonlySet<number>) {
+    this.#relations = relations;
+    this.#pure = pure;
+  }
+
+  /** Attribute 0 is the whole row. */
+  lineage(oid: number, attribute: number): Lineage {
+    const key = `${oid}.${attribute}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    // Views cannot be made of themselves; what rules return can go in circles, and is then of anything.
+    this.#known.set(key, OF_ANYTHING);
+    const lineage = this.#follow(oid, attribute);
+    this.#known.set(key, lineage);
+    return lineage;
+  }
+
+  /** Of all columns with this name; `*` is each of them. */
+  named(oid: number, column: string): Lineage {
+    const relation = this.#relations.get(oid);
+    if (relation === undefined) return OF_ANYTHING;
+    const name = column.toLowerCase();
+    // A field of a composite column, or a function of the row, may look like a column that is not there.
+    const attributes = [...relation.columns].filter(([, { names }]) => name === "*" || names.has(name)).map(([attribute]) => attribute);
+    return joined(attributes.map((attribute) => this.lineage(oid, attribute)));
+  }
+
+  #follow(oid: number, attribute: number): Lineage {
+    // ctid, xmin and their like.
+    if (attribute < 0) return OF_NO_COLUMN;
+    const relation = this.#relations.get(oid);
+    if (oid < FIRST_USER_OID) return this.#ofSystem(oid, relation, attribute);
+    if (relation === undefined) return OF_ANYTHING;
+    if (attribute === 0) return computedFrom(joined([...relation.columns.keys()].map((each) => this.lineage(oid, each))));
+    const column = relation.columns.get(attribute);
+    if (column === undefined) return OF_ANYTHING;
+    const origin: Origin = { tables: this.#tableNames(relation), columns: column.names };
+    const own: Lineage = { origins: [origin], madeOf: [], opaque: false };
+    const generated = column.generatedFrom.map((from) => computedFrom(this.lineage(oid, from)));
+    if (!relation.ruled) return joined([own, ...generated]);
+    const rules = relation.rules?.get(attribute);
+    // A rule that is not about this column leaves a table's own column, but makes nothing of a view's.
+    if (rules === undefined) return relation.rules === undefined || relation.isView ? joined([own, OF_ANYTHING]) : joined([own, ...generated]);
+    return joined([own, ...generated, ...rules.map((rule) => this.#ofRule(rule))]);
+  }
+
+  #ofRule({ shows, madeOf, functions }: RuleColumn): Lineage {
+    if (shows !== undefined) return this.lineage(shows.relation, shows.attribute);
+    if (functions.some((oid) => !this.#pure.has(oid))) return OF_ANYTHING;
+    return computedFrom(joined(distinct(madeOf).map(({ relation, attribute }) => this.lineage(relation, attribute))));
+  }
+
+  #ofSystem(oid: number, relation: Relation | undefined, attribute: number): Lineage {
+    if (SAMPLES.has(oid)) return OF_ANYTHING;
+    if (relation === undefined || !SAMPLE_VIEW.test(relation.name)) return OF_NO_COLUMN;
+    const names = attribute === 0 ? [...relation.columns.values()].flatMap((column) => [...column.names]) : [...(relation.columns.get(attribute)?.names ?? [])];
+    return names.some((name) => SAMPLE_COLUMN.test(name)) ? OF_ANYTHING : OF_NO_COLUMN;
+  }
+
+  /** Its own names and those of all that it inherits from: a mask on a table holds for its partitions. */
+  #tableNames(relation: Relation): ReadonlySet<string> {
+    const known = this.#tables.get(relation.oid);
+    if (known !== undefined) return known;
+    const names = new Set(relation.names);
+    const seen = new Set([relation.oid]);
+    const above = [...relation.parents];
+    for (let oid = above.pop(); oid !== undefined; oid = above.pop()) {
+      const parent = this.#relations.get(oid);
+      if (parent === undefined || seen.has(oid)) continue;
+      seen.add(oid);
+      for (const name of parent.names) names.add(name);
+      above.push(...parent.parents);
+    }
+    this.#tables.set(relation.oid, names);
+    return names;
+  }
+}
+
+function distinct(references: readonly ColumnReference[]): readonly ColumnReference[] {
+  return [...new Map(references.map((reference) => [`${reference.relation}.${reference.attribute}`, reference])).values()];
+}
