@@ -147,6 +147,7 @@ export const configSchema = z.strictObject({
     .describe("Client messages over 1 MiB being received, over all sessions together."),
   SALLYPORT_PG_OPEN_TIMEOUT_SECONDS: seconds(20, 600).describe("From the request to the target's greeting."),
   SALLYPORT_PG_HOLD_SECONDS: seconds(900, 86_400).describe("How long a held command waits for people."),
+  SALLYPORT_PG_TRANSACTION_HOLD_SECONDS: seconds(120, 86_400).describe("The same inside an open transaction, whose locks others wait for meanwhile."),
   SALLYPORT_PG_CLIENT_STALL_SECONDS: seconds(900, 86_400).describe("A client that takes nothing of a result for this long is cut."),
 });
 

@@ -162,6 +162,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       largeMessageBytes: settings.SALLYPORT_PG_LARGE_MESSAGE_BYTES,
       openMillis: settings.SALLYPORT_PG_OPEN_TIMEOUT_SECONDS * 1_000,
       holdMillis: settings.SALLYPORT_PG_HOLD_SECONDS * 1_000,
+      transactionHoldMillis: settings.SALLYPORT_PG_TRANSACTION_HOLD_SECONDS * 1_000,
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
     },
     secureContext: () => secureContext,

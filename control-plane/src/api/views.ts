@@ -21,7 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "" } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses } = approval;
   return {
     id,
     state,
@@ -52,6 +52,8 @@ export function approvalView(approval: ApprovalView): Approval {
     approverHours: [...approverHours],
     counter,
     counterTo,
+    until,
+    uses,
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
-import { isFinal } from "./approval-view.ts";
+import { deadlineOf as approvalDeadline } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
@@ -118,7 +118,7 @@ export async function createApplication({
       ...timed,
       views: live.approvals,
       changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
-      deadlineOf: ({ state, expiresAt }) => (isFinal(state) ? undefined : expiresAt),
+      deadlineOf: approvalDeadline,
       expire: (approvalId) => approvals.expire(approvalId),
     },
     stop.signal,

@@ -30,7 +30,7 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
   PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
   // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
-  // Facts hold columns, a row limit, settings and the state of the transaction.
+  // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.
   CommandAuthorized: [withFactsLifted],
   CommandDenied: [withFactsLifted],
   CommandHeld: [withFactsLifted],
@@ -47,6 +47,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   ],
   ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
+  // 2: may be for a while.
+  ApprovalGranted: [(data) => data],
   AccessRequested: [(data) => data],
   AccessApproved: [(data) => data],
   AccessDenied: [(data) => data],

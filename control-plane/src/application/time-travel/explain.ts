@@ -52,7 +52,9 @@ export async function explain(deps: ExplainDeps, sessionId: string, commandId: n
     throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
   const taken = steps.map((step) => takenIn(step, requested, grantId !== undefined)).find((each) => each !== undefined);
   const approvalId = steps
-    .map(({ event }) => (event.type === "CommandHeld" || event.type === "CommandDenied" ? event.data.approvalId : undefined))
+    .map(({ event }) =>
+      event.type === "CommandHeld" || event.type === "CommandDenied" || event.type === "CommandAuthorized" ? event.data.approvalId : undefined,
+    )
     .find((id) => id !== undefined);
   const approval = approvalId === undefined ? undefined : await approvalOf(deps, approvalId);
   return {
@@ -103,7 +105,13 @@ function takenIn({ recorded, event, purpose }: Step, { identity, resource, clien
         ? undefined
         : { ...open, recorded: event.data.decision, effect: event.data.code.startsWith("policy.") ? "deny" : "allow" };
     case "CommandAuthorized":
-      return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: "allow", obligations: event.data.obligations };
+      return {
+        ...run,
+        facts: event.data.facts,
+        recorded: event.data.decision,
+        effect: event.data.approvalId === undefined ? "allow" : "needs_approval",
+        obligations: event.data.obligations,
+      };
     case "CommandHeld":
       return { ...run, facts: event.data.facts, recorded: event.data.decision, effect: "needs_approval" };
     case "CommandDenied":

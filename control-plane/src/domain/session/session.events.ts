@@ -101,7 +101,12 @@ export type SessionEvent =
     }
   | {
       readonly type: "CommandAuthorized";
-      readonly data: RecordedCommand & { readonly decision: RecordedDecision; readonly obligations: Obligations };
+      readonly data: RecordedCommand & {
+        readonly decision: RecordedDecision;
+        readonly obligations: Obligations;
+        /** It needed approval, and was approved before, for a while. */
+        readonly approvalId?: string;
+      };
     }
   | {
       readonly type: "CommandDenied";

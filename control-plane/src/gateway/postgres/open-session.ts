@@ -143,6 +143,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       purpose: stated,
       readOnly: readOnly === undefined ? undefined : decided.rules,
       holdMillis: gateway.limits.holdMillis,
+      transactionHoldMillis: gateway.limits.transactionHoldMillis,
       overlapReads: deps.overlapReads,
       guard: guardOf(gateway, grant),
     });
