@@ -1,5 +1,6 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
+import type { NamedInPolicy } from "./possible-names.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -23,6 +24,8 @@ export interface Rule {
   readonly labels: readonly string[];
   /** Attributes of the context that its conditions look at. */
   readonly attributes: readonly string[];
+  /** Relations and columns that its conditions name. */
+  readonly named: NamedInPolicy;
   readonly requires: readonly (keyof Purpose)[];
   /** Groups. */
   readonly notify: readonly string[];
