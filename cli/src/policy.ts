@@ -4,6 +4,7 @@ import { exitStatus } from "./exit-status.ts";
 import { type Io, toJson, tone } from "./io.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
+import { tryVerb } from "./policy/try.ts";
 import { runVerb } from "./verb.ts";
 
 export function policyVerb(program: Command): void {
@@ -27,6 +28,7 @@ export function policyVerb(program: Command): void {
       }),
     );
   lifecycleVerbs(policy);
+  tryVerb(policy);
   policy
     .command("show", { isDefault: true })
     .argument("[version]", "one of any time; without, the policy in force")

@@ -13,6 +13,7 @@ import { createRetention } from "./application/retention/retention.ts";
 import { systemScheduler } from "./application/scheduler.ts";
 import { createTimeTravel } from "./application/time-travel/time-travel.ts";
 import { systemContext } from "./application/use-case.ts";
+import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
@@ -36,6 +37,7 @@ import { enrolmentService } from "./tunnel/enrolment-service.ts";
 import { onStopSignals } from "./stop-signals.ts";
 import { startTunnelServer } from "./tunnel/server.ts";
 import { VERSION } from "./version.ts";
+import { WhatIfThread } from "./what-if/what-if-thread.ts";
 import { applyV8Settings } from "./v8-settings.ts";
 
 /** The composition root: everything is made here, and taken down in the opposite order. */
@@ -63,6 +65,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     subjects,
     nodeId,
     policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+    breakGlassWhileOverdue: settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow",
   });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
   const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
@@ -100,6 +103,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     { ledger: place, subjectKeys: config.subjectKeysFile, file: config.readModelsFile, logLevel: settings.SALLYPORT_LOG_LEVEL },
     log,
   );
+  const trials = createTrials({ whatIf: new WhatIfThread({ ledger: place, subjectKeys: config.subjectKeysFile }, log), policies: application.policies, clock });
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
@@ -113,6 +117,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     retention,
     notifications,
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
+    trials,
     links: tunnel.links,
     inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
@@ -158,6 +163,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       largeMessageBytes: settings.SALLYPORT_PG_LARGE_MESSAGE_BYTES,
       openMillis: settings.SALLYPORT_PG_OPEN_TIMEOUT_SECONDS * 1_000,
       holdMillis: settings.SALLYPORT_PG_HOLD_SECONDS * 1_000,
+      transactionHoldMillis: settings.SALLYPORT_PG_TRANSACTION_HOLD_SECONDS * 1_000,
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
     },
     secureContext: () => secureContext,
@@ -195,6 +201,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     await tunnel.close();
     await analyser.close();
     await readModels.close();
+    await trials.close();
     await retention.close();
     await notifications.close();
     await application.close();

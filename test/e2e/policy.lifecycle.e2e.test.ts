@@ -19,11 +19,24 @@ interface Listed {
   readonly approvals: readonly { readonly by: string }[];
 }
 
+interface Trial {
+  readonly unreproducible: number;
+  readonly isRecorded: boolean;
+  readonly differences: readonly { readonly kind: string; readonly count: number }[];
+  readonly groups: readonly {
+    readonly kind: string;
+    readonly identity: string;
+    readonly rulesNow: readonly string[];
+    readonly count: number;
+    readonly examples: readonly { readonly statement: string }[];
+  }[];
+}
+
 const rule = (name: string, text: string): PolicyText => ({ name: `${name}.cedar`, text: `@id("${name}") ${text}` });
 const noDeletes = rule("no-deletes", `forbid (principal, action == Action::"run", resource) when { context.verbs.contains("DELETE") };`);
 const notForAna = rule("not-for-ana", `forbid (principal == Identity::"ana", action == Action::"open", resource);`);
 
-describe("a change of the policy", { timeout: 2 * HANG_MS }, () => {
+describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
@@ -78,6 +91,22 @@ describe("a change of the policy", { timeout: 2 * HANG_MS }, () => {
     assert.deepEqual(await cli("admin", "policy", "publish", version), [1, "policy.unapproved"]);
     assert.equal(await inForce(), beforehand);
     await client.query("delete from orders");
+
+    const trial = (await cli("bo", "policy", "try", version, "--since", "1h")) as Trial;
+    const [group] = trial.groups;
+    assert.deepEqual(
+      [trial.differences, trial.unreproducible, trial.isRecorded, group?.kind, group?.identity, group?.rulesNow, group?.count],
+      [[{ kind: "newly_denied", count: 2 }], 0, true, "newly_denied", "ana", ["no-deletes"], 2],
+    );
+    assert.equal(group?.examples[0]?.statement, "delete from orders");
+    const gate = (kinds: string) => cli("bo", "policy", "try", path, "--since", "1h", "--fail-on", kinds, "--identity", "ana");
+    assert.equal(((await gate("newly-allowed,newly-approvable")) as Trial).isRecorded, false);
+    const gated = stack.cli("bo", "--json", "policy", "try", path, "--since", "1h", "--fail-on", "newly-denied");
+    assert.equal((await gated.exited).status, 1);
+    assert.deepEqual((JSON.parse(gated.stdout) as Trial).differences, trial.differences);
+    assert.deepEqual(await cli("ana", "policy", "try", path), [1, "auth.forbidden"]);
+    const tried = await stack.event("policy-", isType("PolicyTried"));
+    assert.deepEqual([tried.data.by, tried.data.rules], ["bo", [{ kind: "newly_denied", rule: "no-deletes", count: 2 }]]);
 
     assert.equal(((await cli("bo", "policy", "approve", version, "--comment", "yes")) as Listed).state, "approved");
     assert.equal(await inForce(), beforehand);

@@ -3,16 +3,21 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { PolicyService } from "../application/policy-changes.ts";
 import type { PolicyVersionView } from "../application/policy-view.ts";
 import type { Identities } from "../application/ports.ts";
+import type { Trials } from "../application/what-if/trials.ts";
 import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
-import { type ApiContext, unary } from "./unary.ts";
+import { trialView } from "./trial-views.ts";
+import { type ApiContext, streaming, unary } from "./unary.ts";
 
 /** Versions in one answer when the caller names no number; older ones are asked for. */
 const DEFAULT_LIMIT = 100;
 
-export function policyChangeService(
-  api: ApiContext,
-  { policies, identities }: { readonly policies: PolicyService; readonly identities: Identities },
-): PolicyChangeServiceServer {
+export interface PolicyChangeDeps {
+  readonly policies: PolicyService;
+  readonly identities: Identities;
+  readonly trials: Trials;
+}
+
+export function policyChangeService(api: ApiContext, { policies, identities, trials }: PolicyChangeDeps): PolicyChangeServiceServer {
   const shown = (view: PolicyVersionView): PolicyVersion => versionView(view, emptyOf(view.names.groups, identities));
   return {
     proposePolicy: unary(api, async ({ files, reason }, { principal, context }) => {
@@ -51,6 +56,10 @@ export function policyChangeService(
       const view = policies.find(version);
       if (view === undefined) throw new SallyportError("policy.not_found", `No policy ${version} was ever proposed.`, { policy: version });
       return { policy: shown(view), files: [...(await policies.filesOf(version))] };
+    }),
+    tryPolicy: streaming(api, async function* ({ sinceSeconds, ...request }, { principal, context }, signal) {
+      requireGroup(principal, ADMINS, AUDITORS);
+      for await (const step of trials.run({ ...request, sinceSeconds: Number(sinceSeconds) }, principal, context, signal)) yield trialView(step);
     }),
   };
 }

@@ -21,6 +21,7 @@ import type { AgentLinks } from "../application/ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
+import type { Trials } from "../application/what-if/trials.ts";
 import type { ServerCredential } from "../identity/certificate-authority.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
@@ -52,6 +53,7 @@ export interface ApiServerOptions {
   readonly retention: Retention;
   readonly notifications: Pick<Notifications, "list" | "retry">;
   readonly timeTravel: TimeTravel;
+  readonly trials: Trials;
   readonly links: AgentLinks;
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
@@ -90,7 +92,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal }));
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
-  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities }));
+  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures }));

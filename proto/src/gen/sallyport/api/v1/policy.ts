@@ -11,7 +11,9 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -154,6 +156,92 @@ export interface GetPolicyVersionRequest {
 export interface GetPolicyVersionResponse {
   policy: PolicyVersion | undefined;
   files: PolicyFile[];
+}
+
+export interface TryPolicyRequest {
+  /** A version that was proposed; empty where files are given. */
+  version: string;
+  files: PolicyFile[];
+  sinceSeconds: bigint;
+  /** Only decisions on this one; empty for all. */
+  identity: string;
+  resource: string;
+}
+
+export interface TryPolicyResponse {
+  step: { $case: "progress"; value: TrialProgress } | { $case: "report"; value: TrialReport } | undefined;
+}
+
+export interface TrialProgress {
+  decisions: bigint;
+  different: bigint;
+  /** When the last of them was taken. */
+  at:
+    | Date
+    | undefined;
+  /** 0 to 1. */
+  done: number;
+}
+
+export interface TrialReport {
+  version: string;
+  since: Date | undefined;
+  until: Date | undefined;
+  decisions: bigint;
+  /** That the policy of their time does not take to the answer of the record any more. */
+  unreproducible: bigint;
+  /** That an earlier release recorded, with fewer facts. */
+  earlierReleases: bigint;
+  /** On somebody who was forgotten. */
+  forgotten: bigint;
+  differences: PolicyDifferenceCount[];
+  byRule: RankedDifferences | undefined;
+  byIdentity: RankedDifferences | undefined;
+  byResource: RankedDifferences | undefined;
+  byFingerprint: RankedDifferences | undefined;
+  groups: DifferenceGroup[];
+  /** Differences that are in none of the groups. */
+  others: bigint;
+  /** It was recorded with the proposal. */
+  isRecorded: boolean;
+}
+
+export interface RankedDifferences {
+  top: NamedDifferenceCount[];
+  /** That are not in `top`. */
+  others: bigint;
+}
+
+export interface NamedDifferenceCount {
+  /** newly_allowed, approval_no_longer_needed, newly_approvable, newly_needing_approval, newly_denied, approvals_changed, obligations_changed. */
+  kind: string;
+  name: string;
+  count: bigint;
+}
+
+export interface DifferenceGroup {
+  kind: string;
+  /** open, run, request. */
+  action: string;
+  identity: string;
+  resource: string;
+  fingerprint: string;
+  riskClass: string;
+  verbs: string[];
+  rulesThen: string[];
+  rulesNow: string[];
+  reasonNow: string;
+  count: bigint;
+  examples: DifferenceExample[];
+}
+
+export interface DifferenceExample {
+  /** Of a request for access: the grant. */
+  sessionId: string;
+  /** 0: of the session itself, or of a request for access. */
+  commandId: number;
+  at: Date | undefined;
+  statement: string;
 }
 
 function createBasePolicyVersion(): PolicyVersion {
@@ -2096,6 +2184,1332 @@ export const GetPolicyVersionResponse: MessageFns<GetPolicyVersionResponse> = {
   },
 };
 
+function createBaseTryPolicyRequest(): TryPolicyRequest {
+  return { version: "", files: [], sinceSeconds: 0n, identity: "", resource: "" };
+}
+
+export const TryPolicyRequest: MessageFns<TryPolicyRequest> = {
+  encode(message: TryPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    for (const v of message.files) {
+      PolicyFile.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.sinceSeconds !== 0n) {
+      if (BigInt.asUintN(64, message.sinceSeconds) !== message.sinceSeconds) {
+        throw new globalThis.Error("value provided for field message.sinceSeconds of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.sinceSeconds);
+    }
+    if (message.identity !== "") {
+      writer.uint32(34).string(message.identity);
+    }
+    if (message.resource !== "") {
+      writer.uint32(42).string(message.resource);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TryPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTryPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.files.push(PolicyFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sinceSeconds = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TryPolicyRequest {
+    return {
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      files: globalThis.Array.isArray(object?.files) ? object.files.map((e: any) => PolicyFile.fromJSON(e)) : [],
+      sinceSeconds: isSet(object.sinceSeconds)
+        ? BigInt(object.sinceSeconds)
+        : isSet(object.since_seconds)
+        ? BigInt(object.since_seconds)
+        : 0n,
+      identity: isSet(object.identity) ? globalThis.String(object.identity) : "",
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+    };
+  },
+
+  toJSON(message: TryPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.files?.length) {
+      obj.files = message.files.map((e) => PolicyFile.toJSON(e));
+    }
+    if (message.sinceSeconds !== 0n) {
+      obj.sinceSeconds = message.sinceSeconds.toString();
+    }
+    if (message.identity !== "") {
+      obj.identity = message.identity;
+    }
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TryPolicyRequest>): TryPolicyRequest {
+    return TryPolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TryPolicyRequest>): TryPolicyRequest {
+    const message = createBaseTryPolicyRequest();
+    message.version = object.version ?? "";
+    message.files = object.files?.map((e) => PolicyFile.fromPartial(e)) || [];
+    message.sinceSeconds = (object.sinceSeconds !== undefined && object.sinceSeconds !== null)
+      ? BigInt(object.sinceSeconds)
+      : 0n;
+    message.identity = object.identity ?? "";
+    message.resource = object.resource ?? "";
+    return message;
+  },
+};
+
+function createBaseTryPolicyResponse(): TryPolicyResponse {
+  return { step: undefined };
+}
+
+export const TryPolicyResponse: MessageFns<TryPolicyResponse> = {
+  encode(message: TryPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.step?.$case) {
+      case "progress":
+        TrialProgress.encode(message.step.value, writer.uint32(10).fork()).join();
+        break;
+      case "report":
+        TrialReport.encode(message.step.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TryPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTryPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.step = { $case: "progress", value: TrialProgress.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.step = { $case: "report", value: TrialReport.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TryPolicyResponse {
+    return {
+      step: isSet(object.progress)
+        ? { $case: "progress", value: TrialProgress.fromJSON(object.progress) }
+        : isSet(object.report)
+        ? { $case: "report", value: TrialReport.fromJSON(object.report) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: TryPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.step?.$case === "progress") {
+      obj.progress = TrialProgress.toJSON(message.step.value);
+    } else if (message.step?.$case === "report") {
+      obj.report = TrialReport.toJSON(message.step.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TryPolicyResponse>): TryPolicyResponse {
+    return TryPolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TryPolicyResponse>): TryPolicyResponse {
+    const message = createBaseTryPolicyResponse();
+    switch (object.step?.$case) {
+      case "progress": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "progress", value: TrialProgress.fromPartial(object.step.value) };
+        }
+        break;
+      }
+      case "report": {
+        if (object.step?.value !== undefined && object.step?.value !== null) {
+          message.step = { $case: "report", value: TrialReport.fromPartial(object.step.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTrialProgress(): TrialProgress {
+  return { decisions: 0n, different: 0n, at: undefined, done: 0 };
+}
+
+export const TrialProgress: MessageFns<TrialProgress> = {
+  encode(message: TrialProgress, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.decisions !== 0n) {
+      if (BigInt.asUintN(64, message.decisions) !== message.decisions) {
+        throw new globalThis.Error("value provided for field message.decisions of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.decisions);
+    }
+    if (message.different !== 0n) {
+      if (BigInt.asUintN(64, message.different) !== message.different) {
+        throw new globalThis.Error("value provided for field message.different of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.different);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(26).fork()).join();
+    }
+    if (message.done !== 0) {
+      writer.uint32(33).double(message.done);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrialProgress {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrialProgress();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.decisions = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.different = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.done = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrialProgress {
+    return {
+      decisions: isSet(object.decisions) ? BigInt(object.decisions) : 0n,
+      different: isSet(object.different) ? BigInt(object.different) : 0n,
+      at: isSet(object.at) ? fromJsonTimestamp(object.at) : undefined,
+      done: isSet(object.done) ? globalThis.Number(object.done) : 0,
+    };
+  },
+
+  toJSON(message: TrialProgress): unknown {
+    const obj: any = {};
+    if (message.decisions !== 0n) {
+      obj.decisions = message.decisions.toString();
+    }
+    if (message.different !== 0n) {
+      obj.different = message.different.toString();
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at.toISOString();
+    }
+    if (message.done !== 0) {
+      obj.done = floatToJson(message.done);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrialProgress>): TrialProgress {
+    return TrialProgress.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrialProgress>): TrialProgress {
+    const message = createBaseTrialProgress();
+    message.decisions = (object.decisions !== undefined && object.decisions !== null) ? BigInt(object.decisions) : 0n;
+    message.different = (object.different !== undefined && object.different !== null) ? BigInt(object.different) : 0n;
+    message.at = object.at ?? undefined;
+    message.done = object.done ?? 0;
+    return message;
+  },
+};
+
+function createBaseTrialReport(): TrialReport {
+  return {
+    version: "",
+    since: undefined,
+    until: undefined,
+    decisions: 0n,
+    unreproducible: 0n,
+    earlierReleases: 0n,
+    forgotten: 0n,
+    differences: [],
+    byRule: undefined,
+    byIdentity: undefined,
+    byResource: undefined,
+    byFingerprint: undefined,
+    groups: [],
+    others: 0n,
+    isRecorded: false,
+  };
+}
+
+export const TrialReport: MessageFns<TrialReport> = {
+  encode(message: TrialReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.version !== "") {
+      writer.uint32(10).string(message.version);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(18).fork()).join();
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(26).fork()).join();
+    }
+    if (message.decisions !== 0n) {
+      if (BigInt.asUintN(64, message.decisions) !== message.decisions) {
+        throw new globalThis.Error("value provided for field message.decisions of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.decisions);
+    }
+    if (message.unreproducible !== 0n) {
+      if (BigInt.asUintN(64, message.unreproducible) !== message.unreproducible) {
+        throw new globalThis.Error("value provided for field message.unreproducible of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.unreproducible);
+    }
+    if (message.earlierReleases !== 0n) {
+      if (BigInt.asUintN(64, message.earlierReleases) !== message.earlierReleases) {
+        throw new globalThis.Error("value provided for field message.earlierReleases of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.earlierReleases);
+    }
+    if (message.forgotten !== 0n) {
+      if (BigInt.asUintN(64, message.forgotten) !== message.forgotten) {
+        throw new globalThis.Error("value provided for field message.forgotten of type uint64 too large");
+      }
+      writer.uint32(56).uint64(message.forgotten);
+    }
+    for (const v of message.differences) {
+      PolicyDifferenceCount.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.byRule !== undefined) {
+      RankedDifferences.encode(message.byRule, writer.uint32(74).fork()).join();
+    }
+    if (message.byIdentity !== undefined) {
+      RankedDifferences.encode(message.byIdentity, writer.uint32(82).fork()).join();
+    }
+    if (message.byResource !== undefined) {
+      RankedDifferences.encode(message.byResource, writer.uint32(90).fork()).join();
+    }
+    if (message.byFingerprint !== undefined) {
+      RankedDifferences.encode(message.byFingerprint, writer.uint32(98).fork()).join();
+    }
+    for (const v of message.groups) {
+      DifferenceGroup.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.others !== 0n) {
+      if (BigInt.asUintN(64, message.others) !== message.others) {
+        throw new globalThis.Error("value provided for field message.others of type uint64 too large");
+      }
+      writer.uint32(112).uint64(message.others);
+    }
+    if (message.isRecorded !== false) {
+      writer.uint32(120).bool(message.isRecorded);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TrialReport {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrialReport();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.decisions = reader.uint64() as bigint;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.unreproducible = reader.uint64() as bigint;
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.earlierReleases = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.forgotten = reader.uint64() as bigint;
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.differences.push(PolicyDifferenceCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.byRule = RankedDifferences.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.byIdentity = RankedDifferences.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.byResource = RankedDifferences.decode(reader, reader.uint32());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.byFingerprint = RankedDifferences.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.groups.push(DifferenceGroup.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.others = reader.uint64() as bigint;
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.isRecorded = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TrialReport {
+    return {
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
+      until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
+      decisions: isSet(object.decisions) ? BigInt(object.decisions) : 0n,
+      unreproducible: isSet(object.unreproducible) ? BigInt(object.unreproducible) : 0n,
+      earlierReleases: isSet(object.earlierReleases)
+        ? BigInt(object.earlierReleases)
+        : isSet(object.earlier_releases)
+        ? BigInt(object.earlier_releases)
+        : 0n,
+      forgotten: isSet(object.forgotten) ? BigInt(object.forgotten) : 0n,
+      differences: globalThis.Array.isArray(object?.differences)
+        ? object.differences.map((e: any) => PolicyDifferenceCount.fromJSON(e))
+        : [],
+      byRule: isSet(object.byRule)
+        ? RankedDifferences.fromJSON(object.byRule)
+        : isSet(object.by_rule)
+        ? RankedDifferences.fromJSON(object.by_rule)
+        : undefined,
+      byIdentity: isSet(object.byIdentity)
+        ? RankedDifferences.fromJSON(object.byIdentity)
+        : isSet(object.by_identity)
+        ? RankedDifferences.fromJSON(object.by_identity)
+        : undefined,
+      byResource: isSet(object.byResource)
+        ? RankedDifferences.fromJSON(object.byResource)
+        : isSet(object.by_resource)
+        ? RankedDifferences.fromJSON(object.by_resource)
+        : undefined,
+      byFingerprint: isSet(object.byFingerprint)
+        ? RankedDifferences.fromJSON(object.byFingerprint)
+        : isSet(object.by_fingerprint)
+        ? RankedDifferences.fromJSON(object.by_fingerprint)
+        : undefined,
+      groups: globalThis.Array.isArray(object?.groups)
+        ? object.groups.map((e: any) => DifferenceGroup.fromJSON(e))
+        : [],
+      others: isSet(object.others) ? BigInt(object.others) : 0n,
+      isRecorded: isSet(object.isRecorded)
+        ? globalThis.Boolean(object.isRecorded)
+        : isSet(object.is_recorded)
+        ? globalThis.Boolean(object.is_recorded)
+        : false,
+    };
+  },
+
+  toJSON(message: TrialReport): unknown {
+    const obj: any = {};
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since.toISOString();
+    }
+    if (message.until !== undefined) {
+      obj.until = message.until.toISOString();
+    }
+    if (message.decisions !== 0n) {
+      obj.decisions = message.decisions.toString();
+    }
+    if (message.unreproducible !== 0n) {
+      obj.unreproducible = message.unreproducible.toString();
+    }
+    if (message.earlierReleases !== 0n) {
+      obj.earlierReleases = message.earlierReleases.toString();
+    }
+    if (message.forgotten !== 0n) {
+      obj.forgotten = message.forgotten.toString();
+    }
+    if (message.differences?.length) {
+      obj.differences = message.differences.map((e) => PolicyDifferenceCount.toJSON(e));
+    }
+    if (message.byRule !== undefined) {
+      obj.byRule = RankedDifferences.toJSON(message.byRule);
+    }
+    if (message.byIdentity !== undefined) {
+      obj.byIdentity = RankedDifferences.toJSON(message.byIdentity);
+    }
+    if (message.byResource !== undefined) {
+      obj.byResource = RankedDifferences.toJSON(message.byResource);
+    }
+    if (message.byFingerprint !== undefined) {
+      obj.byFingerprint = RankedDifferences.toJSON(message.byFingerprint);
+    }
+    if (message.groups?.length) {
+      obj.groups = message.groups.map((e) => DifferenceGroup.toJSON(e));
+    }
+    if (message.others !== 0n) {
+      obj.others = message.others.toString();
+    }
+    if (message.isRecorded !== false) {
+      obj.isRecorded = message.isRecorded;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TrialReport>): TrialReport {
+    return TrialReport.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TrialReport>): TrialReport {
+    const message = createBaseTrialReport();
+    message.version = object.version ?? "";
+    message.since = object.since ?? undefined;
+    message.until = object.until ?? undefined;
+    message.decisions = (object.decisions !== undefined && object.decisions !== null) ? BigInt(object.decisions) : 0n;
+    message.unreproducible = (object.unreproducible !== undefined && object.unreproducible !== null)
+      ? BigInt(object.unreproducible)
+      : 0n;
+    message.earlierReleases = (object.earlierReleases !== undefined && object.earlierReleases !== null)
+      ? BigInt(object.earlierReleases)
+      : 0n;
+    message.forgotten = (object.forgotten !== undefined && object.forgotten !== null) ? BigInt(object.forgotten) : 0n;
+    message.differences = object.differences?.map((e) => PolicyDifferenceCount.fromPartial(e)) || [];
+    message.byRule = (object.byRule !== undefined && object.byRule !== null)
+      ? RankedDifferences.fromPartial(object.byRule)
+      : undefined;
+    message.byIdentity = (object.byIdentity !== undefined && object.byIdentity !== null)
+      ? RankedDifferences.fromPartial(object.byIdentity)
+      : undefined;
+    message.byResource = (object.byResource !== undefined && object.byResource !== null)
+      ? RankedDifferences.fromPartial(object.byResource)
+      : undefined;
+    message.byFingerprint = (object.byFingerprint !== undefined && object.byFingerprint !== null)
+      ? RankedDifferences.fromPartial(object.byFingerprint)
+      : undefined;
+    message.groups = object.groups?.map((e) => DifferenceGroup.fromPartial(e)) || [];
+    message.others = (object.others !== undefined && object.others !== null) ? BigInt(object.others) : 0n;
+    message.isRecorded = object.isRecorded ?? false;
+    return message;
+  },
+};
+
+function createBaseRankedDifferences(): RankedDifferences {
+  return { top: [], others: 0n };
+}
+
+export const RankedDifferences: MessageFns<RankedDifferences> = {
+  encode(message: RankedDifferences, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.top) {
+      NamedDifferenceCount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.others !== 0n) {
+      if (BigInt.asUintN(64, message.others) !== message.others) {
+        throw new globalThis.Error("value provided for field message.others of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.others);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RankedDifferences {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRankedDifferences();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.top.push(NamedDifferenceCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.others = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RankedDifferences {
+    return {
+      top: globalThis.Array.isArray(object?.top) ? object.top.map((e: any) => NamedDifferenceCount.fromJSON(e)) : [],
+      others: isSet(object.others) ? BigInt(object.others) : 0n,
+    };
+  },
+
+  toJSON(message: RankedDifferences): unknown {
+    const obj: any = {};
+    if (message.top?.length) {
+      obj.top = message.top.map((e) => NamedDifferenceCount.toJSON(e));
+    }
+    if (message.others !== 0n) {
+      obj.others = message.others.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RankedDifferences>): RankedDifferences {
+    return RankedDifferences.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RankedDifferences>): RankedDifferences {
+    const message = createBaseRankedDifferences();
+    message.top = object.top?.map((e) => NamedDifferenceCount.fromPartial(e)) || [];
+    message.others = (object.others !== undefined && object.others !== null) ? BigInt(object.others) : 0n;
+    return message;
+  },
+};
+
+function createBaseNamedDifferenceCount(): NamedDifferenceCount {
+  return { kind: "", name: "", count: 0n };
+}
+
+export const NamedDifferenceCount: MessageFns<NamedDifferenceCount> = {
+  encode(message: NamedDifferenceCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asUintN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.count);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NamedDifferenceCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNamedDifferenceCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NamedDifferenceCount {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      count: isSet(object.count) ? BigInt(object.count) : 0n,
+    };
+  },
+
+  toJSON(message: NamedDifferenceCount): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.count !== 0n) {
+      obj.count = message.count.toString();
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NamedDifferenceCount>): NamedDifferenceCount {
+    return NamedDifferenceCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NamedDifferenceCount>): NamedDifferenceCount {
+    const message = createBaseNamedDifferenceCount();
+    message.kind = object.kind ?? "";
+    message.name = object.name ?? "";
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    return message;
+  },
+};
+
+function createBaseDifferenceGroup(): DifferenceGroup {
+  return {
+    kind: "",
+    action: "",
+    identity: "",
+    resource: "",
+    fingerprint: "",
+    riskClass: "",
+    verbs: [],
+    rulesThen: [],
+    rulesNow: [],
+    reasonNow: "",
+    count: 0n,
+    examples: [],
+  };
+}
+
+export const DifferenceGroup: MessageFns<DifferenceGroup> = {
+  encode(message: DifferenceGroup, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.action !== "") {
+      writer.uint32(18).string(message.action);
+    }
+    if (message.identity !== "") {
+      writer.uint32(26).string(message.identity);
+    }
+    if (message.resource !== "") {
+      writer.uint32(34).string(message.resource);
+    }
+    if (message.fingerprint !== "") {
+      writer.uint32(42).string(message.fingerprint);
+    }
+    if (message.riskClass !== "") {
+      writer.uint32(50).string(message.riskClass);
+    }
+    for (const v of message.verbs) {
+      writer.uint32(58).string(v!);
+    }
+    for (const v of message.rulesThen) {
+      writer.uint32(66).string(v!);
+    }
+    for (const v of message.rulesNow) {
+      writer.uint32(74).string(v!);
+    }
+    if (message.reasonNow !== "") {
+      writer.uint32(82).string(message.reasonNow);
+    }
+    if (message.count !== 0n) {
+      if (BigInt.asUintN(64, message.count) !== message.count) {
+        throw new globalThis.Error("value provided for field message.count of type uint64 too large");
+      }
+      writer.uint32(88).uint64(message.count);
+    }
+    for (const v of message.examples) {
+      DifferenceExample.encode(v!, writer.uint32(98).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DifferenceGroup {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDifferenceGroup();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.action = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.fingerprint = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.riskClass = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.verbs.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.rulesThen.push(reader.string());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.rulesNow.push(reader.string());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.reasonNow = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.count = reader.uint64() as bigint;
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.examples.push(DifferenceExample.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DifferenceGroup {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      action: isSet(object.action) ? globalThis.String(object.action) : "",
+      identity: isSet(object.identity) ? globalThis.String(object.identity) : "",
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+      fingerprint: isSet(object.fingerprint) ? globalThis.String(object.fingerprint) : "",
+      riskClass: isSet(object.riskClass)
+        ? globalThis.String(object.riskClass)
+        : isSet(object.risk_class)
+        ? globalThis.String(object.risk_class)
+        : "",
+      verbs: globalThis.Array.isArray(object?.verbs) ? object.verbs.map((e: any) => globalThis.String(e)) : [],
+      rulesThen: globalThis.Array.isArray(object?.rulesThen)
+        ? object.rulesThen.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.rules_then)
+        ? object.rules_then.map((e: any) => globalThis.String(e))
+        : [],
+      rulesNow: globalThis.Array.isArray(object?.rulesNow)
+        ? object.rulesNow.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.rules_now)
+        ? object.rules_now.map((e: any) => globalThis.String(e))
+        : [],
+      reasonNow: isSet(object.reasonNow)
+        ? globalThis.String(object.reasonNow)
+        : isSet(object.reason_now)
+        ? globalThis.String(object.reason_now)
+        : "",
+      count: isSet(object.count) ? BigInt(object.count) : 0n,
+      examples: globalThis.Array.isArray(object?.examples)
+        ? object.examples.map((e: any) => DifferenceExample.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: DifferenceGroup): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.action !== "") {
+      obj.action = message.action;
+    }
+    if (message.identity !== "") {
+      obj.identity = message.identity;
+    }
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    if (message.fingerprint !== "") {
+      obj.fingerprint = message.fingerprint;
+    }
+    if (message.riskClass !== "") {
+      obj.riskClass = message.riskClass;
+    }
+    if (message.verbs?.length) {
+      obj.verbs = message.verbs;
+    }
+    if (message.rulesThen?.length) {
+      obj.rulesThen = message.rulesThen;
+    }
+    if (message.rulesNow?.length) {
+      obj.rulesNow = message.rulesNow;
+    }
+    if (message.reasonNow !== "") {
+      obj.reasonNow = message.reasonNow;
+    }
+    if (message.count !== 0n) {
+      obj.count = message.count.toString();
+    }
+    if (message.examples?.length) {
+      obj.examples = message.examples.map((e) => DifferenceExample.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DifferenceGroup>): DifferenceGroup {
+    return DifferenceGroup.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DifferenceGroup>): DifferenceGroup {
+    const message = createBaseDifferenceGroup();
+    message.kind = object.kind ?? "";
+    message.action = object.action ?? "";
+    message.identity = object.identity ?? "";
+    message.resource = object.resource ?? "";
+    message.fingerprint = object.fingerprint ?? "";
+    message.riskClass = object.riskClass ?? "";
+    message.verbs = object.verbs?.map((e) => e) || [];
+    message.rulesThen = object.rulesThen?.map((e) => e) || [];
+    message.rulesNow = object.rulesNow?.map((e) => e) || [];
+    message.reasonNow = object.reasonNow ?? "";
+    message.count = (object.count !== undefined && object.count !== null) ? BigInt(object.count) : 0n;
+    message.examples = object.examples?.map((e) => DifferenceExample.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDifferenceExample(): DifferenceExample {
+  return { sessionId: "", commandId: 0, at: undefined, statement: "" };
+}
+
+export const DifferenceExample: MessageFns<DifferenceExample> = {
+  encode(message: DifferenceExample, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== "") {
+      writer.uint32(10).string(message.sessionId);
+    }
+    if (message.commandId !== 0) {
+      writer.uint32(16).uint32(message.commandId);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(26).fork()).join();
+    }
+    if (message.statement !== "") {
+      writer.uint32(34).string(message.statement);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DifferenceExample {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDifferenceExample();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sessionId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.commandId = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DifferenceExample {
+    return {
+      sessionId: isSet(object.sessionId)
+        ? globalThis.String(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.String(object.session_id)
+        : "",
+      commandId: isSet(object.commandId)
+        ? globalThis.Number(object.commandId)
+        : isSet(object.command_id)
+        ? globalThis.Number(object.command_id)
+        : 0,
+      at: isSet(object.at) ? fromJsonTimestamp(object.at) : undefined,
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+    };
+  },
+
+  toJSON(message: DifferenceExample): unknown {
+    const obj: any = {};
+    if (message.sessionId !== "") {
+      obj.sessionId = message.sessionId;
+    }
+    if (message.commandId !== 0) {
+      obj.commandId = Math.round(message.commandId);
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at.toISOString();
+    }
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DifferenceExample>): DifferenceExample {
+    return DifferenceExample.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DifferenceExample>): DifferenceExample {
+    const message = createBaseDifferenceExample();
+    message.sessionId = object.sessionId ?? "";
+    message.commandId = object.commandId ?? 0;
+    message.at = object.at ?? undefined;
+    message.statement = object.statement ?? "";
+    return message;
+  },
+};
+
 /** How a policy comes into force: proposed, tried on history, agreed to by somebody else, published, retired. For administrators. */
 export type PolicyChangeServiceService = typeof PolicyChangeServiceService;
 export const PolicyChangeServiceService = {
@@ -2187,6 +3601,16 @@ export const PolicyChangeServiceService = {
       Buffer.from(GetPolicyVersionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetPolicyVersionResponse => GetPolicyVersionResponse.decode(value),
   },
+  /** Takes the decisions of the record again under these rules. Progress first, then one report. For auditors as well. */
+  tryPolicy: {
+    path: "/sallyport.api.v1.PolicyChangeService/TryPolicy" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: TryPolicyRequest): Buffer => Buffer.from(TryPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TryPolicyRequest => TryPolicyRequest.decode(value),
+    responseSerialize: (value: TryPolicyResponse): Buffer => Buffer.from(TryPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TryPolicyResponse => TryPolicyResponse.decode(value),
+  },
 } as const;
 
 export interface PolicyChangeServiceServer extends UntypedServiceImplementation {
@@ -2201,6 +3625,8 @@ export interface PolicyChangeServiceServer extends UntypedServiceImplementation 
   publishProposedPolicy: handleUnaryCall<PublishProposedPolicyRequest, PublishProposedPolicyResponse>;
   listPolicyVersions: handleUnaryCall<ListPolicyVersionsRequest, ListPolicyVersionsResponse>;
   getPolicyVersion: handleUnaryCall<GetPolicyVersionRequest, GetPolicyVersionResponse>;
+  /** Takes the decisions of the record again under these rules. Progress first, then one report. For auditors as well. */
+  tryPolicy: handleServerStreamingCall<TryPolicyRequest, TryPolicyResponse>;
 }
 
 export interface PolicyChangeServiceClient extends Client {
@@ -2327,6 +3753,13 @@ export interface PolicyChangeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetPolicyVersionResponse) => void,
   ): ClientUnaryCall;
+  /** Takes the decisions of the record again under these rules. Progress first, then one report. For auditors as well. */
+  tryPolicy(request: TryPolicyRequest, options?: Partial<CallOptions>): ClientReadableStream<TryPolicyResponse>;
+  tryPolicy(
+    request: TryPolicyRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<TryPolicyResponse>;
 }
 
 export const PolicyChangeServiceClient = makeGenericClientConstructor(
@@ -2337,6 +3770,10 @@ export const PolicyChangeServiceClient = makeGenericClientConstructor(
   service: typeof PolicyChangeServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
