@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
-import type { DecisionRequest, Principal, ResourceRef } from "../domain/decision.ts";
+import type { DecisionRequest, ByGrant, Principal, ResourceRef } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import { PossibleNames } from "./possible-names.ts";
 import type { CircumstanceReader, Situation } from "./circumstances.ts";
@@ -23,7 +23,7 @@ export type CedarRequest =
       readonly principal: EntityJson;
       readonly resource: EntityJson;
       readonly context: Context;
-      readonly granted: boolean;
+      readonly granted: ByGrant;
       readonly situation: Extract<Situation, { kind: "ready" }>;
     }
   | { readonly kind: "unfit"; readonly why: string };
@@ -59,12 +59,12 @@ export class RequestTranslator {
     if (what.kind === "unfit") return what;
     const situation = this.#circumstances.read(action, circumstances);
     if (situation.kind === "unfit") return situation;
-    const key = `${action}${granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
+    const key = `${action}${granted === "emergency" ? "!" : granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
     return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted, situation };
   }
 
   #what(action: DecisionRequest["action"], facts: CommandFacts | undefined): Part<Context> {
-    if (action === "open" || action === "request") return noFacts;
+    if (action === "open" || action === "request" || action === "break_glass") return noFacts;
     if (facts !== undefined) return remember(this.#facts, facts, () => factsPart(facts, this.#names));
     return action === "approve" ? factsOfAccess : missingFacts;
   }

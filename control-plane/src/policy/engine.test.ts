@@ -200,6 +200,7 @@ describe("deciding", () => {
       reason: "",
       obligations: noObligations,
       maxDurationSeconds: undefined,
+      reviewWithinSeconds: undefined,
       terms: undefined,
       attributes: [],
       named: { relations: [], columns: [] },

@@ -1,5 +1,6 @@
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine, type Purpose } from "../domain/decision.ts";
+import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
@@ -122,7 +123,7 @@ export class CedarEngine implements PolicyEngine {
           ...situation.context,
           ...(action === "run" ? use : {}),
           ...(isApprovable(action) ? { approvals } : {}),
-          ...(action === "open" || action === "run" ? { granted } : {}),
+          ...(action === "open" || action === "run" ? { granted: granted !== false, emergency: granted === "emergency" } : {}),
         },
         preparsedSchemaName: SCHEMA,
         validateRequest: true,
@@ -198,8 +199,10 @@ export class CedarEngine implements PolicyEngine {
     }
     const merged = strictestObligations(permits.map((rule) => rule.obligations));
     const obligations = action === "open" ? ofSession(merged) : ofCommand(merged);
-    const longest = action === "request" ? { maxDurationSeconds: shortest(permits) } : {};
-    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...more });
+    const longest =
+      action === "request" || action === "break_glass" ? { maxDurationSeconds: shortest(permits, "maxDurationSeconds", DEFAULT_MAX_DURATION_SECONDS) } : {};
+    const review = action === "break_glass" ? { reviewWithinSeconds: shortest(permits, "reviewWithinSeconds", DEFAULT_REVIEW_SECONDS) } : {};
+    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...review, ...more });
   }
 }
 
@@ -216,7 +219,8 @@ function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decisio
 const isApprovable = (action: DecisionRequest["action"]): boolean => action === "run" || action === "request";
 
 /** Like an obligation: a second permit never lengthens what the first one gives. */
-const shortest = (permits: readonly Rule[]): number => Math.min(...permits.map((rule) => rule.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS));
+const shortest = (permits: readonly Rule[], of: "maxDurationSeconds" | "reviewWithinSeconds", otherwise: number): number =>
+  Math.min(...permits.map((rule) => rule[of] ?? otherwise));
 
 const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
 

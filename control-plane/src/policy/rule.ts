@@ -14,6 +14,8 @@ export interface Rule {
   readonly obligations: Obligations;
   /** Undefined where it sets no bound of its own. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined without @reviewWithin. */
+  readonly reviewWithinSeconds: number | undefined;
   /** Undefined where it says nothing of how people must agree. */
   readonly terms: RuleTerms | undefined;
   /** Numbers of approvals at which its conditions may change, without order. */
