@@ -69,6 +69,7 @@ const limits: PostgresLimits = {
   largeMessageBytes: 1 << 28,
   openMillis: 60_000,
   holdMillis: 60_000,
+  transactionHoldMillis: 60_000,
   clientStallMillis: 60_000,
 };
 

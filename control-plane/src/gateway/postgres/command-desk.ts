@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
@@ -48,6 +48,8 @@ export interface Instead {
 /** How a held command's client is told, and how it withdraws: the signal's reason is `cancelled` or `client_gone`. */
 export interface HoldPort {
   begin(): AbortSignal;
+  /** A transaction is open at the target, and keeps its locks while people think. */
+  readonly inTransaction: boolean;
   tell(notice: Buffer): void;
 }
 
@@ -64,12 +66,13 @@ export interface DeskSetup {
   readonly approvals: Approvals;
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
-  readonly granted: boolean;
+  readonly granted: ByGrant;
   readonly clientAddress: string;
   readonly purpose: SessionPurpose;
   /** Rules that opened the session read-only; undefined when it is not. */
   readonly readOnly?: readonly string[] | undefined;
   readonly holdMillis: number;
+  readonly transactionHoldMillis: number;
   readonly overlapReads: boolean;
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
   readonly guard: () => void;
@@ -82,7 +85,7 @@ interface Judged {
   readonly executable: Executable;
   readonly command: RecordedCommand;
   readonly decision: Decision;
-  /** Set when it was held. */
+  /** Set when it was held, or runs by what was approved for a while. */
   readonly approvalId?: string;
 }
 
@@ -171,7 +174,7 @@ export class CommandDesk {
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     const released: Judged[] = [];
     for (const each of judged) {
-      if (each.decision.effect !== "needs_approval") continue;
+      if (each.decision.effect !== "needs_approval" || this.#windowFor(each) !== undefined) continue;
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -179,8 +182,14 @@ export class CommandDesk {
       }
       released.push({ ...each, approvalId: granted.approvalId });
     }
+    const held = new Set(released.map(({ command }) => command));
+    const windowed = await this.#useWindows(
+      judged.filter(({ decision, command }) => decision.effect === "needs_approval" && !held.has(command)),
+      released,
+    );
     const events = [
       ...(released.length === 0 ? [] : await this.#release(released, obligations)),
+      ...windowed.map((each) => authorised(each, obligations)),
       ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : [])),
     ];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
@@ -257,9 +266,9 @@ export class CommandDesk {
 
   /** Asks people and waits for them. */
   async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
-    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
+    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, transactionHoldMillis } = this.#setup;
     const approvalId = randomUUID();
-    const patience = Math.min(holdMillis, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
+    const patience = Math.min(holdMillis, hold.inTransaction ? transactionHoldMillis : Infinity, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
     const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
     const held: SessionEvent = {
@@ -275,7 +284,7 @@ export class CommandDesk {
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
-    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt, hold.inTransaction));
     let told = "";
     const changed = ({ counter }: ApprovalView): void => {
       if (counter === undefined || counter.digest === told) return;
@@ -292,6 +301,34 @@ export class CommandDesk {
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
       return { kind: "refused", approvalId, error: withdrawn(approvalId) };
+    }
+  }
+
+  /** What this requester was given for a while, for the very same command under the same policy. */
+  #windowFor({ command, decision }: Judged): ApprovalView | undefined {
+    const { approvals, principal, clock } = this.#setup;
+    const isOpen = ({ until, requestedBy, policyVersion }: ApprovalView): boolean =>
+      until !== undefined && until > clock.now() && requestedBy === principal.id && policyVersion === decision.policyVersion;
+    return approvals.windows(command.digest).find(isOpen);
+  }
+
+  /** Recorded, durably, before anything goes. One that ended meanwhile denies everything. */
+  async #useWindows(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
+    const { approvals, sessionId, principal, context } = this.#setup;
+    const used: Judged[] = [];
+    try {
+      for (const each of commands) {
+        const window = this.#windowFor(each);
+        if (window === undefined) throw new SallyportError("approval.expired", "What was approved for a while has ended.");
+        await approvals.use(window.id, principal.id, sessionId, each.command, each.decision.policyVersion, context);
+        used.push({ ...each, approvalId: window.id });
+      }
+      return used;
+    } catch (error) {
+      const known = SallyportError.from(error);
+      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
+      this.#deny([...commands, ...released], known.code);
+      throw known;
     }
   }
 
@@ -335,9 +372,9 @@ interface NotGranted {
   readonly instead?: Instead;
 }
 
-const authorised = ({ command, decision }: Judged, obligations: Obligations): SessionEvent => ({
+const authorised = ({ command, decision, approvalId }: Judged, obligations: Obligations): SessionEvent => ({
   type: "CommandAuthorized",
-  data: { ...command, decision: recordDecision(decision), obligations },
+  data: { ...command, decision: recordDecision(decision), obligations, ...(approvalId === undefined ? {} : { approvalId }) },
 });
 
 const denial = ({ command, decision, approvalId }: Judged, code: string): SessionEvent => ({

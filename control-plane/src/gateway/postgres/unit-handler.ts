@@ -149,6 +149,7 @@ export class UnitHandler {
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
     const { desk, line, output } = this.#deps;
     const wait = {
+      inTransaction: line.status !== "I",
       begin: (): AbortSignal => {
         this.#hold = new AbortController();
         if (line.over || this.#clientGone) this.#hold.abort("client_gone");
