@@ -15,6 +15,9 @@ function searchIn(hostile: string, length: number): void {
   redact(`'pass ${hostile.replaceAll("'", "''").repeat(times)}'`, false);
 }
 
+/** A machine that is busy with something else disturbs one try, or two. */
+const TRIES = 8;
+
 /** The best of a few is what the machine's other work disturbs least. Never zero. */
 function fastest(run: () => void): number {
   const times = Array.from({ length: 3 }, () => {
@@ -153,9 +156,12 @@ describe("what is recorded of a statement without a password", () => {
       "E'\\",
       "a".repeat(50),
     ]) {
-      const longer = fastest(() => searchIn(hostile, 40_000)) / fastest(() => searchIn(hostile, 10_000));
-      // Four times for four times the text; what is quadratic takes sixteen.
-      assert.ok(longer < 10, `${hostile}: four times the text takes ${longer.toFixed(1)} times as long`);
+      const longer = (): number => fastest(() => searchIn(hostile, 40_000)) / fastest(() => searchIn(hostile, 10_000));
+      // Four times for four times the text; what is quadratic takes sixteen, however often it is tried.
+      assert.ok(
+        Array.from({ length: TRIES }).some(() => longer() < 10),
+        `${hostile}: four times the text takes ten times as long, every time`,
+      );
     }
   });
 });
