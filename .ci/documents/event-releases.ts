@@ -5,14 +5,15 @@ import type { EventType } from "../../control-plane/src/domain/events.ts";
 const introduced: Readonly<Record<string, string>> = {
   "0.1.0": `
     AccessApproved AccessDenied AccessGranted AccessRequested AccessRequestExpired AccessRequestWithdrawn AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked ApprovalConsumed ApprovalCounterAccepted ApprovalCounterProposed ApprovalDenied
-    ApprovalEscalated ApprovalExpired ApprovalGiven ApprovalGranted ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
+    ApprovalEscalated ApprovalExpired ApprovalGiven ApprovalGranted ApprovalGranted.v2 ApprovalUsed ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
     CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested GrantExpired GrantRevoked GrantUsed IdentityDisabled IdentityProvisioned
     InputRecorded JoinTokenIssued NodeStarted NodeStopped NotificationFailed NotificationRetried OutputRecorded ResourceChanged
     ResourceRegistered ResourceRetired RetentionFinished RetentionStarted RolesChanged SessionEnded SessionEnded.v2 SessionEnded.v3 SessionOpened SessionOpened.v2 SessionRefused SessionRefused.v2
     PolicyApproved PolicyLoadFailed PolicyProposalWithdrawn PolicyProposed PolicyProposed.v2 PolicyPublished PolicyPublished.v2 PolicyRejected PolicyRetired PolicySuperseded PolicyTried
     SessionRequested SigningKeyRotated SignInFailed StreamsRemoved SubjectKeyDestroyed TokenIssued TokenRevoked AccessApproved.v2 AccessDenied.v2
     AccessRequested.v2 ApprovalDenied.v2 ApprovalGiven.v2 ApprovalRequested.v2 CommandAuthorized.v2 CommandCompleted.v2 CommandDenied.v2 CommandHeld.v2
-    CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3`,
+    CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3
+    BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue`,
 };
 
 const releases = new Map(

@@ -4,7 +4,7 @@ import { proposalVerbs } from "./approval-proposals.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
-import { runVerb } from "./verb.ts";
+import { parseDuration, runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
   const approvals = program.command("approvals").description("see and decide what waits for a person");
@@ -32,20 +32,36 @@ export function approvalsVerb(program: Command): void {
       }),
     );
   proposalVerbs(approvals);
+  approvals
+    .command("revoke")
+    .argument("<id>", "the approval, or the first characters of its id")
+    .requiredOption("--reason <text>", "why")
+    .description("take back what was granted for a while")
+    .action((id: string, { reason }: { reason: string }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const { approvals: service } = verb.api();
+        const { id: approvalId } = await find(verb, id);
+        const { approval } = await verb.api().call(service.revokeApproval.bind(service), { approvalId, reason });
+        verb.io.out(verb.io.json ? toJson(approval) : `${approvalId}: ${approval?.state ?? ""}`);
+      }),
+    );
   for (const decision of ["approve", "deny"] as const) {
-    approvals
-      .command(decision)
+    const deciding = approvals.command(decision);
+    if (decision === "approve") deciding.option("--for <duration>", "the same command of the same person for so long, rather than once: 15m, 8h at most");
+    deciding
       .argument("<id>", "the approval, or the first characters of its id")
       .option("--comment <text>", "why; the requester sees it", "")
       .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
-      .action((id: string, { comment }: { comment: string }, command: Command) =>
+      .action((id: string, { comment, for: duration }: { comment: string; for?: string }, command: Command) =>
         runVerb(command, async (verb) => {
           const { approvals: service } = verb.api();
           // The digest goes back with the decision, so that it is for what was shown and nothing else.
           const { id: approvalId, digest } = await find(verb, id);
           const { approval } =
             decision === "approve"
-              ? await verb.api().call(service.approve.bind(service), { approvalId, comment, digest })
+              ? await verb
+                  .api()
+                  .call(service.approve.bind(service), { approvalId, comment, digest, forSeconds: duration === undefined ? 0 : parseDuration(duration) })
               : await verb.api().call(service.deny.bind(service), { approvalId, comment });
           if (verb.io.json) verb.io.out(toJson(approval));
           else
@@ -82,9 +98,12 @@ function show(io: Io, approval: Approval): void {
     escalatesTo,
     escalatesAt,
     counter,
+    until,
+    uses,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
+  if (until !== undefined) io.out(`${bold("For")}        a while: until ${until.toISOString()}, used ${uses} ${uses === 1 ? "time" : "times"}`);
   io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
   io.out(
     `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,

@@ -26,8 +26,15 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
           `${text(part(data["identity"])["id"])} asks for ${text(data["resource"])} from ${text(data["clientAddress"])} (${text(data["application"])}, ${text(data["transport"])})`,
         ),
       ];
+    case "PurposeStated":
+      return [line(bold("purpose"), `${text(data["reason"])}${text(data["ticket"]) === "" ? "" : ` (${text(data["ticket"])})`}`)];
     case "SessionOpened":
-      return [line(bold("opened "), `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by grant ${text(data["grantId"])}`}; ${rule}`)];
+      return [
+        line(
+          bold("opened "),
+          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${data["emergency"] === true ? tone("red", "break-glass") : "grant"} ${text(data["grantId"])}`}${data["readOnly"] === true ? ", read-only" : ""}; ${rule}`,
+        ),
+      ];
     case "SessionRefused":
       return [line(tone("red", "refused"), `${text(data["code"])}: ${text(data["message"])}`)];
     case "CommandAuthorized":
@@ -48,7 +55,7 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [
         line(
           bold("done   "),
-          `${command} ${text(data["outcome"])}${failure} ${text(data["tag"])}  ${dim(`${text(data["rows"])} rows, ${text(data["bytes"])} bytes, ${(Number(data["durationMicros"]) / 1_000).toFixed(1)} ms`)}${masked.length === 0 ? "" : tone("magenta", `  masked: ${masked.join(", ")}`)}`,
+          `${command} ${text(data["outcome"])}${failure}${data["limit"] === undefined ? "" : ` (cut short by the limit of ${text(data["limit"])})`} ${text(data["tag"])}  ${dim(`${text(data["rows"])} rows, ${text(data["bytes"])} bytes, ${(Number(data["durationMicros"]) / 1_000).toFixed(1)} ms`)}${masked.length === 0 ? "" : tone("magenta", `  masked: ${masked.join(", ")}`)}`,
         ),
       ];
     }

@@ -111,6 +111,10 @@ export const configSchema = z.strictObject({
       "How long streams of a category are kept after they end, as category=time (h, d, w or y, from one day on), separated by commas: recording=30d, session=400d, approval=400d, forwarding=400d. What is not named is kept. For the ledger in a file.",
     ),
   SALLYPORT_RETENTION_EVERY_HOURS: count(24, 168).describe("Between two runs that remove what is no longer kept; the first is soon after a start."),
+  SALLYPORT_BREAK_GLASS_WHILE_OVERDUE: z
+    .enum(["refuse", "allow"])
+    .default("refuse")
+    .describe("Whether somebody may break the glass again while an earlier break-glass of theirs is overdue for review."),
   SALLYPORT_NOTIFICATIONS: z
     .string()
     .default("")
@@ -147,6 +151,7 @@ export const configSchema = z.strictObject({
     .describe("Client messages over 1 MiB being received, over all sessions together."),
   SALLYPORT_PG_OPEN_TIMEOUT_SECONDS: seconds(20, 600).describe("From the request to the target's greeting."),
   SALLYPORT_PG_HOLD_SECONDS: seconds(900, 86_400).describe("How long a held command waits for people."),
+  SALLYPORT_PG_TRANSACTION_HOLD_SECONDS: seconds(120, 86_400).describe("The same inside an open transaction, whose locks others wait for meanwhile."),
   SALLYPORT_PG_CLIENT_STALL_SECONDS: seconds(900, 86_400).describe("A client that takes nothing of a result for this long is cut."),
 });
 

@@ -65,6 +65,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     subjects,
     nodeId,
     policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+    breakGlassWhileOverdue: settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow",
   });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
   const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
@@ -162,6 +163,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       largeMessageBytes: settings.SALLYPORT_PG_LARGE_MESSAGE_BYTES,
       openMillis: settings.SALLYPORT_PG_OPEN_TIMEOUT_SECONDS * 1_000,
       holdMillis: settings.SALLYPORT_PG_HOLD_SECONDS * 1_000,
+      transactionHoldMillis: settings.SALLYPORT_PG_TRANSACTION_HOLD_SECONDS * 1_000,
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
     },
     secureContext: () => secureContext,

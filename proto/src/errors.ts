@@ -133,6 +133,13 @@ export const errorCodes = {
     retryable: true,
     meaning: "The session was ended by the gateway; the cause is in the message.",
   },
+  "session.read_only": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "25006",
+    retryable: false,
+    meaning: "Policy opened the session read-only, and the command could lead out of that.",
+  },
   "session.not_found": { grpc: grpc.notFound, http: 404, sqlstate: "02000", retryable: false, meaning: "No such session." },
   "command.timeout": {
     grpc: grpc.deadlineExceeded,

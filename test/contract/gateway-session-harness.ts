@@ -58,7 +58,7 @@ export interface BedOptions {
   /** Nobody has one unless given. */
   readonly grants?: Partial<GatewayDeps["grants"]>;
   /** Of `open`; `allow` unless given. */
-  readonly mayOpen?: (request: DecisionRequest) => Decision["effect"];
+  readonly mayOpen?: Rule;
 }
 
 const limits: PostgresLimits = {
@@ -69,6 +69,7 @@ const limits: PostgresLimits = {
   largeMessageBytes: 1 << 28,
   openMillis: 60_000,
   holdMillis: 60_000,
+  transactionHoldMillis: 60_000,
   clientStallMillis: 60_000,
 };
 
@@ -104,7 +105,7 @@ export class GatewayBed {
   onRecord: (record: RecordProbe) => void = () => undefined;
   readonly #ground: Ground;
   readonly #cleanup: Cleanup;
-  readonly #mayOpen: (request: DecisionRequest) => Decision["effect"];
+  readonly #mayOpen: Rule;
 
   private constructor(cleanup: Cleanup, ground: Ground, options: BedOptions) {
     this.#cleanup = cleanup;

@@ -93,6 +93,22 @@ export class MemoryApprovals extends Watched implements Approvals {
     return this.propose();
   }
 
+  use(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
+  revoke(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
+  windows(): readonly ApprovalView[] {
+    return [];
+  }
+
+  mayDecide(): boolean {
+    return true;
+  }
+
   countersign(): Promise<ApprovalView> {
     return this.propose();
   }
@@ -182,6 +198,8 @@ export class MemoryApprovals extends Watched implements Approvals {
       votes: [],
       counter: undefined,
       counterTo: undefined,
+      until: undefined,
+      uses: 0,
       approvers: ["bo"],
       requestedAt: new Date(0),
       expiresAt,

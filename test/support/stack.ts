@@ -255,8 +255,8 @@ export class Stack {
     return version;
   }
 
-  async approve(approvalId: string, person: Person = "bo"): Promise<void> {
-    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "" }));
+  async approve(approvalId: string, person: Person = "bo", forSeconds = 0): Promise<void> {
+    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds }));
   }
 
   async deny(approvalId: string, person: Person = "bo", comment = ""): Promise<void> {

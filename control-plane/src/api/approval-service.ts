@@ -38,9 +38,17 @@ export function approvalService(
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       return { approval: approvalView(approval) };
     }),
-    approve: unary(api, async ({ approvalId, comment, digest }, { principal, context }) => ({
-      approval: approvalView(await approvals.approve(approvalId, principal, comment, digest === "" ? undefined : digest, context)),
-    })),
+    approve: unary(api, async ({ approvalId, comment, digest, forSeconds }, { principal, context }) => {
+      const shown = digest === "" ? undefined : digest;
+      return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, forSeconds === 0 ? undefined : forSeconds)) };
+    }),
+    revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
+      const approval = await approvals.load(approvalId);
+      if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      const may = approval.requestedBy === principal.id || belongsTo(principal, ADMINS) || approvals.mayDecide(approval, principal);
+      if (!may) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
+      return { approval: approvalView(await approvals.revoke(approvalId, principal, reason, context)) };
+    }),
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
       const asked = approvals.find(approvalId);
       if (asked === undefined || !maySee(principal, asked)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);

@@ -21,7 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "" } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses } = approval;
   return {
     id,
     state,
@@ -52,6 +52,8 @@ export function approvalView(approval: ApprovalView): Approval {
     approverHours: [...approverHours],
     counter,
     counterTo,
+    until,
+    uses,
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };
@@ -68,6 +70,7 @@ export const sessionView = ({
   message,
   clientAddress,
   application,
+  emergency,
 }: Omit<SessionSummary, "cause"> & { readonly cause: string }): Session => ({
   id,
   identity,
@@ -78,7 +81,8 @@ export const sessionView = ({
   cause: cause === "" ? message : cause,
   clientAddress,
   application,
+  emergency,
 });
 
-export const listedSession = ({ startedAt, endedAt, ...row }: SessionRow): Session =>
-  sessionView({ ...row, startedAt: new Date(startedAt), endedAt: endedAt === "" ? undefined : new Date(endedAt) });
+export const listedSession = ({ startedAt, endedAt, emergency, ...row }: SessionRow): Session =>
+  sessionView({ ...row, emergency: emergency === 1, startedAt: new Date(startedAt), endedAt: endedAt === "" ? undefined : new Date(endedAt) });

@@ -10,8 +10,23 @@ export const MAX_SETTLED_APPROVALS = 10_000;
 const viewing = { idOf: (event: ApprovalEvent) => event.data.approvalId, evolve: evolveView, isFinal: ({ state }: ApprovalView) => isFinal(state) };
 
 export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
+  /** Ids of those that are open for a while: nearly always few, and looked through for each command that needs approval. */
+  readonly #windows = new Set<string>();
+
   constructor(maxSettled = MAX_SETTLED_APPROVALS) {
     super(viewing, maxSettled);
+  }
+
+  override apply(revision: bigint, event: ApprovalEvent, at: string): boolean {
+    const changed = super.apply(revision, event, at);
+    const view = this.get(event.data.approvalId);
+    if (view?.state === "granted" && view.until !== undefined) this.#windows.add(view.id);
+    else this.#windows.delete(event.data.approvalId);
+    return changed;
+  }
+
+  windows(digest: string): readonly ApprovalView[] {
+    return Array.from(this.#windows, (id) => this.get(id)).filter((view) => view?.command.digest === digest) as readonly ApprovalView[];
   }
 
   /** Somebody was forgotten. */
@@ -29,7 +44,7 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
         requestedBy: renamed(requestedBy),
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
-        votes: view.votes.map(({ by, step }) => ({ by: renamed(by), step })),
+        votes: view.votes.map((vote) => ({ ...vote, by: renamed(vote.by) })),
         comment,
       };
     });

@@ -4,6 +4,9 @@ import type { ApprovalState, ApprovalView } from "./ports.ts";
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
 export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";
 
+/** Its deadline: of what is granted for a while, the end of that. */
+export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | undefined => (isFinal(state) ? undefined : (until ?? expiresAt));
+
 /** A plain reducer, since the machine would cost 20 µs an event; a test holds both to the same answer. */
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
@@ -29,6 +32,8 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       votes: [],
       counter: undefined,
       counterTo,
+      until: undefined,
+      uses: 0,
       requestedAt: new Date(at),
       expiresAt: new Date(expiresAt),
       decidedBy: "",
@@ -38,8 +43,9 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
   if (view === undefined || isFinal(view.state)) return view;
   switch (event.type) {
     case "ApprovalGiven": {
-      const { by, comment, step } = event.data;
-      return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, { by, step }], decidedBy: by, comment };
+      const { by, comment, step, forSeconds } = event.data;
+      const vote = { by, step, ...(forSeconds === undefined ? {} : { forSeconds }) };
+      return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, vote], decidedBy: by, comment };
     }
     case "ApprovalCounterProposed": {
       const { by, comment, statement, digest } = event.data;
@@ -50,7 +56,9 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalEscalated":
       return { ...view, escalated: true };
     case "ApprovalGranted":
-      return { ...view, state: "granted" };
+      return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until) };
+    case "ApprovalUsed":
+      return { ...view, uses: view.uses + 1 };
     case "ApprovalDenied":
       return { ...view, state: "denied", decidedBy: event.data.by, comment: event.data.comment };
     case "ApprovalExpired":

@@ -7,7 +7,7 @@ import { type Decision, type Principal, recordDecision } from "../domain/decisio
 import type { CommandFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
-import { evolveView } from "./approval-view.ts";
+import { evolveView, isFinal } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
@@ -44,10 +44,10 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     return requireView(approvalId);
   }
 
-  /** What was asked for under another policy can never be used: whoever waits for it is told at once. */
+  /** What was asked for under another policy can never be used: whoever waits for it is told at once, and what was given for a while ends. */
   async function withdrawDrifted(version: string): Promise<void> {
-    for (const { id, state, policyVersion } of live.approvals.all()) {
-      if (state !== "pending" || policyVersion === version) continue;
+    for (const { id, state, policyVersion, until } of live.approvals.all()) {
+      if ((state !== "pending" && until === undefined) || isFinal(state) || policyVersion === version) continue;
       await run(id, { type: "Withdraw", cause: "drift" }, systemContext(nodeId)).catch((error: unknown) => {
         log.warn({ err: error, approvalId: id }, "an approval of an earlier policy could not be withdrawn");
       });
@@ -74,7 +74,14 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     const engine = policies.current();
     if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
     const asked = await requireView(approvalId);
-    return takeDecision(engine, { principal: by, resource: resources.find(asked.resource), action: "approve", facts: facts ?? asked.command.facts });
+    const circumstances = { time: clock.now() };
+    return takeDecision(engine, {
+      principal: by,
+      resource: resources.find(asked.resource),
+      action: "approve",
+      facts: facts ?? asked.command.facts,
+      circumstances,
+    });
   }
 
   return {
@@ -134,9 +141,9 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       });
     },
 
-    async approve(approvalId, by, comment, digest, context) {
-      const decision = await judge(approvalId, by);
-      return run(approvalId, { type: "Approve", by: decidedBy(by, context), groups: by.groups, comment, digest, decision }, context);
+    async approve(approvalId, by, comment, digest, context, forSeconds) {
+      const voter = { by: decidedBy(by, context), groups: by.groups, comment, decision: await judge(approvalId, by) };
+      return run(approvalId, { type: "Approve", ...voter, digest, forSeconds }, context);
     },
 
     async deny(approvalId, by, comment, context) {
@@ -166,6 +173,18 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     },
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
+
+    windows: (digest) => live.approvals.windows(digest),
+
+    use(approvalId, by, sessionId, { commandId, digest, facts }, policyVersion, context) {
+      return run(approvalId, { type: "Use", sessionId, commandId, digest, policyVersion, requestedBy: by, facts }, context);
+    },
+
+    revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by: by.id, reason }, context),
+
+    mayDecide: ({ resource, command }, by) =>
+      by.kind === "human" &&
+      takeDecision(policies.current(), { principal: by, resource: resources.find(resource), action: "approve", facts: command.facts }).effect === "allow",
 
     async withdraw(approvalId, cause, context) {
       await run(approvalId, { type: "Withdraw", cause }, context);

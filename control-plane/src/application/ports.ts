@@ -5,6 +5,7 @@ import type { Proposed } from "../domain/approval/approval.decider.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
@@ -191,6 +192,9 @@ export interface ApprovalView {
   readonly counter: CounterProposal | undefined;
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
+  /** Granted for a while, rather than for one execution. */
+  readonly until: Date | undefined;
+  readonly uses: number;
   readonly requestedAt: Date;
   readonly expiresAt: Date;
   readonly decidedBy: string;
@@ -203,7 +207,15 @@ export interface Approvals {
   /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects only when `signal` aborts. */
   settled(approvalId: string, signal: AbortSignal, changed?: (view: ApprovalView) => void): Promise<ApprovalView>;
   /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
-  approve(approvalId: string, by: Principal, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
+  approve(
+    approvalId: string,
+    by: Principal,
+    comment: string,
+    digest: string | undefined,
+    context: CommandContext,
+    /** The same command for so long, rather than once. All who agree must say so; the shortest holds. */
+    forSeconds?: number,
+  ): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
   /** An approver answers with another text, that they agree to. Fails as `approve` does, and with `feature.unsupported`. */
   propose(approvalId: string, by: Principal, proposed: Proposed, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
@@ -217,6 +229,14 @@ export interface Approvals {
     bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string },
     context: CommandContext,
   ): Promise<ApprovalView>;
+  /** Open ones that were given for a while, for the command with this digest. */
+  windows(digest: string): readonly ApprovalView[];
+  /** One more execution of it, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`. */
+  use(approvalId: string, by: string, sessionId: string, command: RecordedCommand, policyVersion: string, context: CommandContext): Promise<ApprovalView>;
+  /** Takes back what was granted. The caller sees to it that they may. */
+  revoke(approvalId: string, by: Principal, reason: string, context: CommandContext): Promise<ApprovalView>;
+  /** Whether policy lets this person decide on it, now. */
+  mayDecide(approval: ApprovalView, by: Principal): boolean;
   withdraw(approvalId: string, cause: "client_gone" | "cancelled" | "drift" | "control_plane_lost", context: CommandContext): Promise<void>;
   /** What memory holds: every open one and the last settled ones. */
   find(approvalId: string): ApprovalView | undefined;
@@ -253,6 +273,17 @@ export interface GrantView {
   readonly comment: string;
   /** Sessions that used it. */
   readonly uses: number;
+  /** Opened by break-glass, so that somebody else must review it. */
+  readonly emergency: boolean;
+  /** Of break-glass: until when somebody else must have reviewed it. */
+  readonly reviewBy: Date | undefined;
+  /** Empty until then. */
+  readonly verdict: ReviewVerdict | "";
+  readonly reviewedBy: string;
+  readonly reviewComment: string;
+  /** How often it was said that the review is overdue, and when it is said next. */
+  readonly escalations: number;
+  readonly escalatesAt: Date | undefined;
 }
 
 export interface AccessRequest {
@@ -273,6 +304,13 @@ export interface Grants {
   withdraw(grantId: string, by: Principal, context: CommandContext): Promise<GrantView>;
   /** Ends the sessions that use it. The caller sees to it that they may. Fails with `grant.expired`, `grant.revoked`. */
   revoke(grantId: string, by: Principal, reason: string, context: CommandContext): Promise<GrantView>;
+  /**
+   * Opens at once, for whom policy lets break the glass. Fails like a request, and with `auth.forbidden` while an earlier one of theirs is
+   * overdue for review.
+   */
+  breakGlass(asked: AccessRequest, by: Principal, context: CommandContext): Promise<GrantView>;
+  /** After its end, by somebody else. Fails like an approval, and with `input.invalid` while it is open. */
+  review(grantId: string, by: Principal, verdict: ReviewVerdict, comment: string, context: CommandContext): Promise<GrantView>;
   /** Whether policy lets this person decide on it, now. */
   mayDecide(grant: GrantView, by: Principal): boolean;
   /** What policy says to a request of theirs, now. */

@@ -82,7 +82,8 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
       await inTurns(sessions, (sessionId) => endSession(sessionId, "control_plane_lost", "The control plane stopped without ending the session."));
       let approvals = 0;
       await inTurns(
-        live.approvals.all().filter(({ state }) => !isFinal(state)),
+        // What was given for a while is for its requester, whatever became of the session that asked.
+        live.approvals.all().filter(({ state, until }) => !isFinal(state) && until === undefined),
         async (view) => {
           if (await withdraw(view)) approvals += 1;
         },

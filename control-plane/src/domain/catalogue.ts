@@ -21,7 +21,7 @@ type Upcaster = (data: object) => object;
 /** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
 const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: may name the grant that the session uses. There were none before.
-  // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only.
+  // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only, or one of break-glass.
   SessionOpened: [(data) => data, (data) => data],
   SessionRefused: [(data) => data, (data) => data],
   // 2: may have the causes grant_expired and grant_revoked. 3: and policy_changed.
@@ -30,7 +30,7 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
   PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
   // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
-  // Facts hold columns, a row limit, settings and the state of the transaction.
+  // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.
   CommandAuthorized: [withFactsLifted],
   CommandDenied: [withFactsLifted],
   CommandHeld: [withFactsLifted],
@@ -47,6 +47,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   ],
   ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
+  // 2: may be for a while.
+  ApprovalGranted: [(data) => data],
   AccessRequested: [(data) => data],
   AccessApproved: [(data) => data],
   AccessDenied: [(data) => data],

@@ -60,6 +60,11 @@ export interface CommandFacts extends ColumnFacts {
   readonly unclassifiedReason: string;
 }
 
+/** By value, whatever the order in which the fields were written. */
+export const sameFacts = (a: CommandFacts, b: CommandFacts): boolean => a === b || canonical(a) === canonical(b);
+
+const canonical = (facts: CommandFacts): string => JSON.stringify(Object.entries(facts).toSorted(([x], [y]) => (x < y ? -1 : 1)));
+
 /** Of one read that touches nothing; what there is to say of another is said beside it. */
 export const plainFacts: CommandFacts = {
   verbs: [],
@@ -120,5 +125,11 @@ export function liftFacts(old: object): object {
   };
 }
 
-/** The last part of a name; a dot inside quotes is none. */
-const unqualified = (name: string): string => /(?:^|\.)((?:[^."]|"(?:[^"]|"")*")+)$/.exec(name)?.[1] ?? name;
+/** A column's name has a table before it, and no schema. */
+const unqualified = (name: string): string => /(?:[^."]|"(?:[^"]|"")*")+$/.exec(name)?.[0] ?? name;
+
+/** The parts of a name as facts write it, without quotes. */
+export function nameParts(name: string): readonly string[] {
+  if (!name.includes('"')) return name.split(".");
+  return Array.from(name.matchAll(/(?:[^."]|"(?:[^"]|"")*")+/g), ([part]) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part));
+}

@@ -1,5 +1,5 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
-import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose, RecordedPart } from "../domain/decision.ts";
+import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
 import { approvalAnnotations, readTerms } from "./approval-annotations.ts";
 
@@ -20,6 +20,8 @@ export interface Annotations {
   readonly terms: RuleTerms | undefined;
   /** Undefined without @maxDuration. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined without @reviewWithin. */
+  readonly reviewWithinSeconds: number | undefined;
 }
 
 export const detectors = ["email", "card", "ssn", "phone", "iban"] as const satisfies readonly Detector[];
@@ -32,6 +34,8 @@ export const MAX_REASON_LENGTH = 300;
 export const MAX_ROW_CAP = 1_000_000_000;
 /** Access that lasts longer is standing access under another name. */
 export const MAX_GRANT_SECONDS = 7 * 86_400;
+/** After a week nobody remembers what they did, and why. */
+export const MAX_REVIEW_SECONDS = 7 * 86_400;
 /** Far above any result that a person reads; below it counts are exact. */
 export const MAX_BYTE_CAP = 2 ** 40;
 /** A command that runs longer is no command of a session. */
@@ -50,11 +54,11 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   rowCap: ["run"],
   byteCap: ["run"],
   timeout: ["run"],
-  record: ["run"],
   readOnly: ["open"],
-  reasonRequired: ["open", "run", "request"],
-  ticketRequired: ["open", "run", "request"],
-  maxDuration: ["request"],
+  reasonRequired: ["open", "run", "request", "break_glass"],
+  ticketRequired: ["open", "run", "request", "break_glass"],
+  maxDuration: ["request", "break_glass"],
+  reviewWithin: ["break_glass"],
   ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run"] as const])),
 };
 
@@ -77,13 +81,13 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
   const flag = (name: string): boolean => read(name, (text) => readFlag(name, text, problem), false);
   const byteCap = read("byteCap", readByteCap, undefined);
   const timeoutMillis = read("timeout", readTimeout, undefined);
-  const record = read<readonly RecordedPart[]>("record", readRecord, []);
   return {
     id: id ?? "",
     reason: reason.trim(),
     terms: readTerms(texts, problem),
     written: Object.keys(texts),
-    maxDurationSeconds: read("maxDuration", readDuration, undefined),
+    maxDurationSeconds: read("maxDuration", durationOf("maxDuration", MAX_GRANT_SECONDS), undefined),
+    reviewWithinSeconds: read("reviewWithin", durationOf("reviewWithin", MAX_REVIEW_SECONDS), undefined),
     requires: [...(flag("reasonRequired") ? (["reason"] as const) : []), ...(flag("ticketRequired") ? (["ticket"] as const) : [])],
     notify: read("notify", readGroups, []),
     timezone: read("timezone", readTimezone, undefined),
@@ -94,7 +98,6 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
       ...(byteCap === undefined ? {} : { byteCap }),
       ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
       ...(flag("readOnly") ? { readOnly: true } : {}),
-      ...(record.length === 0 ? {} : { record }),
     }),
   };
 }
@@ -150,13 +153,6 @@ function readTimeout(written: string, problem: (message: string) => void): numbe
   return undefined;
 }
 
-const parts: Readonly<Record<string, readonly RecordedPart[]>> = { commands: [], input: ["input"], output: ["output"], full: ["input", "output"] };
-
-function readRecord(written: string, problem: (message: string) => void): readonly RecordedPart[] {
-  if (!Object.hasOwn(parts, written)) problem(`@record does not know ${JSON.stringify(written)}. Known are ${Object.keys(parts).join(", ")}.`);
-  return parts[written] ?? [];
-}
-
 function readFlag(name: string, written: string, problem: (message: string) => void): boolean {
   if (written !== "" && written !== "true") problem(`@${name} takes no value: leave the rule without it where it must not hold.`);
   return true;
@@ -182,12 +178,14 @@ function readTimezone(written: string, problem: (message: string) => void): stri
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-function readDuration(written: string, problem: (message: string) => void): number | undefined {
-  const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
-  const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
-  if (seconds === 0 || seconds > MAX_GRANT_SECONDS) problem(`@maxDuration(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
-  return seconds;
-}
+const durationOf =
+  (name: string, longest: number) =>
+  (written: string, problem: (message: string) => void): number => {
+    const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
+    const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
+    if (seconds === 0 || seconds > longest) problem(`@${name}(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
+    return seconds;
+  };
 
 /** An empty list yields one empty word, which nothing accepts. */
 const words = (list: string): string[] => list.split(",").map((word) => word.trim());

@@ -81,7 +81,6 @@ describe("checking policy files", () => {
     ...["", "0s", "30", "25h", "1d"].map(
       (written) => [`a time-out written ${JSON.stringify(written)}`, run("true", `@timeout("${written}")`), /@timeout\(.*\) is not a time/] as const,
     ),
-    ["a part of the record that does not exist", run("true", `@record("everything")`), /@record does not know "everything"/],
     ["a read-only command, for it is sessions that are", run("true", "@readOnly"), /@readOnly belongs on a permit of Action::"open"/],
     ["a flag with a value", run("true", `@reasonRequired("no")`), /@reasonRequired takes no value/],
     [

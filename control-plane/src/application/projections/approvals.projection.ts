@@ -41,6 +41,7 @@ export function projectApproval({ event, recorded: { position }, metadata: { at 
     case "ApprovalCounterAccepted":
       return settled("replaced");
     case "ApprovalCounterProposed":
+    case "ApprovalUsed":
     case "ApprovalEscalated":
       return [];
     case "ApprovalGranted":

@@ -1,6 +1,6 @@
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
-import type { Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import type { ByGrant, Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -24,7 +24,9 @@ export interface Taken {
   readonly resource: string;
   readonly facts?: CommandFacts;
   /** In a session that used a grant. */
-  readonly granted?: boolean;
+  readonly granted?: ByGrant;
+  /** But for the time, which the recorded decision has. */
+  readonly circumstances?: Omit<Circumstances, "time">;
   readonly recorded: RecordedDecision;
   /** As the kind of event tells; undefined when it does not. */
   readonly effect: Decision["effect"] | undefined;
@@ -84,12 +86,15 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
 
   const who = await principals(ledger, cut, taken);
   const where = await states<resource.ResourceState, ResourceEvent>(ledger, cut, resourceStream(taken.resource), taken.in, resource);
+  const { seen } = taken.recorded;
+  const circumstances: Circumstances = { ...taken.circumstances, ...(seen === undefined ? {} : { time: seen }) };
   let first: TakenAgain | undefined;
   for (const { state: principal, until: principalUntil } of who) {
     for (const { state, until } of where) {
       const { name, protocol, labels } = state;
       const served: ResourceRef | undefined = state.status === "registered" ? { name, protocol, labels } : undefined;
-      const decision = takeDecision(engine, { principal, resource: served, action: taken.action, facts: taken.facts, granted: taken.granted });
+      const { action, facts, granted } = taken;
+      const decision = takeDecision(engine, { principal, resource: served, action, facts, granted, circumstances });
       const plain = [...unforced, ...compare(taken, decision)];
       const isForgotten = plain.length > 0 && forgottenSubject(principal?.id ?? "") !== undefined;
       const differences = isForgotten ? [...plain, "Whoever it was decided on was forgotten: rules that name them do not meet them any more."] : plain;
@@ -148,6 +153,7 @@ function compare({ recorded, effect, obligations }: Taken, now: Decision): strin
   if (effect !== undefined) differ("Effect", effect, now.effect);
   differ("Rules", recorded.rules.join(", "), now.rules.join(", "));
   differ("Reason", recorded.reason, now.reason);
+  differ("To be told", (recorded.notify ?? []).join(", "), (now.notify ?? []).join(", "));
   if (obligations !== undefined && !sameObligations(obligations, strictestObligations([obligations, now.obligations]))) {
     differ("Obligations", JSON.stringify(obligations), JSON.stringify(now.obligations));
   }

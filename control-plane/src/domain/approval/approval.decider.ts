@@ -2,12 +2,13 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import { type Decision, recordDecision } from "../decision.ts";
+import { type CommandFacts, sameFacts } from "../facts.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
 import { isWithinHours } from "./approver-hours.ts";
-import { countsAs, currentStep, groupsOf } from "./quorum.ts";
+import { countsAs, currentStep, groupsOf, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
@@ -26,7 +27,7 @@ interface Voter {
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
   /** `digest` is what the approver saw; absent when the client shows none. */
-  | ({ readonly type: "Approve"; readonly digest: string | undefined } & Voter)
+  | ({ readonly type: "Approve"; readonly digest: string | undefined; readonly forSeconds?: number | undefined } & Voter)
   | ({ readonly type: "Deny" } & Voter)
   /** Answers what is held with another text. `onProposed`: whether policy lets them decide on that one. */
   | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
@@ -36,6 +37,16 @@ export type ApprovalCommand =
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
   | { readonly type: "Consume"; readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string }
+  /** The same command again, where it was granted for a while. */
+  | {
+      readonly type: "Use";
+      readonly sessionId: string;
+      readonly commandId: number;
+      readonly digest: string;
+      readonly policyVersion: string;
+      readonly requestedBy: string;
+      readonly facts: CommandFacts;
+    }
   | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
 
 export type ApprovalState = SnapshotFrom<typeof approvalMachine>;
@@ -44,6 +55,8 @@ export const [initialState] = initialTransition(approvalMachine);
 
 export const evolve = (state: ApprovalState, event: ApprovalEvent): ApprovalState => transition(approvalMachine, state, event)[0];
 
+/** What somebody agrees to for longer is a rule, and belongs into the policy. */
+export const MAX_WINDOW_SECONDS = 28_800;
 /** A comment is shown in one error of the client's protocol. */
 export const MAX_COMMENT_LENGTH = 1_000;
 /** It stands in the event and in a notice of the client's protocol, and a person reads it. */
@@ -64,12 +77,19 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (state.context.approvers.includes(command.by.id)) return [];
       const decision = requirePermitted(command.decision);
       requireHours(asked, at);
+      requireWindow(command.forSeconds);
+      const forSeconds = command.forSeconds === undefined ? {} : { forSeconds: command.forSeconds };
       const escalated = escalate(state, at);
       const { context } = escalated.reduce(evolve, state);
       const { step, groups } = requireStep(asked, context, command.groups);
-      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups } };
+      const given: ApprovalEvent = {
+        type: "ApprovalGiven",
+        data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups, ...forSeconds },
+      };
       const agreed = accepted(escalated.reduce(evolve, state), given);
-      const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers } };
+      const seconds = windowSeconds(agreed.context.votes);
+      const until = seconds === undefined ? {} : { until: new Date(Date.parse(at) + seconds * 1_000).toISOString() };
+      const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers, ...until } };
       return agreed.can(granted) ? [...escalated, given, granted] : [...escalated, given];
     }
     case "Deny": {
@@ -94,8 +114,9 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Escalate":
       return escalate(state, at);
     case "Expire": {
-      const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt: asked.expiresAt } };
-      return reached(asked.expiresAt, at) && state.can(expired) ? [expired] : [];
+      const expiresAt = deadlineOf(state, asked);
+      const expired: ApprovalEvent = { type: "ApprovalExpired", data: { approvalId, expiresAt } };
+      return reached(expiresAt, at) && state.can(expired) ? [expired] : [];
     }
     case "Withdraw": {
       const withdrawn: ApprovalEvent = { type: "ApprovalWithdrawn", data: { approvalId, cause: command.cause } };
@@ -104,10 +125,17 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Consume": {
       const { sessionId, commandId, digest, policyVersion } = command;
       if (state.matches("pending")) throw new Error("An approval that is still pending cannot be consumed.");
-      if (state.matches("expired") || (state.matches("granted") && reached(asked.expiresAt, at))) throw expired();
+      if (state.matches("expired") || (state.matches("granted") && reached(deadlineOf(state, asked), at))) throw expired();
       if (!state.matches("granted")) throw alreadyDecided(state);
       if (!isBoundTo(asked, command) || policyVersion !== asked.decision.policyVersion) throw drift("What was approved is not what would run.");
-      return checked(state, { type: "ApprovalConsumed", data: { approvalId, sessionId, commandId, digest } });
+      const type = state.context.until === undefined ? "ApprovalConsumed" : "ApprovalUsed";
+      return checked(state, { type, data: { approvalId, sessionId, commandId, digest } });
+    }
+    case "Use": {
+      const { sessionId, commandId, digest } = command;
+      if (!state.matches("granted") || state.context.until === undefined || reached(state.context.until, at)) throw expired();
+      if (!isSameCommand(asked, command)) throw drift("What was approved for a while is not what would run.");
+      return checked(state, { type: "ApprovalUsed", data: { approvalId, sessionId, commandId, digest } });
     }
     case "Revoke": {
       if (!state.matches("granted")) throw alreadyDecided(state);
@@ -159,6 +187,21 @@ function propose(
   const data = { approvalId, by: by.id, comment, ...proposed, decision: requirePermitted(onProposed) };
   return checked(state, { type: "ApprovalCounterProposed", data });
 }
+
+/** Of a grant for a while, its end. */
+const deadlineOf = ({ context: { until } }: ApprovalState, { expiresAt }: DataOf<"ApprovalRequested">): string => until ?? expiresAt;
+
+function requireWindow(seconds: number | undefined): void {
+  if (seconds === undefined || (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS)) return;
+  throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
+}
+
+/** The text alone does not say what it does: the same facts must follow from it, and the same rules must have decided. */
+const isSameCommand = (asked: DataOf<"ApprovalRequested">, { digest, policyVersion, requestedBy, facts }: Extract<ApprovalCommand, { type: "Use" }>): boolean =>
+  digest === asked.command.digest &&
+  requestedBy === asked.requestedBy &&
+  policyVersion === asked.decision.policyVersion &&
+  sameFacts(facts, asked.command.facts);
 
 /** Nothing before its time, nor twice, nor once it is decided. */
 function escalate(state: ApprovalState, at: string): ApprovalEvent[] {

@@ -41,6 +41,8 @@ export type ApprovalEvent =
         /** Which of the steps it counts for, from 0, and the groups of that step that this person was in. */
         readonly step: number;
         readonly groups: readonly string[];
+        /** Agreed to the same command for so long, from when it is granted; absent: to one execution. */
+        readonly forSeconds?: number;
       };
     }
   /** An approver would agree to this text in place of the one that is held. */
@@ -62,7 +64,20 @@ export type ApprovalEvent =
   | { readonly type: "ApprovalCounterAccepted"; readonly data: { readonly approvalId: string; readonly by: string; readonly digest: string } }
   /** Its time has come, and members of one more group may decide. */
   | { readonly type: "ApprovalEscalated"; readonly data: { readonly approvalId: string; readonly to: string } }
-  | { readonly type: "ApprovalGranted"; readonly data: { readonly approvalId: string; readonly approvers: readonly string[] } }
+  | {
+      readonly type: "ApprovalGranted";
+      readonly data: {
+        readonly approvalId: string;
+        readonly approvers: readonly string[];
+        /** The same command may run until then, as often as its requester likes; absent: one execution. */
+        readonly until?: string;
+      };
+    }
+  /** One execution of what may run several times: appended before its bytes go. */
+  | {
+      readonly type: "ApprovalUsed";
+      readonly data: { readonly approvalId: string; readonly sessionId: string; readonly commandId: number; readonly digest: string };
+    }
   | {
       readonly type: "ApprovalDenied";
       readonly data: {

@@ -18,6 +18,9 @@ export interface ApprovalContext {
   readonly escalatedTo: string | undefined;
   /** The last one; it takes the place of those before. */
   readonly counter: Countered | undefined;
+  /** Granted for a while, rather than for one execution. */
+  readonly until: string | undefined;
+  readonly uses: number;
 }
 
 /**
@@ -28,6 +31,7 @@ export interface ApprovalContext {
  * A2. It is granted only when each step has as many of them as it asks for, from its groups, in the order of the steps; nobody
  *     counts for two.
  * A3. It is consumed once, by the command that it was requested for.
+ *     Where all agreed to a while, it is used by the same command as often as its requester likes, and never consumed.
  * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
  *     approval: what was asked for can then never run by it.
  */
@@ -44,21 +48,26 @@ export const approvalMachine = setup({
     isAccepted: ({ context: { request, counter }, event }) =>
       event.type === "ApprovalCounterAccepted" && event.data.by === request?.requestedBy && event.data.digest === counter?.digest,
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
-    isBound: ({ context: { request }, event }) => event.type === "ApprovalConsumed" && request !== undefined && isBoundTo(request, event.data),
+    isBound: ({ context: { request, until }, event }) =>
+      event.type === "ApprovalConsumed" && until === undefined && request !== undefined && isBoundTo(request, event.data),
+    isSame: ({ context: { request, until }, event }) => event.type === "ApprovalUsed" && until !== undefined && event.data.digest === request?.command.digest,
   },
   actions: {
     open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data } : context)),
     count: assign(({ event, context }) => {
       if (event.type !== "ApprovalGiven") return context;
-      const { by, step } = event.data;
-      return { approvers: [...context.approvers, by], votes: [...context.votes, { by, step }] };
+      const { by, step, forSeconds } = event.data;
+      const vote = { by, step, ...(forSeconds === undefined ? {} : { forSeconds }) };
+      return { approvers: [...context.approvers, by], votes: [...context.votes, vote] };
     }),
+    grant: assign(({ event }) => (event.type === "ApprovalGranted" ? { until: event.data.until } : {})),
+    use: assign(({ context }) => ({ uses: context.uses + 1 })),
     propose: assign(({ event }) => (event.type === "ApprovalCounterProposed" ? { counter: event.data } : {})),
     escalate: assign(({ event }) => (event.type === "ApprovalEscalated" ? { escalatedTo: event.data.to } : {})),
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined },
+  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0 },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
@@ -68,7 +77,7 @@ export const approvalMachine = setup({
         ApprovalCounterProposed: { guard: "isCounter", actions: "propose" },
         ApprovalCounterAccepted: { guard: "isAccepted", target: "replaced" },
         ApprovalEscalated: { guard: "mayEscalate", actions: "escalate" },
-        ApprovalGranted: { guard: "quorumMet", target: "granted" },
+        ApprovalGranted: { guard: "quorumMet", target: "granted", actions: "grant" },
         ApprovalDenied: { guard: "byOther", target: "denied" },
         ApprovalExpired: "expired",
         ApprovalWithdrawn: "withdrawn",
@@ -77,6 +86,7 @@ export const approvalMachine = setup({
     granted: {
       on: {
         ApprovalConsumed: { guard: "isBound", target: "consumed" },
+        ApprovalUsed: { guard: "isSame", actions: "use" },
         ApprovalExpired: "expired",
         ApprovalWithdrawn: "withdrawn",
         ApprovalRevoked: "revoked",

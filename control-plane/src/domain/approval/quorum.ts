@@ -4,6 +4,8 @@ import type { ApprovalStep } from "./terms.ts";
 export interface Vote {
   readonly by: string;
   readonly step: number;
+  /** For a while, rather than once. */
+  readonly forSeconds?: number;
 }
 
 export interface Standing {
@@ -17,6 +19,12 @@ export interface Standing {
 export function currentStep({ steps, votes }: Pick<Standing, "steps" | "votes">): number {
   const open = steps.findIndex(({ people }, step) => votes.filter((vote) => vote.step === step).length < people);
   return open === -1 ? steps.length : open;
+}
+
+/** The shortest while that anybody agreed to; undefined when one of them agreed to one execution only. */
+export function windowSeconds(votes: readonly Vote[]): number | undefined {
+  const all = votes.flatMap(({ forSeconds }) => (forSeconds === undefined ? [] : [forSeconds]));
+  return all.length === 0 || all.length < votes.length ? undefined : Math.min(...all);
 }
 
 /** A step without groups is for anybody whom policy lets decide. */

@@ -1,13 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
+import { howToState, purposeRequired } from "./purpose-required.ts";
+import { readOnlyObjection } from "./read-only-session.ts";
+import type { SessionPurpose } from "./session-purpose.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -45,6 +48,8 @@ export interface Instead {
 /** How a held command's client is told, and how it withdraws: the signal's reason is `cancelled` or `client_gone`. */
 export interface HoldPort {
   begin(): AbortSignal;
+  /** A transaction is open at the target, and keeps its locks while people think. */
+  readonly inTransaction: boolean;
   tell(notice: Buffer): void;
 }
 
@@ -61,8 +66,13 @@ export interface DeskSetup {
   readonly approvals: Approvals;
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
-  readonly granted: boolean;
+  readonly granted: ByGrant;
+  readonly clientAddress: string;
+  readonly purpose: SessionPurpose;
+  /** Rules that opened the session read-only; undefined when it is not. */
+  readonly readOnly?: readonly string[] | undefined;
   readonly holdMillis: number;
+  readonly transactionHoldMillis: number;
   readonly overlapReads: boolean;
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
   readonly guard: () => void;
@@ -75,7 +85,7 @@ interface Judged {
   readonly executable: Executable;
   readonly command: RecordedCommand;
   readonly decision: Decision;
-  /** Set when it was held. */
+  /** Set when it was held, or runs by what was approved for a while. */
   readonly approvalId?: string;
 }
 
@@ -106,12 +116,14 @@ export class CommandDesk {
 
   /**
    * `prospects` are only prepared, not executed: they need no record, but what policy denies is refused here already.
-   * `counterTo`: the approval that the one executable was proposed in.
+   * `counterTo`: the approval that the one executable was proposed in. `unsettled`: code that
+   * cannot be classified ran, and the target has not said since what it changed.
    */
-  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
+  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
       this.#setup.guard();
-      return await this.#judge(executables, prospects, hold, counterTo);
+      await this.#statePurpose(executables);
+      return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -123,7 +135,25 @@ export class CommandDesk {
     void this.#setup.session.append([command.completed()], "keep").catch(() => undefined);
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string): Promise<Verdict> {
+  /** Durable before anything is decided with it. */
+  async #statePurpose(executables: readonly Executable[]): Promise<void> {
+    const { purpose, session, sessionId, principal } = this.#setup;
+    const stated = executables.flatMap((executable) => executable.stated ?? []);
+    const next = stated.length === 0 ? undefined : purpose.after(stated);
+    if (next === undefined) return;
+    await session.append([{ type: "PurposeStated", data: { sessionId, by: principal.id, ...next } }], "fail");
+    purpose.set(next);
+  }
+
+  async #judge(
+    executables: readonly Executable[],
+    prospects: readonly Executable[],
+    hold: HoldPort,
+    counterTo: string | undefined,
+    unsettled: boolean,
+  ): Promise<Verdict> {
+    const { readOnly } = this.#setup;
+    const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
     const judged: Judged[] = [];
     for (const executable of executables) {
       const decision = this.#decide(executable);
@@ -131,6 +161,7 @@ export class CommandDesk {
       if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
+      if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
       judged.push(one);
     }
     for (const executable of prospects) {
@@ -143,7 +174,7 @@ export class CommandDesk {
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     const released: Judged[] = [];
     for (const each of judged) {
-      if (each.decision.effect !== "needs_approval") continue;
+      if (each.decision.effect !== "needs_approval" || this.#windowFor(each) !== undefined) continue;
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -151,8 +182,14 @@ export class CommandDesk {
       }
       released.push({ ...each, approvalId: granted.approvalId });
     }
+    const held = new Set(released.map(({ command }) => command));
+    const windowed = await this.#useWindows(
+      judged.filter(({ decision, command }) => decision.effect === "needs_approval" && !held.has(command)),
+      released,
+    );
     const events = [
       ...(released.length === 0 ? [] : await this.#release(released, obligations)),
+      ...windowed.map((each) => authorised(each, obligations)),
       ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : [])),
     ];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
@@ -197,10 +234,11 @@ export class CommandDesk {
 
   /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
   #decide({ facts }: Executable): Decision {
-    const { identities, resources, policies, granted } = this.#setup;
+    const { identities, resources, policies, granted, clock, clientAddress, purpose } = this.#setup;
     const found = identities.find(this.#setup.principal.id);
     const principal = found?.disabled === true ? undefined : found;
-    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts, granted });
+    const circumstances = { time: clock.now(), clientAddress, purpose: purpose.now };
+    return takeDecision(policies.current(), { principal, resource: resources.find(this.#setup.resource.name), action: "run", facts, granted, circumstances });
   }
 
   #describe(executable: Executable): CommandRecord {
@@ -228,9 +266,9 @@ export class CommandDesk {
 
   /** Asks people and waits for them. */
   async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
-    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis } = this.#setup;
+    const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, transactionHoldMillis } = this.#setup;
     const approvalId = randomUUID();
-    const patience = Math.min(holdMillis, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
+    const patience = Math.min(holdMillis, hold.inTransaction ? transactionHoldMillis : Infinity, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
     const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
     const held: SessionEvent = {
@@ -246,7 +284,7 @@ export class CommandDesk {
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
-    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt));
+    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt, hold.inTransaction));
     let told = "";
     const changed = ({ counter }: ApprovalView): void => {
       if (counter === undefined || counter.digest === told) return;
@@ -263,6 +301,34 @@ export class CommandDesk {
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
       return { kind: "refused", approvalId, error: withdrawn(approvalId) };
+    }
+  }
+
+  /** What this requester was given for a while, for the very same command under the same policy. */
+  #windowFor({ command, decision }: Judged): ApprovalView | undefined {
+    const { approvals, principal, clock } = this.#setup;
+    const isOpen = ({ until, requestedBy, policyVersion }: ApprovalView): boolean =>
+      until !== undefined && until > clock.now() && requestedBy === principal.id && policyVersion === decision.policyVersion;
+    return approvals.windows(command.digest).find(isOpen);
+  }
+
+  /** Recorded, durably, before anything goes. One that ended meanwhile denies everything. */
+  async #useWindows(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
+    const { approvals, sessionId, principal, context } = this.#setup;
+    const used: Judged[] = [];
+    try {
+      for (const each of commands) {
+        const window = this.#windowFor(each);
+        if (window === undefined) throw new SallyportError("approval.expired", "What was approved for a while has ended.");
+        await approvals.use(window.id, principal.id, sessionId, each.command, each.decision.policyVersion, context);
+        used.push({ ...each, approvalId: window.id });
+      }
+      return used;
+    } catch (error) {
+      const known = SallyportError.from(error);
+      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
+      this.#deny([...commands, ...released], known.code);
+      throw known;
     }
   }
 
@@ -306,9 +372,9 @@ interface NotGranted {
   readonly instead?: Instead;
 }
 
-const authorised = ({ command, decision }: Judged, obligations: Obligations): SessionEvent => ({
+const authorised = ({ command, decision, approvalId }: Judged, obligations: Obligations): SessionEvent => ({
   type: "CommandAuthorized",
-  data: { ...command, decision: recordDecision(decision), obligations },
+  data: { ...command, decision: recordDecision(decision), obligations, ...(approvalId === undefined ? {} : { approvalId }) },
 });
 
 const denial = ({ command, decision, approvalId }: Judged, code: string): SessionEvent => ({
@@ -334,6 +400,7 @@ const mayOverlap = ({ executable: { facts }, decision }: Judged): boolean =>
 function refusalOf(decision: Decision): SallyportError {
   if (decision.policyVersion === NO_POLICY) return new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   const rule = decision.rules.join(", ") || "none permits it";
+  if (decision.lacks !== undefined) return purposeRequired(decision, decision.lacks);
   return new SallyportError("policy.denied", `Refused by policy. ${decision.reason}`, { rule, policy: decision.policyVersion });
 }
 
@@ -345,8 +412,14 @@ function settledError({ id, state, decidedBy, comment }: ApprovalView): Sallypor
   return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);
 }
 
+function readOnlyError(why: string, rules: readonly string[]): SallyportError {
+  return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
+}
+
 function hintFor(error: SallyportError): string {
   switch (error.code) {
+    case "policy.purpose_required":
+      return howToState(error);
     case "policy.denied":
       return "An approval cannot lift this. Ask whoever keeps the policy.";
     case "approval.expired":

@@ -1,6 +1,7 @@
 import { createHash, hash } from "node:crypto";
 import { isUtf8 } from "node:buffer";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
+import type { StatedPurpose } from "./facts/analysis.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { RecordedCommand, RecordedParameter } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
@@ -15,6 +16,9 @@ export interface Executable {
   /** The statement as it may be recorded. */
   readonly recordable: string;
   readonly redacted: boolean;
+  /** Its words ask for transactions that may write. */
+  readonly leavesReadOnly: boolean;
+  readonly stated?: StatedPurpose | undefined;
 }
 
 /** A statement, or the parameters of one command together, above this go to the recording: events stay under 64 KiB. */

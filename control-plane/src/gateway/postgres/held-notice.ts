@@ -4,7 +4,7 @@ import type { CounterProposal } from "../../application/ports.ts";
 import type { Decision } from "../../domain/decision.ts";
 
 /** What the client of a held command reads while it waits: for whom (groups, never a list of people), until when, and what to do. */
-export function heldNotice(approvalId: string, decision: Decision, riskClass: string, expiresAt: Date): Buffer {
+export function heldNotice(approvalId: string, decision: Decision, riskClass: string, expiresAt: Date, inTransaction: boolean): Buffer {
   const { quorum, terms, rules, policyVersion } = decision;
   const named = terms?.steps.some(({ groups }) => groups.length > 0) === true;
   const people = named ? describeSteps(terms.steps) : quorum === 1 ? "one other person" : `${quorum} other people`;
@@ -15,7 +15,7 @@ export function heldNotice(approvalId: string, decision: Decision, riskClass: st
     severity: "NOTICE",
     sqlstate: "01000",
     message: `This command is held until ${people} approve${one ? "s" : ""} it. Approval ${approvalId}`,
-    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${riskClass}; expires: ${expiresAt.toISOString()}${hours}${escalation}`,
+    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${riskClass}; expires: ${expiresAt.toISOString()}${inTransaction ? " (sooner, as a transaction is open)" : ""}${hours}${escalation}`,
     hint: `They run: sallyport approvals approve ${approvalId}    To withdraw it, cancel (Ctrl-C).`,
   });
 }

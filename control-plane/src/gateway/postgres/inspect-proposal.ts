@@ -10,9 +10,9 @@ export async function inspectProposal(
   bound: { readonly resource: string; readonly requester: string },
 ): Promise<Proposed> {
   const sql = Buffer.from(statement, "utf8");
-  const { facts, recordable, redacted } = await analyser.analyse(sql);
+  const { facts, recordable, redacted, leavesReadOnly } = await analyser.analyse(sql);
   // It would be recorded, shown and sent in a notice.
   if (redacted) throw new SallyportError("input.invalid", "What holds a password cannot be proposed.", { field: "statement" });
-  const digest = commandDigest({ via: "simple", sql, parameterTypes: [], parameters: [], facts, recordable, redacted }, bound);
+  const digest = commandDigest({ via: "simple", sql, parameterTypes: [], parameters: [], facts, recordable, redacted, leavesReadOnly }, bound);
   return { statement, digest, facts };
 }

@@ -80,6 +80,7 @@ export function judgeFunctionCall(frame: Frame): Executable {
     facts,
     recordable: `<function call of OID ${oid}>`,
     redacted: false,
+    leavesReadOnly: true,
   };
 }
 
@@ -233,8 +234,9 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
       facts: opaque("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"),
       recordable,
       redacted: false,
+      leavesReadOnly: true,
     };
   }
-  const { facts, recordable, redacted } = prepared.analysis;
-  return { via, sql: prepared.sql, parameterTypes: prepared.parameterTypes, parameters, facts, recordable, redacted };
+  const { facts, recordable, redacted, leavesReadOnly, stated } = prepared.analysis;
+  return { via, sql: prepared.sql, parameterTypes: prepared.parameterTypes, parameters, facts, recordable, redacted, leavesReadOnly, stated };
 }

@@ -14,6 +14,8 @@ export interface PostgresLimits {
   readonly openMillis: number;
   /** How long a held command waits for a human, in milliseconds. */
   readonly holdMillis: number;
+  /** The same inside an open transaction, which keeps its locks while it waits, in milliseconds. */
+  readonly transactionHoldMillis: number;
   /** A client that takes no byte of a result for this long is cut, in milliseconds. */
   readonly clientStallMillis: number;
 }

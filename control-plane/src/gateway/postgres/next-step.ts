@@ -1,8 +1,11 @@
 import type { SallyportError } from "@sallyport/proto/errors";
+import { howToState } from "./purpose-required.ts";
 import { howToAsk } from "../../domain/grant/grant.decider.ts";
 
 /** What somebody who was shut out can do about it; undefined where that is nothing that we know of. */
-export function nextStep({ code, details }: SallyportError): string | undefined {
+export function nextStep(error: SallyportError): string | undefined {
+  const { code, details } = error;
+  if (code === "policy.purpose_required") return howToState(error, "start");
   const resource = details["resource"];
   if (resource === undefined) return undefined;
   const mayAsk = code === "grant.expired" || code === "grant.revoked" || details["access"] === ON_REQUEST;

@@ -3,7 +3,17 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
-import { type Decision, noObligations, type Obligations, recordDecision, type RecordedDecision } from "../../domain/decision.ts";
+import { grantedBy } from "../../application/grant-view.ts";
+import {
+  type ByGrant,
+  type Circumstances,
+  type Decision,
+  noObligations,
+  type Obligations,
+  type Purpose,
+  recordDecision,
+  type RecordedDecision,
+} from "../../domain/decision.ts";
 import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
@@ -11,7 +21,9 @@ import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
-import { carriedParameters } from "./startup-parameters.ts";
+import { purposeRequired } from "./purpose-required.ts";
+import { SessionPurpose } from "./session-purpose.ts";
+import { readStartup } from "./startup-parameters.ts";
 import { wireObligations } from "./wire-obligations.ts";
 
 export interface Visitor {
@@ -42,7 +54,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const log = deps.log.child({ sessionId });
   const { session: record, recording } = deps.openRecord(sessionId, context);
   const name = parameters.get("database") ?? principal.id;
-  const { carried, refused } = readParameters(parameters);
+  const { carried, purpose, refused } = readParameters(parameters);
 
   // Registered from the start: whoever is disabled, shut out, or loses their grant while the target is being opened does not get in.
   const leaving = new AbortController();
@@ -72,38 +84,46 @@ export async function openSession(visitor: Visitor): Promise<void> {
       parameters: carried,
     },
   };
-  await record.append([requested], "fail").catch((error: unknown) => {
+  const saying: SessionEvent[] =
+    purpose.reason === "" && purpose.ticket === "" ? [] : [{ type: "PurposeStated", data: { sessionId, by: principal.id, ...purpose } }];
+  await record.append([requested, ...saying], "fail").catch((error: unknown) => {
     unregister();
     throw error;
   });
   let decision: RecordedDecision | undefined;
-  let used: { readonly grantId: string } | undefined;
+  let used: { readonly grantId: string; readonly emergency?: true } | undefined;
   let forgetGrant = (): void => undefined;
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
     const grant = deps.grants.current(principal.id, name);
-    const granted = grant !== undefined;
+    const granted = grantedBy(grant);
     if (grant !== undefined) {
-      used = { grantId: grant.id };
+      used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
       forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
     }
-    const decided = decideOpen(visitor, resource, granted);
+    const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
+    const decided = decideOpen(visitor, resource, granted, circumstances);
     decision = recordDecision(decided);
-    if (decided.effect !== "allow") throw refusedToOpen(decided, name, deps.grants.requestable(resource, principal).effect !== "deny");
+    if (decided.effect !== "allow") throw refusedToOpen(decided, name, mayBeAsked(deps.grants.requestable(resource, principal)));
+    const { readOnly } = decided.obligations;
+    const stated = new SessionPurpose(purpose);
     reconsider = () => {
-      const now = decideNow(visitor, name, granted);
-      if (now.effect === "allow") return;
+      const now = decideNow(visitor, name, granted, stated.now);
+      if (now.effect === "allow" && (now.obligations.readOnly === undefined || readOnly !== undefined)) return;
       const error = noLongerOpen(now, name);
       end("policy_changed", error.message, error);
     };
 
-    const obligations = deps.policies.current()?.decide({ principal, action: "run", resource, facts: ordinaryRead, granted }).obligations ?? noObligations;
-    const opened = await openTarget(visitor, resource, carried, obligations, leaving.signal);
+    const reading = { principal, action: "run", resource, facts: ordinaryRead, granted, circumstances } as const;
+    const obligations = deps.policies.current()?.decide(reading).obligations ?? noObligations;
+    const ofSession: Obligations = readOnly === undefined ? obligations : { ...obligations, readOnly };
+    const opened = await openTarget(visitor, resource, carried, ofSession, leaving.signal);
     try {
       // Before the session: a grant that was revoked meanwhile opens nothing.
       if (grant !== undefined) await deps.grants.use(grant.id, sessionId, principal, name, context);
-      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...used } }], "fail");
+      const how = readOnly === undefined ? {} : { readOnly };
+      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...used, ...how } }], "fail");
     } catch (error) {
       opened.channel.close({ code: "", message: "" });
       throw error;
@@ -121,7 +141,11 @@ export async function openSession(visitor: Visitor): Promise<void> {
       approvals: deps.approvals,
       clock: deps.clock,
       granted,
+      clientAddress: address,
+      purpose: stated,
+      readOnly: readOnly === undefined ? undefined : decided.rules,
       holdMillis: gateway.limits.holdMillis,
+      transactionHoldMillis: gateway.limits.transactionHoldMillis,
       overlapReads: deps.overlapReads,
       guard: guardOf(gateway, grant),
     });
@@ -174,13 +198,21 @@ export async function openSession(visitor: Visitor): Promise<void> {
 }
 
 /** What is refused is refused when the request is recorded. */
-function readParameters(parameters: ReadonlyMap<string, string>): { readonly carried: Record<string, string>; readonly refused: SallyportError | undefined } {
+function readParameters(parameters: ReadonlyMap<string, string>): {
+  readonly carried: Record<string, string>;
+  readonly purpose: Purpose;
+  readonly refused: SallyportError | undefined;
+} {
   try {
-    return { carried: carriedParameters(parameters), refused: undefined };
+    const { carried, purpose } = readStartup(parameters);
+    return { carried, purpose, refused: undefined };
   } catch (error) {
-    return { carried: {}, refused: SallyportError.from(error) };
+    return { carried: {}, purpose: { reason: "", ticket: "" }, refused: SallyportError.from(error) };
   }
 }
+
+/** Also when only a reason is missing. */
+const mayBeAsked = ({ effect, lacks }: Decision): boolean => effect !== "deny" || lacks !== undefined;
 
 function findResource(gateway: PostgresGateway, name: string): ResourceView {
   const resource = gateway.deps.resources.find(name);
@@ -191,17 +223,19 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
 const unknownResource = (name: string): SallyportError =>
   new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
-function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: boolean): Decision {
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: ByGrant, circumstances: Circumstances): Decision {
   const policy = gateway.deps.policies.current();
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
-  return policy.decide({ principal, action: "open", resource, granted });
+  return policy.decide({ principal, action: "open", resource, granted, circumstances });
 }
 
 /** The same of a session that is open, with who and what as they are now. */
-function decideNow({ gateway, signedIn: { principal } }: Visitor, name: string, granted: boolean): Decision {
+function decideNow({ gateway, address, signedIn: { principal } }: Visitor, name: string, granted: ByGrant, purpose: Purpose): Decision {
   const { identities, resources, policies } = gateway.deps;
   const found = identities.find(principal.id);
-  return takeDecision(policies.current(), { principal: found?.disabled === true ? undefined : found, resource: resources.find(name), action: "open", granted });
+  const now = found?.disabled === true ? undefined : found;
+  const circumstances = { time: gateway.deps.clock.now(), clientAddress: address, purpose };
+  return takeDecision(policies.current(), { principal: now, resource: resources.find(name), action: "open", granted, circumstances });
 }
 
 const noLongerOpen = ({ reason, rules, policyVersion }: Decision, name: string): SallyportError =>
@@ -213,6 +247,7 @@ const noLongerOpen = ({ reason, rules, policyVersion }: Decision, name: string):
 
 /** Someone who may not open a resource is told no more than that it is not there for them, and by which policy. */
 function refusedToOpen(decision: Decision, name: string, requestable: boolean): SallyportError {
+  if (decision.lacks !== undefined) return purposeRequired(decision, decision.lacks);
   const details = {
     resource: name,
     rule: decision.rules.join(", ") || "none permits it",

@@ -35,6 +35,11 @@ export class SessionKnowledge implements SessionNames {
     return this.#clientEncoding;
   }
 
+  /** Code that cannot be classified ran, and the target has not said since what it changed. */
+  get suspect(): boolean {
+    return this.#suspect;
+  }
+
   get reading(): TextReading {
     return this.#suspect ? afterUnclassified : this.#reading;
   }

@@ -121,7 +121,8 @@ export class PostgresSession implements ChannelHandlers {
   closed(reason: CloseReason): void {
     if (reason.code === "agent.offline") this.#end("agent_lost", "The agent's link was lost.", true);
     else if (reason.code === "") this.#end("target_closed", "The target closed the connection.", true);
-    else if (reason.code === "command.timeout") this.#end("target_closed", reason.message, true, new SallyportError("command.timeout", reason.message));
+    else if (reason.code === "command.timeout" || reason.code === "session.read_only")
+      this.#end("target_closed", reason.message, true, new SallyportError(reason.code, reason.message));
     else this.#end("target_closed", reason.message, true);
   }
 

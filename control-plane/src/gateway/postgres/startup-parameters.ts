@@ -1,5 +1,8 @@
-import { isAsciiSafe } from "./judge.ts";
 import { SallyportError } from "@sallyport/proto/errors";
+import type { Purpose } from "../../domain/decision.ts";
+import { statedBy } from "./facts/settings.ts";
+import { isAsciiSafe } from "./judge.ts";
+import { purposeAtStart } from "./session-purpose.ts";
 
 /** Ours, not the target's: who and what. */
 const own = new Set(["user", "database", "password"]);
@@ -33,16 +36,24 @@ const OPTION = /^(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\s\\])*)$/s;
  * The startup parameters that go on to the target. Fails with `feature.unsupported` on one that we do not carry, and names
  * it, rather than leaving it out in silence.
  */
-export function carriedParameters(parameters: ReadonlyMap<string, string>): Record<string, string> {
+export const carriedParameters = (parameters: ReadonlyMap<string, string>): Record<string, string> => readStartup(parameters).carried;
+
+/** With what the client says about why it connects, which is for us. */
+export function readStartup(parameters: ReadonlyMap<string, string>): { readonly carried: Record<string, string>; readonly purpose: Purpose } {
   const result: Record<string, string> = {};
+  const stated = new Map<string, string>();
+  const take = (name: string, value: string): void => {
+    if (statedBy.has(name.toLowerCase())) stated.set(name, value);
+    else result[allowed(name)] = value;
+  };
   for (const [name, value] of parameters) {
     const key = name.toLowerCase();
     if (own.has(key) || key.startsWith("_pq_.")) continue;
     if (key === "replication" && /^(false|off|no|0)$/i.test(value)) continue;
     if (key === "options") {
-      for (const [option, setting] of parseOptions(value)) result[allowed(option)] = setting;
+      for (const [option, setting] of parseOptions(value)) take(option, setting);
     } else {
-      result[allowed(key)] = value;
+      take(key, value);
     }
   }
   const encoding = result["client_encoding"];
@@ -54,7 +65,7 @@ export function carriedParameters(parameters: ReadonlyMap<string, string>): Reco
       { parameter: "client_encoding" },
     );
   }
-  return result;
+  return { carried: result, purpose: purposeAtStart(stated) };
 }
 
 function allowed(name: string): string {

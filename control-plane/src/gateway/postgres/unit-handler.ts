@@ -149,6 +149,7 @@ export class UnitHandler {
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
     const { desk, line, output } = this.#deps;
     const wait = {
+      inTransaction: line.status !== "I",
       begin: (): AbortSignal => {
         this.#hold = new AbortController();
         if (line.over || this.#clientGone) this.#hold.abort("client_gone");
@@ -157,7 +158,7 @@ export class UnitHandler {
       tell: (notice: Buffer): void => output.write(notice),
     };
     const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
-    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo);
+    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }

@@ -20,6 +20,7 @@ import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
 import type { PostgresResource } from "./resource.ts";
 import { CommandTimer } from "./command-timer.ts";
+import { readOnlyParameters, requireReadOnly } from "./read-only.ts";
 import { startupParameters } from "./startup-parameters.ts";
 import { windDown } from "./wind-down.ts";
 
@@ -126,13 +127,16 @@ export class PostgresSession implements TargetSession {
 
   async #connect(open: Open, signal: AbortSignal): Promise<void> {
     const obligations = open.obligations ?? { maskColumns: [], detectors: [], rowCap: 0n };
-    const parameters = startupParameters(this.#resource, open.parameters);
+    const asked = startupParameters(this.#resource, open.parameters);
+    const readOnly = obligations.readOnly === true;
+    const parameters = readOnly ? readOnlyParameters(asked) : asked;
     const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal);
     if (this.#phase.kind !== "connecting") {
       socket.destroy();
       return;
     }
     try {
+      if (readOnly) requireReadOnly(greeting, this.#resource.name);
       this.#relay(socket, backendKey, obligations);
     } catch (error) {
       socket.destroy();
@@ -147,6 +151,7 @@ export class PostgresSession implements TargetSession {
     catalogue.heed(obligations.maskColumns.map(({ table }) => table));
     const relay = new PostgresRelay({
       obligations,
+      readOnly: obligations.readOnly === true,
       catalogue,
       maskKey: randomBytes(MASK_KEY_BYTES),
       toTarget: (bytes) => void socket.write(bytes),

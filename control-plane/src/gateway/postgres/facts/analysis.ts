@@ -1,3 +1,4 @@
+import type { Purpose } from "../../../domain/decision.ts";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../../domain/facts.ts";
 
 export type TransactionVerb = "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to" | "prepare" | "other";
@@ -72,6 +73,10 @@ export interface StatementAnalysis {
   readonly transactionVerbs: readonly TransactionVerb[];
   /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
   readonly changesSearchPath: boolean;
+  /** Its words ask for transactions that may write, where the session's default is read-only. */
+  readonly leavesReadOnly: boolean;
+  /** What it says about why the client acts (`SET sallyport.reason = '…'`); absent: nothing. */
+  readonly stated?: StatedPurpose;
 }
 
 export interface StatementAnalyser {
@@ -81,6 +86,9 @@ export interface StatementAnalyser {
   ready(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Null: what was given at the start of the session holds again. */
+export type StatedPurpose = { readonly [Part in keyof Purpose]?: string | null };
 
 export const noPreparedNames: PreparedNames = { prepares: [], deallocates: [], executes: [] };
 
@@ -103,5 +111,6 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     preparedNames: noPreparedNames,
     transactionVerbs: [],
     changesSearchPath: true,
+    leavesReadOnly: true,
   };
 }

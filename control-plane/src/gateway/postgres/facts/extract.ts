@@ -69,6 +69,8 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     preparedNames: facts.preparedNames(),
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,
+    leavesReadOnly: facts.leavesReadOnly,
+    ...(Object.keys(facts.stated).length === 0 ? {} : { stated: facts.stated }),
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,
   };
 }

@@ -1,5 +1,5 @@
 import { type ColumnFacts, type CommandFacts, type Hazard, noColumnsKnown, type RiskClass, riskClasses } from "../../../domain/facts.ts";
-import type { PreparedNames, TransactionVerb } from "./analysis.ts";
+import type { PreparedNames, StatedPurpose, TransactionVerb } from "./analysis.ts";
 
 /** A statement that names more objects than this is not something a person decides on, and an event must stay small. */
 export const MAX_NAMES = 500;
@@ -27,6 +27,9 @@ export class FactsBuilder {
   rowLimit = 0;
   deallocatesAll = false;
   changesSearchPath = false;
+  leavesReadOnly = false;
+  /** By settings of ours. */
+  stated: StatedPurpose = {};
   /** While set, statements are only planned: they neither run nor write. What a planner may run (functions) still counts. */
   planned = false;
 

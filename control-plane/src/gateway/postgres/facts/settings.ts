@@ -1,3 +1,4 @@
+import type { Purpose } from "../../../domain/decision.ts";
 import { type FactsBuilder, type Risk, risk } from "./facts-builder.ts";
 import catalogue from "./catalogue.json" with { type: "json" };
 
@@ -29,10 +30,24 @@ const auditing = /^(?:pgaudit|auto_explain|pg_stat_statements|set_user|pg_tle|pl
 const utf8Names = new Set(["utf8", "unicode"]);
 const onValues = new Set(["on", "true", "yes", "1", "t", "y"]);
 
+/** Back at their default they are what the session began with. */
+const readOnlySettings = new Set(["default_transaction_read_only", "transaction_read_only"]);
+
+/** Settings that the server keeps and nobody there looks at: how a client says why it acts. */
+export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
+  ["sallyport.reason", "reason"],
+  ["sallyport.ticket", "ticket"],
+]);
+
 /** `value` is undefined when the setting goes back to its default, null when it is computed. */
 export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): void {
   const setting = name.toLowerCase();
   if (setting === "search_path") facts.changesSearchPath = true;
+  const isOn = value === undefined || (value !== null && onValues.has(value.toLowerCase()));
+  if (readOnlySettings.has(setting) && !isOn) facts.leavesReadOnly = true;
+  const part = statedBy.get(setting);
+  // A value that is computed states nothing that we could know.
+  if (part !== undefined && value !== null && !facts.planned) facts.stated = { ...facts.stated, [part]: value?.trim() ?? null };
   facts.settings.add(setting);
   facts.raise(settingRisk(facts, setting, value));
 }

@@ -11,6 +11,7 @@ export const sessionStatements = {
     const [verb, kind] = transactionWords[node.kind ?? "TRANS_STMT_BEGIN"];
     facts.verb(verb);
     facts.transactionVerbs.push(kind);
+    noteTransactionModes(facts, node.options);
     // A prepared transaction outlives the session, and may be another's.
     if (kind === "prepare" || kind === "other") facts.raise(risk("write", "session_control"));
     return undefined;
@@ -95,15 +96,26 @@ const transactionWords = {
 
 function noteSet(facts: FactsBuilder, { kind, name = "", args = [] }: VariableSetStmt): void {
   if (kind === "VAR_RESET_ALL") resetsAll(facts);
+  if (kind === "VAR_SET_MULTI") noteTransactionModes(facts, args);
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, snapshot.
   if (kind === "VAR_RESET_ALL" || kind === "VAR_SET_MULTI") return;
   if (kind === "VAR_SET_VALUE") return noteSetting(facts, name, args.length === 1 ? constantText(args[0]) : null);
   noteSetting(facts, name, undefined);
 }
 
+function noteTransactionModes(facts: FactsBuilder, modes: readonly Node[] = []): void {
+  for (const mode of modes) {
+    if (!("DefElem" in mode) || mode.DefElem.defname !== "transaction_read_only") continue;
+    const arg = mode.DefElem.arg;
+    const isOn = arg !== undefined && "A_Const" in arg && arg.A_Const.ival?.ival === 1;
+    if (!isOn) facts.leavesReadOnly = true;
+  }
+}
+
 function resetsAll(facts: FactsBuilder): void {
   facts.changesSearchPath = true;
   facts.settings.add("*");
+  facts.stated = { reason: null, ticket: null };
 }
 
 /** The value of a constant as the server reads it; null for anything else. */

@@ -11,6 +11,8 @@ import { TargetSide } from "./target-side.ts";
 
 export interface PostgresRelayDeps {
   readonly obligations: Obligations;
+  /** For the whole session: the target must not leave read-only transactions. */
+  readonly readOnly?: boolean;
   readonly catalogue: ColumnCatalogue;
   /** This has to be looked up before anything more can pass: call `learnt` when it was, and send no more bytes of the target until then. */
   readonly learn: (unlearnt: Unlearnt) => void;

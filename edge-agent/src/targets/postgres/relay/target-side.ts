@@ -7,6 +7,7 @@ import { type Lineage, OF_ANYTHING } from "../../../masking/lineage.ts";
 import { nothingUnlearnt } from "../catalogue/catalogue.ts";
 import type { Unlearnt } from "../catalogue/explore.ts";
 import { type ColumnCatalogue, columnLineages, type StatedLineage } from "./column-lineage.ts";
+import { holdReadOnly } from "../read-only.ts";
 import { CopyOut } from "./copy-out.ts";
 import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
 import { maskDiagnostic, maskNotification } from "./diagnostics.ts";
@@ -29,6 +30,7 @@ export const MAX_LOOKUPS_PER_RESULT = 3;
 const DIAGNOSTICS = "(message)";
 
 export interface TargetSideDeps {
+  readonly readOnly?: boolean;
   readonly catalogue: ColumnCatalogue;
   readonly expectations: Expectations;
   readonly toClient: (bytes: Buffer) => void;
@@ -131,6 +133,8 @@ export class TargetSide implements MessageHandler {
         return this.#unsettled ? "hold" : "pass";
       case backend.copyOutResponse:
         return this.#duties.columns || isCapped(this.#duties.caps) ? "hold" : "pass";
+      case backend.parameterStatus:
+        return this.#deps.readOnly === true ? "hold" : "pass";
       case backend.rowDescription:
       case backend.noData:
       case backend.functionCallResponse:
@@ -220,6 +224,9 @@ export class TargetSide implements MessageHandler {
         break;
       case backend.noticeResponse:
         this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
+        break;
+      case backend.parameterStatus:
+        holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));
         break;
       case backend.notificationResponse:
         this.#tally.mask(DIAGNOSTICS, maskNotification(bytes, from, to, this.#duties.masker));

@@ -157,6 +157,8 @@ export interface Session {
   cause: string;
   clientAddress: string;
   application: string;
+  /** Opened by break-glass. */
+  emergency: boolean;
 }
 
 export interface ListSessionsRequest {
@@ -248,6 +250,21 @@ export interface Approval {
     | undefined;
   /** The approval whose counter-proposal this is for; empty for any other. */
   counterTo: string;
+  /** The same command may run until then; absent: one execution. */
+  until:
+    | Date
+    | undefined;
+  /** Of such an approval. */
+  uses: number;
+}
+
+export interface RevokeApprovalRequest {
+  approvalId: string;
+  reason: string;
+}
+
+export interface RevokeApprovalResponse {
+  approval: Approval | undefined;
 }
 
 export interface CounterProposal {
@@ -308,6 +325,8 @@ export interface ApproveRequest {
   comment: string;
   /** When set, the approval is refused unless it still has this digest. */
   digest: string;
+  /** The same command for so long, from when it is granted; 0: one execution. All who agree must say so; the shortest holds. */
+  forSeconds: number;
 }
 
 export interface ApproveResponse {
@@ -2450,6 +2469,7 @@ function createBaseSession(): Session {
     cause: "",
     clientAddress: "",
     application: "",
+    emergency: false,
   };
 }
 
@@ -2481,6 +2501,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.application !== "") {
       writer.uint32(74).string(message.application);
+    }
+    if (message.emergency !== false) {
+      writer.uint32(80).bool(message.emergency);
     }
     return writer;
   },
@@ -2570,6 +2593,14 @@ export const Session: MessageFns<Session> = {
             message.application = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emergency = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2605,6 +2636,7 @@ export const Session: MessageFns<Session> = {
         ? globalThis.String(object.client_address)
         : "",
       application: isSet(object.application) ? globalThis.String(object.application) : "",
+      emergency: isSet(object.emergency) ? globalThis.Boolean(object.emergency) : false,
     };
   },
 
@@ -2637,6 +2669,9 @@ export const Session: MessageFns<Session> = {
     if (message.application !== "") {
       obj.application = message.application;
     }
+    if (message.emergency !== false) {
+      obj.emergency = message.emergency;
+    }
     return obj;
   },
 
@@ -2654,6 +2689,7 @@ export const Session: MessageFns<Session> = {
     message.cause = object.cause ?? "";
     message.clientAddress = object.clientAddress ?? "";
     message.application = object.application ?? "";
+    message.emergency = object.emergency ?? false;
     return message;
   },
 };
@@ -3404,6 +3440,8 @@ function createBaseApproval(): Approval {
     escalatesAt: undefined,
     counter: undefined,
     counterTo: "",
+    until: undefined,
+    uses: 0,
   };
 }
 
@@ -3483,6 +3521,12 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.counterTo !== "") {
       writer.uint32(202).string(message.counterTo);
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(210).fork()).join();
+    }
+    if (message.uses !== 0) {
+      writer.uint32(216).uint32(message.uses);
     }
     return writer;
   },
@@ -3700,6 +3744,22 @@ export const Approval: MessageFns<Approval> = {
             message.counterTo = reader.string();
             continue;
           }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 27: {
+            if (tag !== 216) {
+              break;
+            }
+
+            message.uses = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3797,6 +3857,8 @@ export const Approval: MessageFns<Approval> = {
         : isSet(object.counter_to)
         ? globalThis.String(object.counter_to)
         : "",
+      until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
+      uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
     };
   },
 
@@ -3877,6 +3939,12 @@ export const Approval: MessageFns<Approval> = {
     if (message.counterTo !== "") {
       obj.counterTo = message.counterTo;
     }
+    if (message.until !== undefined) {
+      obj.until = message.until.toISOString();
+    }
+    if (message.uses !== 0) {
+      obj.uses = Math.round(message.uses);
+    }
     return obj;
   },
 
@@ -3912,6 +3980,166 @@ export const Approval: MessageFns<Approval> = {
       ? CounterProposal.fromPartial(object.counter)
       : undefined;
     message.counterTo = object.counterTo ?? "";
+    message.until = object.until ?? undefined;
+    message.uses = object.uses ?? 0;
+    return message;
+  },
+};
+
+function createBaseRevokeApprovalRequest(): RevokeApprovalRequest {
+  return { approvalId: "", reason: "" };
+}
+
+export const RevokeApprovalRequest: MessageFns<RevokeApprovalRequest> = {
+  encode(message: RevokeApprovalRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeApprovalRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeApprovalRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeApprovalRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RevokeApprovalRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RevokeApprovalRequest>): RevokeApprovalRequest {
+    return RevokeApprovalRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeApprovalRequest>): RevokeApprovalRequest {
+    const message = createBaseRevokeApprovalRequest();
+    message.approvalId = object.approvalId ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRevokeApprovalResponse(): RevokeApprovalResponse {
+  return { approval: undefined };
+}
+
+export const RevokeApprovalResponse: MessageFns<RevokeApprovalResponse> = {
+  encode(message: RevokeApprovalResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RevokeApprovalResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRevokeApprovalResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RevokeApprovalResponse {
+    return { approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined };
+  },
+
+  toJSON(message: RevokeApprovalResponse): unknown {
+    const obj: any = {};
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RevokeApprovalResponse>): RevokeApprovalResponse {
+    return RevokeApprovalResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RevokeApprovalResponse>): RevokeApprovalResponse {
+    const message = createBaseRevokeApprovalResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
     return message;
   },
 };
@@ -4787,7 +5015,7 @@ export const GetApprovalResponse: MessageFns<GetApprovalResponse> = {
 };
 
 function createBaseApproveRequest(): ApproveRequest {
-  return { approvalId: "", comment: "", digest: "" };
+  return { approvalId: "", comment: "", digest: "", forSeconds: 0 };
 }
 
 export const ApproveRequest: MessageFns<ApproveRequest> = {
@@ -4800,6 +5028,9 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     }
     if (message.digest !== "") {
       writer.uint32(26).string(message.digest);
+    }
+    if (message.forSeconds !== 0) {
+      writer.uint32(32).uint32(message.forSeconds);
     }
     return writer;
   },
@@ -4841,6 +5072,14 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
             message.digest = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.forSeconds = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4862,6 +5101,11 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
         : "",
       comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
       digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      forSeconds: isSet(object.forSeconds)
+        ? globalThis.Number(object.forSeconds)
+        : isSet(object.for_seconds)
+        ? globalThis.Number(object.for_seconds)
+        : 0,
     };
   },
 
@@ -4876,6 +5120,9 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     if (message.digest !== "") {
       obj.digest = message.digest;
     }
+    if (message.forSeconds !== 0) {
+      obj.forSeconds = Math.round(message.forSeconds);
+    }
     return obj;
   },
 
@@ -4887,6 +5134,7 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     message.approvalId = object.approvalId ?? "";
     message.comment = object.comment ?? "";
     message.digest = object.digest ?? "";
+    message.forSeconds = object.forSeconds ?? 0;
     return message;
   },
 };
@@ -7577,7 +7825,21 @@ export const ApprovalServiceService = {
       Buffer.from(ProposeCounterResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ProposeCounterResponse => ProposeCounterResponse.decode(value),
   },
-  /** Whoever asked takes it in place of what is held. */
+  /**
+   * Whoever asked takes it in place of what is held.
+   * Takes back what was granted and has not been used up.
+   */
+  revokeApproval: {
+    path: "/sallyport.api.v1.ApprovalService/RevokeApproval" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RevokeApprovalRequest): Buffer =>
+      Buffer.from(RevokeApprovalRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RevokeApprovalRequest => RevokeApprovalRequest.decode(value),
+    responseSerialize: (value: RevokeApprovalResponse): Buffer =>
+      Buffer.from(RevokeApprovalResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RevokeApprovalResponse => RevokeApprovalResponse.decode(value),
+  },
   acceptCounter: {
     path: "/sallyport.api.v1.ApprovalService/AcceptCounter" as const,
     requestStream: false as const,
@@ -7597,7 +7859,11 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   deny: handleUnaryCall<DenyRequest, DenyResponse>;
   /** An approver answers with another text that they would agree to. */
   proposeCounter: handleUnaryCall<ProposeCounterRequest, ProposeCounterResponse>;
-  /** Whoever asked takes it in place of what is held. */
+  /**
+   * Whoever asked takes it in place of what is held.
+   * Takes back what was granted and has not been used up.
+   */
+  revokeApproval: handleUnaryCall<RevokeApprovalRequest, RevokeApprovalResponse>;
   acceptCounter: handleUnaryCall<AcceptCounterRequest, AcceptCounterResponse>;
 }
 
@@ -7675,7 +7941,25 @@ export interface ApprovalServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ProposeCounterResponse) => void,
   ): ClientUnaryCall;
-  /** Whoever asked takes it in place of what is held. */
+  /**
+   * Whoever asked takes it in place of what is held.
+   * Takes back what was granted and has not been used up.
+   */
+  revokeApproval(
+    request: RevokeApprovalRequest,
+    callback: (error: ServiceError | null, response: RevokeApprovalResponse) => void,
+  ): ClientUnaryCall;
+  revokeApproval(
+    request: RevokeApprovalRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RevokeApprovalResponse) => void,
+  ): ClientUnaryCall;
+  revokeApproval(
+    request: RevokeApprovalRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RevokeApprovalResponse) => void,
+  ): ClientUnaryCall;
   acceptCounter(
     request: AcceptCounterRequest,
     callback: (error: ServiceError | null, response: AcceptCounterResponse) => void,
