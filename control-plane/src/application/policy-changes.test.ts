@@ -28,6 +28,7 @@ async function world(t: TestContext, policyApprovals: ConfiguredApprovals = "aut
 const propose = async ({ policies }: Application, text = "next", by = "ana"): Promise<string> =>
   (await policies.propose(files(text), "why", administrator(by), as(by))).version;
 const approve = ({ policies }: Application, version: string, by: string) => policies.approve(version, undefined, administrator(by), "", as(by));
+const knows = ({ policies }: Application, version: string): boolean => policies.versions().some((each) => each.version === version);
 const codeOf = (settled: PromiseSettledResult<unknown>): string =>
   settled.status === "fulfilled" ? "done" : settled.reason instanceof SallyportError ? settled.reason.code : "?";
 
@@ -62,7 +63,7 @@ describe("a change of the policy", () => {
     const { app, join } = await world(t, 2);
     const other = await join("two");
     const version = await propose(app);
-    await until("the other node knows", () => other.policies.find(version) !== undefined);
+    await until("the other node knows", () => knows(other, version));
     await Promise.all([approve(app, version, "bo"), approve(other, version, "cy")]);
     await until("both see both", () => [app, other].every(({ policies }) => policies.find(version)?.approvals.length === 2));
     assert.equal((await app.policies.publishProposed(version, as("ana"))).state, "published");
@@ -72,7 +73,7 @@ describe("a change of the policy", () => {
     const { app, join } = await world(t, 2);
     const other = await join("two");
     const version = await propose(app);
-    await until("the other node knows", () => other.policies.find(version) !== undefined);
+    await until("the other node knows", () => knows(other, version));
     await Promise.all([approve(app, version, "bo"), approve(other, version, "bo")]);
     await assert.rejects(app.policies.publishProposed(version, as("ana")), fails("policy.unapproved"));
   });
@@ -81,7 +82,7 @@ describe("a change of the policy", () => {
     const { app, join } = await world(t);
     const other = await join("two");
     const version = await propose(app);
-    await until("the other node knows", () => other.policies.find(version) !== undefined);
+    await until("the other node knows", () => knows(other, version));
     const [agreed, refused] = await Promise.allSettled([approve(app, version, "bo"), other.policies.reject(version, administrator("cy"), "no", as("cy"))]);
     assert.equal(codeOf(refused), "done");
     assert.ok(["done", "approval.already_decided"].includes(codeOf(agreed)));
@@ -233,7 +234,7 @@ describe("every path through the life of a policy", () => {
           const { version, proposedBy = "", approvers = [] } = data as { version: string; proposedBy?: string; approvers?: string[] };
           if (type === "PolicyProposed") proposers.set(version, proposedBy);
           if (type !== "PolicyPublished" || version === policyVersion(files("first"))) continue;
-          assert.ok(approvers.length >= 1 && !approvers.includes(proposers.get(version) ?? ""));
+          assert.ok(approvers.length > 0 && !approvers.includes(proposers.get(version) ?? ""));
         }
       }),
       { numRuns: 15 },
