@@ -134,6 +134,30 @@ describe("a command that needs approval", () => {
     await stack.publish(starterPolicy);
   });
 
+  it("is not approved for another argument than the one that was shown, nor runs with one", async () => {
+    const client = await stack.connect();
+    const text = "update victims set id = $1::int /* argument */";
+    const asked = async (before: string): Promise<RecordedAs<"ApprovalRequested">> =>
+      stack.event(
+        "approval-",
+        (event): event is RecordedAs<"ApprovalRequested"> =>
+          event.type === "ApprovalRequested" && event.data.command.statement === text && event.data.approvalId !== before,
+      );
+    const first = failure(client.query(text, ["7734"]));
+    const shown = (await asked("")).data;
+    await stack.deny(shown.approvalId);
+    await first;
+    const second = failure(client.query(text, ["7735"]));
+    const other = (await asked(shown.approvalId)).data;
+    assert.notEqual(other.command.digest, shown.command.digest);
+    const approve = (digest: string): Promise<unknown> =>
+      stack.call("bo", (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId: other.approvalId, comment: "", digest, forSeconds: 0 }));
+    await assert.rejects(approve(shown.command.digest), { code: "approval.drift" });
+    assert.equal(timesRun("/* argument */"), 0);
+    await stack.deny(other.approvalId);
+    await second;
+  });
+
   it("holds up nobody else", async () => {
     const client = await stack.connect();
     const dropped = failure(client.query("drop table victims /* others */"));
