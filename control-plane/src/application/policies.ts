@@ -186,7 +186,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     async diff(after, against) {
       const before = "files" in against ? against.files : against.version === "" ? (live.policy.published?.files ?? []) : await filesOf(against.version);
       for (const files of [canonicalFiles(after), canonicalFiles(before)]) {
-        const [first] = problemsOf(files).filter(({ severity }) => severity === "error");
+        const first = problemsOf(files).find(({ severity }) => severity === "error");
         if (files.length > 0 && first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
       }
       return compiler.diff(canonicalFiles(before), canonicalFiles(after));

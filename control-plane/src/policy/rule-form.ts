@@ -22,7 +22,8 @@ export function formOf({ principal, action, resource, conditions, annotations = 
     resource: JSON.stringify(resource),
     conditions: [...new Set(bodies.map((body) => JSON.stringify(body)))].toSorted(),
     annotations: Object.fromEntries(
-      Object.entries(others)
+      // One without a value comes as null, whatever the type says.
+      Object.entries(others as Readonly<Record<string, string | null>>)
         .map(([name, value]) => [name, (value ?? "").replaceAll(/\s+/g, " ").trim()] as const)
         .toSorted(([a], [b]) => (a < b ? -1 : 1)),
     ),
