@@ -137,11 +137,11 @@ describe("a command that needs approval", () => {
   it("is not approved for another argument than the one that was shown, nor runs with one", async () => {
     const client = await stack.connect();
     const text = "update victims set id = $1::int /* argument */";
-    const asked = async (before: string): Promise<RecordedAs<"ApprovalRequested">> =>
+    const asked = async (earlier: string): Promise<RecordedAs<"ApprovalRequested">> =>
       stack.event(
         "approval-",
         (event): event is RecordedAs<"ApprovalRequested"> =>
-          event.type === "ApprovalRequested" && event.data.command.statement === text && event.data.approvalId !== before,
+          event.type === "ApprovalRequested" && event.data.command.statement === text && event.data.approvalId !== earlier,
       );
     const first = failure(client.query(text, ["7734"]));
     const shown = (await asked("")).data;
