@@ -12,7 +12,8 @@ const introduced: Readonly<Record<string, string>> = {
     PolicyApproved PolicyLoadFailed PolicyProposalWithdrawn PolicyProposed PolicyProposed.v2 PolicyPublished PolicyPublished.v2 PolicyRejected PolicyRetired PolicySuperseded PolicyTried
     SessionRequested SigningKeyRotated SignInFailed StreamsRemoved SubjectKeyDestroyed TokenIssued TokenRevoked AccessApproved.v2 AccessDenied.v2
     AccessRequested.v2 ApprovalDenied.v2 ApprovalGiven.v2 ApprovalRequested.v2 CommandAuthorized.v2 CommandCompleted.v2 CommandDenied.v2 CommandHeld.v2
-    CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3`,
+    CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3
+    BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue`,
 };
 
 const releases = new Map(

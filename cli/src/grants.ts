@@ -19,8 +19,8 @@ export function grantsVerb(program: Command): void {
         const { grants: found } = await client.call(client.grants.listGrants.bind(client.grants), { openOnly: all !== true, limit: 100 });
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits, and nothing is open.");
-        const rows = found.map((grant) => [grant.id, grant.state, grant.requestedBy, grant.resource, timeOf(grant), grant.reason]);
-        for (const line of table(["GRANT", "STATE", "WHO", "RESOURCE", "TIME", "REASON"], rows)) io.out(line);
+        const rows = found.map((grant) => [grant.id, grant.state, grant.requestedBy, grant.resource, timeOf(grant), grant.reason, reviewOf(grant)]);
+        for (const line of table(["GRANT", "STATE", "WHO", "RESOURCE", "TIME", "REASON", "REVIEW"], rows)) io.out(line);
       }),
     );
   grants
@@ -29,7 +29,7 @@ export function grantsVerb(program: Command): void {
     .description("who asks for what, why, and who has agreed")
     .action((id: string, _options, command: Command) =>
       runVerb(command, async (verb) => {
-        show(verb.io, await find(verb, id));
+        show(verb.io, await findGrant(verb, id));
       }),
     );
   for (const decision of ["approve", "deny"] as const) {
@@ -42,7 +42,7 @@ export function grantsVerb(program: Command): void {
         runVerb(command, async (verb) => {
           const client = verb.api();
           const { grants: service } = client;
-          const { id: grantId } = await find(verb, id);
+          const { id: grantId } = await findGrant(verb, id);
           const { grant } =
             decision === "approve"
               ? await client.call(service.approveAccess.bind(service), { grantId, comment })
@@ -58,7 +58,7 @@ export function grantsVerb(program: Command): void {
     .action((id: string, _options, command: Command) =>
       runVerb(command, async (verb) => {
         const client = verb.api();
-        const { id: grantId } = await find(verb, id);
+        const { id: grantId } = await findGrant(verb, id);
         const { grant } = await client.call(client.grants.withdrawAccessRequest.bind(client.grants), { grantId });
         tellGrant(verb.io, grant);
       }),
@@ -71,14 +71,14 @@ export function grantsVerb(program: Command): void {
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const client = verb.api();
-        const { id: grantId } = await find(verb, id);
+        const { id: grantId } = await findGrant(verb, id);
         const { grant } = await client.call(client.grants.revokeGrant.bind(client.grants), { grantId, reason });
         tellGrant(verb.io, grant);
       }),
     );
 }
 
-async function find({ api }: Verb, id: string): Promise<Grant> {
+export async function findGrant({ api }: Verb, id: string): Promise<Grant> {
   const client = api();
   if (/^[0-9a-f-]{36}$/u.test(id)) {
     const { grant } = await client.call(client.grants.getGrant.bind(client.grants), { grantId: id });
@@ -103,6 +103,10 @@ export function tellGrant(io: Io, grant: Grant | undefined): void {
   io.out(`${bold(id)}: ${state === "open" ? tone("green", state) : state}${next[state] ?? ""}`);
 }
 
+/** Of break-glass, so that it is seen at once. */
+const reviewOf = ({ emergency, verdict, escalations, reviewBy }: Grant): string =>
+  !emergency ? "" : verdict !== "" ? verdict : `${escalations > 0 ? "OVERDUE since" : "by"} ${reviewBy?.toISOString() ?? ""}`;
+
 /** How long it would last, or until when it does. */
 const timeOf = ({ state, durationSeconds, endsAt }: Grant): string =>
   state === "open" && endsAt !== undefined ? `until ${endsAt.toISOString()}` : durationOf(durationSeconds);
@@ -121,5 +125,10 @@ function show(io: Io, grant: Grant): void {
   line("Needs", `${grant.approvers.length} of ${grant.quorum}${agreed}; the request expires ${grant.expiresAt?.toISOString() ?? ""}`);
   if (grant.startsAt !== undefined)
     line("Open", `${grant.startsAt.toISOString()} to ${grant.endsAt?.toISOString() ?? ""}, used by ${grant.uses} ${grant.uses === 1 ? "session" : "sessions"}`);
+  if (grant.emergency) {
+    const said = grant.reviewComment === "" ? "" : `: ${printable(grant.reviewComment)}`;
+    const due = `${grant.escalations > 0 ? tone("red", "overdue since") : "due by"} ${grant.reviewBy?.toISOString() ?? ""}`;
+    line("Emergency", `opened by break-glass; review ${grant.verdict === "" ? due : `by ${grant.reviewedBy}: ${grant.verdict}${said}`}`);
+  }
   if (grant.decidedBy !== "") line("Decided", `by ${grant.decidedBy}${grant.comment === "" ? "" : `: ${printable(grant.comment)}`}`);
 }

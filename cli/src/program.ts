@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { agentsVerb } from "./agents.ts";
+import { breakGlassVerb } from "./break-glass.ts";
 import { approvalsVerb } from "./approvals.ts";
 import { asOfVerb } from "./as-of.ts";
 import { auditVerb } from "./audit.ts";
@@ -38,6 +39,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     tokenVerb,
     resourcesVerb,
     requestVerb,
+    breakGlassVerb,
     grantsVerb,
     execVerb,
     sessionsVerb,

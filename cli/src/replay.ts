@@ -32,7 +32,7 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [
         line(
           bold("opened "),
-          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by grant ${text(data["grantId"])}`}${data["readOnly"] === true ? ", read-only" : ""}; ${rule}`,
+          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${data["emergency"] === true ? tone("red", "break-glass") : "grant"} ${text(data["grantId"])}`}${data["readOnly"] === true ? ", read-only" : ""}; ${rule}`,
         ),
       ];
     case "SessionRefused":

@@ -41,7 +41,7 @@ interface Options {
   readonly wait?: boolean;
 }
 
-function nonBlank(text: string): string {
+export function nonBlank(text: string): string {
   if (text.trim() === "") throw new InvalidArgumentError("It must not be empty.");
   return text;
 }

@@ -24,12 +24,12 @@ export function sessionsVerb(program: Command): void {
         const { sessions: found, nextCursor } = await list(verb, options);
         if (verb.io.json) return verb.io.out(toJson(found));
         if (found.length === 0) return verb.io.out("No sessions.");
-        const rows = found.map(({ id, identity, resource, state, requestedAt, cause }) => [
+        const rows = found.map(({ id, identity, resource, state, requestedAt, cause, emergency }) => [
           id,
           requestedAt?.toISOString() ?? "",
           identity,
           resource,
-          state,
+          emergency ? `${state}, break-glass` : state,
           cause,
         ]);
         for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);

@@ -111,6 +111,10 @@ export const configSchema = z.strictObject({
       "How long streams of a category are kept after they end, as category=time (h, d, w or y, from one day on), separated by commas: recording=30d, session=400d, approval=400d, forwarding=400d. What is not named is kept. For the ledger in a file.",
     ),
   SALLYPORT_RETENTION_EVERY_HOURS: count(24, 168).describe("Between two runs that remove what is no longer kept; the first is soon after a start."),
+  SALLYPORT_BREAK_GLASS_WHILE_OVERDUE: z
+    .enum(["refuse", "allow"])
+    .default("refuse")
+    .describe("Whether somebody may break the glass again while an earlier break-glass of theirs is overdue for review."),
   SALLYPORT_NOTIFICATIONS: z
     .string()
     .default("")

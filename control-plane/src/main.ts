@@ -65,6 +65,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     subjects,
     nodeId,
     policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
+    breakGlassWhileOverdue: settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow",
   });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
   const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });

@@ -119,6 +119,22 @@ describe("the starter policy", () => {
     }
   });
 
+  for (const [name, what, over, effect] of [
+    ["engineer", "search among masked values", { columnsFiltered: ["customers.email"] }, "needs_approval"],
+    ["approver", "search among masked values", { columnsFiltered: ["customers.email"] }, "needs_approval"],
+    ["engineer", "look a row up by a masked value", { columnsFiltered: ["customers.email"], columnsMatched: ["customers.email"] }, "allow"],
+    ["engineer", "search among other values", { columnsFiltered: ["customers.name"] }, "allow"],
+    ["engineer", "copy masked values", { riskClass: "write", columnsCopied: ["customers.*"] }, "needs_approval"],
+    ["engineer", "copy other values", { riskClass: "write", columnsCopied: ["orders.total"] }, "allow"],
+    ["stranger", "search among masked values", { columnsFiltered: ["customers.email"] }, "deny"],
+  ] as const) {
+    it(`answers ${effect} when the ${name} wants to ${what}`, () => {
+      const decision = decide(who[name], "run", { ...select, ...over });
+      assert.equal(decision.effect, effect);
+      if (effect === "needs_approval") assert.ok(decision.rules.includes("masked-with-approval"));
+    });
+  }
+
   it("masks every result in the same way, whatever permitted it", () => {
     const { obligations } = decide(who.engineer, "run", select);
     for (const command of [insert, drop, gibberish]) assert.deepEqual(decide(who.engineer, "run", command).obligations, obligations);

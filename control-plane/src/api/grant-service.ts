@@ -1,7 +1,9 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { GrantServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Grants, GrantView } from "../application/ports.ts";
+import { isSettled } from "../application/grant-view.ts";
 import type { Principal } from "../domain/decision.ts";
+import { reviewVerdicts } from "../domain/grant/grant.events.ts";
 import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
 import { grantView } from "./grant-view.ts";
 import { type ApiContext, unary } from "./unary.ts";
@@ -24,7 +26,7 @@ export function grantService(api: ApiContext, grants: Grants): GrantServiceServe
   return {
     requestAccess: unary(api, async (request, { principal, context }) => ({ grant: grantView(await grants.request(request, principal, context)) })),
     listGrants: unary(api, ({ openOnly, limit }, { principal }) => {
-      const wanted = grants.list().filter((grant) => (!openOnly || grant.state === "pending" || grant.state === "open") && maySee(principal, grant));
+      const wanted = grants.list().filter((grant) => (!openOnly || !isSettled(grant)) && maySee(principal, grant));
       const newest = wanted.toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
       return { grants: newest.slice(0, Math.min(limit || MAX_LISTED, MAX_LISTED)).map(grantView) };
     }),
@@ -35,6 +37,12 @@ export function grantService(api: ApiContext, grants: Grants): GrantServiceServe
     denyAccess: unary(api, async ({ grantId, comment }, { principal, context }) => ({
       grant: grantView(await grants.deny(grantId, principal, comment, context)),
     })),
+    breakGlass: unary(api, async (request, { principal, context }) => ({ grant: grantView(await grants.breakGlass(request, principal, context)) })),
+    reviewBreakGlass: unary(api, async ({ grantId, verdict, comment }, { principal, context }) => {
+      const said = reviewVerdicts.find((known) => known === verdict);
+      if (said === undefined) throw new SallyportError("input.invalid", `A verdict is one of ${reviewVerdicts.join(", ")}.`, { field: "verdict" });
+      return { grant: grantView(await grants.review(grantId, principal, said, comment, context)) };
+    }),
     withdrawAccessRequest: unary(api, async ({ grantId }, { principal, context }) => ({
       grant: grantView(await grants.withdraw(grantId, principal, context)),
     })),

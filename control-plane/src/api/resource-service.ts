@@ -1,6 +1,7 @@
 import type { ResourceAccess, ResourceServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { AgentLinks, Grants, Policies, Resources, ResourceView } from "../application/ports.ts";
-import type { Principal } from "../domain/decision.ts";
+import { grantedBy } from "../application/grant-view.ts";
+import type { ByGrant, Principal } from "../domain/decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 export function resourceService(
@@ -8,11 +9,11 @@ export function resourceService(
   deps: { readonly resources: Resources; readonly policies: Policies; readonly grants: Pick<Grants, "current" | "requestable">; readonly links: AgentLinks },
 ): ResourceServiceServer {
   const accessOf = (principal: Principal, resource: ResourceView): ResourceAccess => {
-    const mayOpen = (granted: boolean): boolean => deps.policies.current()?.decide({ principal, action: "open", resource, granted }).effect === "allow";
+    const mayOpen = (granted: ByGrant): boolean => deps.policies.current()?.decide({ principal, action: "open", resource, granted }).effect === "allow";
     const grant = deps.grants.current(principal.id, resource.name);
     return {
       standing: mayOpen(false),
-      grantedUntil: grant !== undefined && mayOpen(true) ? grant.endsAt : undefined,
+      grantedUntil: grant !== undefined && mayOpen(grantedBy(grant)) ? grant.endsAt : undefined,
       requestable: deps.grants.requestable(resource, principal).effect !== "deny",
     };
   };

@@ -70,6 +70,7 @@ export const sessionView = ({
   message,
   clientAddress,
   application,
+  emergency,
 }: Omit<SessionSummary, "cause"> & { readonly cause: string }): Session => ({
   id,
   identity,
@@ -80,7 +81,8 @@ export const sessionView = ({
   cause: cause === "" ? message : cause,
   clientAddress,
   application,
+  emergency,
 });
 
-export const listedSession = ({ startedAt, endedAt, ...row }: SessionRow): Session =>
-  sessionView({ ...row, startedAt: new Date(startedAt), endedAt: endedAt === "" ? undefined : new Date(endedAt) });
+export const listedSession = ({ startedAt, endedAt, emergency, ...row }: SessionRow): Session =>
+  sessionView({ ...row, emergency: emergency === 1, startedAt: new Date(startedAt), endedAt: endedAt === "" ? undefined : new Date(endedAt) });

@@ -10,7 +10,7 @@ import { createExecute } from "./execute-command.ts";
 import { startExpiry } from "./expiry.process.ts";
 import { FailClosed } from "./fail-closed.ts";
 import { createForwarding } from "./forwarding.ts";
-import { deadlineOf } from "./grant-view.ts";
+import { dueAt } from "./grant-view.ts";
 import { createGrants, type GrantService } from "./grants.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
@@ -32,6 +32,7 @@ export interface ApplicationDeps {
   readonly subjects: Subjects;
   readonly nodeId: string;
   readonly scheduler?: Scheduler;
+  readonly breakGlassWhileOverdue?: boolean;
   /** How many others must agree to a policy; `auto` when absent. */
   readonly policyApprovals?: ConfiguredApprovals;
 }
@@ -71,6 +72,7 @@ export async function createApplication({
   subjects,
   nodeId,
   scheduler = systemScheduler,
+  breakGlassWhileOverdue = false,
   policyApprovals = "auto",
 }: ApplicationDeps): Promise<Application> {
   const live = new LiveState({ ledger, scheduler, log });
@@ -82,7 +84,7 @@ export async function createApplication({
   const resources = createResources(deps);
   const policies = createPolicies({ ...deps, compiler, approvals: policyApprovals });
   const approvals = createApprovals({ ...deps, policies, resources });
-  const grants = createGrants({ ...deps, policies, resources, scheduler });
+  const grants = createGrants({ ...deps, policies, resources, scheduler, breakGlassWhileOverdue });
   const recovery = createRecovery(deps);
   const running = createRunningSessions(live);
 
@@ -138,7 +140,7 @@ export async function createApplication({
       ...timed,
       views: live.grants,
       changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf,
+      deadlineOf: dueAt,
       expire: (grantId) => grants.expire(grantId),
     },
     stop.signal,

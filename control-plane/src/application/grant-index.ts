@@ -1,13 +1,13 @@
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
-import { evolveGrant, isFinal, isOpenAt } from "./grant-view.ts";
+import { evolveGrant, isOpenAt, isSettled } from "./grant-view.ts";
 import type { GrantView } from "./ports.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled grants kept for lists; older ones are in the ledger. About 1 KB each. */
 export const MAX_SETTLED_GRANTS = 10_000;
 
-const viewing = { idOf: (event: GrantEvent) => event.data.grantId, evolve: evolveGrant, isFinal: ({ state }: GrantView) => isFinal(state) };
+const viewing = { idOf: (event: GrantEvent) => event.data.grantId, evolve: evolveGrant, isFinal: isSettled };
 
 export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
   /** Ids of those that are open: nearly always few, and looked through whenever a session opens. */
@@ -45,8 +45,8 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
   /** Somebody was forgotten. */
   rename(from: string, to: string): void {
     this.change((view) => {
-      const { requestedBy, onBehalfOf, approvers, decidedBy } = view;
-      if (![requestedBy, onBehalfOf, decidedBy, ...approvers].includes(from)) return view;
+      const { requestedBy, onBehalfOf, approvers, decidedBy, reviewedBy } = view;
+      if (![requestedBy, onBehalfOf, decidedBy, reviewedBy, ...approvers].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       const text = (owner: string, written: string): string => (owner === from && written !== "" ? FORGOTTEN_TEXT : written);
       return {
@@ -58,6 +58,8 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
         reason: text(requestedBy, view.reason),
         ticket: text(requestedBy, view.ticket),
         comment: text(decidedBy, view.comment),
+        reviewedBy: renamed(reviewedBy),
+        reviewComment: text(reviewedBy, view.reviewComment),
       };
     });
   }

@@ -1,8 +1,22 @@
+import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import type { GrantState, GrantView } from "./ports.ts";
 
-/** Nothing can follow. */
+/** It opens nothing any more. */
 export const isFinal = (state: GrantState): boolean => state !== "pending" && state !== "open";
+
+/** Nothing can follow: break-glass is not done before it is reviewed. */
+export const isSettled = ({ state, emergency, verdict }: GrantView): boolean => isFinal(state) && (!emergency || verdict !== "");
+
+/** What decisions of a session that uses it are taken with. */
+export const grantedBy = (grant: GrantView | undefined): ByGrant => (grant === undefined ? false : grant.emergency ? "emergency" : true);
+
+/** Whether a review of it should have been made by now. */
+export const isOverdue = ({ emergency, verdict, reviewBy }: GrantView, at: Date): boolean =>
+  emergency && verdict === "" && reviewBy !== undefined && reviewBy <= at;
+
+/** When something is to be recorded of it though nobody does anything. */
+export const dueAt = (view: GrantView): Date | undefined => deadlineOf(view) ?? view.escalatesAt;
 
 /** When time alone ends what it is now. */
 export const deadlineOf = ({ state, expiresAt, endsAt }: GrantView): Date | undefined =>
@@ -15,12 +29,28 @@ export const isOpenAt = ({ state, endsAt }: GrantView, at: Date): boolean => sta
 export function evolveGrant(view: GrantView | undefined, event: GrantEvent, at: string): GrantView | undefined {
   if (event.type === "AccessRequested") {
     if (view !== undefined) return view;
-    const { grantId: id, onBehalfOf = "", decision, expiresAt, ...asked } = event.data;
+    const { grantId: id, onBehalfOf = "", decision, expiresAt, emergency = false, ...asked } = event.data;
     const { policyVersion, rules } = decision;
     const open = { approvers: [], startsAt: undefined, endsAt: undefined, decidedBy: "", comment: "", uses: 0 };
-    return { id, state: "pending", ...asked, onBehalfOf, policyVersion, rules, requestedAt: new Date(at), expiresAt: new Date(expiresAt), ...open };
+    const review = { emergency, reviewBy: undefined, verdict: "", reviewedBy: "", reviewComment: "", escalations: 0, escalatesAt: undefined } as const;
+    return { id, state: "pending", ...asked, onBehalfOf, policyVersion, rules, requestedAt: new Date(at), expiresAt: new Date(expiresAt), ...open, ...review };
   }
-  if (view === undefined || isFinal(view.state)) return view;
+  if (view === undefined || isSettled(view)) return view;
+  switch (event.type) {
+    case "BreakGlassOpened":
+      return { ...view, reviewBy: new Date(event.data.reviewBy), escalatesAt: new Date(event.data.reviewBy) };
+    case "BreakGlassReviewed":
+      return { ...view, verdict: event.data.verdict, reviewedBy: event.data.by, reviewComment: event.data.comment, escalatesAt: undefined };
+    case "BreakGlassReviewOverdue": {
+      const { escalation: escalations, nextAt } = event.data;
+      return { ...view, escalations, escalatesAt: nextAt === undefined ? undefined : new Date(nextAt) };
+    }
+    default:
+      return isFinal(view.state) ? view : evolveAccess(view, event);
+  }
+}
+
+function evolveAccess(view: GrantView, event: Exclude<GrantEvent, { type: `BreakGlass${string}` | "AccessRequested" }>): GrantView {
   switch (event.type) {
     case "AccessApproved":
       return { ...view, approvers: [...view.approvers, event.data.by], decidedBy: event.data.by, comment: event.data.comment };

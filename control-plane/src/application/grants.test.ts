@@ -8,7 +8,7 @@ import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { createCedarCompiler } from "../policy/compiler.ts";
 import { streamsAbout } from "./audit-selection.ts";
-import { deadlineOf, evolveGrant, isFinal } from "./grant-view.ts";
+import { deadlineOf, evolveGrant, isFinal, isSettled } from "./grant-view.ts";
 import { MAX_PENDING_REQUESTS, REQUEST_TTL_MS } from "./grants.ts";
 import type { GrantView } from "./ports.ts";
 import { human, machine, orders, requested } from "./testing/samples.ts";
@@ -208,11 +208,13 @@ describe("the view of a grant", () => {
         { type: "Use", sessionId: "s", by: "ana", resource: "orders" },
         { type: "Use", sessionId: "s", by: "ana", resource: "orders" },
         { type: "Revoke", by: "bo", reason: "over" },
+        { type: "Review", by: { id: "bo", kind: "human" }, verdict: "justified", comment: "fine", decision: allow },
+        { type: "Review", by: { id: "ana", kind: "human" }, verdict: "misused", comment: "mine", decision: allow },
       ),
     );
     const minutes = fc.constantFrom(0, 0, 0, 0, 1, 1_500);
     fc.assert(
-      fc.property(fc.array(fc.tuple(command, minutes), { maxLength: 12 }), (commands) => {
+      fc.property(fc.array(fc.tuple(command, minutes), { maxLength: 12 }), fc.boolean(), (commands, emergency) => {
         let now = Date.parse(at);
         let state = grant.initialState;
         let view: GrantView | undefined;
@@ -222,7 +224,10 @@ describe("the view of a grant", () => {
             view = evolveGrant(view, event, new Date(now).toISOString());
           }
         };
-        take(grant.decide({ type: "Request", data, decision: needs }, state, at));
+        const first: grant.GrantCommand = emergency
+          ? { type: "Request", data: { ...data, emergency }, decision: allow }
+          : { type: "Request", data, decision: needs };
+        take(grant.decide(first, state, at));
         for (const [each, pass] of commands) {
           now += pass * 60_000;
           try {
@@ -235,8 +240,12 @@ describe("the view of a grant", () => {
           assert.deepEqual(view.approvers, state.context.approvers);
           assert.equal(view.uses, state.context.uses);
           assert.equal(view.endsAt?.toISOString(), state.context.grant?.endsAt);
-          assert.equal(isFinal(view.state), state.status === "done");
-          assert.equal(deadlineOf(view) === undefined, state.status === "done");
+          assert.equal(isFinal(view.state), !["pending", "open"].includes(state.value));
+          assert.equal(deadlineOf(view) === undefined, isFinal(view.state));
+          const { emergency: opened } = state.context;
+          assert.deepEqual([view.emergency, view.verdict], [opened !== undefined, opened?.review?.verdict ?? ""]);
+          assert.equal(view.escalatesAt?.toISOString(), opened?.escalatesAt);
+          assert.equal(isSettled(view), isFinal(view.state) && (opened === undefined || opened.review !== undefined));
         }
       }),
     );

@@ -6,8 +6,8 @@ import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
-import { evolveGrant, isOpenAt } from "./grant-view.ts";
-import type { CommandContext, Grants, GrantView, Policies, Resources } from "./ports.ts";
+import { evolveGrant, isOpenAt, isOverdue } from "./grant-view.ts";
+import type { AccessRequest, CommandContext, Grants, GrantView, Policies, Resources } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
@@ -27,9 +27,21 @@ export interface GrantDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
   readonly scheduler: Scheduler;
+  /** Whether somebody may break the glass again while a review of theirs is overdue. */
+  readonly breakGlassWhileOverdue?: boolean;
 }
 
-export function createGrants({ ledger, live, execute, policies, resources, clock, scheduler, nodeId }: GrantDeps): GrantService {
+export function createGrants({
+  ledger,
+  live,
+  execute,
+  policies,
+  resources,
+  clock,
+  scheduler,
+  nodeId,
+  breakGlassWhileOverdue = false,
+}: GrantDeps): GrantService {
   const watchers = new Map<string, Set<(why: SallyportError) => void>>();
   /** Sessions that open at once on one grant write one after the other, so that they never exhaust each other's attempts. */
   const turns = new Map<string, Promise<unknown>>();
@@ -74,6 +86,18 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
     return takeDecision(policies.current(), { principal, action, resource: resources.find(resource), circumstances });
   };
 
+  function requireServed(resource: string): void {
+    const found = resources.find(resource);
+    if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
+    if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
+  }
+
+  function newRequest({ resource, durationSeconds, reason, ticket }: AccessRequest, by: Principal, { actor: { onBehalfOf } }: CommandContext) {
+    const expiresAt = new Date(clock.now().getTime() + REQUEST_TTL_MS).toISOString();
+    const who = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
+    return { grantId: randomUUID(), ...who, resource, durationSeconds, reason, ticket, expiresAt };
+  }
+
   /** As they are now: whoever was disabled, or left a group, may not ask any more. */
   function askedNow({ requestedBy, resource, reason, ticket }: GrantView): Decision {
     const found = live.identities.get(identityStream(requestedBy))?.state;
@@ -92,19 +116,33 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
     load,
     requireOpen,
 
-    async request({ resource, durationSeconds, reason, ticket }, by, context) {
+    async request(asked, by, context) {
       requirePolicy();
-      const found = resources.find(resource);
-      if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${resource}".`, { resource });
-      if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
+      requireServed(asked.resource);
       if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
         throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);
-      const grantId = randomUUID();
-      const { onBehalfOf } = context.actor;
-      const expiresAt = new Date(clock.now().getTime() + REQUEST_TTL_MS).toISOString();
-      const who = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
-      const data = { grantId, ...who, resource, durationSeconds, reason, ticket, expiresAt };
-      return run(grantId, { type: "Request", data, decision: ask(by, "request", resource, { reason, ticket }) }, context);
+      const data = newRequest(asked, by, context);
+      return run(data.grantId, { type: "Request", data, decision: ask(by, "request", asked.resource, asked) }, context);
+    },
+
+    async breakGlass(asked, by, context) {
+      requirePolicy();
+      requireServed(asked.resource);
+      requirePerson(by);
+      const overdue = live.grants.all().find((each) => each.requestedBy === by.id && isOverdue(each, clock.now()));
+      if (overdue !== undefined && !breakGlassWhileOverdue)
+        throw new SallyportError("auth.forbidden", `Your break-glass ${overdue.id} is overdue for review: somebody else must review it first.`, {
+          grant: overdue.id,
+        });
+      const decision = ask(by, "break_glass", asked.resource, asked);
+      const data = { ...newRequest(asked, by, context), emergency: true } as const;
+      return run(data.grantId, { type: "Request", data, decision }, context);
+    },
+
+    async review(grantId, by, verdict, comment, context) {
+      requirePolicy();
+      const decision = ask(by, "approve", (await requireView(grantId)).resource);
+      return run(grantId, { type: "Review", by: decidedBy(by, context), verdict, comment, decision }, context);
     },
 
     async approve(grantId, by, comment, context) {
@@ -178,4 +216,9 @@ export function createGrants({ ledger, live, execute, policies, resources, clock
       return forget;
     },
   };
+}
+
+/** Their word stands in the place of somebody else's approval, and they answer for it in the review (I5). */
+function requirePerson({ kind }: Principal): void {
+  if (kind === "machine") throw new SallyportError("approval.machine", "Break-glass stands on a person's word: a machine identity cannot give it.");
 }

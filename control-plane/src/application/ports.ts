@@ -5,6 +5,7 @@ import type { Proposed } from "../domain/approval/approval.decider.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
@@ -272,6 +273,17 @@ export interface GrantView {
   readonly comment: string;
   /** Sessions that used it. */
   readonly uses: number;
+  /** Opened by break-glass, so that somebody else must review it. */
+  readonly emergency: boolean;
+  /** Of break-glass: until when somebody else must have reviewed it. */
+  readonly reviewBy: Date | undefined;
+  /** Empty until then. */
+  readonly verdict: ReviewVerdict | "";
+  readonly reviewedBy: string;
+  readonly reviewComment: string;
+  /** How often it was said that the review is overdue, and when it is said next. */
+  readonly escalations: number;
+  readonly escalatesAt: Date | undefined;
 }
 
 export interface AccessRequest {
@@ -292,6 +304,13 @@ export interface Grants {
   withdraw(grantId: string, by: Principal, context: CommandContext): Promise<GrantView>;
   /** Ends the sessions that use it. The caller sees to it that they may. Fails with `grant.expired`, `grant.revoked`. */
   revoke(grantId: string, by: Principal, reason: string, context: CommandContext): Promise<GrantView>;
+  /**
+   * Opens at once, for whom policy lets break the glass. Fails like a request, and with `auth.forbidden` while an earlier one of theirs is
+   * overdue for review.
+   */
+  breakGlass(asked: AccessRequest, by: Principal, context: CommandContext): Promise<GrantView>;
+  /** After its end, by somebody else. Fails like an approval, and with `input.invalid` while it is open. */
+  review(grantId: string, by: Principal, verdict: ReviewVerdict, comment: string, context: CommandContext): Promise<GrantView>;
   /** Whether policy lets this person decide on it, now. */
   mayDecide(grant: GrantView, by: Principal): boolean;
   /** What policy says to a request of theirs, now. */

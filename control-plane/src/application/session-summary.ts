@@ -14,6 +14,8 @@ export interface SessionSummary {
   readonly cause: SessionEndCause | "";
   /** Why it ended or was refused. */
   readonly message: string;
+  /** Opened by break-glass. */
+  readonly emergency: boolean;
 }
 
 export interface SessionDetail extends SessionSummary {
@@ -22,7 +24,7 @@ export interface SessionDetail extends SessionSummary {
   readonly maskedCells: number;
 }
 
-const unstarted = { state: "requested", endedAt: undefined, cause: "", message: "" } as const;
+const unstarted = { state: "requested", endedAt: undefined, cause: "", message: "", emergency: false } as const;
 const untouched = { commands: { authorized: 0, denied: 0, held: 0, released: 0, completed: 0 }, rows: 0, maskedCells: 0 } as const;
 
 /** Undefined until the session was requested. */
@@ -37,7 +39,7 @@ export function evolveDetail(detail: SessionDetail | undefined, event: SessionEv
     case "PurposeStated":
       return detail;
     case "SessionOpened":
-      return { ...detail, state: "open" };
+      return { ...detail, state: "open", emergency: event.data.emergency === true };
     case "SessionRefused":
       return { ...detail, state: "refused", endedAt: new Date(at), message: event.data.message };
     case "SessionEnded":

@@ -21,7 +21,7 @@ type Upcaster = (data: object) => object;
 /** For each type, what lifts version 1 to 2, 2 to 3, and so on. A type that is not here is at version 1. */
 const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: may name the grant that the session uses. There were none before.
-  // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only.
+  // 3: the decision may say whom to notify, and what it saw of the time; a session may be read-only, or one of break-glass.
   SessionOpened: [(data) => data, (data) => data],
   SessionRefused: [(data) => data, (data) => data],
   // 2: may have the causes grant_expired and grant_revoked. 3: and policy_changed.

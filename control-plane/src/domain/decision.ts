@@ -44,7 +44,10 @@ export interface ResourceRef {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export type PolicyAction = "open" | "run" | "approve" | "request";
+export type PolicyAction = "open" | "run" | "approve" | "request" | "break_glass";
+
+/** Whether a session uses a grant, and whether that is one of break-glass. */
+export type ByGrant = boolean | "emergency";
 
 export const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] as const;
 export type Weekday = (typeof weekdays)[number];
@@ -77,7 +80,7 @@ export interface DecisionRequest {
   /** For `run` (what is to run) and `approve` of a command (what was asked for); absent for everything else. */
   readonly facts?: CommandFacts;
   /** For `open` and `run`: in a session that uses a grant. False when absent. */
-  readonly granted?: boolean;
+  readonly granted?: ByGrant;
   readonly circumstances?: Circumstances;
 }
 
@@ -94,8 +97,10 @@ export interface Decision {
   readonly quorum: number;
   /** How they must agree; absent where no rule says more than how many. Its steps are for as many people as the quorum. */
   readonly terms?: RuleTerms;
-  /** Of a `request` that is not denied: the longest that may be asked for. */
+  /** Of a `request` or `break_glass` that is not denied: the longest that may be asked for. */
   readonly maxDurationSeconds?: number;
+  /** Of a `break_glass` that is not denied: how soon after its end somebody else must have reviewed it. */
+  readonly reviewWithinSeconds?: number;
   /** Of a deny: what whoever asks must say first, and did not. */
   readonly lacks?: readonly (keyof Purpose)[];
   /** Groups that the rules which decided want told. */

@@ -125,5 +125,11 @@ export function liftFacts(old: object): object {
   };
 }
 
-/** The last part of a name; a dot inside quotes is none. */
-const unqualified = (name: string): string => /(?:^|\.)((?:[^."]|"(?:[^"]|"")*")+)$/.exec(name)?.[1] ?? name;
+/** A column's name has a table before it, and no schema. */
+const unqualified = (name: string): string => /(?:[^."]|"(?:[^"]|"")*")+$/.exec(name)?.[0] ?? name;
+
+/** The parts of a name as facts write it, without quotes. */
+export function nameParts(name: string): readonly string[] {
+  if (!name.includes('"')) return name.split(".");
+  return Array.from(name.matchAll(/(?:[^."]|"(?:[^"]|"")*")+/g), ([part]) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part));
+}

@@ -3,6 +3,7 @@ import { open, personal, sensitive } from "./classification.ts";
 import type { DataOf, EventType } from "./events.ts";
 import { weekdays } from "./decision.ts";
 import { hazards, riskClasses, transactionStates } from "./facts.ts";
+import { reviewVerdicts } from "./grant/grant.events.ts";
 import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
 
@@ -176,6 +177,7 @@ export const schemas = {
     ticket: about("requestedBy"),
     decision,
     quorum: count(),
+    emergency: open(z.literal(true)).exactOptional(),
     expiresAt: instant(),
   }),
   AccessApproved: z.strictObject({ grantId: id(), by: who(), comment: about("by"), decision }),
@@ -183,6 +185,22 @@ export const schemas = {
   AccessRequestWithdrawn: z.strictObject({ grantId: id(), by: who() }),
   AccessRequestExpired: z.strictObject({ grantId: id(), expiresAt: instant() }),
   AccessGranted: z.strictObject({ grantId: id(), requestedBy: who(), resource: word(), approvers: people(), startsAt: instant(), endsAt: instant() }),
+  BreakGlassOpened: z.strictObject({
+    grantId: id(),
+    requestedBy: who(),
+    resource: word(),
+    endsAt: instant(),
+    reviewBy: instant(),
+    notify: words().exactOptional(),
+  }),
+  BreakGlassReviewed: z.strictObject({ grantId: id(), by: who(), verdict: open(z.enum(reviewVerdicts)), comment: about("by"), decision }),
+  BreakGlassReviewOverdue: z.strictObject({
+    grantId: id(),
+    reviewBy: instant(),
+    escalation: open(z.int().min(1)),
+    nextAt: instant().exactOptional(),
+    notify: words().exactOptional(),
+  }),
   GrantUsed: z.strictObject({ grantId: id(), sessionId: id() }),
   GrantExpired: z.strictObject({ grantId: id(), endsAt: instant() }),
   GrantRevoked: z.strictObject({ grantId: id(), by: who(), reason: about("by") }),
@@ -294,8 +312,22 @@ export const schemas = {
     parameters: personal(z.record(z.string(), z.string()), "identity.id"),
   }),
   PurposeStated: z.strictObject({ sessionId: id(), by: who(), reason: about("by"), ticket: about("by") }),
-  SessionOpened: z.strictObject({ sessionId: id(), agentId: id(), decision, grantId: id().exactOptional(), readOnly: open(z.literal(true)).exactOptional() }),
-  SessionRefused: z.strictObject({ sessionId: id(), code: word(), message: prose(), decision: decision.exactOptional(), grantId: id().exactOptional() }),
+  SessionOpened: z.strictObject({
+    sessionId: id(),
+    agentId: id(),
+    decision,
+    grantId: id().exactOptional(),
+    emergency: open(z.literal(true)).exactOptional(),
+    readOnly: open(z.literal(true)).exactOptional(),
+  }),
+  SessionRefused: z.strictObject({
+    sessionId: id(),
+    code: word(),
+    message: prose(),
+    decision: decision.exactOptional(),
+    grantId: id().exactOptional(),
+    emergency: open(z.literal(true)).exactOptional(),
+  }),
   CommandAuthorized: command.extend({ decision, obligations, approvalId: id().exactOptional() }),
   CommandDenied: command.extend({ decision, code: word(), approvalId: id().exactOptional() }),
   CommandHeld: command.extend({ decision, approvalId: id(), expiresAt: instant() }),

@@ -1,4 +1,13 @@
-import { type Circumstances, type Decision, noObligations, type PolicyAction, type PolicyEngine, type Principal, type ResourceRef } from "./decision.ts";
+import {
+  type Circumstances,
+  type Decision,
+  type ByGrant,
+  noObligations,
+  type PolicyAction,
+  type PolicyEngine,
+  type Principal,
+  type ResourceRef,
+} from "./decision.ts";
 import type { CommandFacts } from "./facts.ts";
 
 /** The version of what was decided while no policy was published. */
@@ -11,7 +20,7 @@ export interface Question {
   readonly resource: ResourceRef | undefined;
   readonly action: PolicyAction;
   readonly facts?: CommandFacts | undefined;
-  readonly granted?: boolean | undefined;
+  readonly granted?: ByGrant | undefined;
   readonly circumstances?: Circumstances | undefined;
 }
 

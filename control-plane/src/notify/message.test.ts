@@ -19,7 +19,12 @@ const golden = (type: string): DomainEvent => {
   assert.ok(found, type);
   return found;
 };
-const subjects: Readonly<Record<string, string>> = { Approval: "ApprovalRequested", Access: "AccessRequested", Grant: "AccessRequested" };
+const subjects: Readonly<Record<string, string>> = {
+  Approval: "ApprovalRequested",
+  Access: "AccessRequested",
+  Grant: "AccessRequested",
+  Break: "AccessRequested",
+};
 
 const of = { id: "e1_ops", at: "2026-11-22T10:00:00.000Z", eventId: "e1", eventType: "AccessGranted" };
 const silent: Discretion = { people: false, statements: false };

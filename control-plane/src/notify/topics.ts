@@ -1,18 +1,20 @@
 import type { DomainEvent, EventType } from "../domain/events.ts";
 import type { About, Notice, Notices } from "./notice.ts";
 import { approvalNotices } from "./notices/approvals.ts";
+import { breakGlassNotices } from "./notices/break-glass.ts";
 import { grantNotices } from "./notices/grants.ts";
 import { agentNotices, erasureNotices, ledgerNotices, notificationNotices, policyNotices } from "./notices/installation.ts";
 
 /** What a channel can be told of, by the word that its configuration uses. */
 const topics = {
-  approvals: approvalNotices,
-  grants: grantNotices,
-  policies: policyNotices,
-  agents: agentNotices,
-  ledger: ledgerNotices,
-  erasures: erasureNotices,
-  notifications: notificationNotices,
+  "approvals": approvalNotices,
+  "grants": grantNotices,
+  "break-glass": breakGlassNotices,
+  "policies": policyNotices,
+  "agents": agentNotices,
+  "ledger": ledgerNotices,
+  "erasures": erasureNotices,
+  "notifications": notificationNotices,
 } as const satisfies Readonly<Record<string, Notices>>;
 
 const ALL = "all";

@@ -20,6 +20,8 @@ export interface Annotations {
   readonly terms: RuleTerms | undefined;
   /** Undefined without @maxDuration. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined without @reviewWithin. */
+  readonly reviewWithinSeconds: number | undefined;
 }
 
 export const detectors = ["email", "card", "ssn", "phone", "iban"] as const satisfies readonly Detector[];
@@ -32,6 +34,8 @@ export const MAX_REASON_LENGTH = 300;
 export const MAX_ROW_CAP = 1_000_000_000;
 /** Access that lasts longer is standing access under another name. */
 export const MAX_GRANT_SECONDS = 7 * 86_400;
+/** After a week nobody remembers what they did, and why. */
+export const MAX_REVIEW_SECONDS = 7 * 86_400;
 /** Far above any result that a person reads; below it counts are exact. */
 export const MAX_BYTE_CAP = 2 ** 40;
 /** A command that runs longer is no command of a session. */
@@ -51,9 +55,10 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   byteCap: ["run"],
   timeout: ["run"],
   readOnly: ["open"],
-  reasonRequired: ["open", "run", "request"],
-  ticketRequired: ["open", "run", "request"],
-  maxDuration: ["request"],
+  reasonRequired: ["open", "run", "request", "break_glass"],
+  ticketRequired: ["open", "run", "request", "break_glass"],
+  maxDuration: ["request", "break_glass"],
+  reviewWithin: ["break_glass"],
   ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run"] as const])),
 };
 
@@ -81,7 +86,8 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
     reason: reason.trim(),
     terms: readTerms(texts, problem),
     written: Object.keys(texts),
-    maxDurationSeconds: read("maxDuration", readDuration, undefined),
+    maxDurationSeconds: read("maxDuration", durationOf("maxDuration", MAX_GRANT_SECONDS), undefined),
+    reviewWithinSeconds: read("reviewWithin", durationOf("reviewWithin", MAX_REVIEW_SECONDS), undefined),
     requires: [...(flag("reasonRequired") ? (["reason"] as const) : []), ...(flag("ticketRequired") ? (["ticket"] as const) : [])],
     notify: read("notify", readGroups, []),
     timezone: read("timezone", readTimezone, undefined),
@@ -172,12 +178,14 @@ function readTimezone(written: string, problem: (message: string) => void): stri
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
 
-function readDuration(written: string, problem: (message: string) => void): number | undefined {
-  const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
-  const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
-  if (seconds === 0 || seconds > MAX_GRANT_SECONDS) problem(`@maxDuration(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
-  return seconds;
-}
+const durationOf =
+  (name: string, longest: number) =>
+  (written: string, problem: (message: string) => void): number => {
+    const [, number, unit = ""] = /^([1-9]\d{0,5})([smhd])$/.exec(written) ?? [];
+    const seconds = Number(number ?? 0) * (unitSeconds[unit] ?? 0);
+    if (seconds === 0 || seconds > longest) problem(`@${name}(${JSON.stringify(written)}) is not a duration such as "30m" or "8h", at most "7d".`);
+    return seconds;
+  };
 
 /** An empty list yields one empty word, which nothing accepts. */
 const words = (list: string): string[] => list.split(",").map((word) => word.trim());

@@ -21,6 +21,7 @@ const attributesOf: Readonly<Record<PolicyAction, readonly string[]>> = {
   open: ["hour", "weekday", "clientAddress", "purpose", "ticket"],
   run: ["hour", "weekday", "clientAddress", "purpose", "ticket"],
   request: ["hour", "weekday", "purpose", "ticket"],
+  break_glass: ["hour", "weekday", "purpose", "ticket"],
   approve: ["hour", "weekday"],
 };
 

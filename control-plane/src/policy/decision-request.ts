@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
-import type { DecisionRequest, Principal, ResourceRef } from "../domain/decision.ts";
+import type { DecisionRequest, ByGrant, Principal, ResourceRef } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
+import { PossibleNames } from "./possible-names.ts";
 import type { CircumstanceReader, Situation } from "./circumstances.ts";
 
 /**
@@ -22,7 +23,7 @@ export type CedarRequest =
       readonly principal: EntityJson;
       readonly resource: EntityJson;
       readonly context: Context;
-      readonly granted: boolean;
+      readonly granted: ByGrant;
       readonly situation: Extract<Situation, { kind: "ready" }>;
     }
   | { readonly kind: "unfit"; readonly why: string };
@@ -38,11 +39,13 @@ export type CedarRequest =
 export class RequestTranslator {
   readonly #namedGroups: ReadonlySet<string>;
   readonly #circumstances: CircumstanceReader;
+  readonly #names: PossibleNames;
   readonly #principals = new WeakMap<Principal, Part<EntityJson>>();
   readonly #resources = new WeakMap<ResourceRef, Part<EntityJson>>();
   readonly #facts = new WeakMap<CommandFacts, Part<Context>>();
 
-  constructor(namedGroups: ReadonlySet<string>, circumstances: CircumstanceReader) {
+  constructor(namedGroups: ReadonlySet<string>, names: PossibleNames, circumstances: CircumstanceReader) {
+    this.#names = names;
     this.#namedGroups = namedGroups;
     this.#circumstances = circumstances;
   }
@@ -56,13 +59,13 @@ export class RequestTranslator {
     if (what.kind === "unfit") return what;
     const situation = this.#circumstances.read(action, circumstances);
     if (situation.kind === "unfit") return situation;
-    const key = `${action}${granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
+    const key = `${action}${granted === "emergency" ? "!" : granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
     return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted, situation };
   }
 
   #what(action: DecisionRequest["action"], facts: CommandFacts | undefined): Part<Context> {
-    if (action === "open" || action === "request") return noFacts;
-    if (facts !== undefined) return remember(this.#facts, facts, () => factsPart(facts));
+    if (action === "open" || action === "request" || action === "break_glass") return noFacts;
+    if (facts !== undefined) return remember(this.#facts, facts, () => factsPart(facts, this.#names));
     return action === "approve" ? factsOfAccess : missingFacts;
   }
 
@@ -80,7 +83,7 @@ function resourcePart({ name, protocol, labels }: ResourceRef): Part<EntityJson>
   return part([name, protocol, ...written], { uid: { type: "Resource", id: name }, attrs: { name, protocol, labels: written }, parents: [] });
 }
 
-function factsPart(facts: CommandFacts): Part<Context> {
+function factsPart(facts: CommandFacts, possible: PossibleNames): Part<Context> {
   const { verbs, riskClass, relationsRead, relationsWritten, functions, hazards, statementCount, fingerprint, rowLimit, settings, transaction } = facts;
   const { columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied } = facts;
   const columns = [columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied];
@@ -89,18 +92,18 @@ function factsPart(facts: CommandFacts): Part<Context> {
   return part([...names, fingerprint], {
     verbs: [...verbs],
     riskClass,
-    relationsRead: [...relationsRead],
-    relationsWritten: [...relationsWritten],
+    relationsRead: possible.relations(relationsRead),
+    relationsWritten: possible.relations(relationsWritten),
     functions: [...functions],
     hazards: [...hazards],
     statementCount,
     unparsed: hazards.includes("unparsed"),
     fingerprint,
-    columnsRead: [...columnsRead],
-    columnsFiltered: [...columnsFiltered],
-    columnsMatched: [...columnsMatched],
-    columnsWritten: [...columnsWritten],
-    columnsCopied: [...columnsCopied],
+    columnsRead: possible.columns(columnsRead),
+    columnsFiltered: possible.columns(columnsFiltered),
+    columnsMatched: possible.columns(columnsMatched),
+    columnsWritten: possible.columns(columnsWritten),
+    columnsCopied: possible.columns(columnsCopied),
     rowLimit,
     settings: [...settings],
     transaction,
@@ -109,7 +112,7 @@ function factsPart(facts: CommandFacts): Part<Context> {
 
 const noFacts: Part<Context> = { kind: "ready", value: {}, key: "" };
 /** What access will be used for is not known, so it has the riskiest class (I11). */
-const factsOfAccess = factsPart({ ...plainFacts, riskClass: "unclassified", statementCount: 0 });
+const factsOfAccess = factsPart({ ...plainFacts, riskClass: "unclassified", statementCount: 0 }, new PossibleNames({ relations: [], columns: [] }));
 const missingFacts: Part<Context> = { kind: "unfit", why: "the facts of the command are missing" };
 
 /** Cedar takes no text with half a surrogate pair; two such texts must not look alike either. */

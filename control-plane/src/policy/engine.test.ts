@@ -200,8 +200,10 @@ describe("deciding", () => {
       reason: "",
       obligations: noObligations,
       maxDurationSeconds: undefined,
+      reviewWithinSeconds: undefined,
       terms: undefined,
       attributes: [],
+      named: { relations: [], columns: [] },
       requires: [],
       notify: [],
       timezone: undefined,
@@ -281,4 +283,54 @@ describe("deciding on access for a while", () => {
     assert.deepEqual([ask(text, "approve").effect, ask(text, "approve", { facts: read }).effect], ["deny", "allow"]);
     assert.equal(ask(permitAll, "run").effect, "deny", "what is to run always has facts");
   });
+});
+
+describe("names that may mean the same", () => {
+  const effect = (rule: string, facts: Partial<CommandFacts>): string =>
+    engineOf(`@id("p") permit (principal, action, resource);\n@id("f") forbid (principal, action == Action::"run", resource) when { ${rule} };`).decide(
+      request({ facts: { ...read, ...facts } }),
+    ).effect;
+
+  for (const [rule, facts, expected] of [
+    [`context.relationsRead.contains("public.customers")`, { relationsRead: ["customers"] }, "deny"],
+    [`context.relationsRead.contains("customers")`, { relationsRead: ["public.customers"] }, "deny"],
+    [`context.relationsWritten.containsAny(["a.customers", "b.customers"])`, { relationsWritten: ["customers"] }, "deny"],
+    [`context.relationsRead.contains("public.customers")`, { relationsRead: ["shop.customers"] }, "allow"],
+    [`context.relationsRead.contains("public.customers")`, { relationsRead: ["orders"] }, "allow"],
+    [`context.relationsRead.contains("\\"Odd.Name\\"")`, { relationsRead: ['s."Odd.Name"'] }, "deny"],
+    [`context.columnsRead.contains("customers.email")`, { columnsRead: ["customers.*"] }, "deny"],
+    [`context.columnsRead.contains("customers.email")`, { columnsRead: ["*.*"] }, "deny"],
+    [`context.columnsRead.contains("*.email")`, { columnsRead: ["staff.email"] }, "deny"],
+    [`context.columnsRead.contains("customers.email")`, { columnsRead: ["customers.id", "orders.*"] }, "allow"],
+    // What a rule lets through by the whole set is never more for it.
+    [`!["customers"].containsAll(context.relationsRead)`, { relationsRead: ["customers"] }, "allow"],
+    [`!["customers", "public.orders"].containsAll(context.relationsRead)`, { relationsRead: ["customers"] }, "allow"],
+    [`!["customers", "public.orders"].containsAll(context.relationsRead)`, { relationsRead: ["shop.orders"] }, "deny"],
+  ] as const) {
+    it(`answers ${expected} to ${JSON.stringify(facts)} when ${rule} forbids`, () => assert.equal(effect(rule, facts), expected));
+  }
+});
+
+describe("what a command does with columns that its own permit masks", () => {
+  const engine = engineOf(`
+    @id("masked") @mask("customers.email:full") permit (principal in Group::"engineers", action == Action::"run", resource);
+    @id("bare") permit (principal in Group::"owners", action == Action::"run", resource);
+    @id("probes") forbid (principal, action == Action::"run", resource) when { context.probesMasked } unless { context.approvals >= 2 };
+    @id("copies") forbid (principal, action == Action::"run", resource) when { context.copiesMasked };`);
+  const decided = (facts: Partial<CommandFacts>, ...groups: string[]): readonly [string, number, readonly string[]] => {
+    const { effect, quorum, rules } = engine.decide(request({ principal: { id: "ana", kind: "human", groups }, facts: { ...read, ...facts } }));
+    return [effect, quorum, rules];
+  };
+  const probe = { columnsFiltered: ["customers.email"] };
+
+  it("is decided on by rules that ask for it", () => {
+    assert.deepEqual(decided(probe, "engineers"), ["needs_approval", 2, ["masked", "probes"]]);
+    assert.deepEqual(decided({ columnsCopied: ["customers.*"] }, "engineers"), ["deny", 0, ["copies"]]);
+  });
+  it("is nothing where it is not masked, not looked at, or only matched", () => {
+    assert.deepEqual(decided(probe, "owners"), ["allow", 0, ["bare"]]);
+    assert.deepEqual(decided({ columnsFiltered: ["orders.email"] }, "engineers"), ["allow", 0, ["masked"]]);
+    assert.deepEqual(decided({ ...probe, columnsMatched: ["customers.email"] }, "engineers"), ["allow", 0, ["masked"]]);
+  });
+  it("is the same when it is decided from memory", () => assert.deepEqual(decided(probe, "engineers"), decided(probe, "engineers")));
 });

@@ -1,11 +1,14 @@
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, noObligations, type PolicyEngine, type Purpose } from "../domain/decision.ts";
+import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
+import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
 import { CircumstanceReader } from "./circumstances.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
 import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
+import { PossibleNames } from "./possible-names.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions, policySchema } from "./schema.ts";
@@ -31,6 +34,7 @@ const SCHEMA = "schema";
  *     allows. Between the numbers that policies compare with nothing changes, so only those are tried.
  * E4. A `forbid` that does not look at approvals cannot be approved away.
  * E5. What a permit requires to be said first (@reasonRequired, @ticketRequired) and was not is a deny that says so.
+ * E6. What a command does with masked columns is found by the masks of the decision without it. What is denied stays denied.
  */
 export class CedarEngine implements PolicyEngine {
   readonly version: string;
@@ -39,13 +43,19 @@ export class CedarEngine implements PolicyEngine {
   readonly #thresholds: readonly number[];
   readonly #translator: RequestTranslator;
   readonly #cedar: CedarInstance;
+  readonly #asksOfMasked: boolean;
   readonly #cache = new DecisionCache();
 
   constructor(version: string, rules: readonly Rule[]) {
     this.version = version;
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
     this.#thresholds = [...new Set(rules.flatMap((rule) => rule.approvals))].toSorted((a, b) => a - b);
-    this.#translator = new RequestTranslator(new Set(rules.flatMap((rule) => rule.groups)), new CircumstanceReader(rules));
+    this.#translator = new RequestTranslator(
+      new Set(rules.flatMap((rule) => rule.groups)),
+      new PossibleNames({ relations: rules.flatMap(({ named }) => named.relations), columns: rules.flatMap(({ named }) => named.columns) }),
+      new CircumstanceReader(rules),
+    );
+    this.#asksOfMasked = rules.some(({ attributes }) => attributes.some((name) => Object.hasOwn(noMaskedUse, name)));
     this.#cedar = new CedarInstance((cedar) => {
       requireSuccess(cedar.preparseSchema(SCHEMA, policySchema));
       for (const action of policyActions) {
@@ -70,8 +80,16 @@ export class CedarEngine implements PolicyEngine {
     }
   }
 
+  /** Which columns are masked is itself decided: once without knowing, then again where it matters. */
   #evaluate(request: DecisionRequest, translated: ReadyRequest): Decision {
-    const plain = this.#ask(translated, 0);
+    const first = this.#evaluateOnce(request, translated, noMaskedUse);
+    if (!this.#asksOfMasked || request.action !== "run" || request.facts === undefined) return first;
+    const use = maskedUse(first.obligations.maskColumns, request.facts);
+    return Object.values(use).includes(true) ? this.#evaluateOnce(request, translated, use) : first;
+  }
+
+  #evaluateOnce(request: DecisionRequest, translated: ReadyRequest, use: MaskedUse): Decision {
+    const plain = this.#ask(translated, use, 0);
     const { situation } = translated;
     if (plain.kind === "erred") return this.#erred(plain, situation);
     if (plain.kind === "allow") return this.#permit(request, "allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0, situation);
@@ -83,7 +101,7 @@ export class CedarEngine implements PolicyEngine {
     if (!isApprovable(request.action) || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
 
     for (const quorum of this.#thresholds) {
-      const approved = this.#ask(translated, quorum);
+      const approved = this.#ask(translated, use, quorum);
       if (approved.kind === "erred") return this.#erred(approved, situation);
       if (approved.kind === "deny") continue;
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
@@ -94,7 +112,7 @@ export class CedarEngine implements PolicyEngine {
     return denied;
   }
 
-  #ask({ action, principal, resource, context, granted, situation }: ReadyRequest, approvals: number): Verdict {
+  #ask({ action, principal, resource, context, granted, situation }: ReadyRequest, use: MaskedUse, approvals: number): Verdict {
     const answer = this.#cedar.use((cedar) =>
       cedar.statefulIsAuthorized({
         principal: principal.uid,
@@ -103,8 +121,9 @@ export class CedarEngine implements PolicyEngine {
         context: {
           ...context,
           ...situation.context,
+          ...(action === "run" ? use : {}),
           ...(isApprovable(action) ? { approvals } : {}),
-          ...(action === "open" || action === "run" ? { granted } : {}),
+          ...(action === "open" || action === "run" ? { granted: granted !== false, emergency: granted === "emergency" } : {}),
         },
         preparsedSchemaName: SCHEMA,
         validateRequest: true,
@@ -180,8 +199,10 @@ export class CedarEngine implements PolicyEngine {
     }
     const merged = strictestObligations(permits.map((rule) => rule.obligations));
     const obligations = action === "open" ? ofSession(merged) : ofCommand(merged);
-    const longest = action === "request" ? { maxDurationSeconds: shortest(permits) } : {};
-    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...more });
+    const longest =
+      action === "request" || action === "break_glass" ? { maxDurationSeconds: shortest(permits, "maxDurationSeconds", DEFAULT_MAX_DURATION_SECONDS) } : {};
+    const review = action === "break_glass" ? { reviewWithinSeconds: shortest(permits, "reviewWithinSeconds", DEFAULT_REVIEW_SECONDS) } : {};
+    return Object.freeze({ effect, policyVersion: this.version, rules: idsOf(rules), reason, obligations, quorum, ...longest, ...review, ...more });
   }
 }
 
@@ -198,7 +219,8 @@ function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decisio
 const isApprovable = (action: DecisionRequest["action"]): boolean => action === "run" || action === "request";
 
 /** Like an obligation: a second permit never lengthens what the first one gives. */
-const shortest = (permits: readonly Rule[]): number => Math.min(...permits.map((rule) => rule.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS));
+const shortest = (permits: readonly Rule[], of: "maxDurationSeconds" | "reviewWithinSeconds", otherwise: number): number =>
+  Math.min(...permits.map((rule) => rule[of] ?? otherwise));
 
 const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
 

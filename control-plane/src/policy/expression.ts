@@ -1,4 +1,5 @@
 import { weekdays } from "../domain/decision.ts";
+import type { NamedInPolicy } from "./possible-names.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 
 type Json = null | boolean | number | string | readonly Json[] | Node;
@@ -16,6 +17,7 @@ export interface Expression {
   readonly labels: readonly string[];
   /** Names of all attributes of the context that it looks at. */
   readonly attributes: readonly string[];
+  readonly named: NamedInPolicy;
 }
 
 /** More people than will ever be asked for one command; each threshold in use costs an evaluation. */
@@ -54,6 +56,8 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
   const attributes = new Set<string>();
   /** Nodes that the operator around them already accounts for. */
   const understood = new Set<Json | undefined>();
+  const relations = new Set<string>();
+  const columns = new Set<string>();
   let deepest = 0;
   for (const { node, depth } of nodesOf(policy as Json)) {
     deepest = Math.max(deepest, depth);
@@ -75,10 +79,13 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
       const operands = operandsOf(node, operator);
       checkWords(operator, operands, problem);
       for (const label of labelsIn(operands)) labels.add(label);
+      for (const name of literalsBeside(relationAttributes, operands)) relations.add(name);
+      for (const name of literalsBeside(columnAttributes, operands)) columns.add(name);
     }
   }
   if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
-  return { approvals: [...approvals], groups: [...groups], labels: [...labels], attributes: [...attributes] };
+  const named = { relations: [...relations], columns: [...columns] };
+  return { approvals: [...approvals], groups: [...groups], labels: [...labels], attributes: [...attributes], named };
 }
 
 /** Every object of the tree, outer before inner. Iterative: the depth is the author's. */
@@ -113,9 +120,17 @@ function checkWords(operator: string, { left, right }: Operands, problem: (messa
   }
 }
 
-function labelsIn({ left, right }: Operands): readonly string[] {
+const labelsIn = (operands: Operands): readonly string[] => literalsBeside(new Set(["resource.labels"]), operands);
+
+const relationAttributes: ReadonlySet<string> = new Set(["context.relationsRead", "context.relationsWritten"]);
+const columnAttributes: ReadonlySet<string> = new Set(
+  ["columnsRead", "columnsFiltered", "columnsMatched", "columnsWritten", "columnsCopied"].map((name) => `${CONTEXT}${name}`),
+);
+
+/** Words that are compared with one of these. */
+function literalsBeside(compared: ReadonlySet<string>, { left, right }: Operands): readonly string[] {
   const sides = [left, right];
-  if (!sides.some((side) => attributeOf(side) === "resource.labels")) return [];
+  if (!sides.some((side) => compared.has(attributeOf(side)))) return [];
   return sides.flatMap((side) => itemsOf(side).map(literalOf)).filter((label) => typeof label === "string");
 }
 

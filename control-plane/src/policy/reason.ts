@@ -15,6 +15,7 @@ export function explain(rules: readonly Rule[], outcome: string): string {
 
 /** Names nobody: it is stored with the decision, and people can be forgotten. */
 export function nothingPermits({ action, resource, facts }: DecisionRequest): string {
+  if (action === "break_glass") return `No rule permits this identity to break the glass of "${resource.name}".`;
   const object = action === "request" ? "access to" : `${facts === undefined ? "this" : `a command of class ${facts.riskClass}`} on`;
   const what = action === "open" ? "open" : `${action} ${object}`;
   return `No rule permits this identity to ${what} "${resource.name}".`;

@@ -1,5 +1,6 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
+import type { NamedInPolicy } from "./possible-names.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -13,6 +14,8 @@ export interface Rule {
   readonly obligations: Obligations;
   /** Undefined where it sets no bound of its own. */
   readonly maxDurationSeconds: number | undefined;
+  /** Undefined without @reviewWithin. */
+  readonly reviewWithinSeconds: number | undefined;
   /** Undefined where it says nothing of how people must agree. */
   readonly terms: RuleTerms | undefined;
   /** Numbers of approvals at which its conditions may change, without order. */
@@ -21,6 +24,8 @@ export interface Rule {
   readonly labels: readonly string[];
   /** Attributes of the context that its conditions look at. */
   readonly attributes: readonly string[];
+  /** Relations and columns that its conditions name. */
+  readonly named: NamedInPolicy;
   readonly requires: readonly (keyof Purpose)[];
   /** Groups. */
   readonly notify: readonly string[];

@@ -21,6 +21,8 @@ export interface GrantWrites {
   ];
   readonly grantApproved: readonly [by: string, comment: string, id: string];
   readonly grantOpened: readonly [startsAt: string, endsAt: string, id: string];
+  readonly breakGlassOpened: readonly [reviewBy: string, id: string];
+  readonly breakGlassReviewed: readonly [verdict: string, by: string, id: string];
   readonly grantUsed: readonly [id: string];
   /** Nothing follows a final state. `by` and `comment` are null where nobody spoke. */
   readonly grantSettled: readonly [state: GrantState, at: string, by: string | null, comment: string | null, id: string];
@@ -40,6 +42,12 @@ export function projectGrant({ event, recorded: { position }, metadata: { at } }
       return [["grantApproved", event.data.by, event.data.comment, grantId]];
     case "AccessGranted":
       return [["grantOpened", event.data.startsAt, event.data.endsAt, grantId]];
+    case "BreakGlassOpened":
+      return [["breakGlassOpened", event.data.reviewBy, grantId]];
+    case "BreakGlassReviewOverdue":
+      return [];
+    case "BreakGlassReviewed":
+      return [["breakGlassReviewed", event.data.verdict, event.data.by, grantId]];
     case "GrantUsed":
       return [["grantUsed", grantId]];
     case "AccessDenied":

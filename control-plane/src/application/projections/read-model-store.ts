@@ -45,6 +45,8 @@ export interface SessionRow {
   readonly endedAt: string;
   readonly cause: string;
   readonly message: string;
+  /** 1 when it was opened by break-glass, else 0. */
+  readonly emergency: number;
 }
 
 export interface CommandQuery {

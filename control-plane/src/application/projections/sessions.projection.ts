@@ -14,7 +14,7 @@ export interface SessionWrites {
     nodeId: string,
     at: string,
   ];
-  readonly sessionOpened: readonly [agentId: string, id: string];
+  readonly sessionOpened: readonly [agentId: string, emergency: number, id: string];
   readonly sessionRefused: readonly [at: string, code: string, message: string, id: string];
   readonly sessionEnded: readonly [at: string, cause: string, message: string, commands: number, id: string];
 }
@@ -27,7 +27,7 @@ export function projectSession({ event, recorded: { stream, position }, metadata
       return [["sessionRequested", position, id, identity.id, identity.kind, resource, protocol, application, clientAddress, nodeId, at]];
     }
     case "SessionOpened":
-      return [["sessionOpened", event.data.agentId, id]];
+      return [["sessionOpened", event.data.agentId, event.data.emergency === true ? 1 : 0, id]];
     case "SessionRefused":
       return [["sessionRefused", at, event.data.code, event.data.message, id]];
     case "SessionEnded":

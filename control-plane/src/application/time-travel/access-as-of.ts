@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { agentStream } from "../../domain/agent/agent.events.ts";
-import type { Decision, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
+import type { Decision, ByGrant, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
 import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
+import { grantedBy } from "../grant-view.ts";
 import type { GrantView } from "../ports.ts";
 import type { StateAsOf } from "./state-as-of.ts";
 
@@ -53,7 +54,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   for (const principal of principals) {
     for (const resource of resources) {
       const grant = state.grants.openFor(principal.id, resource.name, state.moment);
-      const decisions = decide(engine, principal, resource, grant !== undefined, state.moment);
+      const decisions = decide(engine, principal, resource, grantedBy(grant), state.moment);
       found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions });
       await nextTurn();
     }
@@ -61,7 +62,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter:
   return found;
 }
 
-function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: boolean, time: Date): AccessDecision[] {
+function decide(engine: PolicyEngine, principal: Principal, { name, protocol, labels }: ResourceState, granted: ByGrant, time: Date): AccessDecision[] {
   const resource = { name, protocol, labels };
   const ask = (action: PolicyAction, riskClass?: RiskClass, facts?: CommandFacts): AccessDecision => ({
     action,

@@ -1,6 +1,6 @@
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
-import type { Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import type { ByGrant, Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -24,7 +24,7 @@ export interface Taken {
   readonly resource: string;
   readonly facts?: CommandFacts;
   /** In a session that used a grant. */
-  readonly granted?: boolean;
+  readonly granted?: ByGrant;
   /** But for the time, which the recorded decision has. */
   readonly circumstances?: Omit<Circumstances, "time">;
   readonly recorded: RecordedDecision;

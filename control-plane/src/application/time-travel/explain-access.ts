@@ -28,14 +28,20 @@ export async function accessOf(
     if (view === undefined) continue;
     const { resource } = view;
     if (event.type === "AccessRequested") {
-      const { requestedBy, decision, quorum, reason, ticket } = event.data;
+      const { requestedBy, decision, quorum, reason, ticket, emergency = false } = event.data;
+      const action = emergency ? "break_glass" : "request";
       const effect = quorum === 0 ? "allow" : "needs_approval";
       const circumstances = { purpose: { reason, ticket } };
-      asked = await again({ action: "request", principal: requestedBy, resource, circumstances, recorded: decision, effect, in: recorded });
-    } else if (event.type === "AccessApproved" || event.type === "AccessDenied") {
+      asked = await again({ action, principal: requestedBy, resource, circumstances, recorded: decision, effect, in: recorded });
+    } else if (event.type === "AccessApproved" || event.type === "AccessDenied" || event.type === "BreakGlassReviewed") {
       const { by, comment, decision } = event.data;
       const taken: Taken = { action: "approve", principal: by, resource, recorded: decision, effect: "allow", in: recorded };
-      votes.push({ by, comment, agreed: event.type === "AccessApproved", ...(await again(taken)) });
+      votes.push({
+        by,
+        comment,
+        agreed: event.type === "AccessApproved" || (event.type === "BreakGlassReviewed" && event.data.verdict === "justified"),
+        ...(await again(taken)),
+      });
     }
   }
   return view === undefined || asked === undefined ? undefined : { view, asked, votes };

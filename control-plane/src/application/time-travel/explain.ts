@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
-import type { Purpose } from "../../domain/decision.ts";
+import type { ByGrant, Purpose } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
@@ -47,10 +47,10 @@ export interface ExplainDeps {
 
 /** Why a session was opened or refused, or what was decided on one of its commands. Fails with `session.not_found`, `input.invalid`. */
 export async function explain(deps: ExplainDeps, sessionId: string, commandId: number): Promise<Explanation> {
-  const { requested, steps, grantId } = await stepsOf(deps.ledger, sessionId, commandId);
+  const { requested, steps, grantId, granted } = await stepsOf(deps.ledger, sessionId, commandId);
   if (steps.length === 0)
     throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
-  const taken = steps.map((step) => takenIn(step, requested, grantId !== undefined)).find((each) => each !== undefined);
+  const taken = steps.map((step) => takenIn(step, requested, granted)).find((each) => each !== undefined);
   const approvalId = steps
     .map(({ event }) =>
       event.type === "CommandHeld" || event.type === "CommandDenied" || event.type === "CommandAuthorized" ? event.data.approvalId : undefined,
@@ -73,27 +73,31 @@ async function stepsOf(
   ledger: Ledger,
   sessionId: string,
   commandId: number,
-): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined }> {
+): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined; readonly granted: ByGrant }> {
   let requested: Explanation["requested"] | undefined;
   let grantId: string | undefined;
+  let granted: ByGrant = false;
   let purpose: Purpose = { reason: "", ticket: "" };
   const steps: Step[] = [];
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     const event = upcast(recorded) as SessionEvent;
     if (event.type === "SessionRequested") requested = event.data;
     if (event.type === "PurposeStated") purpose = { reason: event.data.reason, ticket: event.data.ticket };
-    if (event.type === "SessionOpened" || event.type === "SessionRefused") grantId = event.data.grantId;
+    if (event.type === "SessionOpened" || event.type === "SessionRefused") {
+      ({ grantId } = event.data);
+      granted = event.data.emergency === true ? "emergency" : grantId !== undefined;
+    }
     const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
     if (concerns) steps.push({ recorded, event, purpose });
     // Nothing of it follows; a session may go on for a million commands.
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
   if (requested === undefined) throw await sessionNotFound(ledger, sessionId);
-  return { requested, steps, grantId };
+  return { requested, steps, grantId, granted };
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
-function takenIn({ recorded, event, purpose }: Step, { identity, resource, clientAddress }: Explanation["requested"], granted: boolean): Taken | undefined {
+function takenIn({ recorded, event, purpose }: Step, { identity, resource, clientAddress }: Explanation["requested"], granted: ByGrant): Taken | undefined {
   const circumstances = { clientAddress, purpose };
   const open = { action: "open", principal: identity, resource, granted, circumstances, in: recorded } as const;
   const run = { action: "run", principal: identity.id, resource, granted, circumstances, in: recorded } as const;

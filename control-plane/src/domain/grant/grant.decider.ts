@@ -4,7 +4,8 @@ import { reached } from "../decider.ts";
 import { type Decision, recordDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
-import type { GrantEvent } from "./grant.events.ts";
+import { openedAsEmergency, overdueAt, requireUnreviewed } from "./break-glass.ts";
+import type { GrantEvent, ReviewVerdict } from "./grant.events.ts";
 import { grantMachine, isParty } from "./grant.machine.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
@@ -22,7 +23,9 @@ export type GrantCommand =
   | ({ readonly type: "Approve"; readonly askedNow: Decision } & Vote)
   | ({ readonly type: "Deny" } & Vote)
   | { readonly type: "Withdraw"; readonly by: string }
-  /** Of the request, or of the access, whichever it is time for. */
+  /** Of break-glass, by somebody else. */
+  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Vote)
+  /** Of the request, of the access, or of the time for its review, whichever it is time for. */
   | { readonly type: "Expire" }
   | { readonly type: "Use"; readonly sessionId: string; readonly by: string; readonly resource: string }
   /** Whether they may is looked at before. */
@@ -76,7 +79,9 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
         return checked(state, { type: "AccessRequestExpired", data: { grantId, expiresAt: asked.expiresAt } });
       if (grant !== undefined && state.matches("open") && reached(grant.endsAt, at))
         return checked(state, { type: "GrantExpired", data: { grantId, endsAt: grant.endsAt } });
-      return [];
+      return overdue(state, at);
+    case "Review":
+      return review(command, asked, state, at);
     case "Use":
       requireOpen(asked, state, at);
       if (command.by !== asked.requestedBy || command.resource !== asked.resource)
@@ -96,12 +101,13 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
   if (decision.effect === "deny") {
     const rule = decision.rules.join(", ") || "none permits it";
     const details = { resource, rule, policy: decision.policyVersion };
+    const what = data.emergency === true ? "break the glass of" : "ask for access to";
     if (decision.lacks !== undefined)
-      throw new SallyportError("policy.purpose_required", `Say more to ask for access to "${resource}". ${decision.reason}`, {
+      throw new SallyportError("policy.purpose_required", `Say more to ${what} "${resource}". ${decision.reason}`, {
         ...details,
         missing: decision.lacks.join(", "),
       });
-    throw new SallyportError("policy.denied", `You may not ask for access to "${resource}". ${decision.reason}`, details);
+    throw new SallyportError("policy.denied", `You may not ${what} "${resource}". ${decision.reason}`, details);
   }
   requireText("reason", reason, MAX_REASON_LENGTH);
   if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why you need access.", { field: "reason" });
@@ -113,10 +119,43 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
   if (reached(data.expiresAt, at)) throw new Error("A request that has expired already cannot be made.");
   const asked: GrantEvent = { type: "AccessRequested", data: { ...data, decision: recordDecision(decision), quorum: decision.quorum } };
   const pending = accepted(state, asked);
-  return decision.quorum === 0 ? [asked, ...checked(pending, grantedAt(asked.data, [], at))] : [asked];
+  if (decision.quorum > 0) return [asked];
+  const granted = grantedAt(asked.data, [], at);
+  const open = accepted(pending, granted);
+  return [asked, granted, ...(data.emergency === true ? checked(open, openedAsEmergency(granted.data, decision)) : [])];
 }
 
-const grantedAt = ({ grantId, requestedBy, resource, durationSeconds }: DataOf<"AccessRequested">, approvers: readonly string[], at: string): GrantEvent => ({
+/** What happened until the end is what is judged, so it must have ended. */
+function review(
+  { by, verdict, comment, decision }: Extract<GrantCommand, { type: "Review" }>,
+  asked: DataOf<"AccessRequested">,
+  state: GrantState,
+  at: string,
+): GrantEvent[] {
+  const { grantId, endsAt } = requireUnreviewed(state.context.emergency).opened;
+  requireOtherHuman(by, (id) => isParty(asked, id));
+  requireText("comment", comment, MAX_REASON_LENGTH);
+  if (comment.trim() === "") throw new SallyportError("input.invalid", "Say what you found.", { field: "comment" });
+  const permitted = requirePermitted(decision);
+  const isOpen = state.matches("open");
+  if (isOpen && !reached(endsAt, at))
+    throw new SallyportError("input.invalid", "It is still open: review it after its end, or revoke it first.", { field: "grant" });
+  const ended: GrantEvent[] = isOpen ? checked(state, { type: "GrantExpired", data: { grantId, endsAt } }) : [];
+  const reviewed: GrantEvent = { type: "BreakGlassReviewed", data: { grantId, by: by.id, verdict, comment, decision: permitted } };
+  return [...ended, ...checked(ended.reduce(evolve, state), reviewed)];
+}
+
+function overdue(state: GrantState, at: string): GrantEvent[] {
+  const { emergency } = state.context;
+  const event = emergency === undefined || state.matches("open") ? undefined : overdueAt(emergency, at);
+  return event === undefined ? [] : checked(state, event);
+}
+
+const grantedAt = (
+  { grantId, requestedBy, resource, durationSeconds }: DataOf<"AccessRequested">,
+  approvers: readonly string[],
+  at: string,
+): Extract<GrantEvent, { type: "AccessGranted" }> => ({
   type: "AccessGranted",
   data: { grantId, requestedBy, resource, approvers, startsAt: at, endsAt: new Date(Date.parse(at) + durationSeconds * 1_000).toISOString() },
 });

@@ -1,5 +1,8 @@
 import type { RecordedDecision } from "../decision.ts";
 
+export const reviewVerdicts = ["justified", "misused"] as const;
+export type ReviewVerdict = (typeof reviewVerdicts)[number];
+
 /** Access to one resource for a while: who asks for it, who agrees, when it begins and ends, and what used it. */
 export type GrantEvent =
   | {
@@ -19,6 +22,8 @@ export type GrantEvent =
         readonly decision: RecordedDecision;
         /** Distinct humans that must agree; 0: granted at once. */
         readonly quorum: number;
+        /** Break-glass: granted at once to whom policy lets break it, and to be reviewed. */
+        readonly emergency?: true;
         /** Of the request: nobody can agree after it. */
         readonly expiresAt: string;
       };
@@ -49,6 +54,45 @@ export type GrantEvent =
         readonly approvers: readonly string[];
         readonly startsAt: string;
         readonly endsAt: string;
+      };
+    }
+  /** With the grant that it makes one of break-glass. Whoever is to hear of it hears of this. */
+  | {
+      readonly type: "BreakGlassOpened";
+      readonly data: {
+        readonly grantId: string;
+        readonly requestedBy: string;
+        readonly resource: string;
+        readonly endsAt: string;
+        /** Until when somebody else must have reviewed it. */
+        readonly reviewBy: string;
+        /** Groups that policy wants told. */
+        readonly notify?: readonly string[];
+      };
+    }
+  /** By somebody else, after its end. */
+  | {
+      readonly type: "BreakGlassReviewed";
+      readonly data: {
+        readonly grantId: string;
+        readonly by: string;
+        readonly verdict: ReviewVerdict;
+        readonly comment: string;
+        /** That lets this person decide. */
+        readonly decision: RecordedDecision;
+      };
+    }
+  | {
+      readonly type: "BreakGlassReviewOverdue";
+      readonly data: {
+        readonly grantId: string;
+        /** When it was due at first. */
+        readonly reviewBy: string;
+        /** How often this was said, from 1. */
+        readonly escalation: number;
+        /** When it is said again; absent from the last. */
+        readonly nextAt?: string;
+        readonly notify?: readonly string[];
       };
     }
   /** Appended before the session is opened. */

@@ -12,7 +12,22 @@ export interface GrantContext {
   readonly grant: DataOf<"AccessGranted"> | undefined;
   /** Sessions that used it. */
   readonly uses: number;
+  /** Of break-glass; undefined until it is opened. */
+  readonly emergency: Emergency | undefined;
 }
+
+export interface Emergency {
+  readonly opened: DataOf<"BreakGlassOpened">;
+  readonly review: DataOf<"BreakGlassReviewed"> | undefined;
+  readonly escalations: number;
+  /** When its review is next said to be overdue; undefined when that was said often enough. */
+  readonly escalatesAt: string | undefined;
+}
+
+const review = {
+  BreakGlassReviewed: { guard: "reviewable", actions: "review" },
+  BreakGlassReviewOverdue: { guard: "unreviewed", actions: "escalate" },
+} as const;
 
 /**
  * The legal life of a grant, as a table; like the approval machine it runs no actor and reads no clock.
@@ -21,6 +36,7 @@ export interface GrantContext {
  * G2. It is granted only when as many of them as the quorum agreed, to whoever asked, on the resource that was asked for, for as
  *     long as was asked for and no longer.
  * G3. It is used only while it is open; nothing opens it again.
+ * G4. Break-glass needs nobody's agreement, and is reviewed once, after its end, by somebody other than G1 excludes.
  */
 export const grantMachine = setup({
   types: { events: {} as GrantEvent, context: {} as GrantContext },
@@ -29,17 +45,39 @@ export const grantMachine = setup({
       event.type === "AccessApproved" && request !== undefined && !isParty(request, event.data.by) && !approvers.includes(event.data.by),
     asAgreed: ({ context, event }) => event.type === "AccessGranted" && isAsAgreed(context, event.data),
     byOther: ({ context: { request }, event }) => event.type === "AccessDenied" && request !== undefined && !isParty(request, event.data.by),
+    asEmergency: ({ context: { request, emergency } }) => request?.emergency === true && emergency === undefined,
+    reviewable: ({ context: { request, emergency }, event }) =>
+      event.type === "BreakGlassReviewed" &&
+      request !== undefined &&
+      emergency !== undefined &&
+      emergency.review === undefined &&
+      !isParty(request, event.data.by),
+    unreviewed: ({ context: { emergency }, event }) =>
+      event.type === "BreakGlassReviewOverdue" && emergency?.review === undefined && event.data.escalation === (emergency?.escalations ?? 0) + 1,
     byRequester: ({ context: { request }, event }) => event.type === "AccessRequestWithdrawn" && event.data.by === request?.requestedBy,
   },
   actions: {
-    ask: assign(({ event, context }) => (event.type === "AccessRequested" ? { request: event.data, approvers: [], grant: undefined, uses: 0 } : context)),
+    ask: assign(({ event, context }) =>
+      event.type === "AccessRequested" ? { request: event.data, approvers: [], grant: undefined, uses: 0, emergency: undefined } : context,
+    ),
     count: assign(({ event, context }) => (event.type === "AccessApproved" ? { approvers: [...context.approvers, event.data.by] } : context)),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
+    breakGlass: assign(({ event, context }) =>
+      event.type === "BreakGlassOpened" ? { emergency: { opened: event.data, review: undefined, escalations: 0, escalatesAt: event.data.reviewBy } } : context,
+    ),
+    review: assign(({ event, context: { emergency } }) =>
+      event.type === "BreakGlassReviewed" && emergency !== undefined ? { emergency: { ...emergency, review: event.data, escalatesAt: undefined } } : {},
+    ),
+    escalate: assign(({ event, context: { emergency } }) =>
+      event.type === "BreakGlassReviewOverdue" && emergency !== undefined
+        ? { emergency: { ...emergency, escalations: event.data.escalation, escalatesAt: event.data.nextAt } }
+        : {},
+    ),
     open: assign(({ event, context }) => (event.type === "AccessGranted" ? { grant: event.data } : context)),
   },
 }).createMachine({
   id: "grant",
-  context: { request: undefined, approvers: [], grant: undefined, uses: 0 },
+  context: { request: undefined, approvers: [], grant: undefined, uses: 0, emergency: undefined },
   initial: "absent",
   states: {
     absent: { on: { AccessRequested: { target: "pending", actions: "ask" } } },
@@ -52,12 +90,20 @@ export const grantMachine = setup({
         AccessRequestExpired: "lapsed",
       },
     },
-    open: { on: { GrantUsed: { actions: "use" }, GrantExpired: "expired", GrantRevoked: "revoked" } },
+    open: {
+      on: {
+        BreakGlassOpened: { guard: "asEmergency", actions: "breakGlass" },
+        GrantUsed: { actions: "use" },
+        GrantExpired: "expired",
+        GrantRevoked: "revoked",
+      },
+    },
     denied: { type: "final" },
     withdrawn: { type: "final" },
     lapsed: { type: "final" },
-    expired: { type: "final" },
-    revoked: { type: "final" },
+    // Nothing follows, but for what break-glass asks for.
+    expired: { on: review },
+    revoked: { on: review },
   },
 });
 

@@ -84,6 +84,8 @@ export type SessionEvent =
         readonly decision: RecordedDecision;
         /** That it uses, so that every decision of it was taken with `granted`. */
         readonly grantId?: string;
+        /** That grant is one of break-glass. */
+        readonly emergency?: true;
         /** The target was told to run all of it in read-only transactions. */
         readonly readOnly?: true;
       };
@@ -97,6 +99,7 @@ export type SessionEvent =
         readonly decision?: RecordedDecision;
         /** That it would have used. */
         readonly grantId?: string;
+        readonly emergency?: true;
       };
     }
   | {

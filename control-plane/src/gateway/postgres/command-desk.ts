@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Resources, ResourceView, Clock } from "../../application/ports.ts";
-import { type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
@@ -66,7 +66,7 @@ export interface DeskSetup {
   readonly approvals: Approvals;
   readonly clock: Clock;
   /** Every decision of a session that uses a grant is taken with it. */
-  readonly granted: boolean;
+  readonly granted: ByGrant;
   readonly clientAddress: string;
   readonly purpose: SessionPurpose;
   /** Rules that opened the session read-only; undefined when it is not. */

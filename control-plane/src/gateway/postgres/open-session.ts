@@ -3,7 +3,9 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
+import { grantedBy } from "../../application/grant-view.ts";
 import {
+  type ByGrant,
   type Circumstances,
   type Decision,
   noObligations,
@@ -89,15 +91,15 @@ export async function openSession(visitor: Visitor): Promise<void> {
     throw error;
   });
   let decision: RecordedDecision | undefined;
-  let used: { readonly grantId: string } | undefined;
+  let used: { readonly grantId: string; readonly emergency?: true } | undefined;
   let forgetGrant = (): void => undefined;
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
     const grant = deps.grants.current(principal.id, name);
-    const granted = grant !== undefined;
+    const granted = grantedBy(grant);
     if (grant !== undefined) {
-      used = { grantId: grant.id };
+      used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
       forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
     }
     const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
@@ -221,14 +223,14 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
 const unknownResource = (name: string): SallyportError =>
   new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
 
-function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: boolean, circumstances: Circumstances): Decision {
+function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: ByGrant, circumstances: Circumstances): Decision {
   const policy = gateway.deps.policies.current();
   if (policy === undefined) throw new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
   return policy.decide({ principal, action: "open", resource, granted, circumstances });
 }
 
 /** The same of a session that is open, with who and what as they are now. */
-function decideNow({ gateway, address, signedIn: { principal } }: Visitor, name: string, granted: boolean, purpose: Purpose): Decision {
+function decideNow({ gateway, address, signedIn: { principal } }: Visitor, name: string, granted: ByGrant, purpose: Purpose): Decision {
   const { identities, resources, policies } = gateway.deps;
   const found = identities.find(principal.id);
   const now = found?.disabled === true ? undefined : found;

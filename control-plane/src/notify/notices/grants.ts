@@ -4,7 +4,7 @@ import { type About, type Field, type Notice, type Notices, personal, shown, typ
 /** Access for a while. */
 export const grantNotices: Notices = {
   AccessRequested({ grantId, resource, requestedBy, durationSeconds, reason, ticket, decision, quorum, expiresAt }) {
-    // Granted in the same breath: the grant says it all.
+    // ByGrant in the same breath: the grant says it all.
     if (quorum === 0) return undefined;
     return {
       kind: "grant.requested",
@@ -23,11 +23,14 @@ export const grantNotices: Notices = {
     };
   },
   AccessGranted: ({ grantId, resource, startsAt, endsAt, approvers }, about) =>
-    changed("granted", `Access to ${resource} was granted`, "info", grantId, about, [
-      shown("starts", startsAt),
-      shown("ends", endsAt),
-      personal("approvers", approvers),
-    ]),
+    // That is told as what it is.
+    about.subject.type === "AccessRequested" && about.subject.data.emergency === true
+      ? undefined
+      : changed("granted", `Access to ${resource} was granted`, "info", grantId, about, [
+          shown("starts", startsAt),
+          shown("ends", endsAt),
+          personal("approvers", approvers),
+        ]),
   AccessDenied: ({ grantId, by, comment }, about) =>
     changed("denied", `Access to ${resourceOf(about)} was denied`, "info", grantId, about, [
       personal("by", by),

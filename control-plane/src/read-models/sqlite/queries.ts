@@ -15,7 +15,7 @@ export function sessionPage(db: DatabaseSync, { identity, resource, openOnly, si
     ...when("position < ?", cursor),
   ];
   const columns =
-    "position, id, state, identity, resource, protocol, application, client_address AS clientAddress, started_at AS startedAt, ended_at AS endedAt, cause, message";
+    "position, id, state, identity, resource, protocol, application, client_address AS clientAddress, started_at AS startedAt, ended_at AS endedAt, cause, message, emergency";
   return page<SessionRow>(db, `SELECT ${columns} FROM sessions`, conditions, "position", limit);
 }
 

@@ -41,7 +41,7 @@ function storeOn(path: string, crashes: Iterator<Crash>): ReadModelStore {
       const crash = crashes.next().value as Crash;
       if (crash === "before") throw death();
       // A change that the file cannot take, as the last one: everything before it was written when it fails.
-      if (crash === "within") file.apply({ ...batch, changes: [...batch.changes, ["sessionOpened", "x", {} as never]] });
+      if (crash === "within") file.apply({ ...batch, changes: [...batch.changes, ["sessionOpened", "x", 0, {} as never]] });
       file.apply(batch);
       if (crash === "after") throw death();
     },

@@ -1,5 +1,5 @@
 /** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
-export const READ_MODELS_VERSION = 3;
+export const READ_MODELS_VERSION = 4;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
 export const readModels = ["agents", "approvals", "commands", "grants", "identities", "policies", "resources", "sessions"] as const;
@@ -44,7 +44,7 @@ CREATE TABLE sessions (
   position INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, identity TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL,
   protocol TEXT NOT NULL, application TEXT NOT NULL, client_address TEXT NOT NULL, node_id TEXT NOT NULL, agent_id TEXT NOT NULL DEFAULT '',
   started_at TEXT NOT NULL, ended_at TEXT NOT NULL DEFAULT '', cause TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
-  commands INTEGER NOT NULL DEFAULT 0
+  commands INTEGER NOT NULL DEFAULT 0, emergency INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX sessions_by_identity ON sessions (identity, position);
 CREATE INDEX sessions_by_resource ON sessions (resource, position);
@@ -79,7 +79,8 @@ CREATE TABLE grants (
   resource TEXT NOT NULL, duration_seconds INTEGER NOT NULL, reason TEXT NOT NULL, ticket TEXT NOT NULL, policy_version TEXT NOT NULL,
   rules TEXT NOT NULL, quorum INTEGER NOT NULL, approvers TEXT NOT NULL DEFAULT '[]', requested_at TEXT NOT NULL, expires_at TEXT NOT NULL,
   starts_at TEXT NOT NULL DEFAULT '', ends_at TEXT NOT NULL DEFAULT '', settled_at TEXT NOT NULL DEFAULT '',
-  decided_by TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT '', uses INTEGER NOT NULL DEFAULT 0
+  decided_by TEXT NOT NULL DEFAULT '', comment TEXT NOT NULL DEFAULT '', uses INTEGER NOT NULL DEFAULT 0,
+  review_by TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '', reviewed_by TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 PRAGMA user_version = ${READ_MODELS_VERSION};

@@ -34,7 +34,7 @@ export const writes: Readonly<Record<WriteName, string>> = {
 
   sessionRequested: `INSERT OR IGNORE INTO sessions (position, id, identity, kind, resource, protocol, application, client_address, node_id, started_at, state)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')`,
-  sessionOpened: "UPDATE sessions SET state = 'open', agent_id = ? WHERE id = ?",
+  sessionOpened: "UPDATE sessions SET state = 'open', agent_id = ?, emergency = ? WHERE id = ?",
   sessionRefused: "UPDATE sessions SET state = 'refused', ended_at = ?, cause = ?, message = ? WHERE id = ?",
   sessionEnded: "UPDATE sessions SET state = 'ended', ended_at = ?, cause = ?, message = ?, commands = ? WHERE id = ?",
 
@@ -63,6 +63,8 @@ export const writes: Readonly<Record<WriteName, string>> = {
   grantApproved: `UPDATE grants SET approvers = json_insert(approvers, '$[#]', ?1), decided_by = ?1, comment = ?2
     WHERE id = ?3 AND state IN ${openGrants}`,
   grantOpened: `UPDATE grants SET state = 'open', starts_at = ?, ends_at = ? WHERE id = ? AND state IN ${openGrants}`,
+  breakGlassOpened: "UPDATE grants SET review_by = ? WHERE id = ?",
+  breakGlassReviewed: "UPDATE grants SET verdict = ?, reviewed_by = ? WHERE id = ?",
   grantUsed: `UPDATE grants SET uses = uses + 1 WHERE id = ? AND state IN ${openGrants}`,
   grantSettled: `UPDATE grants SET state = ?1, settled_at = ?2, decided_by = coalesce(?3, decided_by), comment = coalesce(?4, comment)
     WHERE id = ?5 AND state IN ${openGrants}`,

@@ -77,6 +77,11 @@ describe("columns that are only compared with values that the statement holds", 
     "select 1 from t join u on t.email = u.email": "",
     "select 1 from t where exists (select from c where c.email = 'x')": "c.email",
     "select 1 from t where email = (select min(email) from t)": "",
+    "select count(*) from t group by id, email": "t.email t.id",
+    "select count(*) from t group by email, left(ssn, 1)": "",
+    "select distinct id, email from t": "t.email t.id",
+    "select distinct * from t": "t.*",
+    "select id, email from a union select id, mail from b": "a.email a.id b.id b.mail",
     [`select 1 from t where ssn in (${Array.from({ length: 21 }, (_, i) => `'${i}'`).join(", ")})`]: "",
   });
 });

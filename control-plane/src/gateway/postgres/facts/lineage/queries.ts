@@ -26,36 +26,62 @@ export function traceSelect(tracer: Tracer, select: SelectStmt, outer: Scope): r
   const merged = fromEntries(tracer, select.fromClause, scope);
   const items = targets(tracer, select.targetList, scope, merged);
   for (const condition of [select.whereClause, select.havingClause]) noteCondition(tracer, condition, scope);
-  for (const node of select.groupClause ?? []) byNameOrPosition(tracer, node, items, scope);
+  groupBy(
+    tracer,
+    (select.groupClause ?? []).flatMap(keysIn).map((node) => keyOf(tracer, node, items, scope)),
+  );
   const distinct = select.distinctClause ?? [];
-  if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) tracer.filter(wholeItems(items));
-  else for (const node of distinct) byNameOrPosition(tracer, node, items, scope);
+  if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) groupByAll(tracer, items);
+  else for (const node of distinct) tracer.filter(keyOf(tracer, node, items, scope));
   order(tracer, select, items, scope);
   return items;
 }
 
 function order(tracer: Tracer, { sortClause = [], limitCount, limitOffset }: SelectStmt, items: readonly Item[], scope: Scope): void {
-  for (const node of sortClause) byNameOrPosition(tracer, "SortBy" in node ? node.SortBy.node : node, items, scope);
+  for (const node of sortClause) tracer.filter(keyOf(tracer, "SortBy" in node ? node.SortBy.node : node, items, scope));
   tracer.filter(valueOf(tracer, [limitCount, limitOffset], scope, "conditions"));
 }
 
-/** ORDER BY 2, ORDER BY total: an output column, where there is such a one. */
-function byNameOrPosition(tracer: Tracer, node: Node | undefined, items: readonly Item[], scope: Scope): void {
-  if (node === undefined) return;
-  if ("GroupingSet" in node) {
-    for (const each of node.GroupingSet.content ?? []) byNameOrPosition(tracer, each, items, scope);
-    return;
+/**
+ * Groups by several mere columns tell which rows have equal values, as a comparison with `=` does, and no more; one column alone, that of
+ * a mask perhaps, tells how its values are spread, and an expression anything.
+ */
+function groupBy(tracer: Tracer, keys: readonly Value[], whole = false): void {
+  const several = whole || keys.filter(({ plain }) => plain).length > 1;
+  for (const key of keys) {
+    if (several && key.plain) tracer.match(key);
+    else tracer.filter(key);
   }
+}
+
+function groupByAll(tracer: Tracer, items: readonly Item[]): void {
+  const keys = items.map((item): Value => {
+    if (item.kind === "column") return item.value;
+    return { ...wholeItems([item]), plain: item.entries.every(({ kind }) => kind === "table") };
+  });
+  // A star stands for several.
+  groupBy(
+    tracer,
+    keys,
+    items.some(({ kind }) => kind === "star"),
+  );
+}
+
+function keysIn(node: Node): readonly Node[] {
+  return "GroupingSet" in node ? (node.GroupingSet.content ?? []).flatMap(keysIn) : [node];
+}
+
+/** What ORDER BY 2 or ORDER BY total stands for: an output column, where there is such a one. */
+function keyOf(tracer: Tracer, node: Node | undefined, items: readonly Item[], scope: Scope): Value {
+  if (node === undefined) return nothing;
   const position = "A_Const" in node ? node.A_Const.ival?.ival : undefined;
-  if (position !== undefined) return tracer.filter(at(items, position - 1));
+  if (position !== undefined) return at(items, position - 1);
   const name = "ColumnRef" in node && node.ColumnRef.fields?.length === 1 ? strings(node.ColumnRef.fields)[0] : undefined;
-  if (scope.entries.length === 0 && name !== undefined && !items.some((item) => item.kind === "column" && item.name === name))
-    return tracer.filter(wholeItems(items));
   const outputs = name === undefined ? [] : items.flatMap((item) => (item.kind === "column" && item.name === name ? [item.value] : []));
-  tracer.filter(union(outputs));
-  // A name that only an output has is no name of an input.
+  if (scope.entries.length === 0 && name !== undefined && outputs.length === 0) return wholeItems(items);
   const input = valueOf(tracer, node, scope, "conditions");
-  if (outputs.length === 0 || !input.opaque) tracer.filter(input);
+  // A name that only an output has is no name of an input.
+  return outputs.length === 0 ? input : union(input.opaque ? outputs : [...outputs, input]);
 }
 
 function at(items: readonly Item[], index: number): Value {
@@ -92,9 +118,8 @@ function combined(tracer: Tracer, select: SelectStmt, scope: Scope): readonly It
       if (next.larg !== undefined) stack.push(next.larg);
     } else branches.push(tracer.query({ SelectStmt: next }, scope).items);
   }
-  const items = byPlace(branches);
-  if (distinct) tracer.filter(wholeItems(items));
-  return items;
+  if (distinct) for (const items of branches) groupByAll(tracer, items);
+  return byPlace(branches);
 }
 
 function byPlace(branches: readonly (readonly Item[])[]): readonly Item[] {

@@ -5,7 +5,7 @@ import type { NodeOf, NodeTag } from "../tree.ts";
 import { entriesNamed, resolve } from "./references.ts";
 import { type Scope, wholeItems, wholeRow } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
-import { anything, computed, union, type Value } from "./values.ts";
+import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 
 /**
  * What an expression is made of: every column that stands anywhere in it, whatever is done with it there. As "values", also what
@@ -56,7 +56,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   FuncCall: ({ tracer, scope, found, as }, call) => {
     const name = strings(call.funcname);
     const { transparent, keeps } = tracer.traitsOf(name, "function");
-    if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(call))) found.push(anything);
+    if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
     const { agg_filter, agg_order, over } = call;
     if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
     if (!keeps) return [call.args];
@@ -93,9 +93,12 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
 const handlers = new Map<string, Handler>(Object.entries(byTag) as [string, Handler][]);
 
 /** A setting with a dot in its name is a variable, into which anything may have been put. */
-function readsVariable({ args = [] }: FuncCall): boolean {
+function readsVariable(tracer: Tracer, { args = [] }: FuncCall, scope: Scope): boolean {
   const name = constantText(args[0]);
-  return name === null || name.includes(".");
+  if (name !== null) return name.includes(".");
+  // The list of settings has no variables.
+  const { plain, sources } = valueOf(tracer, args[0], scope);
+  return !(plain && sources.size === 1 && sources.has(sourceKey("pg_settings", "name")));
 }
 
 /** What decides which values are taken, or in what order, and so shows in the result. */

@@ -157,6 +157,8 @@ export interface Session {
   cause: string;
   clientAddress: string;
   application: string;
+  /** Opened by break-glass. */
+  emergency: boolean;
 }
 
 export interface ListSessionsRequest {
@@ -2467,6 +2469,7 @@ function createBaseSession(): Session {
     cause: "",
     clientAddress: "",
     application: "",
+    emergency: false,
   };
 }
 
@@ -2498,6 +2501,9 @@ export const Session: MessageFns<Session> = {
     }
     if (message.application !== "") {
       writer.uint32(74).string(message.application);
+    }
+    if (message.emergency !== false) {
+      writer.uint32(80).bool(message.emergency);
     }
     return writer;
   },
@@ -2587,6 +2593,14 @@ export const Session: MessageFns<Session> = {
             message.application = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.emergency = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2622,6 +2636,7 @@ export const Session: MessageFns<Session> = {
         ? globalThis.String(object.client_address)
         : "",
       application: isSet(object.application) ? globalThis.String(object.application) : "",
+      emergency: isSet(object.emergency) ? globalThis.Boolean(object.emergency) : false,
     };
   },
 
@@ -2654,6 +2669,9 @@ export const Session: MessageFns<Session> = {
     if (message.application !== "") {
       obj.application = message.application;
     }
+    if (message.emergency !== false) {
+      obj.emergency = message.emergency;
+    }
     return obj;
   },
 
@@ -2671,6 +2689,7 @@ export const Session: MessageFns<Session> = {
     message.cause = object.cause ?? "";
     message.clientAddress = object.clientAddress ?? "";
     message.application = object.application ?? "";
+    message.emergency = object.emergency ?? false;
     return message;
   },
 };

@@ -54,6 +54,19 @@ export interface Grant {
   comment: string;
   /** Sessions that used it. */
   uses: number;
+  /** Opened by break-glass. */
+  emergency: boolean;
+  /** Of break-glass: until when somebody else must have reviewed it. */
+  reviewBy:
+    | Date
+    | undefined;
+  /** justified, misused; empty until it was reviewed. */
+  verdict: string;
+  reviewedBy: string;
+  reviewComment: string;
+  /** How often it was said that the review is overdue, and when it is said next. */
+  escalations: number;
+  escalatesAt: Date | undefined;
 }
 
 export interface RequestAccessRequest {
@@ -121,6 +134,29 @@ export interface RevokeGrantResponse {
   grant: Grant | undefined;
 }
 
+export interface BreakGlassRequest {
+  resource: string;
+  durationSeconds: number;
+  reason: string;
+  /** May be empty. */
+  ticket: string;
+}
+
+export interface BreakGlassResponse {
+  grant: Grant | undefined;
+}
+
+export interface ReviewBreakGlassRequest {
+  grantId: string;
+  /** justified, misused. */
+  verdict: string;
+  comment: string;
+}
+
+export interface ReviewBreakGlassResponse {
+  grant: Grant | undefined;
+}
+
 function createBaseGrant(): Grant {
   return {
     id: "",
@@ -141,6 +177,13 @@ function createBaseGrant(): Grant {
     decidedBy: "",
     comment: "",
     uses: 0,
+    emergency: false,
+    reviewBy: undefined,
+    verdict: "",
+    reviewedBy: "",
+    reviewComment: "",
+    escalations: 0,
+    escalatesAt: undefined,
   };
 }
 
@@ -199,6 +242,27 @@ export const Grant: MessageFns<Grant> = {
     }
     if (message.uses !== 0) {
       writer.uint32(144).uint32(message.uses);
+    }
+    if (message.emergency !== false) {
+      writer.uint32(152).bool(message.emergency);
+    }
+    if (message.reviewBy !== undefined) {
+      Timestamp.encode(toTimestamp(message.reviewBy), writer.uint32(162).fork()).join();
+    }
+    if (message.verdict !== "") {
+      writer.uint32(170).string(message.verdict);
+    }
+    if (message.reviewedBy !== "") {
+      writer.uint32(178).string(message.reviewedBy);
+    }
+    if (message.reviewComment !== "") {
+      writer.uint32(186).string(message.reviewComment);
+    }
+    if (message.escalations !== 0) {
+      writer.uint32(192).uint32(message.escalations);
+    }
+    if (message.escalatesAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.escalatesAt), writer.uint32(202).fork()).join();
     }
     return writer;
   },
@@ -360,6 +424,62 @@ export const Grant: MessageFns<Grant> = {
             message.uses = reader.uint32();
             continue;
           }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.emergency = reader.bool();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.reviewBy = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.verdict = reader.string();
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.reviewedBy = reader.string();
+            continue;
+          }
+          case 23: {
+            if (tag !== 186) {
+              break;
+            }
+
+            message.reviewComment = reader.string();
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.escalations = reader.uint32();
+            continue;
+          }
+          case 25: {
+            if (tag !== 202) {
+              break;
+            }
+
+            message.escalatesAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -426,6 +546,29 @@ export const Grant: MessageFns<Grant> = {
         : "",
       comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
       uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
+      emergency: isSet(object.emergency) ? globalThis.Boolean(object.emergency) : false,
+      reviewBy: isSet(object.reviewBy)
+        ? fromJsonTimestamp(object.reviewBy)
+        : isSet(object.review_by)
+        ? fromJsonTimestamp(object.review_by)
+        : undefined,
+      verdict: isSet(object.verdict) ? globalThis.String(object.verdict) : "",
+      reviewedBy: isSet(object.reviewedBy)
+        ? globalThis.String(object.reviewedBy)
+        : isSet(object.reviewed_by)
+        ? globalThis.String(object.reviewed_by)
+        : "",
+      reviewComment: isSet(object.reviewComment)
+        ? globalThis.String(object.reviewComment)
+        : isSet(object.review_comment)
+        ? globalThis.String(object.review_comment)
+        : "",
+      escalations: isSet(object.escalations) ? globalThis.Number(object.escalations) : 0,
+      escalatesAt: isSet(object.escalatesAt)
+        ? fromJsonTimestamp(object.escalatesAt)
+        : isSet(object.escalates_at)
+        ? fromJsonTimestamp(object.escalates_at)
+        : undefined,
     };
   },
 
@@ -485,6 +628,27 @@ export const Grant: MessageFns<Grant> = {
     if (message.uses !== 0) {
       obj.uses = Math.round(message.uses);
     }
+    if (message.emergency !== false) {
+      obj.emergency = message.emergency;
+    }
+    if (message.reviewBy !== undefined) {
+      obj.reviewBy = message.reviewBy.toISOString();
+    }
+    if (message.verdict !== "") {
+      obj.verdict = message.verdict;
+    }
+    if (message.reviewedBy !== "") {
+      obj.reviewedBy = message.reviewedBy;
+    }
+    if (message.reviewComment !== "") {
+      obj.reviewComment = message.reviewComment;
+    }
+    if (message.escalations !== 0) {
+      obj.escalations = Math.round(message.escalations);
+    }
+    if (message.escalatesAt !== undefined) {
+      obj.escalatesAt = message.escalatesAt.toISOString();
+    }
     return obj;
   },
 
@@ -511,6 +675,13 @@ export const Grant: MessageFns<Grant> = {
     message.decidedBy = object.decidedBy ?? "";
     message.comment = object.comment ?? "";
     message.uses = object.uses ?? 0;
+    message.emergency = object.emergency ?? false;
+    message.reviewBy = object.reviewBy ?? undefined;
+    message.verdict = object.verdict ?? "";
+    message.reviewedBy = object.reviewedBy ?? "";
+    message.reviewComment = object.reviewComment ?? "";
+    message.escalations = object.escalations ?? 0;
+    message.escalatesAt = object.escalatesAt ?? undefined;
     return message;
   },
 };
@@ -1607,6 +1778,366 @@ export const RevokeGrantResponse: MessageFns<RevokeGrantResponse> = {
   },
 };
 
+function createBaseBreakGlassRequest(): BreakGlassRequest {
+  return { resource: "", durationSeconds: 0, reason: "", ticket: "" };
+}
+
+export const BreakGlassRequest: MessageFns<BreakGlassRequest> = {
+  encode(message: BreakGlassRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resource !== "") {
+      writer.uint32(10).string(message.resource);
+    }
+    if (message.durationSeconds !== 0) {
+      writer.uint32(16).uint32(message.durationSeconds);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message.ticket !== "") {
+      writer.uint32(34).string(message.ticket);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakGlassRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakGlassRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.durationSeconds = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.ticket = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BreakGlassRequest {
+    return {
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+      durationSeconds: isSet(object.durationSeconds)
+        ? globalThis.Number(object.durationSeconds)
+        : isSet(object.duration_seconds)
+        ? globalThis.Number(object.duration_seconds)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      ticket: isSet(object.ticket) ? globalThis.String(object.ticket) : "",
+    };
+  },
+
+  toJSON(message: BreakGlassRequest): unknown {
+    const obj: any = {};
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    if (message.durationSeconds !== 0) {
+      obj.durationSeconds = Math.round(message.durationSeconds);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.ticket !== "") {
+      obj.ticket = message.ticket;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BreakGlassRequest>): BreakGlassRequest {
+    return BreakGlassRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BreakGlassRequest>): BreakGlassRequest {
+    const message = createBaseBreakGlassRequest();
+    message.resource = object.resource ?? "";
+    message.durationSeconds = object.durationSeconds ?? 0;
+    message.reason = object.reason ?? "";
+    message.ticket = object.ticket ?? "";
+    return message;
+  },
+};
+
+function createBaseBreakGlassResponse(): BreakGlassResponse {
+  return { grant: undefined };
+}
+
+export const BreakGlassResponse: MessageFns<BreakGlassResponse> = {
+  encode(message: BreakGlassResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grant !== undefined) {
+      Grant.encode(message.grant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BreakGlassResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBreakGlassResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grant = Grant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BreakGlassResponse {
+    return { grant: isSet(object.grant) ? Grant.fromJSON(object.grant) : undefined };
+  },
+
+  toJSON(message: BreakGlassResponse): unknown {
+    const obj: any = {};
+    if (message.grant !== undefined) {
+      obj.grant = Grant.toJSON(message.grant);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BreakGlassResponse>): BreakGlassResponse {
+    return BreakGlassResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BreakGlassResponse>): BreakGlassResponse {
+    const message = createBaseBreakGlassResponse();
+    message.grant = (object.grant !== undefined && object.grant !== null) ? Grant.fromPartial(object.grant) : undefined;
+    return message;
+  },
+};
+
+function createBaseReviewBreakGlassRequest(): ReviewBreakGlassRequest {
+  return { grantId: "", verdict: "", comment: "" };
+}
+
+export const ReviewBreakGlassRequest: MessageFns<ReviewBreakGlassRequest> = {
+  encode(message: ReviewBreakGlassRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grantId !== "") {
+      writer.uint32(10).string(message.grantId);
+    }
+    if (message.verdict !== "") {
+      writer.uint32(18).string(message.verdict);
+    }
+    if (message.comment !== "") {
+      writer.uint32(26).string(message.comment);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReviewBreakGlassRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReviewBreakGlassRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.verdict = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.comment = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReviewBreakGlassRequest {
+    return {
+      grantId: isSet(object.grantId)
+        ? globalThis.String(object.grantId)
+        : isSet(object.grant_id)
+        ? globalThis.String(object.grant_id)
+        : "",
+      verdict: isSet(object.verdict) ? globalThis.String(object.verdict) : "",
+      comment: isSet(object.comment) ? globalThis.String(object.comment) : "",
+    };
+  },
+
+  toJSON(message: ReviewBreakGlassRequest): unknown {
+    const obj: any = {};
+    if (message.grantId !== "") {
+      obj.grantId = message.grantId;
+    }
+    if (message.verdict !== "") {
+      obj.verdict = message.verdict;
+    }
+    if (message.comment !== "") {
+      obj.comment = message.comment;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReviewBreakGlassRequest>): ReviewBreakGlassRequest {
+    return ReviewBreakGlassRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReviewBreakGlassRequest>): ReviewBreakGlassRequest {
+    const message = createBaseReviewBreakGlassRequest();
+    message.grantId = object.grantId ?? "";
+    message.verdict = object.verdict ?? "";
+    message.comment = object.comment ?? "";
+    return message;
+  },
+};
+
+function createBaseReviewBreakGlassResponse(): ReviewBreakGlassResponse {
+  return { grant: undefined };
+}
+
+export const ReviewBreakGlassResponse: MessageFns<ReviewBreakGlassResponse> = {
+  encode(message: ReviewBreakGlassResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grant !== undefined) {
+      Grant.encode(message.grant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReviewBreakGlassResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReviewBreakGlassResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grant = Grant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReviewBreakGlassResponse {
+    return { grant: isSet(object.grant) ? Grant.fromJSON(object.grant) : undefined };
+  },
+
+  toJSON(message: ReviewBreakGlassResponse): unknown {
+    const obj: any = {};
+    if (message.grant !== undefined) {
+      obj.grant = Grant.toJSON(message.grant);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReviewBreakGlassResponse>): ReviewBreakGlassResponse {
+    return ReviewBreakGlassResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReviewBreakGlassResponse>): ReviewBreakGlassResponse {
+    const message = createBaseReviewBreakGlassResponse();
+    message.grant = (object.grant !== undefined && object.grant !== null) ? Grant.fromPartial(object.grant) : undefined;
+    return message;
+  },
+};
+
 export type GrantServiceService = typeof GrantServiceService;
 export const GrantServiceService = {
   /** For the caller alone. Granted at once where policy asks for nobody. */
@@ -1680,6 +2211,28 @@ export const GrantServiceService = {
     responseSerialize: (value: RevokeGrantResponse): Buffer => Buffer.from(RevokeGrantResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeGrantResponse => RevokeGrantResponse.decode(value),
   },
+  /** For the caller alone, at once, where policy lets them break the glass. Somebody else must review it. */
+  breakGlass: {
+    path: "/sallyport.api.v1.GrantService/BreakGlass" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BreakGlassRequest): Buffer => Buffer.from(BreakGlassRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BreakGlassRequest => BreakGlassRequest.decode(value),
+    responseSerialize: (value: BreakGlassResponse): Buffer => Buffer.from(BreakGlassResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BreakGlassResponse => BreakGlassResponse.decode(value),
+  },
+  /** By somebody else, who may decide on it, after its end. */
+  reviewBreakGlass: {
+    path: "/sallyport.api.v1.GrantService/ReviewBreakGlass" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReviewBreakGlassRequest): Buffer =>
+      Buffer.from(ReviewBreakGlassRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReviewBreakGlassRequest => ReviewBreakGlassRequest.decode(value),
+    responseSerialize: (value: ReviewBreakGlassResponse): Buffer =>
+      Buffer.from(ReviewBreakGlassResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReviewBreakGlassResponse => ReviewBreakGlassResponse.decode(value),
+  },
 } as const;
 
 export interface GrantServiceServer extends UntypedServiceImplementation {
@@ -1694,6 +2247,10 @@ export interface GrantServiceServer extends UntypedServiceImplementation {
   withdrawAccessRequest: handleUnaryCall<WithdrawAccessRequestRequest, WithdrawAccessRequestResponse>;
   /** For whoever may decide, administrators, and whoever has it. Ends the sessions that use it. */
   revokeGrant: handleUnaryCall<RevokeGrantRequest, RevokeGrantResponse>;
+  /** For the caller alone, at once, where policy lets them break the glass. Somebody else must review it. */
+  breakGlass: handleUnaryCall<BreakGlassRequest, BreakGlassResponse>;
+  /** By somebody else, who may decide on it, after its end. */
+  reviewBreakGlass: handleUnaryCall<ReviewBreakGlassRequest, ReviewBreakGlassResponse>;
 }
 
 export interface GrantServiceClient extends Client {
@@ -1805,6 +2362,38 @@ export interface GrantServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RevokeGrantResponse) => void,
+  ): ClientUnaryCall;
+  /** For the caller alone, at once, where policy lets them break the glass. Somebody else must review it. */
+  breakGlass(
+    request: BreakGlassRequest,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  breakGlass(
+    request: BreakGlassRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  breakGlass(
+    request: BreakGlassRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  /** By somebody else, who may decide on it, after its end. */
+  reviewBreakGlass(
+    request: ReviewBreakGlassRequest,
+    callback: (error: ServiceError | null, response: ReviewBreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  reviewBreakGlass(
+    request: ReviewBreakGlassRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReviewBreakGlassResponse) => void,
+  ): ClientUnaryCall;
+  reviewBreakGlass(
+    request: ReviewBreakGlassRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReviewBreakGlassResponse) => void,
   ): ClientUnaryCall;
 }
 

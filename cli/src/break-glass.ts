@@ -1,0 +1,49 @@
+import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
+import { findGrant, tellGrant } from "./grants.ts";
+import { toJson, tone } from "./io.ts";
+import { printable } from "./table.ts";
+import { nonBlank } from "./request.ts";
+import { parseDuration, runVerb } from "./verb.ts";
+
+export function breakGlassVerb(program: Command): void {
+  const breakGlass = program.command("break-glass").description("open a resource at once in an emergency; somebody else must review it afterwards");
+  breakGlass
+    .command("open", { isDefault: true })
+    .argument("<resource>", "what you need at once")
+    .requiredOption("--reason <text>", "why; everybody who is alerted sees it, and whoever reviews it", nonBlank)
+    .option("--for <duration>", "for how long: 30m, 2h; policy sets the bound", "30m")
+    .option("--ticket <id>", "where the incident is described", "")
+    .description("access without anybody's approval, where policy lets you; it is recorded, others are alerted, and somebody else must review it")
+    .action((resource: string, { for: duration, reason, ticket }: { for: string; reason: string; ticket: string }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const asked = { resource, durationSeconds: parseDuration(duration), reason, ticket };
+        const { grant } = await client.call(client.grants.breakGlass.bind(client.grants), asked);
+        tellGrant(io, grant);
+        if (io.json || grant === undefined) return;
+        io.out(`${tone("red", "Break-glass")}: others are told. Somebody else must review it by ${grant.reviewBy?.toISOString() ?? ""}.`);
+      }),
+    );
+  breakGlass
+    .command("review")
+    .argument("<id>", "the grant, or the first characters of its id")
+    .requiredOption("--verdict <verdict>", "justified or misused", verdict)
+    .requiredOption("--comment <text>", "what you found", nonBlank)
+    .description("say what you think of somebody else's break-glass, after its end")
+    .addHelpText("after", "\nWhat was done with it: sallyport events --stream grant-<id>, and sallyport sessions replay for each session.")
+    .action((id: string, { verdict: said, comment }: { verdict: string; comment: string }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const client = verb.api();
+        const { id: grantId } = await findGrant(verb, id);
+        const { grant } = await client.call(client.grants.reviewBreakGlass.bind(client.grants), { grantId, verdict: said, comment });
+        if (verb.io.json || grant === undefined) return verb.io.out(toJson(grant));
+        verb.io.out(`${grant.id}: ${grant.verdict} by ${grant.reviewedBy}: ${printable(grant.reviewComment)}`);
+      }),
+    );
+}
+
+function verdict(text: string): string {
+  if (text !== "justified" && text !== "misused") throw new Misuse(`A verdict is "justified" or "misused".`);
+  return text;
+}
