@@ -11,7 +11,7 @@ export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | un
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo } =
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo, plan } =
       event.data;
     return {
       id: approvalId,
@@ -32,6 +32,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       votes: [],
       counter: undefined,
       counterTo,
+      plan,
       until: undefined,
       uses: 0,
       requestedAt: new Date(at),
@@ -58,7 +59,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalGranted":
       return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until) };
     case "ApprovalUsed":
-      return { ...view, uses: view.uses + 1 };
+      return { ...view, uses: view.uses + 1, state: view.uses + 1 === view.plan?.commands.length ? "consumed" : view.state };
     case "ApprovalDenied":
       return { ...view, state: "denied", decidedBy: event.data.by, comment: event.data.comment };
     case "ApprovalExpired":
