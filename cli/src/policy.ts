@@ -12,17 +12,21 @@ export function policyVerb(program: Command): void {
   policy
     .command("check")
     .argument("<path>", "a .cedar file or a directory of them")
-    .description("parse and validate; publishes nothing")
+    .description("parse, validate, and run the tests beside the rules; publishes nothing")
     .action((path: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
-        const { version, problems } = await client.call(client.policies.checkPolicy.bind(client.policies), { files: readPolicy(path) });
+        const { version, problems, testsPassed } = await client.call(client.policies.checkPolicy.bind(client.policies), { files: readPolicy(path) });
         const errors = problems.filter(({ severity }) => severity === "error");
-        if (io.json) io.out(toJson({ version, problems }));
+        if (io.json) io.out(toJson({ version, problems, testsPassed }));
         else {
           for (const { severity, file, line, message } of problems)
             io.out(`${file}:${line}: ${tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
-          io.out(errors.length === 0 ? `${version}: good` : `${errors.length} error(s); this cannot be published.`);
+          io.out(
+            errors.length === 0
+              ? `${version}: good${testsPassed === 0 ? "" : `; ${testsPassed} ${testsPassed === 1 ? "decision" : "decisions"} as its tests expect`}`
+              : `${errors.length} error(s); this cannot be published.`,
+          );
         }
         return errors.length === 0 ? exitStatus.done : exitStatus.refused;
       }),

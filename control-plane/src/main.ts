@@ -33,6 +33,7 @@ import { openSqliteLedger } from "./ledger/sqlite/sqlite-ledger.ts";
 import { readChannels } from "./notify/channels-file.ts";
 import { startNotifications } from "./notify/start-notifications.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
+import { rehearse } from "./policy/rehearsal.ts";
 import { ReadModelsThread } from "./read-models/read-models-thread.ts";
 import { enrolmentService } from "./tunnel/enrolment-service.ts";
 import { onStopSignals } from "./stop-signals.ts";
@@ -57,12 +58,14 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const ledger = sealedLedger(stored, sealer);
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
+  const analyser = createStatementAnalyser({ harmlessFunctions: listed(settings.SALLYPORT_PG_HARMLESS_FUNCTIONS) });
   const integrity = await startIntegrity({ config, ledger: stored, sealer, place, clock, log });
   const application = await createApplication({
     ledger,
     clock,
     log,
     compiler,
+    rehearse: (engine, files) => rehearse(engine, files, async (sql) => (await analyser.analyse(Buffer.from(sql))).facts),
     subjects,
     nodeId,
     policyApprovals: settings.SALLYPORT_POLICY_APPROVALS,
@@ -74,7 +77,6 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);
 
-  const analyser = createStatementAnalyser({ harmlessFunctions: listed(settings.SALLYPORT_PG_HARMLESS_FUNCTIONS) });
   await analyser.ready();
   const tunnel = await startTunnelServer({
     host,

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import type { Decision, PolicyAction, Principal } from "../../control-plane/src/domain/decision.ts";
 import { plainFacts, type CommandFacts, type Hazard, hazards, type RiskClass, riskClasses } from "../../control-plane/src/domain/facts.ts";
+import { createStatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analyser.ts";
 import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
+import { rehearse } from "../../control-plane/src/policy/rehearsal.ts";
 
 const folder = new URL("../../deploy/policies/starter/", import.meta.url);
 const files = readdirSync(folder).map((name) => ({ name, text: readFileSync(new URL(name, folder), "utf8") }));
@@ -31,6 +33,14 @@ const decide = (principal: Principal, action: PolicyAction, command?: CommandFac
   engine.decide({ principal, action, resource, ...(command === undefined ? {} : { facts: command }) });
 
 describe("the starter policy", () => {
+  it("comes out as the tests beside it expect, dozens of decisions on what the parser says of real statements", { timeout: 60_000 }, async (t) => {
+    const analyser = createStatementAnalyser();
+    t.after(() => analyser.close());
+    const { problems, passed } = await rehearse(engine, files, async (sql) => (await analyser.analyse(Buffer.from(sql))).facts);
+    assert.deepEqual(problems, []);
+    assert.ok(passed >= 100, String(passed));
+  });
+
   it("has no problem, not even a warning", () => assert.deepEqual(compiler.check(files), []));
 
   const select = facts("read");

@@ -10,7 +10,7 @@ export function readPolicy(path: string): PolicyFile[] {
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined) throw new Misuse(`There is no ${path}.`);
   if (!found.isDirectory()) return [{ name: basename(path), text: readFileSync(path, "utf8") }];
-  const names = readdirSync(path).filter((name) => name.endsWith(".cedar"));
-  if (names.length === 0) throw new Misuse(`${path} holds no .cedar file.`);
+  const names = readdirSync(path).filter((name) => name.endsWith(".cedar") || name.endsWith(".test.json"));
+  if (!names.some((name) => name.endsWith(".cedar"))) throw new Misuse(`${path} holds no .cedar file.`);
   return names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
 }

@@ -17,9 +17,9 @@ export function policyService(api: ApiContext, policies: PolicyService): PolicyS
         keeps: failure?.keeps ?? "",
       };
     }),
-    checkPolicy: unary(api, ({ files }) => {
-      const { version, problems } = policies.check(files);
-      return { version, problems: [...problems] };
+    checkPolicy: unary(api, async ({ files }) => {
+      const { version, problems, passed } = await policies.check(files);
+      return { version, problems: [...problems], testsPassed: passed };
     }),
     publishPolicy: unary(api, async ({ files, reason }, { principal, context }) => {
       requireGroup(principal, ADMINS);

@@ -14,9 +14,9 @@ import { dueAt } from "./grant-view.ts";
 import { createGrants, type GrantService } from "./grants.ts";
 import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
-import { createPolicies } from "./policies.ts";
+import { cannotRehearse, createPolicies } from "./policies.ts";
 import type { PolicyService } from "./policy-changes.ts";
-import type { Agents, Clock, Forwarding, Identities, PolicyCompiler, Resources, Subjects } from "./ports.ts";
+import type { Agents, Clock, Forwarding, Identities, PolicyCompiler, PolicyRehearsal, Resources, Subjects } from "./ports.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -29,6 +29,8 @@ export interface ApplicationDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly compiler: PolicyCompiler;
+  /** Without it nothing can run tests beside the rules, and a set that has some is refused. */
+  readonly rehearse?: PolicyRehearsal;
   readonly subjects: Subjects;
   readonly nodeId: string;
   readonly scheduler?: Scheduler;
@@ -69,6 +71,7 @@ export async function createApplication({
   clock,
   log,
   compiler,
+  rehearse = cannotRehearse,
   subjects,
   nodeId,
   scheduler = systemScheduler,
@@ -82,7 +85,7 @@ export async function createApplication({
   const deps = { ledger: watched, live, execute, clock, log, nodeId };
 
   const resources = createResources(deps);
-  const policies = createPolicies({ ...deps, compiler, approvals: policyApprovals });
+  const policies = createPolicies({ ...deps, compiler, rehearse, approvals: policyApprovals });
   const approvals = createApprovals({ ...deps, policies, resources });
   const grants = createGrants({ ...deps, policies, resources, scheduler, breakGlassWhileOverdue });
   const recovery = createRecovery(deps);

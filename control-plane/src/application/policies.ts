@@ -12,7 +12,7 @@ import type { DecidedBy } from "../domain/vote.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import type { PolicyService } from "./policy-changes.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
-import type { CommandContext, PolicyCompiler, PolicyProblem } from "./ports.ts";
+import type { CommandContext, PolicyCompiler, PolicyProblem, PolicyRehearsal } from "./ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 /** The same rules have the same version, whatever the order of the files and the ends of their lines. */
@@ -34,13 +34,22 @@ export const policyDigest = (files: readonly PolicyFile[], { groups, labels }: P
     .update(JSON.stringify([pairsOf(files), groups, labels]), "utf8")
     .digest("hex");
 
+/** Where no parser is at hand. */
+export const cannotRehearse: PolicyRehearsal = async (_engine, files) => ({
+  problems: files
+    .filter(({ name }) => name.endsWith(".test.json"))
+    .map(({ name }) => ({ severity: "error", file: name, line: 1, message: "Nothing here can run tests." })),
+  passed: 0,
+});
+
 export interface PolicyDeps extends UseCaseDeps {
   readonly compiler: PolicyCompiler;
+  readonly rehearse: PolicyRehearsal;
   /** How many others must agree to a policy. */
   readonly approvals?: ConfiguredApprovals;
 }
 
-export function createPolicies({ ledger, live, execute, log, compiler, nodeId, approvals: configured = "auto" }: PolicyDeps): PolicyService {
+export function createPolicies({ ledger, live, execute, log, compiler, rehearse, nodeId, approvals: configured = "auto" }: PolicyDeps): PolicyService {
   let recording: Promise<unknown> = Promise.resolve();
   const engines = new PolicyEngines(compiler, ({ version, keeps, cause }: PolicyLoadFailure) => {
     log.error(
@@ -69,6 +78,14 @@ export function createPolicies({ ledger, live, execute, log, compiler, nodeId, a
       names.add(name);
     }
     return own.length > 0 ? own : compiler.check(files);
+  }
+
+  /** Rules first: the tests of rules with an error mean nothing. */
+  async function examine(files: readonly PolicyFile[]): Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }> {
+    const found = problemsOf(files);
+    if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
+    const { problems, passed } = await rehearse(compiler.compile(policyVersion(files), files), files);
+    return { problems: [...problems, ...found], passed };
   }
 
   /** Active people: a machine among the administrators decides on nothing. */
@@ -109,7 +126,8 @@ export function createPolicies({ ledger, live, execute, log, compiler, nodeId, a
   async function propose(files: readonly PolicyFile[], reason: string, by: DecidedBy, context: CommandContext): Promise<string> {
     const canonical = canonicalFiles(files);
     const version = policyVersion(canonical);
-    const errors = problemsOf(canonical).filter(({ severity }) => severity === "error");
+    const { problems } = await examine(canonical);
+    const errors = problems.filter(({ severity }) => severity === "error");
     if (errors.length > 0) {
       throw new SallyportError("policy.invalid", errors.map(({ file, line, message }) => `${file}:${String(line)}: ${message}`).join("\n"), {
         problems: String(errors.length),
@@ -140,9 +158,9 @@ export function createPolicies({ ledger, live, execute, log, compiler, nodeId, a
 
     loadFailure: () => engines.failure,
 
-    check(files) {
+    async check(files) {
       const canonical = canonicalFiles(files);
-      return { version: policyVersion(canonical), problems: problemsOf(canonical) };
+      return { version: policyVersion(canonical), ...(await examine(canonical)) };
     },
 
     async publish(files, reason, context) {

@@ -367,13 +367,20 @@ export interface Policies {
   /** The engine of the published version, undefined until one is published. */
   current(): PolicyEngine | undefined;
   published(): { readonly version: string; readonly files: readonly PolicyFile[]; readonly by: string; readonly at: Date } | undefined;
-  check(files: readonly PolicyFile[]): { readonly version: string; readonly problems: readonly PolicyProblem[] };
+  /** With the tests beside the rules, when the rules have no error; `passed` counts what they found as expected. */
+  check(files: readonly PolicyFile[]): Promise<{ readonly version: string; readonly problems: readonly PolicyProblem[]; readonly passed: number }>;
   /**
    * Proposes and publishes where nobody else must agree. Fails with `policy.invalid` naming every problem, and with `policy.unapproved`
    * when it is proposed and waits for somebody else. Publishing what is in force changes nothing.
    */
   publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
 }
+
+/** Runs the tests beside a policy set's rules against its engine. A test that fails is an error. */
+export type PolicyRehearsal = (
+  engine: PolicyEngine,
+  files: readonly PolicyFile[],
+) => Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }>;
 
 /** Compiles a policy set. The adapter is `src/policy`. */
 export interface PolicyCompiler {

@@ -7,6 +7,7 @@ import type { CedarInstance } from "./cedar-instance.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions, policySchema } from "./schema.ts";
+import { TEST_FILE_SUFFIX } from "./test-file.ts";
 import { lineOf, type PolicyText, splitPolicies } from "./split.ts";
 
 /** A set is one event, which the ledger takes up to 1 MiB of JSON; escapes may double a text. */
@@ -22,7 +23,7 @@ export const MAX_PROBLEMS = 100;
 /** Cedar names the policy by a name that its author never saw. */
 const cedarPreamble = /^(?:for policy `[^`]*`, |failed to parse policy from string: )/;
 
-const fileNamePattern = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}\.cedar$/;
+const fileNamePattern = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}\.(?:cedar|test\.json)$/;
 
 export interface Checked {
   readonly problems: readonly PolicyProblem[];
@@ -78,11 +79,12 @@ function cutFiles(files: readonly PolicyFile[], error: Report): PolicyText[] {
   }
   const names = new Set<string>();
   for (const { name } of files) {
-    if (!fileNamePattern.test(name)) error(name.slice(0, 200), 0, `A policy file has a plain name that ends in ".cedar".`);
+    if (!fileNamePattern.test(name))
+      error(name.slice(0, 200), 0, `A policy file has a plain name that ends in ".cedar", one with tests in "${TEST_FILE_SUFFIX}".`);
     if (names.has(name)) error(name.slice(0, 200), 0, "Two files have this name.");
     names.add(name);
   }
-  const texts = files.flatMap((file) => splitPolicies(file.name, file.text));
+  const texts = files.filter(({ name }) => !name.endsWith(TEST_FILE_SUFFIX)).flatMap((file) => splitPolicies(file.name, file.text));
   if (texts.length === 0) error(files[0]?.name ?? "", 0, "There is no policy here: everything would be denied.");
   if (texts.length <= MAX_POLICIES) return texts;
   error("", 0, `The set has ${texts.length} policies; at most ${MAX_POLICIES} are allowed.`);

@@ -44,7 +44,7 @@ export function createTrials({ whatIf, policies, clock }: { readonly whatIf: Wha
 
   async function filesOf({ version, files }: TrialRequest): Promise<{ readonly version: string; readonly files: readonly PolicyFile[] }> {
     if (files.length === 0) return { version, files: await policies.filesOf(version) };
-    const checked = policies.check(files);
+    const checked = await policies.check(files);
     const errors = checked.problems.filter(({ severity }) => severity === "error");
     if (errors.length > 0) {
       throw new SallyportError("policy.invalid", errors.map(({ file, line, message }) => `${file}:${String(line)}: ${message}`).join("\n"), {

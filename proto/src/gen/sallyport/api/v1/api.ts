@@ -449,6 +449,8 @@ export interface CheckPolicyRequest {
 export interface CheckPolicyResponse {
   version: string;
   problems: PolicyProblem[];
+  /** Decisions that the tests beside the rules expected, and that came out so. */
+  testsPassed: number;
 }
 
 export interface PublishPolicyRequest {
@@ -7046,7 +7048,7 @@ export const CheckPolicyRequest: MessageFns<CheckPolicyRequest> = {
 };
 
 function createBaseCheckPolicyResponse(): CheckPolicyResponse {
-  return { version: "", problems: [] };
+  return { version: "", problems: [], testsPassed: 0 };
 }
 
 export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
@@ -7056,6 +7058,9 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
     }
     for (const v of message.problems) {
       PolicyProblem.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.testsPassed !== 0) {
+      writer.uint32(24).uint32(message.testsPassed);
     }
     return writer;
   },
@@ -7089,6 +7094,14 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
             message.problems.push(PolicyProblem.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.testsPassed = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -7107,6 +7120,11 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
       problems: globalThis.Array.isArray(object?.problems)
         ? object.problems.map((e: any) => PolicyProblem.fromJSON(e))
         : [],
+      testsPassed: isSet(object.testsPassed)
+        ? globalThis.Number(object.testsPassed)
+        : isSet(object.tests_passed)
+        ? globalThis.Number(object.tests_passed)
+        : 0,
     };
   },
 
@@ -7118,6 +7136,9 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
     if (message.problems?.length) {
       obj.problems = message.problems.map((e) => PolicyProblem.toJSON(e));
     }
+    if (message.testsPassed !== 0) {
+      obj.testsPassed = Math.round(message.testsPassed);
+    }
     return obj;
   },
 
@@ -7128,6 +7149,7 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
     const message = createBaseCheckPolicyResponse();
     message.version = object.version ?? "";
     message.problems = object.problems?.map((e) => PolicyProblem.fromPartial(e)) || [];
+    message.testsPassed = object.testsPassed ?? 0;
     return message;
   },
 };
