@@ -14,6 +14,9 @@ import { webhookChannel } from "./webhook/webhook-channel.ts";
 /** Each has a loop, and a queue on disk. */
 export const MAX_CHANNELS = 32;
 
+/** As many as a rule may name. */
+const MAX_GROUPS = 20;
+
 /** `SallyportError`s become problems of the field that they are about. */
 const checked =
   <T>(check: (value: T) => unknown) =>
@@ -27,7 +30,8 @@ const checked =
 
 const common = {
   name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/u, "a name is lower-case letters, digits and -, 32 at most"),
-  events: z.array(z.enum(eventWords)).min(1),
+  events: z.array(z.enum(eventWords)).default([]),
+  groups: z.array(z.string().min(1).max(200)).max(MAX_GROUPS).default([]),
   /** Names of people, and what they wrote. */
   people: z.boolean().default(false),
   /** Texts of statements, and reasons of changes. */
@@ -59,7 +63,12 @@ const fileSchema = z.strictObject({
   channels: z
     .array(z.discriminatedUnion("kind", [webhook, slack]))
     .max(MAX_CHANNELS)
-    .refine((channels) => new Set(channels.map(({ name }) => name)).size === channels.length, "two channels have the same name"),
+    .refine((channels) => new Set(channels.map(({ name }) => name)).size === channels.length, "two channels have the same name")
+    .superRefine((channels, context) => {
+      for (const [index, { events, groups }] of channels.entries())
+        if (events.length === 0 && groups.length === 0)
+          context.addIssue({ code: "custom", path: [index], message: "it listens to nothing: name events or groups" });
+    }),
 });
 
 /** What SALLYPORT_NOTIFICATIONS names. Fails with `config.invalid`, naming every problem and no secret. */
@@ -67,9 +76,9 @@ export function readChannels(path: string, clock: Clock): readonly Channel[] {
   const parsed = fileSchema.safeParse(json(path));
   if (!parsed.success) throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS):\n${z.prettifyError(parsed.error)}`);
   return parsed.data.channels.map((channel) => {
-    const { name, events, people, statements, links } = channel;
+    const { name, events, groups, people, statements, links } = channel;
     const discretion: Discretion = { people, statements, links };
-    const shared = { name, types: typesOf(events), discretion };
+    const shared = { name, types: typesOf(events), groups: new Set(groups), discretion };
     const http = { privateAddresses: channel.privateAddresses, ca: channel.caFile === undefined ? undefined : contents(channel.caFile) };
     return channel.kind === "webhook"
       ? webhookChannel({ ...shared, ...http, url: requireWebUrl(channel.url), secrets: channel.secrets }, clock)
