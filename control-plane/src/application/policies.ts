@@ -178,8 +178,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     async goBack(version, reason, by, context) {
       const found = version === "" ? live.policy.earlier[0] : { version, files: await filesOf(version) };
       if (found === undefined) throw new SallyportError("policy.not_found", "No policy was in force before this one.");
-      if (version !== "" && requireView(version).state !== "retired")
-        throw new SallyportError("input.invalid", `Policy ${version} is not a retired one; it is ${requireView(version).state}.`, { field: "version" });
+      if (version === live.policy.published?.version) throw new SallyportError("input.invalid", `Policy ${version} is in force.`, { field: "version" });
       return requireView(await propose(found.files, reason, decidedBy(by, context), context));
     },
 

@@ -9,7 +9,7 @@ export interface PolicyChanges {
   loadFailure(): { readonly version: string; readonly keeps: string } | undefined;
   /** Fails with `policy.invalid`. Proposing again what is proposed changes nothing. */
   propose(files: readonly PolicyFile[], reason: string, by: Principal, context: CommandContext): Promise<PolicyVersionView>;
-  /** Proposes a retired version again; the one that was in force before when none is named. */
+  /** Proposes an earlier version again; the one that was in force before when none is named. */
   goBack(version: string, reason: string, by: Principal, context: CommandContext): Promise<PolicyVersionView>;
   /** One person's yes. Fails with approval.self, approval.machine, approval.drift, approval.already_decided, policy.stale, policy.not_found, auth.forbidden. */
   approve(version: string, digest: string | undefined, by: Principal, comment: string, context: CommandContext): Promise<PolicyVersionView>;
