@@ -27,6 +27,8 @@ export const admin: CommandContext = { actor: { kind: "human", id: "root" }, cor
 export const compiler: PolicyCompiler = {
   check: (files) => files.filter(({ text }) => text === "broken").map(({ name }) => ({ severity: "error", file: name, line: 1, message: "it is broken" })),
   names: () => ({ groups: [], labels: [] }),
+  mentions: () => [],
+  diff: () => [],
   compile(version, files): PolicyEngine {
     if (files.some(({ text }) => text === "fails to load")) throw new SallyportError("policy.invalid", "it does not load");
     const approvers = new Set(files.flatMap(({ text }) => text.replace("approvers:", "").trim().split(" ")));
