@@ -69,12 +69,13 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     };
     const plan = async (statement: string, more: Partial<Preview> = {}): Promise<string> => {
       const seen = await look(statement, more);
-      assert.ok("plan" in seen, String(seen));
+      if (Array.isArray(seen)) throw new Error(seen.join(": "));
       return seen.plan;
     };
     const dryRun = async (statement: string, more: Partial<Preview> & { readonly obligations?: Obligations } = {}): Promise<DryRun> => {
       const seen = await look(statement, { ...more, dryRun: true });
-      assert.ok("plan" in seen && seen.dryRun !== undefined, String(seen));
+      if (Array.isArray(seen)) throw new Error(seen.join(": "));
+      assert.ok(seen.dryRun !== undefined);
       return seen.dryRun;
     };
     const cells = (rows: DryRun["before"]): (string | undefined)[][] => rows.map((row) => row.cells.map(({ text }) => text));

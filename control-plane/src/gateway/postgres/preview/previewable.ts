@@ -13,11 +13,12 @@ const HARMLESS: ReadonlySet<Hazard> = new Set(["delete_without_where", "update_w
  * than compute. The planner calls some functions, a dry run all of them. What views, triggers and defaults call is the agent's to find.
  */
 export function requirePreviewable({ via, facts }: RecordedCommand, kind: PreviewKind): void {
-  const unsafe = whyUnsafe(facts);
-  if (unsafe !== undefined) throw new SallyportError("preview.unsafe", unsafe);
+  if (facts.statementCount > 1) throw new SallyportError("preview.unsafe", "It holds several statements; only a single one can be looked at.");
   if (via === "function_call" || facts.verbs.length === 0 || !facts.verbs.every((verb) => QUERIES.has(verb) || CHANGES.has(verb))) {
     throw new SallyportError("feature.unsupported", "There is a preview of SELECT, INSERT, UPDATE, DELETE and MERGE only.", { verbs: facts.verbs.join(", ") });
   }
+  const unsafe = whyUnsafe(facts);
+  if (unsafe !== undefined) throw new SallyportError("preview.unsafe", unsafe);
   if (kind === "plan") return;
   const changes = facts.verbs.filter((verb) => CHANGES.has(verb));
   if (changes.length !== 1 || facts.relationsWritten.length !== 1) {
@@ -25,8 +26,7 @@ export function requirePreviewable({ via, facts }: RecordedCommand, kind: Previe
   }
 }
 
-function whyUnsafe({ statementCount, riskClass, unclassifiedReason, functions, hazards }: CommandFacts): string | undefined {
-  if (statementCount !== 1) return "It holds several statements; only a single one can be looked at.";
+function whyUnsafe({ riskClass, unclassifiedReason, functions, hazards }: CommandFacts): string | undefined {
   if (functions.length > 0) return `It calls ${functions.slice(0, 5).join(", ")}, which may do more than compute.`;
   const hazard = hazards.find((each) => !HARMLESS.has(each));
   if (hazard !== undefined) return `It is dangerous in a way that a preview would set off: ${hazard}.`;

@@ -29,8 +29,9 @@ export async function dryRun(conversation: Conversation, preview: Preview, oblig
   return rolledBack(conversation, "read write", async () => {
     await require(conversation, preview, `lock table only ${nameOf(planned)} in row exclusive mode; set constraints all immediate`);
     const table = await requireNoSideEffects(conversation, planned);
-    const { rows: [[xid] = []] = [] } = await conversation.query("select pg_catalog.pg_current_xact_id()::pg_catalog.xid");
-    if (xid === undefined || xid === null || !/^\d+$/.test(xid)) throw new SallyportError("preview.failed", "The target did not name the transaction.");
+    const [named] = (await conversation.query("select pg_catalog.pg_current_xact_id()::pg_catalog.xid")).rows;
+    const xid = named?.[0] ?? "";
+    if (!/^\d+$/.test(xid)) throw new SallyportError("preview.failed", "The target did not name the transaction.");
     conversation.oblige(sampled(obligations), ofTables);
     return change(conversation, preview, { planned, table, xid });
   });

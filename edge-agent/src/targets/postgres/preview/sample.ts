@@ -16,6 +16,6 @@ export function sampleOf(rows: Reply["rows"]): PreviewRow[] {
 }
 
 function cut(text: string): string {
-  const characters = [...text.slice(0, 2 * MAX_SAMPLE_CELL_LENGTH)];
+  const characters = Array.from(text.slice(0, 2 * MAX_SAMPLE_CELL_LENGTH));
   return characters.length <= MAX_SAMPLE_CELL_LENGTH ? text : `${characters.slice(0, MAX_SAMPLE_CELL_LENGTH - 1).join("")}…`;
 }
