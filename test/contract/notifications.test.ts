@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { createExecute } from "@sallyport/control-plane/src/application/execute-command.ts";
 import { admin, setStage, silent, type Stage, until } from "@sallyport/control-plane/src/application/testing/stage.ts";
+import { newEvent } from "@sallyport/control-plane/src/application/new-event.ts";
+import { command, requested } from "@sallyport/control-plane/src/application/testing/samples.ts";
 import { systemContext } from "@sallyport/control-plane/src/application/use-case.ts";
+import { noObligations } from "@sallyport/control-plane/src/domain/decision.ts";
+import type { DomainEvent } from "@sallyport/control-plane/src/domain/events.ts";
+import { sessionStream } from "@sallyport/control-plane/src/domain/session/session.events.ts";
+import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
 import type { Channel } from "@sallyport/control-plane/src/notify/channel.ts";
 import { Notifications } from "@sallyport/control-plane/src/notify/notifications.process.ts";
 import { Outbox } from "@sallyport/control-plane/src/notify/outbox.ts";
@@ -25,7 +31,11 @@ const newSecret = (): string => `whsec_${randomBytes(32).toString("base64")}`;
 describe("notifications", { timeout: HANG_MS }, () => {
   interface Scene extends Stage {
     readonly secretFile: string;
-    readonly channel: (name: string, server: WebhookServer, more?: { readonly deadlineMs?: number; readonly events?: readonly string[] }) => Channel;
+    readonly channel: (
+      name: string,
+      server: WebhookServer,
+      more?: { readonly deadlineMs?: number; readonly events?: readonly string[]; readonly groups?: readonly string[] },
+    ) => Channel;
     readonly begin: (...channels: readonly Channel[]) => Promise<Notifications>;
     /** One event that is told; answers what it is about. */
     readonly happen: (name: string) => Promise<string>;
@@ -41,11 +51,12 @@ describe("notifications", { timeout: HANG_MS }, () => {
     return {
       ...stage,
       secretFile,
-      channel: (name, server, { events = ["agents"], ...more } = {}) =>
+      channel: (name, server, { events = ["agents"], groups = [], ...more } = {}) =>
         webhookChannel(
           {
             name,
             types: typesOf(events),
+            groups: new Set(groups),
             discretion: { people: false, statements: false },
             url: new URL(server.url),
             secrets: [{ file: secretFile }],
@@ -180,8 +191,8 @@ describe("notifications", { timeout: HANG_MS }, () => {
     const dead = notifications.list(10).deliveries.find((delivery) => delivery.channel === "ops");
     assert.ok(dead);
     assert.deepEqual([dead.state, dead.failure, dead.attempts], ["failed", "http 410", 1]);
-    const { eventId, eventType } = dead;
-    assert.deepEqual(await recorded("NotificationFailed"), [{ notificationId: dead.id, channel: "ops", eventId, eventType, attempts: 1, failure: "http 410" }]);
+    const of = { eventId: dead.eventId, eventType: dead.eventType };
+    assert.deepEqual(await recorded("NotificationFailed"), [{ notificationId: dead.id, channel: "ops", ...of, attempts: 1, failure: "http 410" }]);
     await notifications.retry(dead.id, "root", admin);
     await server.count(2);
     await emptied(notifications);
@@ -260,6 +271,41 @@ describe("notifications", { timeout: HANG_MS }, () => {
     await happen("three");
     await server.first(about("three"));
     assert.equal(server.received.length, 1);
+  });
+
+  it("reach the channel of a group that a rule wants told, of decisions that nobody else hears of", async (t) => {
+    const { channel, begin, ledger } = await scene(t);
+    const [security, everybody] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    await begin(channel("security", security, { events: [], groups: ["security"] }), channel("everybody", everybody, { events: ["all"] }));
+    const [sessionId, other] = [randomUUID(), randomUUID()];
+    const decision = { policyVersion: "p1", rules: ["r1"], reason: "because" };
+    const write = async (id: string, notify: readonly string[] | undefined): Promise<void> => {
+      const recorded = notify === undefined ? decision : { ...decision, notify };
+      const events: DomainEvent[] = [
+        requested(id),
+        { type: "SessionOpened", data: { sessionId: id, agentId: "a1", decision: recorded } },
+        { type: "CommandAuthorized", data: { ...command(1, "select secret from vault"), decision: recorded, obligations: noObligations } },
+      ];
+      const context = { actor: { kind: "human", id: "ana" }, correlationId: id } as const;
+      await ledger.append(
+        sessionStream(id),
+        events.map((event, index) => newEvent(eventId(id, index), event, context, "2026-11-22T10:00:00.000Z")),
+        "none",
+      );
+    };
+    await write(other, ["dba"]);
+    await write(sessionId, ["dba", "security"]);
+    await security.count(2);
+    const kinds = security.received.map(({ body }) => JSON.parse(body) as { type: string; data: { fields: { session: string } } });
+    assert.deepEqual(
+      kinds.map(({ type, data }) => [type, data.fields.session]),
+      [
+        ["session.opened", sessionId],
+        ["command.authorized", sessionId],
+      ],
+    );
+    for (const { body } of security.received) assert.doesNotMatch(body, /vault|\bana\b/u);
+    assert.equal(everybody.received.length, 0);
   });
 
   it("send nothing whose secret cannot be read, and go on when it can", async (t) => {

@@ -18,6 +18,8 @@ export interface Channel {
   readonly kind: "webhook" | "slack" | "email";
   /** Types of events that it is told of. */
   readonly types: ReadonlySet<string>;
+  /** Whatever else it listens to, it is told of what a rule wants one of these groups to be told (`@notify`). */
+  readonly groups: ReadonlySet<string>;
   readonly discretion: Discretion;
   /** One attempt, bounded in time. Never rejects. */
   send(message: Message, signal: AbortSignal): Promise<Outcome>;

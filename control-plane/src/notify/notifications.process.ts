@@ -11,11 +11,14 @@ import type { Channel } from "./channel.ts";
 import { Courier } from "./courier.ts";
 import { type Message, messageOf } from "./message.ts";
 import { type Delivery, type Outbox, QUEUE_FULL, type QueuedDelivery } from "./outbox.ts";
-import { noticeOf } from "./topics.ts";
+import { groupsToTell, noticeOf, notifyingTypes } from "./topics.ts";
 
 /** A dropped subscription is taken up at once; a dead ledger is not hammered. */
 export const REFOLLOW_FIRST_MS = 50;
 export const REFOLLOW_LAST_MS = 5_000;
+
+/** What a restart may look at again for nothing; an own write for each event that nobody wants to hear of would cost as much as the event. */
+export const CHECKPOINT_EVENTS = 1_000;
 
 export interface NotificationDeps {
   /** With names in it. */
@@ -52,6 +55,10 @@ export class Notifications {
   readonly #couriers: ReadonlyMap<string, Courier>;
   readonly #following: Promise<void>;
   #closing: Promise<void> | undefined;
+  /** Events since the checkpoint that nobody wanted to hear of. */
+  #passedOver = 0;
+  /** Channels whose queue is full. */
+  readonly #full = new Set<string>();
 
   private constructor(deps: NotificationDeps) {
     this.#deps = deps;
@@ -121,7 +128,8 @@ export class Notifications {
   async #follow(): Promise<void> {
     const { ledger, outbox, channels, scheduler, log } = this.#deps;
     const { signal } = this.#stop;
-    const types = [...new Set(channels.flatMap((channel) => [...channel.types]))];
+    // The decisions on commands are read only when somebody may be told of them.
+    const types = [...new Set(channels.flatMap((channel) => [...channel.types, ...(channel.groups.size > 0 ? notifyingTypes : [])]))];
     for (let failures = 0; !signal.aborted; failures++) {
       try {
         const position = outbox.checkpoint()?.position;
@@ -141,12 +149,20 @@ export class Notifications {
   async #take({ id: eventId, type: eventType, stream, revision, position, data }: RecordedEvent): Promise<void> {
     const { outbox, channels, clock, log } = this.#deps;
     const own = eventType === "NotificationFailed" && "channel" in data ? data.channel : undefined;
-    const wanting = channels.filter(({ name, types }) => types.has(eventType) && name !== own);
+    const notify = groupsToTell(data);
+    const wanting = channels.filter(({ name, types, groups }) => name !== own && (types.has(eventType) || notify.some((group) => groups.has(group))));
+    if (wanting.length === 0 && ++this.#passedOver < CHECKPOINT_EVENTS) return;
+    this.#passedOver = 0;
     const deliveries = wanting.map(({ name }): Delivery => ({ id: `${eventId}_${name}`, channel: name, eventId, eventType, stream, revision }));
     const overflow = outbox.take(deliveries, position, clock.now());
     for (const { name } of wanting) this.#couriers.get(name)?.wake();
-    for (const delivery of overflow)
+    for (const delivery of overflow) {
+      // Once for each time that a queue fills: a record of every loss would be as much again as what is lost.
+      if (this.#full.has(delivery.channel)) continue;
+      this.#full.add(delivery.channel);
       await this.#record(delivery, 0, QUEUE_FULL).catch((error: unknown) => log.warn({ err: error }, "a dead letter is not in the record yet"));
+    }
+    for (const { name } of wanting) if (!overflow.some(({ channel }) => channel === name)) this.#full.delete(name);
   }
 
   async #read({ id, eventId, stream, revision }: Delivery, channel: Channel): Promise<Message | undefined> {

@@ -3,7 +3,9 @@ import type { About, Notice, Notices } from "./notice.ts";
 import { approvalNotices } from "./notices/approvals.ts";
 import { breakGlassNotices } from "./notices/break-glass.ts";
 import { grantNotices } from "./notices/grants.ts";
-import { agentNotices, erasureNotices, ledgerNotices, notificationNotices, policyNotices } from "./notices/installation.ts";
+import { decisionNotices } from "./notices/decisions.ts";
+import { agentNotices, erasureNotices, ledgerNotices, notificationNotices } from "./notices/installation.ts";
+import { policyNotices } from "./notices/policies.ts";
 
 /** What a channel can be told of, by the word that its configuration uses. */
 const topics = {
@@ -19,10 +21,26 @@ const topics = {
 
 const ALL = "all";
 
-const told: Notices = Object.assign({}, ...Object.values(topics)) as Notices;
+const ofTopics: Notices = Object.assign({}, ...Object.values(topics)) as Notices;
+const told: Notices = { ...ofTopics, ...decisionNotices };
 
-/** Every type that there is something to tell of. */
-export const toldTypes = Object.keys(told) as readonly EventType[];
+/** Every type that a channel can be told of by listening to it. */
+export const toldTypes = Object.keys(ofTopics) as readonly EventType[];
+
+/** Types that may name groups that a rule wants told. What is held is told as the approval that it waits for. */
+export const notifyingTypes: readonly EventType[] = [
+  ...(Object.keys(decisionNotices) as EventType[]),
+  "ApprovalRequested",
+  "AccessRequested",
+  "BreakGlassOpened",
+  "BreakGlassReviewOverdue",
+];
+
+/** Groups that the rules which decided want told (`@notify`). */
+export function groupsToTell(data: object): readonly string[] {
+  const { notify, decision } = data as { readonly notify?: readonly string[]; readonly decision?: { readonly notify?: readonly string[] } };
+  return notify ?? decision?.notify ?? [];
+}
 
 /** `all`, topics, and types of events by their names. */
 export const eventWords: readonly [string, ...string[]] = [ALL, ...Object.keys(topics), ...toldTypes];

@@ -1,17 +1,19 @@
+import { describeSteps } from "../../domain/approval/terms.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
-import { type About, type Field, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
+import { type About, type Field, type Notice, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
 
 /** Commands that wait for people. */
 export const approvalNotices: Notices = {
   ApprovalRequested(data) {
-    const { approvalId, command, resource, requestedBy, decision, quorum, expiresAt } = data;
+    const { approvalId, command, resource, requestedBy, decision, steps, denyBy, expiresAt } = data;
     return {
       kind: "approval.requested",
       title: `A ${command.facts.riskClass} command waits for approval on ${resource}`,
       urgency: "action",
       fields: [
-        ...held(data.resource, command.facts),
-        shown("needs", quorum),
+        ...commandFields(data.resource, command.facts),
+        shown("needs", describeSteps(steps)),
+        shown("may deny too", denyBy),
         shown("expires", expiresAt),
         shown("rules", decision.rules),
         personal("requester", requestedBy),
@@ -22,6 +24,16 @@ export const approvalNotices: Notices = {
       next: decide(approvalId),
     };
   },
+  ApprovalEscalated({ approvalId, to }, about) {
+    const notice = settled("escalated", `waits on, and now ${to} may decide too`, approvalId, about, [shown("group", to)]);
+    return { ...notice, urgency: "action", next: decide(approvalId) };
+  },
+  ApprovalCounterProposed: ({ approvalId, by, comment, statement }, about) =>
+    settled("counter_proposed", "has a counter-proposal", approvalId, about, [
+      personal("by", by),
+      personal("comment", comment),
+      sensitive("proposed", statement),
+    ]),
   ApprovalGranted: ({ approvalId, approvers }, about) => settled("granted", "was approved", approvalId, about, [personal("approvers", approvers)]),
   ApprovalDenied: ({ approvalId, by, comment }, about) =>
     settled("denied", "was denied", approvalId, about, [personal("by", by), ...(comment === "" ? [] : [personal("comment", comment)])]),
@@ -32,7 +44,10 @@ export const approvalNotices: Notices = {
 };
 
 /** What it would do, without its text. */
-const held = (resource: string, { verbs, riskClass, relationsRead, relationsWritten, hazards, fingerprint }: CommandFacts): readonly Field[] => [
+export const commandFields = (
+  resource: string,
+  { verbs, riskClass, relationsRead, relationsWritten, hazards, fingerprint }: CommandFacts,
+): readonly Field[] => [
   shown("resource", resource),
   shown("verbs", verbs),
   shown("class", riskClass),
@@ -42,20 +57,14 @@ const held = (resource: string, { verbs, riskClass, relationsRead, relationsWrit
   shown("fingerprint", fingerprint),
 ];
 
-function settled(
-  what: string,
-  said: string,
-  approvalId: string,
-  { subject }: About,
-  fields: readonly Field[],
-): ReturnType<NonNullable<Notices["ApprovalExpired"]>> {
+function settled(what: string, said: string, approvalId: string, { subject }: About, fields: readonly Field[]): Notice {
   const asked = subject.type === "ApprovalRequested" ? subject.data : undefined;
   return {
     kind: `approval.${what}`,
     title: `A command on ${asked?.resource ?? "a resource"} ${said}`,
     urgency: "info",
     fields: [
-      ...(asked === undefined ? [] : [...held(asked.resource, asked.command.facts), personal("requester", asked.requestedBy)]),
+      ...(asked === undefined ? [] : [...commandFields(asked.resource, asked.command.facts), personal("requester", asked.requestedBy)]),
       ...fields,
       shown("approval", approvalId),
     ],

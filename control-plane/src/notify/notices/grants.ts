@@ -3,9 +3,9 @@ import { type About, type Field, type Notice, type Notices, personal, shown, typ
 
 /** Access for a while. */
 export const grantNotices: Notices = {
-  AccessRequested({ grantId, resource, requestedBy, durationSeconds, reason, ticket, decision, quorum, expiresAt }) {
-    // ByGrant in the same breath: the grant says it all.
-    if (quorum === 0) return undefined;
+  AccessRequested({ grantId, resource, requestedBy, durationSeconds, reason, ticket, decision, quorum, expiresAt, emergency = false }) {
+    // Granted in the same breath: what follows says it all, unless a rule wants this told.
+    if (quorum === 0 && (emergency || decision.notify === undefined)) return undefined;
     return {
       kind: "grant.requested",
       title: `Somebody asks for access to ${resource}`,

@@ -29,19 +29,6 @@ export const agentNotices: Notices = {
 
 const agents = [{ label: "Look", command: "sallyport agents", path: "agents" }];
 
-export const policyNotices: Notices = {
-  PolicyProposed: ({ version, reason }) => policy("proposed", version, [sensitive("reason", reason)]),
-  PolicyPublished: ({ version }) => policy("published", version, []),
-};
-
-const policy = (what: string, version: string, fields: readonly ReturnType<typeof sensitive>[]): ReturnType<NonNullable<Notices["PolicyPublished"]>> => ({
-  kind: `policy.${what}`,
-  title: `Policy ${version} was ${what}`,
-  urgency: "info",
-  fields: [shown("version", version), ...fields],
-  next: [],
-});
-
 /** Whether anything could be recorded: of an outage the record tells when it is over. */
 export const ledgerNotices: Notices = {
   FailClosedEntered: ({ nodeId, cause, since }) => ({

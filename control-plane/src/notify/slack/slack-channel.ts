@@ -4,7 +4,7 @@ import { readSecret, type SecretRef } from "../secret.ts";
 import { slackBody } from "./blocks.ts";
 import { requireWebUrl } from "../web-url.ts";
 
-export interface SlackSettings extends Pick<Channel, "name" | "types" | "discretion"> {
+export interface SlackSettings extends Pick<Channel, "name" | "types" | "groups" | "discretion"> {
   /** Of an incoming webhook: whoever has it may write into the channel, so it is a secret. */
   readonly url: SecretRef;
   readonly privateAddresses: boolean;
@@ -12,11 +12,12 @@ export interface SlackSettings extends Pick<Channel, "name" | "types" | "discret
 }
 
 /** Slack's incoming webhooks, and whatever takes the same. */
-export function slackChannel({ name, types, discretion, url, privateAddresses, ca }: SlackSettings): Channel {
+export function slackChannel({ name, types, groups, discretion, url, privateAddresses, ca }: SlackSettings): Channel {
   return {
     name,
     kind: "slack",
     types,
+    groups,
     discretion,
     async send(message, signal) {
       let address: URL;

@@ -5,7 +5,7 @@ import type { Message } from "../message.ts";
 import { readSecret, type SecretRef } from "../secret.ts";
 import { signatures, webhookKey } from "./signature.ts";
 
-export interface WebhookSettings extends Pick<Channel, "name" | "types" | "discretion"> {
+export interface WebhookSettings extends Pick<Channel, "name" | "types" | "groups" | "discretion"> {
   readonly url: URL;
   /** The one in use, and the one before or after it. */
   readonly secrets: readonly SecretRef[];
@@ -16,13 +16,14 @@ export interface WebhookSettings extends Pick<Channel, "name" | "types" | "discr
 
 /** Standard Webhooks (standardwebhooks.com): JSON, signed over id, time of the attempt and body. */
 export function webhookChannel(
-  { name, types, discretion, url, secrets, privateAddresses, ca, deadlineMs = POST_DEADLINE_MS }: WebhookSettings,
+  { name, types, groups, discretion, url, secrets, privateAddresses, ca, deadlineMs = POST_DEADLINE_MS }: WebhookSettings,
   clock: Clock,
 ): Channel {
   return {
     name,
     kind: "webhook",
     types,
+    groups,
     discretion,
     async send(message, signal) {
       let keys: readonly Buffer[];
