@@ -1,6 +1,7 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { proposalVerbs } from "./approval-proposals.ts";
+import { previewLine, previewVerb } from "./approval-previews.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
@@ -32,6 +33,7 @@ export function approvalsVerb(program: Command): void {
       }),
     );
   proposalVerbs(approvals);
+  previewVerb(approvals);
   approvals
     .command("revoke")
     .argument("<id>", "the approval, or the first characters of its id")
@@ -102,6 +104,7 @@ function show(io: Io, approval: Approval): void {
     uses,
     plan,
     reason,
+    previews,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
@@ -124,6 +127,7 @@ function show(io: Io, approval: Approval): void {
   for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);
   if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
+  for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
   io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));
   if (plan.length === 0) for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);

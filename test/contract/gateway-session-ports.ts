@@ -201,6 +201,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       escalated: false,
       votes: [],
       counter: undefined,
+      previews: [],
       counterTo: undefined,
       plan: undefined,
       until: undefined,
