@@ -1,5 +1,5 @@
-import { isIP } from "node:net";
 import { schemaVersionOf, upcast } from "../../domain/catalogue.ts";
+import { addressOf } from "../../domain/client-address.ts";
 import type { Circumstances, Decision, Obligations, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
@@ -234,6 +234,3 @@ function remembered<K extends WeakKey, V>(memory: WeakMap<K, V>, key: K, make: (
   if (known === undefined) memory.set(key, (known = make(key)));
   return known;
 }
-
-/** Recorded with the port. */
-const addressOf = (address: string): string => (isIP(address) === 0 ? address.slice(0, address.lastIndexOf(":")) : address);
