@@ -1,7 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
-import { addressOf } from "../../domain/client-address.ts";
 import type { ByGrant, Purpose } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
@@ -99,7 +98,7 @@ async function stepsOf(
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
 function takenIn({ recorded, event, purpose }: Step, { identity, resource, clientAddress }: Explanation["requested"], granted: ByGrant): Taken | undefined {
-  const circumstances = { clientAddress: addressOf(clientAddress), purpose };
+  const circumstances = { clientAddress, purpose };
   const open = { action: "open", principal: identity, resource, granted, circumstances, in: recorded } as const;
   const run = { action: "run", principal: identity.id, resource, granted, circumstances, in: recorded } as const;
   switch (event.type) {

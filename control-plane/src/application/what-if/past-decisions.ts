@@ -1,5 +1,4 @@
 import { schemaVersionOf, upcast } from "../../domain/catalogue.ts";
-import { addressOf } from "../../domain/client-address.ts";
 import type { ByGrant, Circumstances, Decision, Obligations, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";

@@ -17,7 +17,6 @@ import {
 import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
-import { addressOf } from "../../domain/client-address.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { ON_REQUEST } from "./next-step.ts";
@@ -103,7 +102,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
       forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
     }
-    const circumstances = { time: deps.clock.now(), clientAddress: addressOf(address), purpose };
+    const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
     const decided = decideOpen(visitor, resource, granted, circumstances);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, mayBeAsked(deps.grants.requestable(resource, principal)));
@@ -142,7 +141,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       approvals: deps.approvals,
       clock: deps.clock,
       granted,
-      clientAddress: addressOf(address),
+      clientAddress: address,
       purpose: stated,
       readOnly: readOnly === undefined ? undefined : decided.rules,
       holdMillis: gateway.limits.holdMillis,
@@ -235,7 +234,7 @@ function decideNow({ gateway, address, signedIn: { principal } }: Visitor, name:
   const { identities, resources, policies } = gateway.deps;
   const found = identities.find(principal.id);
   const now = found?.disabled === true ? undefined : found;
-  const circumstances = { time: gateway.deps.clock.now(), clientAddress: addressOf(address), purpose };
+  const circumstances = { time: gateway.deps.clock.now(), clientAddress: address, purpose };
   return takeDecision(policies.current(), { principal: now, resource: resources.find(name), action: "open", granted, circumstances });
 }
 
