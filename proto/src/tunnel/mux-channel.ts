@@ -15,6 +15,8 @@ const senders: Readonly<Record<ControlBody["$case"], Role | undefined>> = {
   report: "acceptor",
   describeCopy: "opener",
   resultLineage: "opener",
+  trace: "opener",
+  traced: "acceptor",
   cancel: "opener",
 };
 

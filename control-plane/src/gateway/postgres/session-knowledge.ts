@@ -23,11 +23,14 @@ import { NamedObjects } from "./named-objects.ts";
 export class SessionKnowledge implements SessionNames {
   readonly statements = new NamedObjects<Prepared>();
   readonly portals = new NamedObjects<Portal>();
+  readonly #idle: () => void;
   #clientEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed" };
   #suspect = false;
 
-  constructor(clientEncoding: string) {
+  /** `idle` is called whenever no transaction is open any more. */
+  constructor(clientEncoding: string, idle: () => void = () => undefined) {
+    this.#idle = idle;
     this.parameter("client_encoding", clientEncoding);
   }
 
@@ -64,6 +67,8 @@ export class SessionKnowledge implements SessionNames {
 
   ready(status: TransactionStatus): void {
     this.#suspect = false;
-    if (status === "I") this.portals.clear();
+    if (status !== "I") return;
+    this.portals.clear();
+    this.#idle();
   }
 }
