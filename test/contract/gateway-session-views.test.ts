@@ -50,7 +50,10 @@ describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, ()
     const { open, looked } = await watch(t, []);
     const [one, two] = [await open(), await open()];
     for (const { client } of [one, one, two]) assert.equal(await ask(client, searching), "T C:SELECT 0 Z:I");
-    assert.deepEqual(looked(), Array.from({ length: 3 }, () => "t.secret v.handle"));
+    assert.deepEqual(
+      looked(),
+      Array.from({ length: 3 }, () => "t.secret v.handle"),
+    );
     assert.deepEqual([traces(one), traces(two)], [1, 0]);
     const [recorded] = one.record.of("CommandAuthorized");
     assert.deepEqual(recorded?.facts.columnsFiltered, ["t.secret", "v.handle"]);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { before, it } from "node:test";
 import type { Client } from "pg";
 import type { ColumnSource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -68,7 +68,10 @@ describeOnEach("what an agent says that columns are made of", (flavour) => {
 
   it("is said in a session that is busy with something else", async () => {
     const { channel } = await openedSession(resourceOf(server, { user: "app", database: "app" }));
-    assert.equal(channel.posted.some((body) => body.$case === "opened" && body.value.traces === true), true);
+    assert.equal(
+      channel.posted.some((body) => body.$case === "opened" && body.value.traces === true),
+      true,
+    );
     channel.write(encodeQuery("select pg_sleep(3600)"));
     channel.control({ $case: "trace", value: { id: 3, columns: [source("v_plain.handle")], maskedTables: [] } });
     await channel.until(() => channel.posted.some(({ $case }) => $case === "traced"));

@@ -30,7 +30,7 @@ export class ColumnAsker {
     const asked = sources.filter((source) => source !== undefined);
     if (this.#over || asked.length > MAX_ASKED_NAMES || asked.length < sources.length) return undefined;
     const tables = maskedTables.filter((table) => Buffer.byteLength(table) <= MAX_NAME_BYTES);
-    for (; tables.length > MAX_ASKED_NAMES; ) this.#post({ $case: "trace", value: { id: 0, columns: [], maskedTables: tables.splice(0, MAX_ASKED_NAMES) } });
+    for (; tables.length > MAX_ASKED_NAMES;) this.#post({ $case: "trace", value: { id: 0, columns: [], maskedTables: tables.splice(0, MAX_ASKED_NAMES) } });
     const id = ++this.#lastId;
     const { promise, resolve } = Promise.withResolvers<readonly TracedColumn[] | undefined>();
     this.#waiting.set(id, resolve);

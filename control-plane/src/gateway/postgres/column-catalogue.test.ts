@@ -49,7 +49,7 @@ describe("what a resource's columns are made of", () => {
     await Promise.resolve();
     await Promise.resolve();
     await Promise.resolve();
-    catalogue.trace(facts, ask);
+    await catalogue.trace(facts, ask);
     time = ORIGINS_FRESH_MS + 1;
     const traced = catalogue.trace(facts, ask);
     assert.ok(!(traced instanceof Promise));

@@ -37,9 +37,9 @@ export class ColumnTracer {
     if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts) }));
     const ask = (columns: readonly string[]): ReturnType<ColumnAsker["ask"]> => asker.ask(columns, tables);
     const traced = executables.map(({ facts }) => catalogue.trace(facts, ask));
-    return traced.some((facts) => facts instanceof Promise)
-      ? Promise.all(traced).then((facts) => withFacts(executables, facts))
-      : withFacts(executables, traced as readonly CommandFacts[]);
+    const known = traced.filter((facts) => !(facts instanceof Promise));
+    if (known.length === traced.length) return withFacts(executables, known);
+    return Promise.all(traced.map((facts) => Promise.resolve(facts))).then((facts) => withFacts(executables, facts));
   }
 
   /** Runs now. `undefined`: nothing is known of it. */

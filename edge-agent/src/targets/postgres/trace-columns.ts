@@ -19,7 +19,8 @@ export async function traceColumns({ id, columns, maskedTables }: Trace, catalog
       const unlearnt = nothingUnlearnt();
       const lineages = columns.map(({ table, column }) => catalogue.named(table, column, unlearnt));
       // What was not there when somebody last looked may have been made since.
-      if (lookups === 0) for (const { table } of columns) if (catalogue.isAbsent(table)) unlearnt.names.add(table);
+      const absent = lookups === 0 ? columns.filter(({ table }) => catalogue.isAbsent(table)) : [];
+      for (const { table } of absent) unlearnt.names.add(table);
       if (unlearnt.names.size === 0) return { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue)) };
       await catalogue.learn(unlearnt);
     }
