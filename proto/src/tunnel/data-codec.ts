@@ -1,5 +1,18 @@
 import { SallyportError } from "../errors.ts";
-import { Cancel, Close, DescribeCopy, type Frame, Obligations, Open, Opened, Report, ResultLineage, Trace, Traced } from "../gen/sallyport/tunnel/v1/tunnel.ts";
+import {
+  Cancel,
+  Close,
+  DescribeCopy,
+  type Frame,
+  Obligations,
+  Open,
+  Opened,
+  Previewed,
+  Report,
+  ResultLineage,
+  Trace,
+  Traced,
+} from "../gen/sallyport/tunnel/v1/tunnel.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { varintLength, VarintReader, writeVarint } from "./varint.ts";
 
@@ -10,7 +23,7 @@ import { varintLength, VarintReader, writeVarint } from "./varint.ts";
  *   0x08  varint session
  *   0x12  varint length  bytes            data
  *   0x18  varint                          credit
- *   0x22 … 0x6a  varint length  message   open, opened, obligations, report, cancel, close, describeCopy, resultLineage, trace, traced
+ *   0x22 … 0x72  varint length  message   open, opened, obligations, report, cancel, close, describeCopy, resultLineage, previewed, trace, traced
  *
  * ts-proto copies each payload once on decode and twice on encode. Here encode is one allocation, and decoded data are
  * slices of the message: whoever keeps a small one keeps the whole message.
@@ -52,8 +65,9 @@ const messageTags = {
   close: 0x4a,
   describeCopy: 0x52,
   resultLineage: 0x5a,
-  trace: 0x62,
-  traced: 0x6a,
+  previewed: 0x62,
+  trace: 0x6a,
+  traced: 0x72,
 } as const satisfies Record<MessageBody["$case"], number>;
 
 interface Planned {
@@ -140,6 +154,8 @@ function encodeMessage(body: MessageBody): Uint8Array {
       return DescribeCopy.encode(body.value).finish();
     case "resultLineage":
       return ResultLineage.encode(body.value).finish();
+    case "previewed":
+      return Previewed.encode(body.value).finish();
     case "trace":
       return Trace.encode(body.value).finish();
     case "traced":
@@ -211,6 +227,8 @@ function decodeMessage(tag: number, bytes: Buffer): Body {
         return { $case: "describeCopy", value: DescribeCopy.decode(bytes) };
       case messageTags.resultLineage:
         return { $case: "resultLineage", value: ResultLineage.decode(bytes) };
+      case messageTags.previewed:
+        return { $case: "previewed", value: Previewed.decode(bytes) };
       case messageTags.trace:
         return { $case: "trace", value: Trace.decode(bytes) };
       default:
