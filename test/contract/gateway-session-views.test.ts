@@ -119,7 +119,7 @@ describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, ()
     const { client, heard, record } = await bed.open();
     client.write(searching);
     await heard.until(() => heard.posted.some(({ $case }) => $case === "trace"));
-    bed.endAll("killed");
+    bed.endAll("ended_by_administrator");
     await record.until(() => record.of("SessionEnded").length > 0);
     assert.deepEqual(seen, ["*.* v.handle"]);
     const older = await GatewayBed.start(t, ground, { maskedTables: [], rule: bed.rule });

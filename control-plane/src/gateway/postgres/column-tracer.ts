@@ -37,7 +37,7 @@ export class ColumnTracer {
     if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts) }));
     const ask = (columns: readonly string[]): ReturnType<ColumnAsker["ask"]> => asker.ask(columns, tables);
     const traced = executables.map(({ facts }) => catalogue.trace(facts, ask));
-    const known = traced.filter((facts) => !(facts instanceof Promise));
+    const known = traced.filter((facts): facts is CommandFacts => !(facts instanceof Promise));
     if (known.length === traced.length) return withFacts(executables, known);
     return Promise.all(traced.map((facts) => Promise.resolve(facts))).then((facts) => withFacts(executables, facts));
   }
