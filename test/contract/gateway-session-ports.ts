@@ -101,7 +101,11 @@ export class MemoryApprovals extends Watched implements Approvals {
     return this.propose();
   }
 
-  windows(): readonly ApprovalView[] {
+  requestPlan(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
+  standing(): readonly ApprovalView[] {
     return [];
   }
 
@@ -197,7 +201,9 @@ export class MemoryApprovals extends Watched implements Approvals {
       escalated: false,
       votes: [],
       counter: undefined,
+      previews: [],
       counterTo: undefined,
+      plan: undefined,
       until: undefined,
       uses: 0,
       approvers: ["bo"],

@@ -17,7 +17,7 @@ import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Application } from "../application/application.ts";
-import type { AgentLinks } from "../application/ports.ts";
+import type { AgentLinks, Previews } from "../application/ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
@@ -27,7 +27,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
-import { approvalService, type InspectProposal } from "./approval-service.ts";
+import { approvalService, type InspectPlan, type InspectProposal } from "./approval-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
@@ -55,8 +55,10 @@ export interface ApiServerOptions {
   readonly timeTravel: TimeTravel;
   readonly trials: Trials;
   readonly links: AgentLinks;
+  readonly previews: Previews;
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
+  readonly inspectPlan: InspectPlan;
   readonly credential: ServerCredential;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
@@ -89,7 +91,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
-  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal }));
+  server.addService(
+    ApprovalServiceService,
+    approvalService(context, {
+      approvals,
+      policies,
+      resources,
+      inspect: options.inspectProposal,
+      inspectPlan: options.inspectPlan,
+      previews: options.previews,
+    }),
+  );
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));

@@ -25,25 +25,32 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
     return changed;
   }
 
-  windows(digest: string): readonly ApprovalView[] {
-    return Array.from(this.#windows, (id) => this.get(id)).filter((view) => view?.command.digest === digest) as readonly ApprovalView[];
+  /** Open for a while, of this person on this resource. */
+  standing(requestedBy: string, resource: string): readonly ApprovalView[] {
+    return Array.from(this.#windows).flatMap((id) => {
+      const view = this.get(id);
+      return view?.requestedBy === requestedBy && view.resource === resource ? [view] : [];
+    });
   }
 
   /** Somebody was forgotten. */
   rename(from: string, to: string): void {
     this.change((view) => {
       const { requestedBy, approvers, decidedBy } = view;
-      if (![requestedBy, decidedBy, view.counter?.by, ...approvers].includes(from)) return view;
+      if (![requestedBy, decidedBy, view.counter?.by, ...approvers, ...view.previews.map(({ by }) => by)].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
       const counter = view.counter?.by === from ? { ...view.counter, by: to, comment: FORGOTTEN_TEXT } : view.counter;
+      const plan = view.plan === undefined || requestedBy !== from ? view.plan : { ...view.plan, reason: FORGOTTEN_TEXT };
       return {
         ...view,
+        plan,
         counter,
         requestedBy: renamed(requestedBy),
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
+        previews: view.previews.map((preview) => ({ ...preview, by: renamed(preview.by) })),
         votes: view.votes.map((vote) => ({ ...vote, by: renamed(vote.by) })),
         comment,
       };

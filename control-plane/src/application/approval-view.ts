@@ -1,5 +1,5 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
-import type { ApprovalState, ApprovalView } from "./ports.ts";
+import type { ApprovalState, ApprovalView, PreviewView } from "./ports.ts";
 
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
 export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";
@@ -11,7 +11,7 @@ export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | un
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo } =
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo, plan } =
       event.data;
     return {
       id: approvalId,
@@ -31,7 +31,9 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       approvers: [],
       votes: [],
       counter: undefined,
+      previews: [],
       counterTo,
+      plan,
       until: undefined,
       uses: 0,
       requestedAt: new Date(at),
@@ -40,7 +42,10 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       comment: "",
     };
   }
-  if (view === undefined || isFinal(view.state)) return view;
+  if (view === undefined) return view;
+  // Comes when it comes: what it is of may be decided by then.
+  if (event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed") return { ...view, previews: answered(view.previews, event) };
+  if (isFinal(view.state)) return view;
   switch (event.type) {
     case "ApprovalGiven": {
       const { by, comment, step, forSeconds } = event.data;
@@ -53,12 +58,16 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     }
     case "ApprovalCounterAccepted":
       return { ...view, state: "replaced" };
+    case "ApprovalPreviewRequested": {
+      const { previewId: id, by, kind } = event.data;
+      return { ...view, previews: [...view.previews, { id, kind, by, at: new Date(at), state: "asked", rows: undefined, code: "" }] };
+    }
     case "ApprovalEscalated":
       return { ...view, escalated: true };
     case "ApprovalGranted":
       return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until) };
     case "ApprovalUsed":
-      return { ...view, uses: view.uses + 1 };
+      return { ...view, uses: view.uses + 1, state: view.uses + 1 === view.plan?.commands.length ? "consumed" : view.state };
     case "ApprovalDenied":
       return { ...view, state: "denied", decidedBy: event.data.by, comment: event.data.comment };
     case "ApprovalExpired":
@@ -70,4 +79,15 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalRevoked":
       return { ...view, state: "revoked", decidedBy: event.data.by, comment: event.data.reason };
   }
+}
+
+function answered(
+  previews: readonly PreviewView[],
+  event: Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }>,
+): readonly PreviewView[] {
+  const outcome =
+    event.type === "ApprovalPreviewed"
+      ? ({ state: "shown", rows: event.data.dryRun?.rows } as const)
+      : ({ state: "failed", rows: undefined, code: event.data.code } as const);
+  return previews.map((each) => (each.id === event.data.previewId ? { ...each, ...outcome } : each));
 }

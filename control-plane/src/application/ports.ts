@@ -2,9 +2,12 @@ import type { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Proposed } from "../domain/approval/approval.decider.ts";
+import type { Plan } from "../domain/approval/plan.ts";
+import type { CommandFacts } from "../domain/facts.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
+import type { PreviewKind } from "../domain/approval/approval.events.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
-import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { Decision, Obligations, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
@@ -169,6 +172,19 @@ export interface CounterProposal {
   readonly digest: string;
 }
 
+/** One look at what a held command would do; what it showed is in the record only. */
+export interface PreviewView {
+  readonly id: string;
+  readonly kind: PreviewKind;
+  readonly by: string;
+  readonly at: Date;
+  readonly state: "asked" | "shown" | "failed";
+  /** That the command changed, of a dry run that was shown. */
+  readonly rows: number | undefined;
+  /** Of one that failed. */
+  readonly code: string;
+}
+
 export interface ApprovalView {
   readonly id: string;
   readonly state: ApprovalState;
@@ -190,8 +206,12 @@ export interface ApprovalView {
   readonly votes: readonly Vote[];
   /** The last one. */
   readonly counter: CounterProposal | undefined;
+  /** Oldest first. */
+  readonly previews: readonly PreviewView[];
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
+  /** Commands that were asked for in advance, to run in their order; `uses` of them have. */
+  readonly plan: Plan | undefined;
   /** Granted for a while, rather than for one execution. */
   readonly until: Date | undefined;
   readonly uses: number;
@@ -199,6 +219,27 @@ export interface ApprovalView {
   readonly expiresAt: Date;
   readonly decidedBy: string;
   readonly comment: string;
+}
+
+export interface PlanRequest {
+  readonly resource: string;
+  readonly commands: readonly Proposed[];
+  /** Over those of its commands. */
+  readonly digest: string;
+  readonly forSeconds: number;
+  readonly reason: string;
+}
+
+export interface StandingUse {
+  readonly requestedBy: string;
+  readonly sessionId: string;
+  readonly commandId: number;
+  /** Of the command, or as it stands in the plan. */
+  readonly digest: string;
+  readonly facts: CommandFacts;
+  /** The policy version, and the rules, that decided on it. */
+  readonly policyVersion: string;
+  readonly rules: readonly string[];
 }
 
 export interface Approvals {
@@ -229,10 +270,12 @@ export interface Approvals {
     bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string },
     context: CommandContext,
   ): Promise<ApprovalView>;
-  /** Open ones that were given for a while, for the command with this digest. */
-  windows(digest: string): readonly ApprovalView[];
+  /** Asks for commands in advance. Fails with `policy.denied`, `policy.missing`, `resource.not_found`, `input.invalid`, `session.limit`. */
+  requestPlan(asked: PlanRequest, by: Principal, context: CommandContext): Promise<ApprovalView>;
+  /** Open ones of this person on this resource that were given for a while: of one command, and plans. */
+  standing(requestedBy: string, resource: string): readonly ApprovalView[];
   /** One more execution of it, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`. */
-  use(approvalId: string, by: string, sessionId: string, command: RecordedCommand, policyVersion: string, context: CommandContext): Promise<ApprovalView>;
+  use(approvalId: string, use: StandingUse, context: CommandContext): Promise<ApprovalView>;
   /** Takes back what was granted. The caller sees to it that they may. */
   revoke(approvalId: string, by: Principal, reason: string, context: CommandContext): Promise<ApprovalView>;
   /** Whether policy lets this person decide on it, now. */
@@ -243,6 +286,55 @@ export interface Approvals {
   /** Like `find`, but also those that memory has let go of. */
   load(approvalId: string): Promise<ApprovalView | undefined>;
   list(): readonly ApprovalView[];
+}
+
+/** What a preview shows: masked, and bounded, by the agent. */
+export interface PreviewSight {
+  readonly plan: string;
+  readonly dryRun: DryRun | undefined;
+}
+
+export interface DryRun {
+  /** That the command changed. */
+  readonly rows: number;
+  readonly columns: readonly string[];
+  /** Some of the rows as they were, and as they became; null is NULL. */
+  readonly before: readonly (readonly (string | null)[])[];
+  readonly after: readonly (readonly (string | null)[])[];
+  readonly notes: readonly string[];
+}
+
+export interface PreviewRequest {
+  readonly previewId: string;
+  readonly command: RecordedCommand;
+  readonly requestedBy: string;
+  readonly resource: ResourceView;
+  /** Of the requester's session, as the client gave them. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly obligations: Obligations;
+  readonly kind: PreviewKind;
+}
+
+/** One protocol's way to look at the effect of a command. */
+export interface Previewer {
+  /** Before anything is recorded or asked. Fails with `preview.unsafe`, `feature.unsupported`, `agent.offline`. */
+  require(request: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void;
+  /** Asks the agent. Fails with `preview.unsafe`, `preview.failed`, and what sessions fail with at the target. */
+  look(request: PreviewRequest): Promise<PreviewSight>;
+}
+
+export interface Previews {
+  /**
+   * Shows somebody who may decide what the held command would do. The intent is durable before the target is asked, and the outcome
+   * before it is answered. Fails like `approve`, like a `Previewer`, and with `session.limit`.
+   */
+  preview(approvalId: string, by: Principal, kind: PreviewKind, digest: string | undefined, context: CommandContext): Promise<Preview>;
+}
+
+export interface Preview extends PreviewSight {
+  readonly previewId: string;
+  /** Hex SHA-256 of what is shown, as it is in the record. */
+  readonly previewDigest: string;
 }
 
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
@@ -391,9 +483,14 @@ export interface PolicyCompiler {
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }
 
+/** What agents of this release can do and earlier ones of the same tunnel version cannot. */
+export type AgentFeature = "preview";
+
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {
   isConnected(agentId: string): boolean;
+  /** Whether it is connected and said that it can do this. */
+  supports(agentId: string, feature: AgentFeature): boolean;
   /** Sends Open on the agent's data stream. Throws `agent.offline`. `opened` and refusals come to the handlers. */
   open(agentId: string, open: Open, handlers: ChannelHandlers): Channel;
   /** Ends the link, with every session on it. */

@@ -15,6 +15,9 @@ const senders: Readonly<Record<ControlBody["$case"], Role | undefined>> = {
   report: "acceptor",
   describeCopy: "opener",
   resultLineage: "opener",
+  previewed: "acceptor",
+  trace: "opener",
+  traced: "acceptor",
   cancel: "opener",
 };
 

@@ -5,13 +5,15 @@ import { type Decision, recordDecision } from "../decision.ts";
 import { type CommandFacts, sameFacts } from "../facts.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
-import type { ApprovalEvent } from "./approval.events.ts";
-import { type ApprovalContext, approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
+import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
+import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
 import { isWithinHours } from "./approver-hours.ts";
 import { countsAs, currentStep, groupsOf, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
+
+type PreviewOutcome = Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }>;
 
 export type Proposed = Pick<DataOf<"ApprovalCounterProposed">, "statement" | "digest" | "facts">;
 
@@ -33,6 +35,16 @@ export type ApprovalCommand =
   | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
   /** `digest` is that of the proposed text which they saw. */
   | { readonly type: "Accept"; readonly by: string; readonly digest: string }
+  /** `by` wants to look at the effect of what has this digest. */
+  | {
+      readonly type: "RequestPreview";
+      readonly previewId: string;
+      readonly kind: PreviewKind;
+      readonly digest: string | undefined;
+      readonly by: DecidedBy;
+      readonly decision: Decision;
+    }
+  | { readonly type: "RecordPreview"; readonly outcome: PreviewOutcome }
   | { readonly type: "Escalate" }
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
@@ -46,6 +58,8 @@ export type ApprovalCommand =
       readonly policyVersion: string;
       readonly requestedBy: string;
       readonly facts: CommandFacts;
+      /** That decided on it. */
+      readonly rules: readonly string[];
     }
   | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
 
@@ -77,7 +91,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (state.context.approvers.includes(command.by.id)) return [];
       const decision = requirePermitted(command.decision);
       requireHours(asked, at);
-      requireWindow(command.forSeconds);
+      requireWindow(asked, command.forSeconds);
       const forSeconds = command.forSeconds === undefined ? {} : { forSeconds: command.forSeconds };
       const escalated = escalate(state, at);
       const { context } = escalated.reduce(evolve, state);
@@ -87,7 +101,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
         data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups, ...forSeconds },
       };
       const agreed = accepted(escalated.reduce(evolve, state), given);
-      const seconds = windowSeconds(agreed.context.votes);
+      const seconds = asked.plan?.forSeconds ?? windowSeconds(agreed.context.votes);
       const until = seconds === undefined ? {} : { until: new Date(Date.parse(at) + seconds * 1_000).toISOString() };
       const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers, ...until } };
       return agreed.can(granted) ? [...escalated, given, granted] : [...escalated, given];
@@ -110,6 +124,15 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (counter === undefined) throw new SallyportError("input.invalid", "Nobody has proposed anything else.", { field: "approvalId" });
       if (command.digest !== counter.digest) throw drift("What was proposed is not what was shown.");
       return checked(state, { type: "ApprovalCounterAccepted", data: { approvalId, by: command.by, digest: counter.digest } });
+    }
+    case "RequestPreview":
+      return requestPreview(command, asked, state, at);
+    case "RecordPreview": {
+      const { previewId } = command.outcome.data;
+      const known = state.context.previews.find(({ id }) => id === previewId);
+      if (known === undefined) throw new Error(`Preview ${previewId} was never asked for.`);
+      // It may have been decided meanwhile: then it is recorded and moves nothing.
+      return known.answered ? [] : [command.outcome];
     }
     case "Escalate":
       return escalate(state, at);
@@ -134,7 +157,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Use": {
       const { sessionId, commandId, digest } = command;
       if (!state.matches("granted") || state.context.until === undefined || reached(state.context.until, at)) throw expired();
-      if (!isSameCommand(asked, command)) throw drift("What was approved for a while is not what would run.");
+      if (!isSameCommand(asked, state.context, command)) throw drift("What was approved for a while is not what would run.");
       return checked(state, { type: "ApprovalUsed", data: { approvalId, sessionId, commandId, digest } });
     }
     case "Revoke": {
@@ -154,6 +177,10 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
   }
   if (!Number.isSafeInteger(data.quorum) || data.quorum < 1) throw new Error("A quorum is at least one person.");
   if (peopleIn(data.steps) !== data.quorum) throw new Error("The steps of an approval are for as many people as its quorum.");
+  if (data.plan !== undefined) {
+    requireSeconds(data.plan.forSeconds);
+    requireText("reason", data.plan.reason, MAX_COMMENT_LENGTH);
+  }
   if (reached(data.expiresAt, at)) throw expired();
   return checked(state, { type: "ApprovalRequested", data });
 }
@@ -175,7 +202,7 @@ function propose(
   requireOtherHuman(by, (id) => isParty(asked, id));
   if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
   if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
-  if (command.via !== "simple" || command.parameters.length > 0) {
+  if (command.via !== "simple" || command.parameters.length > 0 || asked.plan !== undefined) {
     const hint = "Deny it and say what to run instead.";
     throw new SallyportError("feature.unsupported", `Only a plain query without parameters can be answered with another text. ${hint}`);
   }
@@ -191,17 +218,48 @@ function propose(
 /** Of a grant for a while, its end. */
 const deadlineOf = ({ context: { until } }: ApprovalState, { expiresAt }: DataOf<"ApprovalRequested">): string => until ?? expiresAt;
 
-function requireWindow(seconds: number | undefined): void {
-  if (seconds === undefined || (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS)) return;
+function requireWindow({ plan }: DataOf<"ApprovalRequested">, seconds: number | undefined): void {
+  if (plan !== undefined && seconds !== undefined) throw new SallyportError("input.invalid", "A plan says itself for how long it is.", { field: "forSeconds" });
+  if (seconds !== undefined) requireSeconds(seconds);
+}
+
+function requireSeconds(seconds: number): void {
+  if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS) return;
   throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
 }
 
 /** The text alone does not say what it does: the same facts must follow from it, and the same rules must have decided. */
-const isSameCommand = (asked: DataOf<"ApprovalRequested">, { digest, policyVersion, requestedBy, facts }: Extract<ApprovalCommand, { type: "Use" }>): boolean =>
-  digest === asked.command.digest &&
-  requestedBy === asked.requestedBy &&
-  policyVersion === asked.decision.policyVersion &&
-  sameFacts(facts, asked.command.facts);
+function isSameCommand(asked: DataOf<"ApprovalRequested">, { uses }: ApprovalContext, now: Extract<ApprovalCommand, { type: "Use" }>): boolean {
+  const planned = asked.plan?.commands[uses];
+  if (asked.plan !== undefined && planned === undefined) return false;
+  const { digest, facts, rules } = planned ?? { ...asked.command, rules: asked.decision.rules };
+  return (
+    now.digest === digest &&
+    now.requestedBy === asked.requestedBy &&
+    now.policyVersion === asked.decision.policyVersion &&
+    sameFacts(now.facts, facts) &&
+    JSON.stringify(now.rules) === JSON.stringify(rules)
+  );
+}
+
+/** For those who may decide, on what they would decide on. */
+function requestPreview(
+  { previewId, kind, digest, by, decision }: Extract<ApprovalCommand, { type: "RequestPreview" }>,
+  asked: DataOf<"ApprovalRequested">,
+  state: ApprovalState,
+  at: string,
+): ApprovalEvent[] {
+  const { approvalId, command } = asked;
+  requireOpen(asked, state, at);
+  requireOtherHuman(by, (id) => isParty(asked, id));
+  if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
+  if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+  if (state.context.previews.length >= MAX_PREVIEWS) {
+    throw new SallyportError("session.limit", `This approval was looked at ${MAX_PREVIEWS} times; it gets no more previews.`);
+  }
+  const data = { approvalId, previewId, by: by.id, kind, digest: command.digest, decision: requirePermitted(decision) };
+  return checked(state, { type: "ApprovalPreviewRequested", data });
+}
 
 /** Nothing before its time, nor twice, nor once it is decided. */
 function escalate(state: ApprovalState, at: string): ApprovalEvent[] {

@@ -21,7 +21,12 @@ export interface ApprovalContext {
   /** Granted for a while, rather than for one execution. */
   readonly until: string | undefined;
   readonly uses: number;
+  /** Everybody's, and whether an outcome is recorded. */
+  readonly previews: readonly { readonly id: string; readonly answered: boolean }[];
 }
+
+/** Of one approval: each is work for its target, and what they show stands in the record. Nobody needs more to decide. */
+export const MAX_PREVIEWS = 20;
 
 /**
  * The legal life of an approval, as a table. Its events are the recorded ones; it runs no actor and reads no clock:
@@ -32,8 +37,10 @@ export interface ApprovalContext {
  *     counts for two.
  * A3. It is consumed once, by the command that it was requested for.
  *     Where all agreed to a while, it is used by the same command as often as its requester likes, and never consumed.
+ *     A plan is used by its commands in their order, each once, and is consumed by the last.
  * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
  *     approval: what was asked for can then never run by it.
+ * A5. A preview is asked for while it is pending, by somebody else, and has one outcome at most. It decides nothing.
  */
 export const approvalMachine = setup({
   types: { events: {} as ApprovalEvent, context: {} as ApprovalContext },
@@ -45,12 +52,22 @@ export const approvalMachine = setup({
       event.type === "ApprovalEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
     isCounter: ({ context: { request }, event }) =>
       event.type === "ApprovalCounterProposed" && request !== undefined && !isParty(request, event.data.by) && event.data.digest !== request.command.digest,
+    mayLook: ({ context: { request, previews }, event }) =>
+      event.type === "ApprovalPreviewRequested" &&
+      request !== undefined &&
+      !isParty(request, event.data.by) &&
+      event.data.digest === request.command.digest &&
+      previews.length < MAX_PREVIEWS &&
+      !previews.some(({ id }) => id === event.data.previewId),
+    isAwaited: ({ context: { previews }, event }) => isOutcome(event) && previews.some(({ id, answered }) => id === event.data.previewId && !answered),
     isAccepted: ({ context: { request, counter }, event }) =>
       event.type === "ApprovalCounterAccepted" && event.data.by === request?.requestedBy && event.data.digest === counter?.digest,
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
     isBound: ({ context: { request, until }, event }) =>
       event.type === "ApprovalConsumed" && until === undefined && request !== undefined && isBoundTo(request, event.data),
-    isSame: ({ context: { request, until }, event }) => event.type === "ApprovalUsed" && until !== undefined && event.data.digest === request?.command.digest,
+    isSame: ({ context, event }) => event.type === "ApprovalUsed" && context.until !== undefined && event.data.digest === nextDigest(context),
+    isLast: ({ context, event }) =>
+      event.type === "ApprovalUsed" && context.uses + 1 === context.request?.plan?.commands.length && event.data.digest === nextDigest(context),
   },
   actions: {
     open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data } : context)),
@@ -63,11 +80,17 @@ export const approvalMachine = setup({
     grant: assign(({ event }) => (event.type === "ApprovalGranted" ? { until: event.data.until } : {})),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
     propose: assign(({ event }) => (event.type === "ApprovalCounterProposed" ? { counter: event.data } : {})),
+    look: assign(({ context, event }) =>
+      event.type === "ApprovalPreviewRequested" ? { previews: [...context.previews, { id: event.data.previewId, answered: false }] } : {},
+    ),
+    answer: assign(({ context, event }) =>
+      isOutcome(event) ? { previews: context.previews.map((each) => (each.id === event.data.previewId ? { ...each, answered: true } : each)) } : {},
+    ),
     escalate: assign(({ event }) => (event.type === "ApprovalEscalated" ? { escalatedTo: event.data.to } : {})),
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0 },
+  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0, previews: [] },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
@@ -76,6 +99,9 @@ export const approvalMachine = setup({
         ApprovalGiven: { guard: "counts", actions: "count" },
         ApprovalCounterProposed: { guard: "isCounter", actions: "propose" },
         ApprovalCounterAccepted: { guard: "isAccepted", target: "replaced" },
+        ApprovalPreviewRequested: { guard: "mayLook", actions: "look" },
+        ApprovalPreviewed: { guard: "isAwaited", actions: "answer" },
+        ApprovalPreviewFailed: { guard: "isAwaited", actions: "answer" },
         ApprovalEscalated: { guard: "mayEscalate", actions: "escalate" },
         ApprovalGranted: { guard: "quorumMet", target: "granted", actions: "grant" },
         ApprovalDenied: { guard: "byOther", target: "denied" },
@@ -85,8 +111,13 @@ export const approvalMachine = setup({
     },
     granted: {
       on: {
+        ApprovalPreviewed: { guard: "isAwaited", actions: "answer" },
+        ApprovalPreviewFailed: { guard: "isAwaited", actions: "answer" },
         ApprovalConsumed: { guard: "isBound", target: "consumed" },
-        ApprovalUsed: { guard: "isSame", actions: "use" },
+        ApprovalUsed: [
+          { guard: "isLast", target: "consumed", actions: "use" },
+          { guard: "isSame", actions: "use" },
+        ],
         ApprovalExpired: "expired",
         ApprovalWithdrawn: "withdrawn",
         ApprovalRevoked: "revoked",
@@ -101,7 +132,14 @@ export const approvalMachine = setup({
   },
 });
 
+/** What may run next by an approval that is used more than once. */
+export const nextDigest = ({ request, uses }: Pick<ApprovalContext, "request" | "uses">): string | undefined =>
+  request?.plan === undefined ? request?.command.digest : request.plan.commands[uses]?.digest;
+
 export const isParty = ({ requestedBy, onBehalfOf }: Requested, id: string): boolean => id === requestedBy || id === onBehalfOf;
+
+const isOutcome = (event: ApprovalEvent): event is Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }> =>
+  event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed";
 
 function counts({ request, approvers, votes, escalatedTo }: ApprovalContext, { by, step, groups }: Given): boolean {
   if (request === undefined || isParty(request, by) || approvers.includes(by)) return false;

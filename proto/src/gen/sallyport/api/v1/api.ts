@@ -256,6 +256,30 @@ export interface Approval {
     | undefined;
   /** Of such an approval. */
   uses: number;
+  /** Commands that were asked for in advance; as many of them as `uses` says have run. */
+  plan: PlannedCommand[];
+  /** Of a plan. */
+  reason: string;
+  /** Oldest first. */
+  previews: ApprovalPreview[];
+}
+
+export interface PlannedCommand {
+  statement: string;
+  riskClass: string;
+}
+
+export interface RequestPlanRequest {
+  resource: string;
+  /** A script, as psql reads it. */
+  text: string;
+  /** From when it is granted. */
+  forSeconds: number;
+  reason: string;
+}
+
+export interface RequestPlanResponse {
+  approval: Approval | undefined;
 }
 
 export interface RevokeApprovalRequest {
@@ -340,6 +364,60 @@ export interface DenyRequest {
 
 export interface DenyResponse {
   approval: Approval | undefined;
+}
+
+export interface PreviewRequest {
+  approvalId: string;
+  /** When set, the preview is refused unless the approval still has this digest. */
+  digest: string;
+  /** Run it in a transaction that is rolled back, too. */
+  dryRun: boolean;
+}
+
+export interface PreviewResponse {
+  previewId: string;
+  /** EXPLAIN, as text, masked. */
+  plan: string;
+  /** Hex SHA-256 of what is shown here, as it is in the record. */
+  previewDigest: string;
+  dryRun: DryRun | undefined;
+}
+
+export interface DryRun {
+  rows: bigint;
+  columns: string[];
+  /** Some of the rows as they were, and as they became; masked. */
+  before: SampleRow[];
+  after: SampleRow[];
+  notes: string[];
+}
+
+export interface SampleRow {
+  cells: SampleCell[];
+}
+
+export interface SampleCell {
+  /** Absent: NULL. */
+  text?: string | undefined;
+}
+
+/** One look at the effect, as it is in the record. */
+export interface ApprovalPreview {
+  id: string;
+  /** plan or dry_run. */
+  kind: string;
+  by: string;
+  at:
+    | Date
+    | undefined;
+  /** asked, shown or failed. */
+  state: string;
+  /** Of a dry run that was shown: rows that the command changed. */
+  rows?:
+    | bigint
+    | undefined;
+  /** Of one that failed: the code of the error table. */
+  code: string;
 }
 
 export interface Erasure {
@@ -3475,6 +3553,9 @@ function createBaseApproval(): Approval {
     counterTo: "",
     until: undefined,
     uses: 0,
+    plan: [],
+    reason: "",
+    previews: [],
   };
 }
 
@@ -3560,6 +3641,15 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.uses !== 0) {
       writer.uint32(216).uint32(message.uses);
+    }
+    for (const v of message.plan) {
+      PlannedCommand.encode(v!, writer.uint32(226).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(234).string(message.reason);
+    }
+    for (const v of message.previews) {
+      ApprovalPreview.encode(v!, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -3793,6 +3883,30 @@ export const Approval: MessageFns<Approval> = {
             message.uses = reader.uint32();
             continue;
           }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.plan.push(PlannedCommand.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.previews.push(ApprovalPreview.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3892,6 +4006,13 @@ export const Approval: MessageFns<Approval> = {
         : "",
       until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
       uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
+      plan: globalThis.Array.isArray(object?.plan)
+        ? object.plan.map((e: any) => PlannedCommand.fromJSON(e))
+        : [],
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      previews: globalThis.Array.isArray(object?.previews)
+        ? object.previews.map((e: any) => ApprovalPreview.fromJSON(e))
+        : [],
     };
   },
 
@@ -3978,6 +4099,15 @@ export const Approval: MessageFns<Approval> = {
     if (message.uses !== 0) {
       obj.uses = Math.round(message.uses);
     }
+    if (message.plan?.length) {
+      obj.plan = message.plan.map((e) => PlannedCommand.toJSON(e));
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.previews?.length) {
+      obj.previews = message.previews.map((e) => ApprovalPreview.toJSON(e));
+    }
     return obj;
   },
 
@@ -4015,6 +4145,288 @@ export const Approval: MessageFns<Approval> = {
     message.counterTo = object.counterTo ?? "";
     message.until = object.until ?? undefined;
     message.uses = object.uses ?? 0;
+    message.plan = object.plan?.map((e) => PlannedCommand.fromPartial(e)) || [];
+    message.reason = object.reason ?? "";
+    message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePlannedCommand(): PlannedCommand {
+  return { statement: "", riskClass: "" };
+}
+
+export const PlannedCommand: MessageFns<PlannedCommand> = {
+  encode(message: PlannedCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.statement !== "") {
+      writer.uint32(10).string(message.statement);
+    }
+    if (message.riskClass !== "") {
+      writer.uint32(18).string(message.riskClass);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlannedCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlannedCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.riskClass = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlannedCommand {
+    return {
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      riskClass: isSet(object.riskClass)
+        ? globalThis.String(object.riskClass)
+        : isSet(object.risk_class)
+        ? globalThis.String(object.risk_class)
+        : "",
+    };
+  },
+
+  toJSON(message: PlannedCommand): unknown {
+    const obj: any = {};
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.riskClass !== "") {
+      obj.riskClass = message.riskClass;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlannedCommand>): PlannedCommand {
+    return PlannedCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlannedCommand>): PlannedCommand {
+    const message = createBasePlannedCommand();
+    message.statement = object.statement ?? "";
+    message.riskClass = object.riskClass ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestPlanRequest(): RequestPlanRequest {
+  return { resource: "", text: "", forSeconds: 0, reason: "" };
+}
+
+export const RequestPlanRequest: MessageFns<RequestPlanRequest> = {
+  encode(message: RequestPlanRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resource !== "") {
+      writer.uint32(10).string(message.resource);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.forSeconds !== 0) {
+      writer.uint32(24).uint32(message.forSeconds);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPlanRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPlanRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.forSeconds = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestPlanRequest {
+    return {
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      forSeconds: isSet(object.forSeconds)
+        ? globalThis.Number(object.forSeconds)
+        : isSet(object.for_seconds)
+        ? globalThis.Number(object.for_seconds)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RequestPlanRequest): unknown {
+    const obj: any = {};
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.forSeconds !== 0) {
+      obj.forSeconds = Math.round(message.forSeconds);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestPlanRequest>): RequestPlanRequest {
+    return RequestPlanRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestPlanRequest>): RequestPlanRequest {
+    const message = createBaseRequestPlanRequest();
+    message.resource = object.resource ?? "";
+    message.text = object.text ?? "";
+    message.forSeconds = object.forSeconds ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestPlanResponse(): RequestPlanResponse {
+  return { approval: undefined };
+}
+
+export const RequestPlanResponse: MessageFns<RequestPlanResponse> = {
+  encode(message: RequestPlanResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPlanResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPlanResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestPlanResponse {
+    return { approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined };
+  },
+
+  toJSON(message: RequestPlanResponse): unknown {
+    const obj: any = {};
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestPlanResponse>): RequestPlanResponse {
+    return RequestPlanResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestPlanResponse>): RequestPlanResponse {
+    const message = createBaseRequestPlanResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
     return message;
   },
 };
@@ -5395,6 +5807,686 @@ export const DenyResponse: MessageFns<DenyResponse> = {
     message.approval = (object.approval !== undefined && object.approval !== null)
       ? Approval.fromPartial(object.approval)
       : undefined;
+    return message;
+  },
+};
+
+function createBasePreviewRequest(): PreviewRequest {
+  return { approvalId: "", digest: "", dryRun: false };
+}
+
+export const PreviewRequest: MessageFns<PreviewRequest> = {
+  encode(message: PreviewRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(24).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: PreviewRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewRequest>): PreviewRequest {
+    return PreviewRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewRequest>): PreviewRequest {
+    const message = createBasePreviewRequest();
+    message.approvalId = object.approvalId ?? "";
+    message.digest = object.digest ?? "";
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBasePreviewResponse(): PreviewResponse {
+  return { previewId: "", plan: "", previewDigest: "", dryRun: undefined };
+}
+
+export const PreviewResponse: MessageFns<PreviewResponse> = {
+  encode(message: PreviewResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.previewId !== "") {
+      writer.uint32(10).string(message.previewId);
+    }
+    if (message.plan !== "") {
+      writer.uint32(18).string(message.plan);
+    }
+    if (message.previewDigest !== "") {
+      writer.uint32(26).string(message.previewDigest);
+    }
+    if (message.dryRun !== undefined) {
+      DryRun.encode(message.dryRun, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.previewId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.previewDigest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.dryRun = DryRun.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewResponse {
+    return {
+      previewId: isSet(object.previewId)
+        ? globalThis.String(object.previewId)
+        : isSet(object.preview_id)
+        ? globalThis.String(object.preview_id)
+        : "",
+      plan: isSet(object.plan) ? globalThis.String(object.plan) : "",
+      previewDigest: isSet(object.previewDigest)
+        ? globalThis.String(object.previewDigest)
+        : isSet(object.preview_digest)
+        ? globalThis.String(object.preview_digest)
+        : "",
+      dryRun: isSet(object.dryRun)
+        ? DryRun.fromJSON(object.dryRun)
+        : isSet(object.dry_run)
+        ? DryRun.fromJSON(object.dry_run)
+        : undefined,
+    };
+  },
+
+  toJSON(message: PreviewResponse): unknown {
+    const obj: any = {};
+    if (message.previewId !== "") {
+      obj.previewId = message.previewId;
+    }
+    if (message.plan !== "") {
+      obj.plan = message.plan;
+    }
+    if (message.previewDigest !== "") {
+      obj.previewDigest = message.previewDigest;
+    }
+    if (message.dryRun !== undefined) {
+      obj.dryRun = DryRun.toJSON(message.dryRun);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewResponse>): PreviewResponse {
+    return PreviewResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewResponse>): PreviewResponse {
+    const message = createBasePreviewResponse();
+    message.previewId = object.previewId ?? "";
+    message.plan = object.plan ?? "";
+    message.previewDigest = object.previewDigest ?? "";
+    message.dryRun = (object.dryRun !== undefined && object.dryRun !== null)
+      ? DryRun.fromPartial(object.dryRun)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDryRun(): DryRun {
+  return { rows: 0n, columns: [], before: [], after: [], notes: [] };
+}
+
+export const DryRun: MessageFns<DryRun> = {
+  encode(message: DryRun, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0n) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.rows);
+    }
+    for (const v of message.columns) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.before) {
+      SampleRow.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.after) {
+      SampleRow.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.notes) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DryRun {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDryRun();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.before.push(SampleRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after.push(SampleRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DryRun {
+    return {
+      rows: isSet(object.rows) ? BigInt(object.rows) : 0n,
+      columns: globalThis.Array.isArray(object?.columns) ? object.columns.map((e: any) => globalThis.String(e)) : [],
+      before: globalThis.Array.isArray(object?.before) ? object.before.map((e: any) => SampleRow.fromJSON(e)) : [],
+      after: globalThis.Array.isArray(object?.after) ? object.after.map((e: any) => SampleRow.fromJSON(e)) : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: DryRun): unknown {
+    const obj: any = {};
+    if (message.rows !== 0n) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.columns?.length) {
+      obj.columns = message.columns;
+    }
+    if (message.before?.length) {
+      obj.before = message.before.map((e) => SampleRow.toJSON(e));
+    }
+    if (message.after?.length) {
+      obj.after = message.after.map((e) => SampleRow.toJSON(e));
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DryRun>): DryRun {
+    return DryRun.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DryRun>): DryRun {
+    const message = createBaseDryRun();
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : 0n;
+    message.columns = object.columns?.map((e) => e) || [];
+    message.before = object.before?.map((e) => SampleRow.fromPartial(e)) || [];
+    message.after = object.after?.map((e) => SampleRow.fromPartial(e)) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSampleRow(): SampleRow {
+  return { cells: [] };
+}
+
+export const SampleRow: MessageFns<SampleRow> = {
+  encode(message: SampleRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cells) {
+      SampleCell.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SampleRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSampleRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cells.push(SampleCell.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SampleRow {
+    return {
+      cells: globalThis.Array.isArray(object?.cells) ? object.cells.map((e: any) => SampleCell.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: SampleRow): unknown {
+    const obj: any = {};
+    if (message.cells?.length) {
+      obj.cells = message.cells.map((e) => SampleCell.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SampleRow>): SampleRow {
+    return SampleRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SampleRow>): SampleRow {
+    const message = createBaseSampleRow();
+    message.cells = object.cells?.map((e) => SampleCell.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSampleCell(): SampleCell {
+  return { text: undefined };
+}
+
+export const SampleCell: MessageFns<SampleCell> = {
+  encode(message: SampleCell, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== undefined) {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SampleCell {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSampleCell();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SampleCell {
+    return { text: isSet(object.text) ? globalThis.String(object.text) : undefined };
+  },
+
+  toJSON(message: SampleCell): unknown {
+    const obj: any = {};
+    if (message.text !== undefined) {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SampleCell>): SampleCell {
+    return SampleCell.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SampleCell>): SampleCell {
+    const message = createBaseSampleCell();
+    message.text = object.text ?? undefined;
+    return message;
+  },
+};
+
+function createBaseApprovalPreview(): ApprovalPreview {
+  return { id: "", kind: "", by: "", at: undefined, state: "", rows: undefined, code: "" };
+}
+
+export const ApprovalPreview: MessageFns<ApprovalPreview> = {
+  encode(message: ApprovalPreview, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.by !== "") {
+      writer.uint32(26).string(message.by);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(34).fork()).join();
+    }
+    if (message.state !== "") {
+      writer.uint32(42).string(message.state);
+    }
+    if (message.rows !== undefined) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.rows);
+    }
+    if (message.code !== "") {
+      writer.uint32(58).string(message.code);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApprovalPreview {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApprovalPreview();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApprovalPreview {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      at: isSet(object.at) ? fromJsonTimestamp(object.at) : undefined,
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      rows: isSet(object.rows) ? BigInt(object.rows) : undefined,
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+    };
+  },
+
+  toJSON(message: ApprovalPreview): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at.toISOString();
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.rows !== undefined) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApprovalPreview>): ApprovalPreview {
+    return ApprovalPreview.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApprovalPreview>): ApprovalPreview {
+    const message = createBaseApprovalPreview();
+    message.id = object.id ?? "";
+    message.kind = object.kind ?? "";
+    message.by = object.by ?? "";
+    message.at = object.at ?? undefined;
+    message.state = object.state ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : undefined;
+    message.code = object.code ?? "";
     return message;
   },
 };
@@ -8274,6 +9366,16 @@ export const ApprovalServiceService = {
     responseSerialize: (value: DenyResponse): Buffer => Buffer.from(DenyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DenyResponse => DenyResponse.decode(value),
   },
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview: {
+    path: "/sallyport.api.v1.ApprovalService/Preview" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PreviewRequest): Buffer => Buffer.from(PreviewRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PreviewRequest => PreviewRequest.decode(value),
+    responseSerialize: (value: PreviewResponse): Buffer => Buffer.from(PreviewResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PreviewResponse => PreviewResponse.decode(value),
+  },
   /** An approver answers with another text that they would agree to. */
   proposeCounter: {
     path: "/sallyport.api.v1.ApprovalService/ProposeCounter" as const,
@@ -8288,8 +9390,18 @@ export const ApprovalServiceService = {
   },
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan: {
+    path: "/sallyport.api.v1.ApprovalService/RequestPlan" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestPlanRequest): Buffer => Buffer.from(RequestPlanRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestPlanRequest => RequestPlanRequest.decode(value),
+    responseSerialize: (value: RequestPlanResponse): Buffer => Buffer.from(RequestPlanResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestPlanResponse => RequestPlanResponse.decode(value),
+  },
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval: {
     path: "/sallyport.api.v1.ApprovalService/RevokeApproval" as const,
     requestStream: false as const,
@@ -8318,12 +9430,16 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   getApproval: handleUnaryCall<GetApprovalRequest, GetApprovalResponse>;
   approve: handleUnaryCall<ApproveRequest, ApproveResponse>;
   deny: handleUnaryCall<DenyRequest, DenyResponse>;
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview: handleUnaryCall<PreviewRequest, PreviewResponse>;
   /** An approver answers with another text that they would agree to. */
   proposeCounter: handleUnaryCall<ProposeCounterRequest, ProposeCounterResponse>;
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan: handleUnaryCall<RequestPlanRequest, RequestPlanResponse>;
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval: handleUnaryCall<RevokeApprovalRequest, RevokeApprovalResponse>;
   acceptCounter: handleUnaryCall<AcceptCounterRequest, AcceptCounterResponse>;
 }
@@ -8386,6 +9502,22 @@ export interface ApprovalServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DenyResponse) => void,
   ): ClientUnaryCall;
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview(
+    request: PreviewRequest,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
+  ): ClientUnaryCall;
+  preview(
+    request: PreviewRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
+  ): ClientUnaryCall;
+  preview(
+    request: PreviewRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
+  ): ClientUnaryCall;
   /** An approver answers with another text that they would agree to. */
   proposeCounter(
     request: ProposeCounterRequest,
@@ -8404,8 +9536,24 @@ export interface ApprovalServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan(
+    request: RequestPlanRequest,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  requestPlan(
+    request: RequestPlanRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  requestPlan(
+    request: RequestPlanRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval(
     request: RevokeApprovalRequest,
     callback: (error: ServiceError | null, response: RevokeApprovalResponse) => void,
