@@ -109,6 +109,7 @@ describe("what policy asks of a session on a real server", { timeout: 8 * HANG_M
       client.write(Buffer.concat([query("select evil()"), query("insert into t values (1)")]));
       await record.until(() => record.of("SessionEnded").length === 1);
       assert.equal(await written(), 0);
+      await client.until((messages) => messages.some(({ type }) => type === "E"));
       const last = client.messages.findLast(({ type }) => type === "E");
       assert.ok(last);
       assert.match(decodeFields(last.bytes.subarray(5)).get("D") ?? "", /session\.read_only/);
