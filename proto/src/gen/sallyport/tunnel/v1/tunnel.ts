@@ -227,7 +227,11 @@ export interface Obligations {
     | number
     | undefined;
   /** Of Open only, for the whole session: the target runs everything in read-only transactions. */
-  readOnly?: boolean | undefined;
+  readOnly?:
+    | boolean
+    | undefined;
+  /** What is computed from masked columns is not masked. Absent: it is masked whole. */
+  showComputed?: boolean | undefined;
 }
 
 export interface MaskColumn {
@@ -235,7 +239,7 @@ export interface MaskColumn {
   column: string;
   /** Unqualified table name that the column comes from; empty is any table, and any computed column. */
   table: string;
-  /** full, partial, hash, null. */
+  /** full, partial, hash, null, token, round. */
   kind: string;
 }
 
@@ -2946,6 +2950,7 @@ function createBaseObligations(): Obligations {
     byteCap: undefined,
     timeoutMillis: undefined,
     readOnly: undefined,
+    showComputed: undefined,
   };
 }
 
@@ -2974,6 +2979,9 @@ export const Obligations: MessageFns<Obligations> = {
     }
     if (message.readOnly !== undefined) {
       writer.uint32(48).bool(message.readOnly);
+    }
+    if (message.showComputed !== undefined) {
+      writer.uint32(56).bool(message.showComputed);
     }
     return writer;
   },
@@ -3039,6 +3047,14 @@ export const Obligations: MessageFns<Obligations> = {
             message.readOnly = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.showComputed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3077,6 +3093,11 @@ export const Obligations: MessageFns<Obligations> = {
         : isSet(object.read_only)
         ? globalThis.Boolean(object.read_only)
         : undefined,
+      showComputed: isSet(object.showComputed)
+        ? globalThis.Boolean(object.showComputed)
+        : isSet(object.show_computed)
+        ? globalThis.Boolean(object.show_computed)
+        : undefined,
     };
   },
 
@@ -3100,6 +3121,9 @@ export const Obligations: MessageFns<Obligations> = {
     if (message.readOnly !== undefined) {
       obj.readOnly = message.readOnly;
     }
+    if (message.showComputed !== undefined) {
+      obj.showComputed = message.showComputed;
+    }
     return obj;
   },
 
@@ -3114,6 +3138,7 @@ export const Obligations: MessageFns<Obligations> = {
     message.byteCap = (object.byteCap !== undefined && object.byteCap !== null) ? BigInt(object.byteCap) : undefined;
     message.timeoutMillis = object.timeoutMillis ?? undefined;
     message.readOnly = object.readOnly ?? undefined;
+    message.showComputed = object.showComputed ?? undefined;
     return message;
   },
 };
