@@ -6,6 +6,7 @@ import { configPage } from "./documents/config-page.ts";
 import { errorsPage } from "./documents/errors-page.ts";
 import { eventSchemaPages } from "./documents/event-schemas.ts";
 import { eventsPage } from "./documents/events-page.ts";
+import { lifecyclesPage } from "./documents/lifecycles-page.ts";
 
 /** Reference pages that are written from the code. A new one is one line here; `check` finds the ones that are out of date. */
 const pages: Readonly<Record<string, () => string>> = {
@@ -13,6 +14,7 @@ const pages: Readonly<Record<string, () => string>> = {
   "docs/reference/config.md": configPage,
   "docs/reference/errors.md": errorsPage,
   "docs/reference/events.md": eventsPage,
+  "docs/reference/lifecycles.md": lifecyclesPage,
   ...eventSchemaPages(),
 };
 

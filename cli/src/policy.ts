@@ -2,6 +2,7 @@ import type { PolicyFile } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
 import { type Io, toJson, tone } from "./io.ts";
+import { diffVerb } from "./policy/diff.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
 import { tryVerb } from "./policy/try.ts";
@@ -31,6 +32,7 @@ export function policyVerb(program: Command): void {
         return errors.length === 0 ? exitStatus.done : exitStatus.refused;
       }),
     );
+  diffVerb(policy);
   lifecycleVerbs(policy);
   tryVerb(policy);
   policy

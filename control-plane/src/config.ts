@@ -119,7 +119,7 @@ export const configSchema = z.strictObject({
     .string()
     .default("")
     .describe(
-      "A JSON file that says which channels (webhooks, Slack) are told of what; see how-to/notifications.md. On one node only. Unset, nobody is told anything.",
+      "A JSON file that says which channels (webhooks, Slack, e-mail) are told of what; see how-to/notifications.md. On one node only. Unset, nobody is told anything.",
     ),
   SALLYPORT_TOKEN_TTL_MAX_SECONDS: seconds(86_400, 31_536_000).describe("Longest life of an access token."),
   SALLYPORT_JOIN_TTL_MAX_SECONDS: seconds(86_400, 86_400).describe("Longest life of a join token."),

@@ -71,7 +71,17 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     breakGlassWhileOverdue: settings.SALLYPORT_BREAK_GLASS_WHILE_OVERDUE === "allow",
   });
   const execute = createExecute({ ledger: application.failClosed.watch(ledger), clock });
-  const notifications = await startNotifications({ ledger, live: application.live, execute, channels, file: config.outboxFile, nodeId, clock, log });
+  const notifications = await startNotifications({
+    ledger,
+    live: application.live,
+    failClosed: application.failClosed,
+    execute,
+    channels,
+    file: config.outboxFile,
+    nodeId,
+    clock,
+    log,
+  });
   await application.erasures.recover();
   await application.recovery.run(VERSION);
   await bootstrap(application.identities, config.bootstrapTokenFile, settings.SALLYPORT_BOOTSTRAP, systemContext(nodeId), log);

@@ -23,6 +23,8 @@ const statement = "UPDATE pgbench_accounts SET abalance = abalance + -3214 WHERE
 const noPolicies: PolicyCompiler = {
   check: () => [],
   names: () => ({ groups: [], labels: [] }),
+  mentions: () => [],
+  diff: () => [],
   compile() {
     throw new Error("The bench publishes no policy.");
   },

@@ -21,6 +21,10 @@ export function policyService(api: ApiContext, policies: PolicyService): PolicyS
       const { version, problems, passed } = await policies.check(files);
       return { version, problems: [...problems], testsPassed: passed };
     }),
+    diffPolicy: unary(api, async ({ after, before, beforeVersion }) => {
+      const changes = await policies.diff(after, before.length > 0 ? { files: before } : { version: beforeVersion });
+      return { changes: changes.map(({ parts, ...change }) => ({ ...change, parts: [...parts] })) };
+    }),
     publishPolicy: unary(api, async ({ files, reason }, { principal, context }) => {
       requireGroup(principal, ADMINS);
       return { version: await policies.publish(files, reason, context) };

@@ -30,6 +30,7 @@ export class FailClosed {
   readonly #deps: FailClosedDeps;
   readonly #stop = new AbortController();
   readonly #leaveListeners = new Set<() => void>();
+  readonly #enterListeners = new Set<(outage: { readonly since: Date; readonly cause: string }) => void>();
   #closed: { readonly since: Date; readonly cause: string } | undefined;
   #refused = 0;
   #wake: AbortController | undefined;
@@ -53,6 +54,11 @@ export class FailClosed {
   /** For a command that was refused because its own append failed. */
   countRefused(): void {
     this.#refused += 1;
+  }
+
+  /** Nothing of this is in the record before it is over. */
+  onEntered(listener: (outage: { readonly since: Date; readonly cause: string }) => void): void {
+    this.#enterListeners.add(listener);
   }
 
   onLeft(listener: () => void): void {
@@ -97,6 +103,7 @@ export class FailClosed {
     this.#closed = { since: clock.now(), cause: error.message };
     log.error({ err: error }, "the ledger does not accept appends; commands are refused");
     this.#probing = this.#probe(this.#closed);
+    for (const listener of this.#enterListeners) listener(this.#closed);
   }
 
   async #probe({ since, cause }: { readonly since: Date; readonly cause: string }): Promise<void> {

@@ -80,12 +80,32 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     return own.length > 0 ? own : compiler.check(files);
   }
 
+  /**
+   * What rules name and nothing here knows. A rule about an identity that does not exist is a slip of the pen, and would be theirs
+   * who gets that name later; groups and resources may be known to others before us.
+   */
+  function strangers(files: readonly PolicyFile[]): readonly PolicyProblem[] {
+    const identities = new Map(Array.from(live.identities.states(), ({ identityId, groups }) => [identityId, groups]));
+    const groups = new Set([...identities.values()].flat());
+    const resources = new Set(Array.from(live.resources.states(), ({ name }) => name));
+    return compiler.mentions(files).flatMap(({ kind, name, file, line }): PolicyProblem[] => {
+      if (kind === "identity" && !identities.has(name))
+        return [{ severity: "error", file, line, message: `There is no identity ${JSON.stringify(name)}. Name a group, or create it first.` }];
+      if (kind === "group" && !groups.has(name)) return [{ severity: "warning", file, line, message: `Nobody is in the group ${JSON.stringify(name)}.` }];
+      if (kind === "resource" && !resources.has(name))
+        return [{ severity: "warning", file, line, message: `No agent has offered a resource ${JSON.stringify(name)}.` }];
+      return [];
+    });
+  }
+
   /** Rules first: the tests of rules with an error mean nothing. */
   async function examine(files: readonly PolicyFile[]): Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }> {
     const found = problemsOf(files);
     if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
+    const unknown = strangers(files);
+    if (unknown.some(({ severity }) => severity === "error")) return { problems: [...unknown, ...found], passed: 0 };
     const { problems, passed } = await rehearse(compiler.compile(policyVersion(files), files), files);
-    return { problems: [...problems, ...found], passed };
+    return { problems: [...problems, ...unknown, ...found], passed };
   }
 
   /** Active people: a machine among the administrators decides on nothing. */
@@ -163,6 +183,15 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
       return { version: policyVersion(canonical), ...(await examine(canonical)) };
     },
 
+    async diff(after, against) {
+      const before = "files" in against ? against.files : against.version === "" ? (live.policy.published?.files ?? []) : await filesOf(against.version);
+      for (const files of [canonicalFiles(after), canonicalFiles(before)]) {
+        const first = problemsOf(files).find(({ severity }) => severity === "error");
+        if (files.length > 0 && first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
+      }
+      return compiler.diff(canonicalFiles(before), canonicalFiles(after));
+    },
+
     async publish(files, reason, context) {
       const { kind, id, onBehalfOf } = context.actor;
       const by = { id, kind: kind === "human" ? kind : "machine", ...(onBehalfOf === undefined ? {} : { onBehalfOf }) } as const;
@@ -178,8 +207,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     async goBack(version, reason, by, context) {
       const found = version === "" ? live.policy.earlier[0] : { version, files: await filesOf(version) };
       if (found === undefined) throw new SallyportError("policy.not_found", "No policy was in force before this one.");
-      if (version !== "" && requireView(version).state !== "retired")
-        throw new SallyportError("input.invalid", `Policy ${version} is not a retired one; it is ${requireView(version).state}.`, { field: "version" });
+      if (version === live.policy.published?.version) throw new SallyportError("input.invalid", `Policy ${version} is in force.`, { field: "version" });
       return requireView(await propose(found.files, reason, decidedBy(by, context), context));
     },
 

@@ -1,7 +1,7 @@
 import type { Principal } from "../domain/decision.ts";
 import type { PolicyEvent, PolicyFile } from "../domain/policy/policy.events.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
-import type { CommandContext, Policies } from "./ports.ts";
+import type { CommandContext, Policies, RuleChange } from "./ports.ts";
 
 /** How a policy comes into force: proposed, tried on history, agreed to by somebody else, published, retired. */
 export interface PolicyChanges {
@@ -9,7 +9,7 @@ export interface PolicyChanges {
   loadFailure(): { readonly version: string; readonly keeps: string } | undefined;
   /** Fails with `policy.invalid`. Proposing again what is proposed changes nothing. */
   propose(files: readonly PolicyFile[], reason: string, by: Principal, context: CommandContext): Promise<PolicyVersionView>;
-  /** Proposes a retired version again; the one that was in force before when none is named. */
+  /** Proposes an earlier version again; the one that was in force before when none is named. */
   goBack(version: string, reason: string, by: Principal, context: CommandContext): Promise<PolicyVersionView>;
   /** One person's yes. Fails with approval.self, approval.machine, approval.drift, approval.already_decided, policy.stale, policy.not_found, auth.forbidden. */
   approve(version: string, digest: string | undefined, by: Principal, comment: string, context: CommandContext): Promise<PolicyVersionView>;
@@ -25,6 +25,8 @@ export interface PolicyChanges {
 }
 
 export interface PolicyService extends Policies, PolicyChanges {
+  /** What changes from a version (empty: the one in force), or from other files. Fails with `policy.invalid`, `policy.not_found`. */
+  diff(after: readonly PolicyFile[], against: { readonly version: string } | { readonly files: readonly PolicyFile[] }): Promise<readonly RuleChange[]>;
   /** Records what trying a proposal on history showed; nothing when it is no longer open. */
   recordTrial(trial: Extract<PolicyEvent, { type: "PolicyTried" }>["data"], context: CommandContext): Promise<void>;
   /** Resolves when what it records by itself is recorded. */

@@ -349,6 +349,29 @@ export interface Policies {
   publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
 }
 
+export interface PolicyMention {
+  readonly kind: "group" | "identity" | "resource";
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+}
+
+/** `effect`, `scope`, `conditions`, or the name of an annotation; empty where there is none. */
+export interface RulePart {
+  readonly part: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface RuleChange {
+  readonly kind: "added" | "removed" | "changed";
+  readonly rule: string;
+  /** Where it is now; of one that was removed, where it was. */
+  readonly file: string;
+  readonly line: number;
+  readonly parts: readonly RulePart[];
+}
+
 /** Runs the tests beside a policy set's rules against its engine. A test that fails is an error. */
 export type PolicyRehearsal = (
   engine: PolicyEngine,
@@ -360,6 +383,10 @@ export interface PolicyCompiler {
   check(files: readonly PolicyFile[]): readonly PolicyProblem[];
   /** What the rules name, of files that were checked. */
   names(files: readonly PolicyFile[]): PolicyNames;
+  /** Of files that were checked: whom and what they name, and where. */
+  mentions(files: readonly PolicyFile[]): readonly PolicyMention[];
+  /** What changed from one set to another; of files that do not parse, nothing is known. */
+  diff(before: readonly PolicyFile[], after: readonly PolicyFile[]): readonly RuleChange[];
   /** Throws `policy.invalid`. */
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }

@@ -68,6 +68,16 @@ describe("the file of channels", () => {
     assert.match(problem({ ...webhook, secrets: [{ env: "NOT_SET_ANYWHERE" }] }), /\$NOT_SET_ANYWHERE is empty/u);
   });
 
+  it("takes a mailbox, over TLS except on this machine, with a user and a password or neither", () => {
+    const mail = { name: "mail", kind: "email", server: "smtp.example.com:587", from: "gate@example.com", to: ["ops@example.com"], groups: ["security"] };
+    assert.equal(problem({ ...mail, user: "gate", password: { file: key } }), "none");
+    assert.equal(problem({ ...mail, server: "localhost:25", tls: "none" }), "none");
+    assert.match(problem({ ...mail, tls: "none" }), /on this machine/u);
+    assert.match(problem({ ...mail, user: "gate" }), /go together/u);
+    assert.match(problem({ ...mail, to: ["ops@example.com\r\nBcc: x@y.z"] }), /no address/u);
+    assert.match(problem({ ...mail, groups: [] }), /listens to nothing/u);
+  });
+
   it("is refused when it is not JSON, or not there", () => {
     for (const path of [write("broken.json", "{"), join(folder, "nowhere.json")]) {
       assert.throws(

@@ -3,6 +3,8 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { z } from "zod";
 import type { Clock } from "../application/ports.ts";
 import type { Channel } from "./channel.ts";
+import { emailChannel } from "./email/email-channel.ts";
+import { isLoopbackHost } from "./http/addresses.ts";
 import type { Discretion } from "./message.ts";
 import { readSecret, secretSchema } from "./secret.ts";
 import { slackChannel } from "./slack/slack-channel.ts";
@@ -16,6 +18,8 @@ export const MAX_CHANNELS = 32;
 
 /** As many as a rule may name. */
 const MAX_GROUPS = 20;
+/** More is a mailing list, which has an address. */
+const MAX_RECEIVERS = 20;
 
 /** `SallyportError`s become problems of the field that they are about. */
 const checked =
@@ -59,9 +63,31 @@ const slack = z.strictObject({
   url: secretSchema.superRefine(checked((ref) => requireWebUrl(readSecret(ref)))),
 });
 
+/** What SMTP and the headers of a message take as it stands. */
+const address = z
+  .string()
+  .max(254)
+  .regex(/^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$/u, "it is no address such as alerts@example.com");
+
+const email = z
+  .strictObject({
+    kind: z.literal("email"),
+    ...common,
+    /** `host:port`. */
+    server: z.string().regex(/^[A-Za-z0-9.-]+:\d{1,5}$/u, "it is no server such as smtp.example.com:587"),
+    tls: z.enum(["starttls", "implicit", "none"]).default("starttls"),
+    caFile: z.string().min(1).optional(),
+    from: address,
+    to: z.array(address).min(1).max(MAX_RECEIVERS),
+    user: z.string().min(1).optional(),
+    password: secretSchema.superRefine(checked(readSecret)).optional(),
+  })
+  .refine(({ user, password }) => (user === undefined) === (password === undefined), "user and password go together")
+  .refine(({ tls, server }) => tls !== "none" || isLoopbackHost(server.split(":")[0] ?? ""), "without TLS a server must be on this machine");
+
 const fileSchema = z.strictObject({
   channels: z
-    .array(z.discriminatedUnion("kind", [webhook, slack]))
+    .array(z.discriminatedUnion("kind", [webhook, slack, email]))
     .max(MAX_CHANNELS)
     .refine((channels) => new Set(channels.map(({ name }) => name)).size === channels.length, "two channels have the same name")
     .superRefine((channels, context) => {
@@ -79,6 +105,13 @@ export function readChannels(path: string, clock: Clock): readonly Channel[] {
     const { name, events, groups, people, statements, links } = channel;
     const discretion: Discretion = { people, statements, links };
     const shared = { name, types: typesOf(events), groups: new Set(groups), discretion };
+    if (channel.kind === "email") {
+      const { server, tls, caFile, from, to, user, password } = channel;
+      const [host = "", port] = server.split(":");
+      const ca = caFile === undefined ? undefined : contents(caFile);
+      const login = user === undefined || password === undefined ? undefined : { user, password };
+      return emailChannel({ ...shared, host, port: Number(port), tls, ca, from, to, login }, clock);
+    }
     const http = { privateAddresses: channel.privateAddresses, ca: channel.caFile === undefined ? undefined : contents(channel.caFile) };
     return channel.kind === "webhook"
       ? webhookChannel({ ...shared, ...http, url: requireWebUrl(channel.url), secrets: channel.secrets }, clock)

@@ -1,4 +1,5 @@
 import type { Execute } from "../application/execute-command.ts";
+import type { FailClosed } from "../application/fail-closed.ts";
 import type { LiveState } from "../application/live-state.ts";
 import type { Clock } from "../application/ports.ts";
 import { systemScheduler } from "../application/scheduler.ts";
@@ -8,10 +9,12 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { Logger } from "pino";
 import type { Channel } from "./channel.ts";
 import { Notifications } from "./notifications.process.ts";
+import { OutageAlert } from "./outage-alert.ts";
 import { Outbox } from "./outbox.ts";
 
 export interface NotificationsOptions {
   readonly ledger: Ledger;
+  readonly failClosed: Pick<FailClosed, "onEntered" | "onLeft">;
   readonly live: Pick<LiveState, "agents">;
   readonly execute: Execute;
   readonly channels: readonly Channel[];
@@ -23,8 +26,8 @@ export interface NotificationsOptions {
 }
 
 /** Resolves when nothing that happens from now on is missed. */
-export async function startNotifications({ live, file, nodeId, ...rest }: NotificationsOptions): Promise<Notifications> {
-  return Notifications.start({
+export async function startNotifications({ live, failClosed, file, nodeId, ...rest }: NotificationsOptions): Promise<Notifications> {
+  const notifications = await Notifications.start({
     ...rest,
     outbox: new Outbox(file),
     context: systemContext(nodeId),
@@ -32,4 +35,8 @@ export async function startNotifications({ live, file, nodeId, ...rest }: Notifi
     scheduler: systemScheduler,
     random: Math.random,
   });
+  const alert = new OutageAlert({ channels: rest.channels, nodeId, scheduler: systemScheduler });
+  failClosed.onEntered((outage) => alert.entered(outage));
+  failClosed.onLeft(() => alert.left());
+  return notifications;
 }

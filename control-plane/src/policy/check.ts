@@ -4,6 +4,8 @@ import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { annotationPlaces, readAnnotations } from "./annotations.ts";
 import { approvalAnnotations } from "./approval-annotations.ts";
 import type { CedarInstance } from "./cedar-instance.ts";
+import { compareRules } from "./compare-rules.ts";
+import { formOf } from "./rule-form.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions, policySchema } from "./schema.ts";
@@ -51,6 +53,8 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
     rules.map((rule) => rule.source),
     problems,
   );
+  // Of rules with errors nothing is worth saying.
+  if (problems.every(({ severity }) => severity === "warning")) problems.push(...compareRules(rules));
   return { problems: problems.length > MAX_PROBLEMS ? cutShort(problems) : problems, rules };
 }
 
@@ -120,7 +124,7 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
   if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => action !== "run")))
     error(`${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" alone that asks for context.approvals.`);
   if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
-  return { ...annotations, ...expression, source: text, effect: policy.effect, actions };
+  return { ...annotations, ...expression, source: text, effect: policy.effect, actions, form: formOf(policy) };
 }
 
 /** What Cedar's validator says: all policies in one call, as each call reads the schema anew; one by one when they break it. */

@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { PolicyCompiler } from "../application/ports.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { checkPolicies } from "./check.ts";
+import { diffRules } from "./diff-rules.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
 
@@ -15,6 +16,13 @@ export function createCedarCompiler(): PolicyCompiler {
       const sorted = (of: (rule: Rule) => readonly string[]): string[] => [...new Set(rules.flatMap(of))].toSorted();
       return { groups: sorted((rule) => rule.groups), labels: sorted((rule) => rule.labels) };
     },
+    mentions: (files) =>
+      checkPolicies(cedar, files).rules.flatMap(({ source: { file, line }, groups, identities, resources }) => [
+        ...groups.map((name) => ({ kind: "group", name, file, line }) as const),
+        ...identities.map((name) => ({ kind: "identity", name, file, line }) as const),
+        ...resources.map((name) => ({ kind: "resource", name, file, line }) as const),
+      ]),
+    diff: (before, after) => diffRules(checkPolicies(cedar, before).rules, checkPolicies(cedar, after).rules),
     compile(version, files) {
       const { problems, rules } = checkPolicies(cedar, files);
       const errors = problems.filter(({ severity }) => severity === "error");

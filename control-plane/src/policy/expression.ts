@@ -13,6 +13,8 @@ export interface Expression {
   readonly approvals: readonly number[];
   /** Every group that is named anywhere in the policy. */
   readonly groups: readonly string[];
+  readonly identities: readonly string[];
+  readonly resources: readonly string[];
   /** Every label that `resource.labels` is compared with. */
   readonly labels: readonly string[];
   /** Names of all attributes of the context that it looks at. */
@@ -52,6 +54,9 @@ const wordsOf: Readonly<Record<string, Words>> = {
 export function readExpression(policy: unknown, problem: (message: string) => void): Expression {
   const approvals = new Set<number>();
   const groups = new Set<string>();
+  const identities = new Set<string>();
+  const resources = new Set<string>();
+  const entities: { readonly [type in string]?: Set<string> } = { Group: groups, Identity: identities, Resource: resources };
   const labels = new Set<string>();
   const attributes = new Set<string>();
   /** Nodes that the operator around them already accounts for. */
@@ -61,7 +66,8 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
   let deepest = 0;
   for (const { node, depth } of nodesOf(policy as Json)) {
     deepest = Math.max(deepest, depth);
-    if (node["type"] === "Group" && typeof node["id"] === "string") groups.add(node["id"]);
+    const { type, id } = node;
+    if (typeof type === "string" && typeof id === "string") entities[type]?.add(id);
     if (node["Var"] === "context" && !understood.has(node)) problem("Use context only as `context.name`.");
     const attribute = attributeOf(node);
     if (attribute.startsWith(CONTEXT)) attributes.add(attribute.slice(CONTEXT.length));
@@ -85,7 +91,15 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
   }
   if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
   const named = { relations: [...relations], columns: [...columns] };
-  return { approvals: [...approvals], groups: [...groups], labels: [...labels], attributes: [...attributes], named };
+  return {
+    approvals: [...approvals],
+    groups: [...groups],
+    identities: [...identities],
+    resources: [...resources],
+    labels: [...labels],
+    attributes: [...attributes],
+    named,
+  };
 }
 
 /** Every object of the tree, outer before inner. Iterative: the depth is the author's. */

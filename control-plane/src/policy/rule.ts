@@ -1,6 +1,7 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
+import type { RuleForm } from "./rule-form.ts";
 import type { PolicyText } from "./split.ts";
 
 /** One policy that passed every check. */
@@ -12,6 +13,10 @@ export interface Rule {
   readonly actions: readonly PolicyAction[];
   readonly reason: string;
   readonly obligations: Obligations;
+  readonly form: RuleForm;
+  /** Identities and resources that it names. */
+  readonly identities: readonly string[];
+  readonly resources: readonly string[];
   /** Undefined where it sets no bound of its own. */
   readonly maxDurationSeconds: number | undefined;
   /** Undefined without @reviewWithin. */

@@ -6,6 +6,7 @@ import type { TestContext } from "node:test";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { pino } from "pino";
 import { type Decision, noObligations, type PolicyEngine } from "../../domain/decision.ts";
+import type { ConfiguredApprovals } from "../../domain/policy/approvals-required.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 // oxlint-disable-next-line no-restricted-imports -- tests run on the real ledger; nothing but tests imports this file
 import { openSqliteLedger } from "../../ledger/sqlite/sqlite-ledger.ts";
@@ -26,6 +27,8 @@ export const admin: CommandContext = { actor: { kind: "human", id: "root" }, cor
 export const compiler: PolicyCompiler = {
   check: (files) => files.filter(({ text }) => text === "broken").map(({ name }) => ({ severity: "error", file: name, line: 1, message: "it is broken" })),
   names: () => ({ groups: [], labels: [] }),
+  mentions: () => [],
+  diff: () => [],
   compile(version, files): PolicyEngine {
     if (files.some(({ text }) => text === "fails to load")) throw new SallyportError("policy.invalid", "it does not load");
     const approvers = new Set(files.flatMap(({ text }) => text.replace("approvers:", "").trim().split(" ")));
@@ -67,7 +70,11 @@ export async function openSealed(t: TestContext): Promise<Pick<Stage, "ledger" |
 
 export async function setStage(
   t: TestContext,
-  { scheduler, policies = compiler }: { readonly scheduler?: Scheduler; readonly policies?: PolicyCompiler } = {},
+  {
+    scheduler,
+    policies = compiler,
+    policyApprovals = "auto",
+  }: { readonly scheduler?: Scheduler; readonly policies?: PolicyCompiler; readonly policyApprovals?: ConfiguredApprovals } = {},
 ): Promise<Stage> {
   const time = new ManualTime();
   const opened = await openSealed(t);
@@ -82,6 +89,7 @@ export async function setStage(
       subjects: opened.sealing.subjects,
       nodeId,
       scheduler: scheduler ?? time,
+      policyApprovals,
     });
     running.push(app);
     return app;

@@ -5,6 +5,7 @@ import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
 import { policyVersion } from "../policies.ts";
 import type { PolicyCompiler } from "../ports.ts";
+import { nameless } from "./nameless-engine.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";
 import { type Difference, DifferenceTally, MAX_EXAMPLE_CHARACTERS } from "./tally.ts";
@@ -32,7 +33,7 @@ export async function tryOnHistory(
   { version, files, since, until, identity, resource }: WhatIfQuestion,
   progressed: (progress: WhatIfProgress) => void = () => undefined,
 ): Promise<WhatIfReport> {
-  const proposed = compiler.compile(version, files);
+  const proposed = nameless(compiler.compile(version, files), files);
   const past = new PastDecisions(ledger);
   const engines = new PastEngines(past, compiler);
   const tally = new DifferenceTally();
@@ -128,7 +129,7 @@ class PastEngines {
 
   #compiled(version: string, files: Parameters<PolicyCompiler["compile"]>[1]): PolicyEngine | undefined {
     try {
-      return this.#compiler.compile(version, files);
+      return nameless(this.#compiler.compile(version, files), files);
     } catch {
       return undefined; // the record speaks for it
     }

@@ -68,6 +68,24 @@ describe("columns that rows are picked, ordered, grouped or joined by", () => {
   });
 });
 
+describe("columns whose value shows in what fails, or in how many rows there are", () => {
+  holds("columnsFiltered", {
+    "select ssn::int from t": "t.ssn",
+    "select cast(ssn as date) from t": "t.ssn",
+    "select 1 / (ascii(ssn) - 81) from t": "t.ssn",
+    "select substr('abc', 1, pay) from t": "t.pay",
+    "select nullif(ssn, '1') from t": "t.ssn",
+    "select unnest(string_to_array(ssn, null)) from t": "t.ssn",
+    "select g from t, generate_series(1, ascii(ssn)) g": "t.ssn",
+    "select x from t, json_table(t.doc, '$[*]' columns (v text path '$')) x": "t.doc",
+    // These answer any value.
+    "select upper(ssn) || left(name, 1)::text, md5(ssn), ssn = 'x', count(*), max(ssn), to_jsonb(t) -> 'ssn', concat('x', ssn) from t": "",
+    "select now()::date, 1 + 1, substr('abc', 2)": "",
+    // Refused or masked as what it may be made of, not as what it looks at.
+    "select lo_get(1)": "",
+  });
+});
+
 describe("columns that are only compared with values that the statement holds", () => {
   holds("columnsMatched", {
     "select 1 from t where email = 'x' and lower(phone) = lower($1) and ssn in ('1', '2') and iban is null and '5'::text = pan":

@@ -101,30 +101,48 @@ export function noteFunction(facts: FactsBuilder, parts: readonly string[], also
   facts.unclassified(`calls ${written}, of which nothing is known`, "opaque_function");
 }
 
+/**
+ * They answer any value, and with one row: whether one fails, or how many rows it makes, tells nothing of what it was given. Of those
+ * that are not here some fail on some values (casts, `substr` of a negative length), which finds a value out without showing it.
+ */
+const total: ReadonlySet<string> = new Set(
+  [
+    "array_agg ascii avg bit_length bool_and bool_or btrim char_length character_length concat concat_ws count dense_rank every first_value hash_record hashtext",
+    "initcap json_agg json_build_array jsonb_agg jsonb_build_array lag last_value lead left length lower ltrim max md5 min mode octet_length percent_rank",
+    "percentile_disc pg_column_size pg_typeof position quote_ident quote_literal quote_nullable rank replace reverse right row_number row_to_json rtrim",
+    "sha224 sha256 sha384 sha512 starts_with string_agg strpos to_json to_jsonb translate upper",
+  ].flatMap((line) => line.split(" ")),
+);
+const totalOperators: ReadonlySet<string> = new Set("|| = <> < <= > >= ~~ !~~ ~~* !~~* -> ->> @> <@ ? @@ &&".split(" "));
+
 /** How values pass through a function or an operator. */
 export interface Traits {
   /** What it answers is made of its arguments alone. */
   readonly transparent: boolean;
   /** What it is given stays, or goes elsewhere. */
   readonly keeps: boolean;
+  /** See `total`. */
+  readonly total: boolean;
 }
 
-const passing: Traits = { transparent: true, keeps: false };
-const keeping: Traits = { transparent: true, keeps: true };
-const unknown: Traits = { transparent: false, keeps: true };
+const passing: Traits = { transparent: true, keeps: false, total: true };
+const telling: Traits = { ...passing, total: false };
+const keeping: Traits = { ...telling, keeps: true };
+const unknown: Traits = { ...keeping, transparent: false };
 
 /** Of one that is not known the worst. */
 export function traitsOf(parts: readonly string[], kind: "function" | "operator", alsoHarmless: ReadonlySet<string>): Traits {
   const name = parts.at(-1) ?? "";
   const schema = parts.length > 1 ? parts.at(-2) : undefined;
   const written = parts.slice(-2).join(".");
-  if (alsoHarmless.has(kind === "operator" ? `operator(${written})` : written)) return passing;
+  if (alsoHarmless.has(kind === "operator" ? `operator(${written})` : written)) return telling;
   if (schema !== undefined && schema !== "pg_catalog")
-    return schema === "information_schema" && kind === "function" && name.startsWith("_pg_") ? passing : unknown;
-  if (kind === "operator") return operators.has(name) ? passing : unknown;
-  if (remembering.has(name)) return { transparent: false, keeps: false };
+    return schema === "information_schema" && kind === "function" && name.startsWith("_pg_") ? telling : unknown;
+  if (kind === "operator") return totalOperators.has(name) ? passing : operators.has(name) ? telling : unknown;
+  if (remembering.has(name)) return { transparent: false, keeps: false, total: false };
   if (dangerous.get(name)?.riskClass === "write" || name === judgedByArguments) return keeping;
-  return harmless.has(name) ? passing : unknown;
+  if (total.has(name)) return passing;
+  return harmless.has(name) ? telling : unknown;
 }
 
 /** `(value).name`: a field, or a call of `name`. */

@@ -28,10 +28,17 @@ function addFrom(tracer: Tracer, node: Node, scope: Scope): boolean {
     tracer.filter(valueOf(tracer, [args, repeatable], scope));
     if (sampled !== undefined) return addFrom(tracer, sampled, scope);
   } else if ("RangeFunction" in node) scope.entries.push(functionEntry(tracer, node.RangeFunction, scope));
-  else if ("RangeTableFunc" in node) scope.entries.push(uniform(node.RangeTableFunc.alias, valueOf(tracer, node, scope)));
-  else if ("JsonTable" in node) scope.entries.push(uniform(node.JsonTable.alias, valueOf(tracer, node, scope)));
+  else if ("RangeTableFunc" in node) scope.entries.push(uniform(node.RangeTableFunc.alias, rowsOf(tracer, node, scope)));
+  else if ("JsonTable" in node) scope.entries.push(uniform(node.JsonTable.alias, rowsOf(tracer, node, scope)));
   else scope.entries.push(uniform(undefined, anything));
   return false;
+}
+
+/** How many rows a function makes is seen without a look at them. */
+function rowsOf(tracer: Tracer, node: unknown, scope: Scope): Value {
+  const value = valueOf(tracer, node, scope);
+  tracer.filter(value);
+  return value;
 }
 
 const uniform = (alias: Alias | undefined, value: Value): Entry => ({ kind: "uniform", alias: alias?.aliasname, value });
@@ -57,7 +64,7 @@ export const tableEntry = (table: string, alias: string, assigned: ReadonlyMap<s
 });
 
 function functionEntry(tracer: Tracer, { functions = [], alias, coldeflist }: RangeFunction, scope: Scope): Entry {
-  const value = valueOf(tracer, [functions, coldeflist], scope);
+  const value = rowsOf(tracer, [functions, coldeflist], scope);
   const [first] = functions;
   const call = first !== undefined && "List" in first ? first.List.items?.[0] : undefined;
   // Without an alias the function's own name is one.

@@ -14,6 +14,7 @@ import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values" | "conditions" = "values"): Value {
   if (isReference(root)) return columnRef(tracer, root.ColumnRef.fields, scope);
   const found: Value[] = [];
+  const place: Place = { tracer, scope, found, as, telling: false };
   const stack: unknown[] = [root];
   while (stack.length > 0) {
     const value = stack.pop();
@@ -23,10 +24,13 @@ export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values
       if (typeof inner !== "object") continue;
       const part = handlers.get(key);
       if (part === undefined) stack.push(inner);
-      else for (const next of part({ tracer, scope, found, as }, inner as never)) stack.push(next);
+      else for (const next of part(place, inner as never)) stack.push(next);
     }
   }
-  return computed(union(found));
+  const value = computed(union(found));
+  // Conditions are noted by whoever has them traced; and what may be made of anything is masked, not looked into.
+  if (place.telling && as === "values") tracer.filter({ ...value, opaque: false });
+  return value;
 }
 
 const isReference = (node: unknown): node is NodeWith<"ColumnRef"> => typeof node === "object" && node !== null && "ColumnRef" in node;
@@ -37,7 +41,12 @@ interface Place {
   readonly scope: Scope;
   readonly found: Value[];
   readonly as: "values" | "conditions";
+  /** Something was met that fails on some values, or makes rows of them: that tells what they are. */
+  telling: boolean;
 }
+
+/** Types that take the text of any value. */
+const texts: ReadonlySet<string> = new Set(["text", "varchar", "bpchar", "name"]);
 
 /** Answers what is left to look at. */
 type Handler = (place: Place, node: never) => readonly unknown[];
@@ -53,9 +62,11 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     found.push(columnRef(tracer, fields, scope));
     return [];
   },
-  FuncCall: ({ tracer, scope, found, as }, call) => {
+  FuncCall: (place, call) => {
+    const { tracer, scope, found, as } = place;
     const name = strings(call.funcname);
-    const { transparent, keeps } = tracer.traitsOf(name, "function");
+    const { transparent, keeps, total } = tracer.traitsOf(name, "function");
+    place.telling ||= !total;
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
     const { agg_filter, agg_order, over } = call;
     if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
@@ -77,10 +88,19 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     found.push(picking(tracer, [arg, ...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.expr : when))], scope));
     return [...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.result : undefined)), defresult];
   },
-  A_Expr: ({ tracer, found }, { kind, name, lexpr, rexpr }) => {
-    const named = kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL";
-    if (named && !tracer.traitsOf(strings(name), "operator").transparent) found.push(anything);
+  A_Expr: (place, { kind, name, lexpr, rexpr }) => {
+    if (kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL") {
+      const { transparent, total } = place.tracer.traitsOf(strings(name), "operator");
+      if (!transparent) place.found.push(anything);
+      place.telling ||= !total;
+    }
+    // What is NULL shows.
+    place.telling ||= kind === "AEXPR_NULLIF";
     return [lexpr, rexpr];
+  },
+  TypeCast: (place, { arg, typeName }) => {
+    place.telling ||= !texts.has(strings(typeName?.names).at(-1) ?? "") || (typeName?.arrayBounds ?? []).length > 0;
+    return [arg];
   },
   SubLink: (place, link) => [link.testexpr, ...subquery(place, link)],
   SelectStmt: ({ tracer, scope, found }, select) => {

@@ -431,6 +431,37 @@ export interface CheckPolicyResponse {
   testsPassed: number;
 }
 
+export interface DiffPolicyRequest {
+  after: PolicyFile[];
+  /** Files to compare with; without any, a version. */
+  before: PolicyFile[];
+  /** Empty: the one in force. */
+  beforeVersion: string;
+}
+
+export interface DiffPolicyResponse {
+  changes: RuleChange[];
+}
+
+export interface RuleChange {
+  rule: string;
+  /** added, removed or changed. */
+  kind: string;
+  /** Where it is now; of one that was removed, where it was. */
+  file: string;
+  line: number;
+  parts: RulePart[];
+}
+
+export interface RulePart {
+  /** effect, scope, conditions, or the name of an annotation. */
+  part: string;
+  /** Empty: it was not there. */
+  before: string;
+  /** Empty: it is not there any more. */
+  after: string;
+}
+
 export interface PublishPolicyRequest {
   files: PolicyFile[];
   reason: string;
@@ -6817,6 +6848,414 @@ export const CheckPolicyResponse: MessageFns<CheckPolicyResponse> = {
   },
 };
 
+function createBaseDiffPolicyRequest(): DiffPolicyRequest {
+  return { after: [], before: [], beforeVersion: "" };
+}
+
+export const DiffPolicyRequest: MessageFns<DiffPolicyRequest> = {
+  encode(message: DiffPolicyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.after) {
+      PolicyFile.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.before) {
+      PolicyFile.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.beforeVersion !== "") {
+      writer.uint32(26).string(message.beforeVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffPolicyRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffPolicyRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.after.push(PolicyFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.before.push(PolicyFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.beforeVersion = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DiffPolicyRequest {
+    return {
+      after: globalThis.Array.isArray(object?.after) ? object.after.map((e: any) => PolicyFile.fromJSON(e)) : [],
+      before: globalThis.Array.isArray(object?.before) ? object.before.map((e: any) => PolicyFile.fromJSON(e)) : [],
+      beforeVersion: isSet(object.beforeVersion)
+        ? globalThis.String(object.beforeVersion)
+        : isSet(object.before_version)
+        ? globalThis.String(object.before_version)
+        : "",
+    };
+  },
+
+  toJSON(message: DiffPolicyRequest): unknown {
+    const obj: any = {};
+    if (message.after?.length) {
+      obj.after = message.after.map((e) => PolicyFile.toJSON(e));
+    }
+    if (message.before?.length) {
+      obj.before = message.before.map((e) => PolicyFile.toJSON(e));
+    }
+    if (message.beforeVersion !== "") {
+      obj.beforeVersion = message.beforeVersion;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DiffPolicyRequest>): DiffPolicyRequest {
+    return DiffPolicyRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffPolicyRequest>): DiffPolicyRequest {
+    const message = createBaseDiffPolicyRequest();
+    message.after = object.after?.map((e) => PolicyFile.fromPartial(e)) || [];
+    message.before = object.before?.map((e) => PolicyFile.fromPartial(e)) || [];
+    message.beforeVersion = object.beforeVersion ?? "";
+    return message;
+  },
+};
+
+function createBaseDiffPolicyResponse(): DiffPolicyResponse {
+  return { changes: [] };
+}
+
+export const DiffPolicyResponse: MessageFns<DiffPolicyResponse> = {
+  encode(message: DiffPolicyResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.changes) {
+      RuleChange.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiffPolicyResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiffPolicyResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.changes.push(RuleChange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DiffPolicyResponse {
+    return {
+      changes: globalThis.Array.isArray(object?.changes) ? object.changes.map((e: any) => RuleChange.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: DiffPolicyResponse): unknown {
+    const obj: any = {};
+    if (message.changes?.length) {
+      obj.changes = message.changes.map((e) => RuleChange.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DiffPolicyResponse>): DiffPolicyResponse {
+    return DiffPolicyResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiffPolicyResponse>): DiffPolicyResponse {
+    const message = createBaseDiffPolicyResponse();
+    message.changes = object.changes?.map((e) => RuleChange.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRuleChange(): RuleChange {
+  return { rule: "", kind: "", file: "", line: 0, parts: [] };
+}
+
+export const RuleChange: MessageFns<RuleChange> = {
+  encode(message: RuleChange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rule !== "") {
+      writer.uint32(10).string(message.rule);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.file !== "") {
+      writer.uint32(26).string(message.file);
+    }
+    if (message.line !== 0) {
+      writer.uint32(32).uint32(message.line);
+    }
+    for (const v of message.parts) {
+      RulePart.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RuleChange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRuleChange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rule = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.file = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.line = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.parts.push(RulePart.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RuleChange {
+    return {
+      rule: isSet(object.rule) ? globalThis.String(object.rule) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      file: isSet(object.file) ? globalThis.String(object.file) : "",
+      line: isSet(object.line) ? globalThis.Number(object.line) : 0,
+      parts: globalThis.Array.isArray(object?.parts) ? object.parts.map((e: any) => RulePart.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: RuleChange): unknown {
+    const obj: any = {};
+    if (message.rule !== "") {
+      obj.rule = message.rule;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.file !== "") {
+      obj.file = message.file;
+    }
+    if (message.line !== 0) {
+      obj.line = Math.round(message.line);
+    }
+    if (message.parts?.length) {
+      obj.parts = message.parts.map((e) => RulePart.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RuleChange>): RuleChange {
+    return RuleChange.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RuleChange>): RuleChange {
+    const message = createBaseRuleChange();
+    message.rule = object.rule ?? "";
+    message.kind = object.kind ?? "";
+    message.file = object.file ?? "";
+    message.line = object.line ?? 0;
+    message.parts = object.parts?.map((e) => RulePart.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRulePart(): RulePart {
+  return { part: "", before: "", after: "" };
+}
+
+export const RulePart: MessageFns<RulePart> = {
+  encode(message: RulePart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.part !== "") {
+      writer.uint32(10).string(message.part);
+    }
+    if (message.before !== "") {
+      writer.uint32(18).string(message.before);
+    }
+    if (message.after !== "") {
+      writer.uint32(26).string(message.after);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RulePart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRulePart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.before = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RulePart {
+    return {
+      part: isSet(object.part) ? globalThis.String(object.part) : "",
+      before: isSet(object.before) ? globalThis.String(object.before) : "",
+      after: isSet(object.after) ? globalThis.String(object.after) : "",
+    };
+  },
+
+  toJSON(message: RulePart): unknown {
+    const obj: any = {};
+    if (message.part !== "") {
+      obj.part = message.part;
+    }
+    if (message.before !== "") {
+      obj.before = message.before;
+    }
+    if (message.after !== "") {
+      obj.after = message.after;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RulePart>): RulePart {
+    return RulePart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RulePart>): RulePart {
+    const message = createBaseRulePart();
+    message.part = object.part ?? "";
+    message.before = object.before ?? "";
+    message.after = object.after ?? "";
+    return message;
+  },
+};
+
 function createBasePublishPolicyRequest(): PublishPolicyRequest {
   return { files: [], reason: "" };
 }
@@ -8164,6 +8603,16 @@ export const PolicyServiceService = {
       Buffer.from(PublishPolicyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PublishPolicyResponse => PublishPolicyResponse.decode(value),
   },
+  /** What changes, rule by rule. */
+  diffPolicy: {
+    path: "/sallyport.api.v1.PolicyService/DiffPolicy" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DiffPolicyRequest): Buffer => Buffer.from(DiffPolicyRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DiffPolicyRequest => DiffPolicyRequest.decode(value),
+    responseSerialize: (value: DiffPolicyResponse): Buffer => Buffer.from(DiffPolicyResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DiffPolicyResponse => DiffPolicyResponse.decode(value),
+  },
 } as const;
 
 export interface PolicyServiceServer extends UntypedServiceImplementation {
@@ -8171,6 +8620,8 @@ export interface PolicyServiceServer extends UntypedServiceImplementation {
   /** Parses and validates; publishes nothing. */
   checkPolicy: handleUnaryCall<CheckPolicyRequest, CheckPolicyResponse>;
   publishPolicy: handleUnaryCall<PublishPolicyRequest, PublishPolicyResponse>;
+  /** What changes, rule by rule. */
+  diffPolicy: handleUnaryCall<DiffPolicyRequest, DiffPolicyResponse>;
 }
 
 export interface PolicyServiceClient extends Client {
@@ -8219,6 +8670,22 @@ export interface PolicyServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PublishPolicyResponse) => void,
+  ): ClientUnaryCall;
+  /** What changes, rule by rule. */
+  diffPolicy(
+    request: DiffPolicyRequest,
+    callback: (error: ServiceError | null, response: DiffPolicyResponse) => void,
+  ): ClientUnaryCall;
+  diffPolicy(
+    request: DiffPolicyRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DiffPolicyResponse) => void,
+  ): ClientUnaryCall;
+  diffPolicy(
+    request: DiffPolicyRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DiffPolicyResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -3524,7 +3524,7 @@ export const PolicyChangeServiceService = {
       Buffer.from(ProposePolicyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ProposePolicyResponse => ProposePolicyResponse.decode(value),
   },
-  /** Proposes a retired version again. */
+  /** Proposes an earlier version again. */
   proposeEarlierPolicy: {
     path: "/sallyport.api.v1.PolicyChangeService/ProposeEarlierPolicy" as const,
     requestStream: false as const,
@@ -3616,7 +3616,7 @@ export const PolicyChangeServiceService = {
 export interface PolicyChangeServiceServer extends UntypedServiceImplementation {
   /** Refused with policy.invalid, naming every problem. */
   proposePolicy: handleUnaryCall<ProposePolicyRequest, ProposePolicyResponse>;
-  /** Proposes a retired version again. */
+  /** Proposes an earlier version again. */
   proposeEarlierPolicy: handleUnaryCall<ProposeEarlierPolicyRequest, ProposeEarlierPolicyResponse>;
   approvePolicy: handleUnaryCall<ApprovePolicyRequest, ApprovePolicyResponse>;
   rejectPolicy: handleUnaryCall<RejectPolicyRequest, RejectPolicyResponse>;
@@ -3646,7 +3646,7 @@ export interface PolicyChangeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ProposePolicyResponse) => void,
   ): ClientUnaryCall;
-  /** Proposes a retired version again. */
+  /** Proposes an earlier version again. */
   proposeEarlierPolicy(
     request: ProposeEarlierPolicyRequest,
     callback: (error: ServiceError | null, response: ProposeEarlierPolicyResponse) => void,
