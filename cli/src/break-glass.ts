@@ -31,7 +31,7 @@ export function breakGlassVerb(program: Command): void {
     .requiredOption("--verdict <verdict>", "justified or misused", verdict)
     .requiredOption("--comment <text>", "what you found", nonBlank)
     .description("say what you think of somebody else's break-glass, after its end")
-    .addHelpText("after", "\nWhat was done with it: sallyport events --stream grant-<id>, and sallyport sessions replay for each session.")
+    .addHelpText("after", "\nWhat was done with it: sallyport events export --stream grant-<id> names its sessions; sallyport sessions replay shows each.")
     .action((id: string, { verdict: said, comment }: { verdict: string; comment: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const client = verb.api();

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync } from "node:fs";
+import { SallyportError } from "@sallyport/proto/errors";
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from "node:sqlite";
 
 /** What is to be told to one channel: where the event is, never what it says. */
@@ -30,14 +31,30 @@ export const MAX_FAILED_PER_CHANNEL = 10_000;
 /** The failure of what there was no room for. */
 export const QUEUE_FULL = "queue full";
 
-const CREATE = `
-  PRAGMA user_version = 1;
+/** Each brings a file of the version before it up to date. */
+const SCHEMA = [
+  `
   CREATE TABLE checkpoint (position INTEGER) STRICT;
   CREATE TABLE delivery (
     id TEXT PRIMARY KEY, channel TEXT NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL, stream TEXT NOT NULL, revision INTEGER NOT NULL,
     state TEXT NOT NULL, attempts INTEGER NOT NULL, queued_at INTEGER NOT NULL, due_at INTEGER NOT NULL, failure TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX delivery_due ON delivery (channel, state, due_at);`;
+  CREATE INDEX delivery_due ON delivery (channel, state, due_at);`,
+  // Counting a full queue for each message that comes would cost more than the message.
+  `
+  CREATE TABLE size (channel TEXT NOT NULL, state TEXT NOT NULL, deliveries INTEGER NOT NULL, PRIMARY KEY (channel, state)) STRICT, WITHOUT ROWID;
+  INSERT INTO size SELECT channel, state, count(*) FROM delivery GROUP BY channel, state;
+  CREATE TRIGGER delivery_came AFTER INSERT ON delivery BEGIN
+    INSERT INTO size VALUES (new.channel, new.state, 1) ON CONFLICT DO UPDATE SET deliveries = deliveries + 1;
+  END;
+  CREATE TRIGGER delivery_went AFTER DELETE ON delivery BEGIN
+    UPDATE size SET deliveries = deliveries - 1 WHERE channel = old.channel AND state = old.state;
+  END;
+  CREATE TRIGGER delivery_changed AFTER UPDATE OF state ON delivery WHEN old.state <> new.state BEGIN
+    UPDATE size SET deliveries = deliveries - 1 WHERE channel = old.channel AND state = old.state;
+    INSERT INTO size VALUES (new.channel, new.state, 1) ON CONFLICT DO UPDATE SET deliveries = deliveries + 1;
+  END;`,
+];
 
 /**
  * What waits to be told, and up to where the ledger was looked at, in one file beside it.
@@ -56,8 +73,9 @@ export class Outbox {
     if (!existsSync(path)) closeSync(openSync(path, "wx", 0o600));
     this.#db = new DatabaseSync(path);
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 1000");
-    const version = this.#db.prepare("PRAGMA user_version").get()?.["user_version"];
-    if (version === 0) this.#db.exec(`BEGIN; ${CREATE} COMMIT`);
+    const version = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
+    if (version > SCHEMA.length) throw new SallyportError("config.invalid", "The outbox of notifications was written by a newer release.", { path });
+    if (version < SCHEMA.length) this.#db.exec(`BEGIN; ${SCHEMA.slice(version).join("")} PRAGMA user_version = ${SCHEMA.length}; COMMIT`);
   }
 
   /** Undefined until there is one. */
@@ -147,7 +165,7 @@ export class Outbox {
   }
 
   #count(channel: string, state: QueuedDelivery["state"]): number {
-    return Number(this.#run("SELECT count(*) AS found FROM delivery WHERE channel = ? AND state = ?").get(channel, state)?.["found"]);
+    return Number(this.#run("SELECT deliveries FROM size WHERE channel = ? AND state = ?").get(channel, state)?.["deliveries"] ?? 0);
   }
 
   #insert({ id, channel, eventId, eventType, stream, revision }: Delivery, state: QueuedDelivery["state"], attempts: number, now: Date, failure: string): void {
