@@ -1,6 +1,6 @@
 import type { Context } from "@cedar-policy/cedar-wasm/nodejs";
-import { isIP } from "node:net";
 import type { Circumstances, PolicyAction, Purpose, TimeSeen } from "../domain/decision.ts";
+import { hostOf } from "./client-address.ts";
 import { LocalTime } from "./local-time.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions } from "./schema.ts";
@@ -63,8 +63,8 @@ export class CircumstanceReader {
     if (fixed !== undefined) return fixed;
     const seen = attributes.has("hour") || attributes.has("weekday") ? this.#see(time) : FIXED_TIME;
     if (seen === undefined) return { kind: "unfit", why: "a rule looks at the time, and the time of this is not known" };
-    const address = attributes.has("clientAddress") ? clientAddress : FIXED_ADDRESS;
-    if (isIP(address) === 0) return { kind: "unfit", why: "a rule looks at the client's address, and this one is not known" };
+    const address = attributes.has("clientAddress") ? hostOf(clientAddress) : FIXED_ADDRESS;
+    if (address === undefined) return { kind: "unfit", why: "a rule looks at the client's address, and this one is not known" };
     const said = { purpose: attributes.has("purpose") ? purpose.reason : "", ticket: attributes.has("ticket") ? purpose.ticket : "" };
     if (!said.purpose.isWellFormed() || !said.ticket.isWellFormed()) return { kind: "unfit", why: "the reason or the ticket is not valid Unicode" };
     const unsaid = new Set(required.filter((name) => purpose[name] === ""));

@@ -13,7 +13,7 @@ import * as resource from "../../domain/resource/resource.decider.ts";
 import { type ResourceEvent, resourceStream } from "../../domain/resource/resource.events.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
-import { type Cut, readStreamUntil } from "./moment.ts";
+import { type Cut, readStreamUntil, readUntil } from "./moment.ts";
 import type { PolicyVersions } from "./policy-versions.ts";
 
 /** What was decided, on what, by the record. */
@@ -68,7 +68,8 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
   const cut: Cut = { upTo: taken.in.position, at: undefined };
   const { policyVersion } = taken.recorded;
   const inForce = await states<policy.PolicyState, PolicyEvent>(ledger, cut, policyStream(), taken.in, policy);
-  const wasInForce = inForce.some(({ state }) => (state.published ?? NO_POLICY) === policyVersion);
+  const published = inForce.map(({ state }) => state.published ?? NO_POLICY);
+  const wasInForce = published.includes(policyVersion) || (await keptInstead(ledger, cut, policyVersion, published));
   const unforced = wasInForce ? [] : [`Policy ${policyVersion} was not in force then; ${inForce[0]?.state.published ?? "none"} was.`];
 
   const found = policyVersion === NO_POLICY ? undefined : await policies.find(policyVersion, cut);
@@ -114,6 +115,15 @@ export async function decideAgain(ledger: Ledger, policies: PolicyVersions, take
   // Unreachable without: each list has the state at the cut.
   if (first === undefined) throw new Error("There was no state to decide on.");
   return first;
+}
+
+/** A node that could not load a version in force decided under this one in its place, and recorded that. */
+async function keptInstead(ledger: Ledger, cut: Cut, keeps: string, published: readonly string[]): Promise<boolean> {
+  for await (const recorded of readUntil(ledger, cut, { by: "type", prefixes: ["PolicyLoadFailed"] })) {
+    const event = upcast(recorded);
+    if (event.type === "PolicyLoadFailed" && event.data.keeps === keeps && published.includes(event.data.policyVersion)) return true;
+  }
+  return false;
 }
 
 interface Version<State> {

@@ -28,6 +28,20 @@ const files = (group: string) => [
   },
 ];
 
+/** As if what stands up to there had been recorded long before the rest. */
+const longAgo = (ledger: Ledger, upTo: bigint): Ledger => ({
+  append: (...args) => ledger.append(...args),
+  readAll: (options) => ledger.readAll(options),
+  subscribeToAll: (options) => ledger.subscribeToAll(options),
+  close: () => ledger.close(),
+  async *readStream(stream, options) {
+    for await (const event of ledger.readStream(stream, options)) {
+      const earlier = event.position <= upTo ? RECORD_LAG_MS + 1 : 0;
+      yield { ...event, recordedAt: new Date(event.recordedAt.getTime() - earlier) };
+    }
+  },
+});
+
 /** The real application over the real ledger, with Cedar; the clock of the ledger is the machine's, that of the application may be behind. */
 async function world(t: TestContext, behindMs = 0) {
   const { ledger, sealing } = await openSealed(t);
@@ -184,20 +198,21 @@ describe("a decision that is taken again", () => {
     assert.equal(explained.decision?.again.beforeChangeAt, change);
 
     // A role that was lost long before is no excuse.
-    const longBefore: Ledger = {
-      append: (...args) => ledger.append(...args),
-      readAll: (options) => ledger.readAll(options),
-      subscribeToAll: (options) => ledger.subscribeToAll(options),
-      close: () => ledger.close(),
-      async *readStream(stream, options) {
-        for await (const event of ledger.readStream(stream, options)) {
-          const earlier = event.position <= change ? RECORD_LAG_MS + 1 : 0;
-          yield { ...event, recordedAt: new Date(event.recordedAt.getTime() - earlier) };
-        }
-      },
-    };
-    const late = createTimeTravel({ ledger: longBefore, clock: { now: () => new Date() }, compiler });
+    const late = createTimeTravel({ ledger: longAgo(ledger, change), clock: { now: () => new Date() }, compiler });
     assert.ok(!holds(await late.explain(explained.sessionId, 1)));
+  });
+
+  it("was under the version that a node kept, where it recorded that it could not load the one in force", async (t) => {
+    const { ledger, record, allowed, ana, decide, app, version, head } = await world(t);
+    const decision = decide(ana());
+    const later = await app.policies.publish(files("nobody"), "second", admin);
+    const past = createTimeTravel({ ledger: longAgo(ledger, await head()), clock: { now: () => new Date() }, compiler });
+    const kept = await record(allowed(decision));
+    assert.ok(!holds(await past.explain(kept, 1)));
+    const failed = { type: "PolicyLoadFailed", data: { nodeId: "old", policyVersion: later, keeps: version, cause: "" } } as const;
+    await ledger.append("node-old", [newEvent(randomUUID(), failed, admin, new Date().toISOString())], "none");
+    const explained = await past.explain(await record(allowed(decision)), 1);
+    assert.deepEqual([explained.decision?.again.verdict, explained.decision?.again.differences], ["same", []]);
   });
 
   it("is not taken under a text that is not the one of its version", async (t) => {

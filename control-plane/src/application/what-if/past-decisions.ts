@@ -1,6 +1,5 @@
-import { isIP } from "node:net";
 import { schemaVersionOf, upcast } from "../../domain/catalogue.ts";
-import type { Circumstances, Decision, Obligations, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import type { ByGrant, Circumstances, Decision, Obligations, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -37,7 +36,7 @@ interface OpenSession {
   readonly principal: Principal;
   readonly resource: string;
   readonly clientAddress: string;
-  readonly granted: boolean;
+  readonly granted: ByGrant;
   readonly purpose: Circumstances["purpose"];
 }
 
@@ -111,7 +110,7 @@ export class PastDecisions {
         return;
       case "SessionRequested": {
         const { identity: principal, resource: name, clientAddress } = event.data;
-        this.#sessions.set(stream, { principal, resource: name, clientAddress: addressOf(clientAddress), granted: false, purpose: undefined });
+        this.#sessions.set(stream, { principal, resource: name, clientAddress, granted: false, purpose: undefined });
         return;
       }
       case "PurposeStated": {
@@ -120,7 +119,7 @@ export class PastDecisions {
         return;
       }
       case "SessionOpened":
-        this.#change(stream, { granted: event.data.grantId !== undefined });
+        this.#change(stream, { granted: grantedIn(event.data) });
         return;
       case "SessionRefused":
       case "SessionEnded":
@@ -138,21 +137,25 @@ export class PastDecisions {
   #decisionIn(recorded: RecordedEvent, event: DomainEvent): PastDecision | undefined {
     switch (event.type) {
       case "SessionOpened":
-        return this.#ofSession(recorded, event.data.decision, "allow", event.data.grantId !== undefined);
+        return this.#ofSession(recorded, event.data.decision, "allow", grantedIn(event.data));
       case "SessionRefused": {
-        const { decision, code, grantId } = event.data;
-        return decision === undefined ? undefined : this.#ofSession(recorded, decision, code === "policy.denied" ? "deny" : "allow", grantId !== undefined);
+        const { decision, code } = event.data;
+        return decision === undefined ? undefined : this.#ofSession(recorded, decision, code === "policy.denied" ? "deny" : "allow", grantedIn(event.data));
       }
       case "CommandAuthorized":
-        return this.#ofCommand(recorded, event.data, event.data.decision, "allow", event.data.obligations);
+        // One with an approval needed it, and was approved before, for a while.
+        return event.data.approvalId === undefined
+          ? this.#ofCommand(recorded, event.data, event.data.decision, "allow", event.data.obligations)
+          : this.#ofCommand(recorded, event.data, event.data.decision, "needs_approval");
       case "CommandHeld":
         return this.#ofCommand(recorded, event.data, event.data.decision, "needs_approval");
       case "CommandDenied":
         // What was held before was decided then; other codes are not policy's.
         return event.data.code.startsWith("policy.") ? this.#ofCommand(recorded, event.data, event.data.decision, "deny") : undefined;
       case "AccessRequested": {
-        const { requestedBy, resource: name, reason, ticket, decision, quorum } = event.data;
-        const question = { ...this.#of(requestedBy, undefined, name), action: "request", circumstances: { purpose: { reason, ticket } } } as const;
+        const { requestedBy, resource: name, reason, ticket, decision, quorum, emergency } = event.data;
+        const action = emergency === true ? "break_glass" : "request";
+        const question = { ...this.#of(requestedBy, undefined, name), action, circumstances: { purpose: { reason, ticket } } } as const;
         return this.#past(recorded, question, { identity: requestedBy, resource: name, decision, effect: quorum === 0 ? "allow" : "needs_approval" });
       }
       default:
@@ -160,7 +163,7 @@ export class PastDecisions {
     }
   }
 
-  #ofSession(recorded: RecordedEvent, decision: RecordedDecision, effect: Decision["effect"], granted: boolean): PastDecision | undefined {
+  #ofSession(recorded: RecordedEvent, decision: RecordedDecision, effect: Decision["effect"], granted: ByGrant): PastDecision | undefined {
     const session = this.#sessions.get(recorded.stream);
     if (session === undefined) return undefined; // it was requested before what was read, or is removed
     const { principal, resource: name, clientAddress, purpose } = session;
@@ -226,6 +229,8 @@ export class PastDecisions {
   }
 }
 
+const grantedIn = ({ grantId, emergency }: { readonly grantId?: string; readonly emergency?: true }): ByGrant =>
+  emergency === true ? "emergency" : grantId !== undefined;
 const principalOf = ({ identityId: id, kind, groups }: identity.IdentityState): Principal => ({ id, kind, groups });
 const resourceOf = ({ name, protocol, labels }: resource.ResourceState): ResourceRef => ({ name, protocol, labels });
 
@@ -234,6 +239,3 @@ function remembered<K extends WeakKey, V>(memory: WeakMap<K, V>, key: K, make: (
   if (known === undefined) memory.set(key, (known = make(key)));
   return known;
 }
-
-/** Recorded with the port. */
-const addressOf = (address: string): string => (isIP(address) === 0 ? address.slice(0, address.lastIndexOf(":")) : address);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, isIPv6, type Server, type Socket } from "node:net";
 import type { SecureContext } from "node:tls";
 import { SallyportError } from "@sallyport/proto/errors";
 import { authentication, encodeAuthentication, encodeNegotiateProtocolVersion } from "@sallyport/proto/wire/postgres/backend";
@@ -175,7 +175,8 @@ export class PostgresGateway {
           socket.destroy();
           return;
         }
-        const address = `${raw.remoteAddress ?? ""}:${raw.remotePort ?? ""}`;
+        const { remoteAddress = "", remotePort = 0 } = raw;
+        const address = `${isIPv6(remoteAddress) ? `[${remoteAddress}]` : remoteAddress}:${remotePort}`;
         const signedIn = await this.deps.identities.authenticate(token, address, user);
         if (this.#sessions.size + this.#opening >= this.limits.sessions)
           throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
