@@ -5,6 +5,7 @@ import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
+import { asNamed } from "./executed-by-name.ts";
 import type { Executable } from "./command-record.ts";
 import { isAsciiName, type NamedObjects } from "./named-objects.ts";
 
@@ -23,6 +24,14 @@ export interface Portal {
 export interface SessionNames {
   readonly statements: NamedObjects<Prepared>;
   readonly portals: NamedObjects<Portal>;
+  readonly cursors: NamedObjects<Cursor>;
+}
+
+/** Made by DECLARE. */
+export interface Cursor {
+  readonly declared: Prepared;
+  /** Outlives its transaction. */
+  readonly held: boolean;
 }
 
 /**
@@ -61,11 +70,13 @@ const opaque = (reason: string, verb: string): CommandFacts => ({
 export async function judgeQuery(
   frame: Frame,
   analyser: StatementAnalyser,
+  names: SessionNames,
   reading: TextReading,
-): Promise<{ readonly executable: Executable; readonly analysis: StatementAnalysis }> {
+): Promise<{ readonly executable: Executable; readonly text: Prepared }> {
   const sql = decodeQuery(frame.payload);
   const analysis = asRead(sql, await analyser.analyse(sql), reading);
-  return { executable: executableOf("simple", { sql, parameterTypes: [], analysis }, undefined), analysis };
+  const text = asNamed({ sql: Buffer.from(sql), parameterTypes: [], analysis }, names);
+  return { executable: executableOf("simple", text, undefined), text };
 }
 
 /** The legacy call by OID: nothing says what it does. */
@@ -209,7 +220,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
 function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
-  return { ...analysis, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount }, outputs: [] };
+  return { ...analysis, named: undefined, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount }, outputs: [] };
 }
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */

@@ -23,6 +23,11 @@ export class NamedObjects<T> {
     return this.#known.get(name)?.value;
   }
 
+  /** A copy: the caller may change what is here. */
+  all(): readonly (readonly [name: string, value: T])[] {
+    return Array.from(this.#known, ([name, { value }]) => [name, value] as const);
+  }
+
   /** `bytes`: what keeping it costs. */
   set(name: string, value: T, bytes: number): void {
     this.delete(name);

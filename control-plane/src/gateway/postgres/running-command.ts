@@ -33,6 +33,11 @@ export class RunningCommand {
     if (this.#outcome === "unknown") this.#outcome = "succeeded";
   }
 
+  /** What the target said when it was done; empty until then, and where it failed. */
+  get confirmed(): string {
+    return this.#outcome === "succeeded" ? this.#tag : "";
+  }
+
   /** 57014 is query_canceled. */
   failed(sqlstate: string): void {
     this.#outcome = sqlstate === "57014" ? "cancelled" : "failed";

@@ -3,6 +3,7 @@ import type { StatementAnalysis } from "./facts/analysis.ts";
 import {
   afterUnclassified,
   isAsciiSafe,
+  type Cursor,
   type Portal,
   preparedNamesAfter,
   type Prepared,
@@ -10,7 +11,9 @@ import {
   type TextReading,
   touchesPortals,
 } from "./judge.ts";
+import { madeBy } from "./executed-by-name.ts";
 import { NamedObjects } from "./named-objects.ts";
+import type { RunningCommand } from "./running-command.ts";
 
 /**
  * What is known of the session at the target, from its answers alone and in their order.
@@ -18,11 +21,15 @@ import { NamedObjects } from "./named-objects.ts";
  * K1. Names are what the target has confirmed, less what commands that ran since may have made of them.
  * K2. Once the target may read text otherwise than our parser, it stays so: settings can come back in ways that are not
  *     announced in time (RESET, ROLLBACK).
+ * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
  * K3. Settings are announced with ReadyForQuery: until then code that cannot be classified may have changed them unseen.
  */
 export class SessionKnowledge implements SessionNames {
   readonly statements = new NamedObjects<Prepared>();
   readonly portals = new NamedObjects<Portal>();
+  readonly cursors = new NamedObjects<Cursor>();
+  /** What is being run and makes a name, if it succeeds. */
+  #making: { readonly text: Prepared; readonly command: RunningCommand } | undefined;
   #clientEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed" };
   #suspect = false;
@@ -59,11 +66,37 @@ export class SessionKnowledge implements SessionNames {
     if (names === "all") this.statements.clear();
     else for (const name of names) this.statements.delete(name);
     if (touchesPortals(analysis)) this.portals.clear(portal);
+    if (analysis === undefined || analysis.facts.riskClass === "unclassified" || (analysis.named === undefined && analysis.facts.verbs.includes("DECLARE"))) {
+      this.cursors.clear();
+    }
     if (analysis === undefined || analysis.facts.riskClass === "unclassified") this.#suspect = true;
+  }
+
+  /** A text that makes a name is sent. What the name meant before holds until the target says that it is done. */
+  makes(text: Prepared, command: RunningCommand | undefined): void {
+    this.#making = command === undefined || text.analysis.named === undefined ? undefined : { text, command };
   }
 
   ready(status: TransactionStatus): void {
     this.#suspect = false;
-    if (status === "I") this.portals.clear();
+    this.#made();
+    if (status !== "I") return;
+    this.portals.clear();
+    for (const [name, { held }] of this.cursors.all()) if (!held) this.cursors.delete(name);
+  }
+
+  #made(): void {
+    const { text, command } = this.#making ?? {};
+    this.#making = undefined;
+    const named = text?.analysis.named;
+    const made = text === undefined ? undefined : madeBy(text);
+    if (text === undefined || made === undefined || command === undefined) return;
+    if (named?.kind === "prepare" && command.confirmed === "PREPARE") this.statements.set(named.name, made, costOf(text));
+    if (named?.kind === "declare" && command.confirmed === "DECLARE CURSOR") {
+      this.cursors.set(named.name, { declared: made, held: named.held }, costOf(text));
+    }
   }
 }
+
+/** The text, what it is recorded as, and the facts of it. */
+const costOf = ({ sql }: Prepared): number => sql.length * 4 + 1_024;

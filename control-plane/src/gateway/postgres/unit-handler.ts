@@ -13,7 +13,7 @@ import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery } from "./judge.ts";
+import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -87,14 +87,15 @@ export class UnitHandler {
       case "function_call":
         return this.#whole(unit.frame, judgeFunctionCall(unit.frame), undefined);
       case "query": {
-        const { executable, analysis } = await judgeQuery(unit.frame, this.#deps.analyser, this.#deps.knowledge.reading);
-        return this.#whole(unit.frame, executable, analysis);
+        const { analyser, knowledge } = this.#deps;
+        const { executable, text } = await judgeQuery(unit.frame, analyser, knowledge, knowledge.reading);
+        return this.#whole(unit.frame, executable, text);
       }
     }
   }
 
   /** `counterTo`: the approval that this text was proposed in, in place of the client's own. */
-  async #whole(frame: Frame, executable: Executable, analysis: StatementAnalysis | undefined, counterTo?: string): Promise<void> {
+  async #whole(frame: Frame, executable: Executable, text: Prepared | undefined, counterTo?: string): Promise<void> {
     const { line, output, knowledge } = this.#deps;
     const verdict = await this.#judge([executable], [], counterTo);
     if (verdict.kind === "replaced") return this.#instead(verdict.instead);
@@ -103,8 +104,10 @@ export class UnitHandler {
       return this.#endRefused();
     }
     if (line.over) return this.#abandon(verdict.commands);
+    const analysis = text?.analysis;
     this.#oblige(verdict.obligations, [analysis], analysis?.copyOut);
     knowledge.ran(analysis);
+    if (text !== undefined) knowledge.makes(text, verdict.commands[0]);
     const settled = verdict.durable && this.#guard(verdict.durable);
     await line.whole(frame, verdict.commands[0]);
     if (settled !== undefined) await settled;
@@ -121,8 +124,8 @@ export class UnitHandler {
     }
     if (line.over) return;
     const frame = frameOf(encodeQuery(statement));
-    const { executable, analysis } = await judgeQuery(frame, analyser, knowledge.reading);
-    return this.#whole(frame, executable, analysis, counterTo);
+    const { executable, text } = await judgeQuery(frame, analyser, knowledge, knowledge.reading);
+    return this.#whole(frame, executable, text, counterTo);
   }
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
@@ -139,6 +142,8 @@ export class UnitHandler {
     if (verdict.kind === "replaced") throw new Error("A group of the extended protocol was replaced.");
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
     if (line.over) return this.#abandon(verdict.commands);
+    // Portals and cursors share their names.
+    if (steps.some((step) => step.kind === "bind" && step.name !== "")) knowledge.cursors.clear();
     const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
     if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);

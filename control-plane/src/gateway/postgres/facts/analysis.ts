@@ -60,6 +60,15 @@ export interface StatementOutputs {
   readonly originsTell: boolean;
 }
 
+/** What a single statement makes or uses by name. */
+export type NamedUse =
+  /** `outputs`: of what the name stands for. */
+  | { readonly kind: "prepare"; readonly name: string; readonly outputs: readonly StatementOutputs[] }
+  | { readonly kind: "declare"; readonly name: string; readonly held: boolean; readonly outputs: readonly StatementOutputs[] }
+  /** `facts`: of the text alone, without those of what it executes. */
+  | { readonly kind: "execute"; readonly name: string; readonly facts: CommandFacts }
+  | { readonly kind: "fetch"; readonly name: string };
+
 export interface StatementAnalysis {
   readonly facts: CommandFacts;
   /** The text as it may be recorded, logged and shown: password literals replaced by `'<redacted>'`. */
@@ -70,6 +79,8 @@ export interface StatementAnalysis {
   /** One for each statement, in order; empty columns for one without a result. A result beyond the list may hold anything. */
   readonly outputs: readonly StatementOutputs[];
   readonly preparedNames: PreparedNames;
+  /** Undefined for any other text, and for several statements. */
+  readonly named: NamedUse | undefined;
   readonly transactionVerbs: readonly TransactionVerb[];
   /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
   readonly changesSearchPath: boolean;
@@ -109,6 +120,7 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     copyOut: undefined,
     outputs: [],
     preparedNames: noPreparedNames,
+    named: undefined,
     transactionVerbs: [],
     changesSearchPath: true,
     leavesReadOnly: true,

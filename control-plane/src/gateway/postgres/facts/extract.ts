@@ -6,6 +6,8 @@ import { FactsBuilder } from "./facts-builder.ts";
 import { traitsOf } from "./functions.ts";
 import { columnFacts } from "./lineage/column-facts.ts";
 import { trace } from "./lineage/outputs.ts";
+import type { TraitsOf } from "./lineage/tracer.ts";
+import { namedUse } from "./named-use.ts";
 import { templateOf, watchNumbers, withOtherNumbers } from "./number-template.ts";
 import { redact } from "./redact.ts";
 import { rowLimitOf } from "./row-limit.ts";
@@ -54,12 +56,15 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   expressions.finish();
 
   const all = (parsed.stmts ?? []).map(({ stmt }) => stmt);
-  const { outputs, tracers } = trace(all, (name, kind) => traitsOf(name, kind, alsoHarmless));
+  const traits: TraitsOf = (name, kind) => traitsOf(name, kind, alsoHarmless);
+  const { outputs, tracers } = trace(all, traits);
   facts.columns = columnFacts(tracers);
   facts.rowLimit = rowLimitOf(all);
 
   const count = all.length;
   const fingerprint = count === 0 ? "" : parser.fingerprint(text);
+  const named = count === 1 ? namedUse(all[0], traits, () => facts.build(count, fingerprint)) : undefined;
+  if (facts.executes.size > 0) facts.unclassified("executes a statement that was prepared in another text", "dynamic_code");
   return {
     facts: facts.build(count, fingerprint),
     recordable,
@@ -67,6 +72,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     copyOut: copyOut(text, soleCopy(parsed)),
     outputs,
     preparedNames: facts.preparedNames(),
+    named,
     transactionVerbs: facts.transactionVerbs,
     changesSearchPath: facts.changesSearchPath,
     leavesReadOnly: facts.leavesReadOnly,
