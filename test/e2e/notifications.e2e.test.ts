@@ -7,7 +7,7 @@ import { isSigned, type Received, WebhookServer } from "../support/webhook-serve
 import { failure } from "./failure.ts";
 
 /** An answer that does not come within this never will. */
-const HANG_MS = 60_000;
+const HANG_MS = 240_000;
 const LITERAL = "Zebulon-Quartz-4711";
 const PASSWORD = "correct-horse-battery";
 

@@ -10,7 +10,7 @@ import { gone, running } from "./backends.ts";
 import { failure } from "./failure.ts";
 
 /** An answer that does not come within this never will. */
-const HANG_MS = 60_000;
+const HANG_MS = 240_000;
 
 const policy = [
   {

@@ -5,7 +5,7 @@ import { isType, RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { WebhookServer } from "../support/webhook-server.ts";
 
-const HANG_MS = 60_000;
+const HANG_MS = 240_000;
 const ROUNDS = 4;
 /** Few enough that one identity may have so many waiting at once, over all rounds. */
 const REQUESTS = 4;

@@ -5,7 +5,7 @@ import { openPolicy } from "../support/policies.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { WebhookServer } from "../support/webhook-server.ts";
 
-const HANG_MS = 120_000;
+const HANG_MS = 240_000;
 
 it("a ledger that takes nothing is told of while it takes nothing, and again from the record when it is over", { timeout: HANG_MS }, async (t) => {
   const hook = await WebhookServer.start(t);
