@@ -5,7 +5,7 @@ import type { EventType } from "../../control-plane/src/domain/events.ts";
 const introduced: Readonly<Record<string, string>> = {
   "0.1.0": `
     AccessApproved AccessDenied AccessGranted AccessRequested AccessRequestExpired AccessRequestWithdrawn AgentCertificateIssued AgentConnected AgentDisconnected AgentEnrolled AgentNameReserved AgentRevoked ApprovalConsumed ApprovalCounterAccepted ApprovalCounterProposed ApprovalDenied
-    ApprovalEscalated ApprovalExpired ApprovalGiven ApprovalGranted ApprovalGranted.v2 ApprovalUsed ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
+    ApprovalEscalated ApprovalPreviewRequested ApprovalPreviewed ApprovalPreviewFailed ApprovalExpired ApprovalGiven ApprovalGranted ApprovalGranted.v2 ApprovalUsed ApprovalRequested ApprovalRevoked ApprovalWithdrawn CheckpointSigned CommandAuthorized
     CommandCompleted CommandDenied CommandHeld CommandReleased ErasureApproved ErasureDenied ErasureGranted ErasureRequested FailClosedEntered FailClosedLeft ForwardingAttested GrantExpired GrantRevoked GrantUsed IdentityDisabled IdentityProvisioned
     InputRecorded JoinTokenIssued NodeStarted NodeStopped NotificationFailed NotificationRetried OutputRecorded ResourceChanged
     ResourceRegistered ResourceRetired RetentionFinished RetentionStarted RolesChanged SessionEnded SessionEnded.v2 SessionEnded.v3 SessionOpened SessionOpened.v2 SessionRefused SessionRefused.v2

@@ -1,6 +1,7 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { proposalVerbs } from "./approval-proposals.ts";
+import { previewLine, previewVerb } from "./approval-previews.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, table } from "./table.ts";
@@ -32,6 +33,7 @@ export function approvalsVerb(program: Command): void {
       }),
     );
   proposalVerbs(approvals);
+  previewVerb(approvals);
   approvals
     .command("revoke")
     .argument("<id>", "the approval, or the first characters of its id")
@@ -100,6 +102,7 @@ function show(io: Io, approval: Approval): void {
     counter,
     until,
     uses,
+    previews,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
@@ -122,6 +125,7 @@ function show(io: Io, approval: Approval): void {
   for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);
   if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
+  for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   io.out(bold("Statement"));
   for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);
   for (const [index, parameter] of parameters.entries()) io.out(`  $${index + 1} = ${printable(parameter)}`);

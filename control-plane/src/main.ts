@@ -20,6 +20,7 @@ import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
+import { PostgresPreviewer } from "./gateway/postgres/preview/postgres-previewer.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
 import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
@@ -131,6 +132,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     trials,
     links: tunnel.links,
+    previews: application.previews(new PostgresPreviewer(tunnel.links)),
     inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
     credential,

@@ -225,6 +225,20 @@ export const errorCodes = {
     meaning: "It is outside the hours in which an approval counts.",
   },
   "approval.machine": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A machine identity never approves." },
+  "preview.unsafe": {
+    grpc: grpc.failedPrecondition,
+    http: 409,
+    sqlstate: "0A000",
+    retryable: false,
+    meaning: "Looking at the effect of this command could itself have an effect that is not undone; the message says which.",
+  },
+  "preview.failed": {
+    grpc: grpc.failedPrecondition,
+    http: 409,
+    sqlstate: "22000",
+    retryable: false,
+    meaning: "The target gave no preview: the command would fail, or it took longer than a preview may; the message says which.",
+  },
   "grant.expired": {
     grpc: grpc.permissionDenied,
     http: 403,

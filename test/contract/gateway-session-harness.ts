@@ -138,6 +138,7 @@ export class GatewayBed {
       },
       links: {
         isConnected: () => true,
+        supports: () => false,
         dismiss: () => undefined,
         open: (_agent, open, handlers) => {
           const heard = new Heard();

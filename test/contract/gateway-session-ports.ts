@@ -197,6 +197,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       escalated: false,
       votes: [],
       counter: undefined,
+      previews: [],
       counterTo: undefined,
       until: undefined,
       uses: 0,

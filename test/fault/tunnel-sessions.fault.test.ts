@@ -23,7 +23,7 @@ async function hostileAgent(plane: ControlPlane, name: string, port?: number) {
       if (body?.$case === "dismiss") resolve(body.value.code);
     });
   });
-  control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [] } } });
+  control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [], features: [] } } });
   await new Promise((resolve) => control.once("data", resolve));
   const data = client.data();
   data.on("error", () => {});
@@ -134,7 +134,7 @@ describe("sessions of a link", () => {
 
     const control = clients[0].control();
     control.on("error", () => {});
-    control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [] } } });
+    control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [], features: [] } } });
     await new Promise((resolve) => control.once("data", resolve));
     const ofItsOwn = "tunnel.violation: A data stream needs a control stream of its own on the same connection.";
     assert.equal(await refusal(clients[1]), ofItsOwn);
@@ -154,7 +154,7 @@ describe("sessions of a link", () => {
     t.after(() => client.close());
     const control = client.control();
     control.on("error", () => {});
-    control.write({ body: { $case: "hello", value: { agentVersion: "9", tunnelVersion: TUNNEL_VERSION + 1, resources: [] } } });
+    control.write({ body: { $case: "hello", value: { agentVersion: "9", tunnelVersion: TUNNEL_VERSION + 1, resources: [], features: [] } } });
     const { body } = await new Promise<{ body: unknown }>((resolve) => control.once("data", resolve));
     assert.deepEqual(body, {
       $case: "dismiss",

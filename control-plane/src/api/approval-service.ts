@@ -1,12 +1,12 @@
 import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, Policies, Resources } from "../application/ports.ts";
+import type { Approvals, ApprovalView, Policies, Previews, Resources } from "../application/ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireText } from "../domain/names.ts";
 import type { Principal } from "../domain/decision.ts";
 import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
 import { type ApiContext, unary } from "./unary.ts";
-import { approvalView } from "./views.ts";
+import { approvalView, previewView } from "./views.ts";
 
 /** Facts and digest of a text, as if `requester` sent it. */
 export type InspectProposal = (statement: string, bound: { readonly resource: string; readonly requester: string }) => Promise<Proposed>;
@@ -16,9 +16,15 @@ const MAX_LISTED = 1_000;
 
 export function approvalService(
   api: ApiContext,
-  deps: { readonly approvals: Approvals; readonly policies: Policies; readonly resources: Resources; readonly inspect: InspectProposal },
+  deps: {
+    readonly approvals: Approvals;
+    readonly policies: Policies;
+    readonly resources: Resources;
+    readonly inspect: InspectProposal;
+    readonly previews: Previews;
+  },
 ): ApprovalServiceServer {
-  const { approvals, policies, resources, inspect } = deps;
+  const { approvals, policies, resources, inspect, previews } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
   const maySee = (principal: Principal, { requestedBy, resource: name, command, denyBy }: ApprovalView): boolean => {
     if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
@@ -59,6 +65,11 @@ export function approvalService(
     acceptCounter: unary(api, async ({ approvalId, digest }, { principal, context }) => ({
       approval: approvalView(await approvals.accept(approvalId, principal, digest, context)),
     })),
+    preview: unary(api, async ({ approvalId, digest, dryRun }, { principal, context }) => {
+      const asked = approvals.find(approvalId);
+      if (asked === undefined || !maySee(principal, asked)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      return previewView(await previews.preview(approvalId, principal, dryRun ? "dry_run" : "plan", digest === "" ? undefined : digest, context));
+    }),
     deny: unary(api, async ({ approvalId, comment }, { principal, context }) => ({
       approval: approvalView(await approvals.deny(approvalId, principal, comment, context)),
     })),

@@ -17,7 +17,7 @@ import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Application } from "../application/application.ts";
-import type { AgentLinks } from "../application/ports.ts";
+import type { AgentLinks, Previews } from "../application/ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
@@ -55,6 +55,7 @@ export interface ApiServerOptions {
   readonly timeTravel: TimeTravel;
   readonly trials: Trials;
   readonly links: AgentLinks;
+  readonly previews: Previews;
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
   readonly credential: ServerCredential;
@@ -89,7 +90,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
-  server.addService(ApprovalServiceService, approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal }));
+  server.addService(
+    ApprovalServiceService,
+    approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal, previews: options.previews }),
+  );
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));

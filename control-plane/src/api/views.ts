@@ -1,5 +1,5 @@
-import type { Approval, Identity, RecordedEvent as EventMessage, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { ApprovalView, IdentityView } from "../application/ports.ts";
+import type { Approval, Identity, PreviewResponse, RecordedEvent as EventMessage, SampleRow, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ApprovalView, IdentityView, Preview } from "../application/ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
 import { groupsOf } from "../domain/approval/quorum.ts";
@@ -21,7 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses, previews } = approval;
   return {
     id,
     state,
@@ -54,10 +54,29 @@ export function approvalView(approval: ApprovalView): Approval {
     counterTo,
     until,
     uses,
+    previews: previews.map((preview) => ({ ...preview, rows: preview.rows === undefined ? undefined : BigInt(preview.rows) })),
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };
 }
+
+export const previewView = ({ previewId, previewDigest, plan, dryRun }: Preview): PreviewResponse => ({
+  previewId,
+  previewDigest,
+  plan,
+  dryRun:
+    dryRun === undefined
+      ? undefined
+      : {
+          rows: BigInt(dryRun.rows),
+          columns: [...dryRun.columns],
+          before: dryRun.before.map(sampleRow),
+          after: dryRun.after.map(sampleRow),
+          notes: [...dryRun.notes],
+        },
+});
+
+const sampleRow = (cells: readonly (string | null)[]): SampleRow => ({ cells: cells.map((text) => ({ text: text ?? undefined })) });
 
 export const sessionView = ({
   id,

@@ -16,7 +16,8 @@ import { createIdentities } from "./identities.ts";
 import { LiveState } from "./live-state.ts";
 import { cannotRehearse, createPolicies } from "./policies.ts";
 import type { PolicyService } from "./policy-changes.ts";
-import type { Agents, Clock, Forwarding, Identities, PolicyCompiler, PolicyRehearsal, Resources, Subjects } from "./ports.ts";
+import type { Agents, Clock, Forwarding, Identities, PolicyCompiler, PolicyRehearsal, Previewer, Previews, Resources, Subjects } from "./ports.ts";
+import { createPreviews } from "./previews.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
@@ -54,6 +55,8 @@ export interface Application {
   readonly recovery: Recovery;
   /** What was decided on; broken when `failure` is set. */
   readonly live: LiveState;
+  /** Once there is somebody who can look. */
+  previews(previewer: Previewer): Previews;
   /** For a new session: nobody else writes its stream. */
   openRecord(sessionId: string): SessionRecord;
   /** Records NodeStopped and lets go of everything but the ledger. */
@@ -151,8 +154,9 @@ export async function createApplication({
 
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 
+  const identities = createIdentities(deps);
   return {
-    identities: createIdentities(deps),
+    identities,
     agents: createAgents({ ...deps, resources }),
     forwarding: createForwarding({ execute: createExecute({ ledger: watched, clock }) }),
     resources,
@@ -165,6 +169,7 @@ export async function createApplication({
     failClosed,
     recovery,
     live,
+    previews: (previewer) => createPreviews({ ...deps, approvals, policies, resources, identities }, previewer),
     openRecord: (sessionId) => new SessionRecord(recordDeps, sessionId),
     async close() {
       stop.abort();

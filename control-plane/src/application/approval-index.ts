@@ -33,7 +33,7 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
   rename(from: string, to: string): void {
     this.change((view) => {
       const { requestedBy, approvers, decidedBy } = view;
-      if (![requestedBy, decidedBy, view.counter?.by, ...approvers].includes(from)) return view;
+      if (![requestedBy, decidedBy, view.counter?.by, ...approvers, ...view.previews.map(({ by }) => by)].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
@@ -44,6 +44,7 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
         requestedBy: renamed(requestedBy),
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
+        previews: view.previews.map((preview) => ({ ...preview, by: renamed(preview.by) })),
         votes: view.votes.map((vote) => ({ ...vote, by: renamed(vote.by) })),
         comment,
       };

@@ -3,7 +3,21 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { evolve, initialState } from "../domain/approval/approval.decider.ts";
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
-import { acceptedBy, asked, consumed, proposedBy, denied, expired, givenBy, granted, revoked, withdrawn } from "../domain/approval/approval.samples.ts";
+import {
+  acceptedBy,
+  asked,
+  consumed,
+  lookedAtBy,
+  notShown,
+  shown,
+  proposedBy,
+  denied,
+  expired,
+  givenBy,
+  granted,
+  revoked,
+  withdrawn,
+} from "../domain/approval/approval.samples.ts";
 import { evolveView } from "./approval-view.ts";
 import type { ApprovalView } from "./ports.ts";
 
@@ -21,6 +35,9 @@ describe("the view of an approval", () => {
       revoked,
       proposedBy("di"),
       acceptedBy("ana"),
+      lookedAtBy("di"),
+      shown(),
+      notShown(),
     ];
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...events), { maxLength: 20 }), (tried) => {
@@ -33,6 +50,10 @@ describe("the view of an approval", () => {
         }
         assert.equal(view?.state, state.value);
         assert.deepEqual(view.approvers, state.context.approvers);
+        assert.deepEqual(
+          view.previews.map(({ id, state: outcome }) => ({ id, answered: outcome !== "asked" })),
+          state.context.previews,
+        );
       }),
     );
   });

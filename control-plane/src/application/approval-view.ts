@@ -1,5 +1,5 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
-import type { ApprovalState, ApprovalView } from "./ports.ts";
+import type { ApprovalState, ApprovalView, PreviewView } from "./ports.ts";
 
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
 export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";
@@ -31,6 +31,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       approvers: [],
       votes: [],
       counter: undefined,
+      previews: [],
       counterTo,
       until: undefined,
       uses: 0,
@@ -40,7 +41,10 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       comment: "",
     };
   }
-  if (view === undefined || isFinal(view.state)) return view;
+  if (view === undefined) return view;
+  // Comes when it comes: what it is of may be decided by then.
+  if (event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed") return { ...view, previews: answered(view.previews, event) };
+  if (isFinal(view.state)) return view;
   switch (event.type) {
     case "ApprovalGiven": {
       const { by, comment, step, forSeconds } = event.data;
@@ -53,6 +57,10 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     }
     case "ApprovalCounterAccepted":
       return { ...view, state: "replaced" };
+    case "ApprovalPreviewRequested": {
+      const { previewId: id, by, kind } = event.data;
+      return { ...view, previews: [...view.previews, { id, kind, by, at: new Date(at), state: "asked", rows: undefined, code: "" }] };
+    }
     case "ApprovalEscalated":
       return { ...view, escalated: true };
     case "ApprovalGranted":
@@ -70,4 +78,15 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalRevoked":
       return { ...view, state: "revoked", decidedBy: event.data.by, comment: event.data.reason };
   }
+}
+
+function answered(
+  previews: readonly PreviewView[],
+  event: Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }>,
+): readonly PreviewView[] {
+  const outcome =
+    event.type === "ApprovalPreviewed"
+      ? ({ state: "shown", rows: event.data.dryRun?.rows } as const)
+      : ({ state: "failed", rows: undefined, code: event.data.code } as const);
+  return previews.map((each) => (each.id === event.data.previewId ? { ...each, ...outcome } : each));
 }

@@ -3,8 +3,9 @@ import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Proposed } from "../domain/approval/approval.decider.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
+import type { PreviewKind } from "../domain/approval/approval.events.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
-import type { Decision, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { Decision, Obligations, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
@@ -169,6 +170,19 @@ export interface CounterProposal {
   readonly digest: string;
 }
 
+/** One look at what a held command would do; what it showed is in the record only. */
+export interface PreviewView {
+  readonly id: string;
+  readonly kind: PreviewKind;
+  readonly by: string;
+  readonly at: Date;
+  readonly state: "asked" | "shown" | "failed";
+  /** That the command changed, of a dry run that was shown. */
+  readonly rows: number | undefined;
+  /** Of one that failed. */
+  readonly code: string;
+}
+
 export interface ApprovalView {
   readonly id: string;
   readonly state: ApprovalState;
@@ -190,6 +204,8 @@ export interface ApprovalView {
   readonly votes: readonly Vote[];
   /** The last one. */
   readonly counter: CounterProposal | undefined;
+  /** Oldest first. */
+  readonly previews: readonly PreviewView[];
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
   /** Granted for a while, rather than for one execution. */
@@ -243,6 +259,55 @@ export interface Approvals {
   /** Like `find`, but also those that memory has let go of. */
   load(approvalId: string): Promise<ApprovalView | undefined>;
   list(): readonly ApprovalView[];
+}
+
+/** What a preview shows: masked, and bounded, by the agent. */
+export interface PreviewSight {
+  readonly plan: string;
+  readonly dryRun: DryRun | undefined;
+}
+
+export interface DryRun {
+  /** That the command changed. */
+  readonly rows: number;
+  readonly columns: readonly string[];
+  /** Some of the rows as they were, and as they became; null is NULL. */
+  readonly before: readonly (readonly (string | null)[])[];
+  readonly after: readonly (readonly (string | null)[])[];
+  readonly notes: readonly string[];
+}
+
+export interface PreviewRequest {
+  readonly previewId: string;
+  readonly command: RecordedCommand;
+  readonly requestedBy: string;
+  readonly resource: ResourceView;
+  /** Of the requester's session, as the client gave them. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly obligations: Obligations;
+  readonly kind: PreviewKind;
+}
+
+/** One protocol's way to look at the effect of a command. */
+export interface Previewer {
+  /** Before anything is recorded or asked. Fails with `preview.unsafe`, `feature.unsupported`, `agent.offline`. */
+  require(request: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void;
+  /** Asks the agent. Fails with `preview.unsafe`, `preview.failed`, and what sessions fail with at the target. */
+  look(request: PreviewRequest): Promise<PreviewSight>;
+}
+
+export interface Previews {
+  /**
+   * Shows somebody who may decide what the held command would do. The intent is durable before the target is asked, and the outcome
+   * before it is answered. Fails like `approve`, like a `Previewer`, and with `session.limit`.
+   */
+  preview(approvalId: string, by: Principal, kind: PreviewKind, digest: string | undefined, context: CommandContext): Promise<Preview>;
+}
+
+export interface Preview extends PreviewSight {
+  readonly previewId: string;
+  /** Hex SHA-256 of what is shown, as it is in the record. */
+  readonly previewDigest: string;
 }
 
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
@@ -391,9 +456,14 @@ export interface PolicyCompiler {
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }
 
+/** What agents of this release can do and earlier ones of the same tunnel version cannot. */
+export type AgentFeature = "preview";
+
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {
   isConnected(agentId: string): boolean;
+  /** Whether it is connected and said that it can do this. */
+  supports(agentId: string, feature: AgentFeature): boolean;
   /** Sends Open on the agent's data stream. Throws `agent.offline`. `opened` and refusals come to the handlers. */
   open(agentId: string, open: Open, handlers: ChannelHandlers): Channel;
   /** Ends the link, with every session on it. */

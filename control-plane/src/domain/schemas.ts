@@ -132,6 +132,23 @@ export const schemas = {
   }),
   ApprovalCounterProposed: z.strictObject({ approvalId: id(), by: who(), comment: about("by"), statement: prose(), digest: digest(), facts, decision }),
   ApprovalCounterAccepted: z.strictObject({ approvalId: id(), by: who(), digest: digest() }),
+  ApprovalPreviewRequested: z.strictObject({
+    approvalId: id(),
+    previewId: id(),
+    by: who(),
+    kind: open(z.enum(["plan", "dry_run"])),
+    digest: digest(),
+    decision,
+  }),
+  ApprovalPreviewed: z.strictObject({
+    approvalId: id(),
+    previewId: id(),
+    // Holds constants of the statement.
+    plan: prose(),
+    dryRun: z.strictObject({ rows: count(), before: count(), after: count() }).exactOptional(),
+    previewDigest: digest(),
+  }),
+  ApprovalPreviewFailed: z.strictObject({ approvalId: id(), previewId: id(), code: word(), message: prose() }),
   ApprovalEscalated: z.strictObject({ approvalId: id(), to: word() }),
   ApprovalGranted: z.strictObject({ approvalId: id(), approvers: people(), until: instant().exactOptional() }),
   ApprovalUsed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),

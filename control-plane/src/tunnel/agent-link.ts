@@ -62,6 +62,7 @@ export class AgentLink {
   readonly #options: AgentLinkOptions;
   #phase: Phase;
   #draining = false;
+  #features: readonly string[] = [];
   #expiry: NodeJS.Timeout | undefined;
 
   constructor(options: AgentLinkOptions) {
@@ -84,6 +85,10 @@ export class AgentLink {
   /** Open for new sessions. */
   get available(): boolean {
     return this.#phase.kind === "live" && !this.#draining;
+  }
+
+  supports(feature: string): boolean {
+    return this.available && this.#features.includes(feature);
   }
 
   welcome(welcome: Welcome): void {
@@ -157,6 +162,7 @@ export class AgentLink {
     if (phase.kind === "ended") return;
     if (body?.$case === "hello" && phase.kind === "greeting") {
       this.#phase = { kind: "admitting", timer: phase.timer };
+      this.#features = body.value.features;
       this.#options.hello(this, body.value);
     } else if (body?.$case === "draining" && phase.kind !== "greeting") {
       this.#draining = true;

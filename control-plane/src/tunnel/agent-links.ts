@@ -3,7 +3,7 @@ import type { Attestation, Hello, Open } from "@sallyport/proto/gen/sallyport/tu
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import { TUNNEL_VERSION } from "@sallyport/proto/tunnel/limits";
 import type { Logger } from "pino";
-import type { AgentLinks, Agents, Clock, DisconnectCause, Forwarding, RefusedResource, Resources } from "../application/ports.ts";
+import type { AgentFeature, AgentLinks, Agents, Clock, DisconnectCause, Forwarding, RefusedResource, Resources } from "../application/ports.ts";
 import type { CertificateAuthority } from "../identity/certificate-authority.ts";
 import { AgentLink, type ControlCall, type DataCall } from "./agent-link.ts";
 import type { AgentPeer } from "./agent-peer.ts";
@@ -54,6 +54,10 @@ export class NodeAgentLinks implements AgentLinks {
 
   isConnected(agentId: string): boolean {
     return this.#links.get(agentId)?.available ?? false;
+  }
+
+  supports(agentId: string, feature: AgentFeature): boolean {
+    return this.#links.get(agentId)?.supports(feature) ?? false;
   }
 
   open(agentId: string, open: Open, handlers: ChannelHandlers): Channel {

@@ -11,6 +11,9 @@ import type { TunnelClient } from "./dial.ts";
 import type { Attestor } from "../attestation/attestor.ts";
 import type { LinkOutcome } from "./outcome.ts";
 
+/** What earlier agents of the same tunnel version cannot do. */
+const FEATURES = ["preview"] as const;
+
 /** How long the ends of our streams may take to be confirmed before the connection is dropped. */
 export const LEAVE_TIMEOUT_MS = 1_000;
 
@@ -70,7 +73,9 @@ class Link {
     this.#control.on("data", (response: ControlResponse) => this.#receive(response));
     this.#control.on("end", () => this.#failed("The control plane ended the link."));
     this.#control.on("error", (error) => this.#failed(error.message));
-    this.#control.write({ body: { $case: "hello", value: { agentVersion, tunnelVersion: TUNNEL_VERSION, resources: [...resources] } } });
+    this.#control.write({
+      body: { $case: "hello", value: { agentVersion, tunnelVersion: TUNNEL_VERSION, resources: [...resources], features: [...FEATURES] } },
+    });
     if (cut.aborted) this.#onCut();
     else if (drain.aborted) this.#drain();
   }

@@ -1,4 +1,4 @@
-import type { Open, Resource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Open, Preview, Resource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { ForwardingTally } from "../attestation/forwarding-tally.ts";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 
@@ -11,6 +11,8 @@ export interface Target {
   /** Connects, logs in, then posts `Opened` on the channel, or closes the channel with a code. Returns the channel's handlers at once.
    * Tells `tally` of all that it forwards, and of the end. */
   open(open: Open, channel: Channel, tally: ForwardingTally): TargetSession;
+  /** Looks at what a command would do, then posts `Previewed`, or closes the channel with a code. No session: nothing of it is attested. */
+  preview(open: Open, preview: Preview, channel: Channel): TargetSession;
 }
 
 export interface ServedResource {
@@ -20,7 +22,7 @@ export interface ServedResource {
 }
 
 /** What a channel gets that could not be opened: it is closed already. */
-const nobody: TargetSession = { data: () => {}, control: () => {}, drained: () => {}, closed: () => {} };
+export const nobody: TargetSession = { data: () => {}, control: () => {}, drained: () => {}, closed: () => {} };
 
 /** Everything that this agent serves, by resource name. */
 export class TargetDirectory {
@@ -44,6 +46,7 @@ export class TargetDirectory {
       channel.close({ code: "resource.not_found", message: "The agent does not serve this resource." });
       return nobody;
     }
+    if (open.preview !== undefined) return resource.target.preview(open, open.preview, channel);
     return resource.target.open(open, channel, this.#tallyOf(open.sessionId));
   }
 }

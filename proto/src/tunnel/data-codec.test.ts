@@ -13,6 +13,7 @@ const text = fc.string({ maxLength: 12, unit: "binary" }).filter((s) => s.isWell
 const uint32 = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.integer({ min: 0, max: 0xffff_ffff }));
 const uint64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n });
 const bytes = fc.uint8Array({ maxLength: 300 }).map((b) => Buffer.from(b));
+const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
 const map = fc.dictionary(
   text.filter((key) => key !== "__proto__"),
   text,
@@ -22,9 +23,19 @@ const obligations = record({
   maskColumns: fc.array(record({ column: text, table: text, kind: text }), { maxLength: 2 }),
   detectors: fc.array(text),
   rowCap: uint64,
+  byteCap: optional(uint64),
+  timeoutMillis: optional(uint32),
+  readOnly: optional(fc.boolean()),
 });
 
 const resultColumn = record({ plain: fc.boolean(), sources: fc.array(record({ table: text, column: text }), { maxLength: 2 }), opaque: fc.boolean() });
+
+const preview = record({
+  statement: text,
+  parameters: fc.array(record({ typeOid: uint32, binary: fc.boolean(), value: optional(bytes) }), { maxLength: 2 }),
+  dryRun: fc.boolean(),
+});
+const rows = fc.array(record({ cells: fc.array(record({ text: optional(text) })) }), { maxLength: 2 });
 
 const layout = record({ format: text, delimiter: text, quote: text, escape: text, nullText: text, header: fc.boolean() });
 
@@ -33,23 +44,34 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   record({ $case: fc.constant("credit" as const), value: uint32 }),
   record({
     $case: fc.constant("open" as const),
-    value: record({ resource: text, sessionId: text, parameters: map, obligations: fc.option(obligations, { nil: undefined }), credit: uint32 }),
+    value: record({ resource: text, sessionId: text, parameters: map, obligations: optional(obligations), credit: uint32, preview: optional(preview) }),
   }),
   record({ $case: fc.constant("opened" as const), value: record({ greeting: bytes, transport: text, credit: uint32 }) }),
   record({ $case: fc.constant("obligations" as const), value: obligations }),
   record({
     $case: fc.constant("report" as const),
-    value: record({ rows: uint64, bytes: uint64, masked: fc.array(record({ column: text, cells: uint64 })), digest: bytes, withheldRows: uint64 }),
+    value: record({
+      rows: uint64,
+      bytes: uint64,
+      masked: fc.array(record({ column: text, cells: uint64 })),
+      digest: bytes,
+      withheldRows: uint64,
+      limit: optional(text),
+    }),
   }),
-  record({ $case: fc.constant("describeCopy" as const), value: record({ query: text, layout: fc.option(layout, { nil: undefined }) }) }),
+  record({ $case: fc.constant("describeCopy" as const), value: record({ query: text, layout: optional(layout) }) }),
   record({
     $case: fc.constant("resultLineage" as const),
     value: record({
       columns: fc.array(resultColumn, { maxLength: 2 }),
-      computed: fc.option(resultColumn, { nil: undefined }),
+      computed: optional(resultColumn),
       originsIncomplete: fc.boolean(),
       changesDefinitions: fc.boolean(),
     }),
+  }),
+  record({
+    $case: fc.constant("previewed" as const),
+    value: record({ plan: text, dryRun: optional(record({ rows: uint64, columns: fc.array(text), before: rows, after: rows, notes: fc.array(text) })) }),
   }),
   record({ $case: fc.constant("cancel" as const), value: fc.constant({}) }),
   record({ $case: fc.constant("close" as const), value: record({ code: text, message: text }) }),

@@ -15,6 +15,7 @@ const senders: Readonly<Record<ControlBody["$case"], Role | undefined>> = {
   report: "acceptor",
   describeCopy: "opener",
   resultLineage: "opener",
+  previewed: "acceptor",
   cancel: "opener",
 };
 

@@ -43,6 +43,9 @@ export function projectApproval({ event, recorded: { position }, metadata: { at 
     case "ApprovalCounterProposed":
     case "ApprovalUsed":
     case "ApprovalEscalated":
+    case "ApprovalPreviewRequested":
+    case "ApprovalPreviewed":
+    case "ApprovalPreviewFailed":
       return [];
     case "ApprovalGranted":
       return settled("granted");

@@ -5,13 +5,15 @@ import { type Decision, recordDecision } from "../decision.ts";
 import { type CommandFacts, sameFacts } from "../facts.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
-import type { ApprovalEvent } from "./approval.events.ts";
-import { type ApprovalContext, approvalMachine, isBoundTo, isParty } from "./approval.machine.ts";
+import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
+import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
 import { isWithinHours } from "./approver-hours.ts";
 import { countsAs, currentStep, groupsOf, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
+
+type PreviewOutcome = Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }>;
 
 export type Proposed = Pick<DataOf<"ApprovalCounterProposed">, "statement" | "digest" | "facts">;
 
@@ -33,6 +35,16 @@ export type ApprovalCommand =
   | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
   /** `digest` is that of the proposed text which they saw. */
   | { readonly type: "Accept"; readonly by: string; readonly digest: string }
+  /** `by` wants to look at the effect of what has this digest. */
+  | {
+      readonly type: "RequestPreview";
+      readonly previewId: string;
+      readonly kind: PreviewKind;
+      readonly digest: string | undefined;
+      readonly by: DecidedBy;
+      readonly decision: Decision;
+    }
+  | { readonly type: "RecordPreview"; readonly outcome: PreviewOutcome }
   | { readonly type: "Escalate" }
   | { readonly type: "Expire" }
   | { readonly type: "Withdraw"; readonly cause: DataOf<"ApprovalWithdrawn">["cause"] }
@@ -110,6 +122,15 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (counter === undefined) throw new SallyportError("input.invalid", "Nobody has proposed anything else.", { field: "approvalId" });
       if (command.digest !== counter.digest) throw drift("What was proposed is not what was shown.");
       return checked(state, { type: "ApprovalCounterAccepted", data: { approvalId, by: command.by, digest: counter.digest } });
+    }
+    case "RequestPreview":
+      return requestPreview(command, asked, state, at);
+    case "RecordPreview": {
+      const { previewId } = command.outcome.data;
+      const known = state.context.previews.find(({ id }) => id === previewId);
+      if (known === undefined) throw new Error(`Preview ${previewId} was never asked for.`);
+      // It may have been decided meanwhile: then it is recorded and moves nothing.
+      return known.answered ? [] : [command.outcome];
     }
     case "Escalate":
       return escalate(state, at);
@@ -202,6 +223,25 @@ const isSameCommand = (asked: DataOf<"ApprovalRequested">, { digest, policyVersi
   requestedBy === asked.requestedBy &&
   policyVersion === asked.decision.policyVersion &&
   sameFacts(facts, asked.command.facts);
+
+/** For those who may decide, on what they would decide on. */
+function requestPreview(
+  { previewId, kind, digest, by, decision }: Extract<ApprovalCommand, { type: "RequestPreview" }>,
+  asked: DataOf<"ApprovalRequested">,
+  state: ApprovalState,
+  at: string,
+): ApprovalEvent[] {
+  const { approvalId, command } = asked;
+  requireOpen(asked, state, at);
+  requireOtherHuman(by, (id) => isParty(asked, id));
+  if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
+  if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+  if (state.context.previews.length >= MAX_PREVIEWS) {
+    throw new SallyportError("session.limit", `This approval was looked at ${MAX_PREVIEWS} times; it gets no more previews.`);
+  }
+  const data = { approvalId, previewId, by: by.id, kind, digest: command.digest, decision: requirePermitted(decision) };
+  return checked(state, { type: "ApprovalPreviewRequested", data });
+}
 
 /** Nothing before its time, nor twice, nor once it is decided. */
 function escalate(state: ApprovalState, at: string): ApprovalEvent[] {

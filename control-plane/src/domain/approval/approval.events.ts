@@ -3,6 +3,9 @@ import type { ApprovalStep } from "./terms.ts";
 import type { CommandFacts } from "../facts.ts";
 import type { RecordedCommand } from "../session/session.events.ts";
 
+/** `dry_run`: also run, in a transaction that is rolled back. */
+export type PreviewKind = "plan" | "dry_run";
+
 export type ApprovalEvent =
   | {
       readonly type: "ApprovalRequested";
@@ -62,6 +65,38 @@ export type ApprovalEvent =
     }
   /** Whoever asked takes the proposed text: what is held never runs, and the proposed one is judged anew, under an approval of its own. */
   | { readonly type: "ApprovalCounterAccepted"; readonly data: { readonly approvalId: string; readonly by: string; readonly digest: string } }
+  /** Somebody who may decide looks at what the command would do. Durable before the target is asked. */
+  | {
+      readonly type: "ApprovalPreviewRequested";
+      readonly data: {
+        readonly approvalId: string;
+        readonly previewId: string;
+        readonly by: string;
+        readonly kind: PreviewKind;
+        /** Of the command. */
+        readonly digest: string;
+        /** That lets this person decide. */
+        readonly decision: RecordedDecision;
+      };
+    }
+  /** Durable before it is shown. */
+  | {
+      readonly type: "ApprovalPreviewed";
+      readonly data: {
+        readonly approvalId: string;
+        readonly previewId: string;
+        /** The beginning of the plan, masked. */
+        readonly plan: string;
+        /** Of a dry run: rows that the command changed, and how many of them were shown as they were and became. */
+        readonly dryRun?: { readonly rows: number; readonly before: number; readonly after: number };
+        /** Hex SHA-256 of all that was shown, samples of rows included, which are not recorded. */
+        readonly previewDigest: string;
+      };
+    }
+  | {
+      readonly type: "ApprovalPreviewFailed";
+      readonly data: { readonly approvalId: string; readonly previewId: string; readonly code: string; readonly message: string };
+    }
   /** Its time has come, and members of one more group may decide. */
   | { readonly type: "ApprovalEscalated"; readonly data: { readonly approvalId: string; readonly to: string } }
   | {

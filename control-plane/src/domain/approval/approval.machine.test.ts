@@ -4,7 +4,22 @@ import { getShortestPaths, getSimplePaths } from "xstate/graph";
 import { type ApprovalState, evolve } from "./approval.decider.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine } from "./approval.machine.ts";
-import { acceptedBy, proposedBy, asked, consumed, denied, deniedBy, expired, givenBy, granted, revoked, withdrawn } from "./approval.samples.ts";
+import {
+  acceptedBy,
+  lookedAtBy,
+  notShown,
+  proposedBy,
+  shown,
+  asked,
+  consumed,
+  denied,
+  deniedBy,
+  expired,
+  givenBy,
+  granted,
+  revoked,
+  withdrawn,
+} from "./approval.samples.ts";
 
 const events: ApprovalEvent[] = [
   asked(2, "eve"),
@@ -25,8 +40,14 @@ const events: ApprovalEvent[] = [
   acceptedBy("ana"),
   acceptedBy("eve"),
   acceptedBy("ana", "d3"),
+  lookedAtBy("ana"),
+  lookedAtBy("di"),
+  lookedAtBy("di", "v2", "other"),
+  shown(),
+  notShown(),
 ];
-const serializeState = ({ value, context }: ApprovalState): string => `${value} ${context.approvers.join()} ${context.counter?.by ?? ""}`;
+const serializeState = ({ value, context }: ApprovalState): string =>
+  `${value} ${context.approvers.join()} ${context.counter?.by ?? ""} ${JSON.stringify(context.previews)}`;
 const traversal = { events, limit: 10_000, serializeState };
 const states = Object.keys(approvalMachine.states);
 

@@ -21,7 +21,12 @@ export interface ApprovalContext {
   /** Granted for a while, rather than for one execution. */
   readonly until: string | undefined;
   readonly uses: number;
+  /** Everybody's, and whether an outcome is recorded. */
+  readonly previews: readonly { readonly id: string; readonly answered: boolean }[];
 }
+
+/** Of one approval: each is work for its target, and what they show stands in the record. Nobody needs more to decide. */
+export const MAX_PREVIEWS = 20;
 
 /**
  * The legal life of an approval, as a table. Its events are the recorded ones; it runs no actor and reads no clock:
@@ -34,6 +39,7 @@ export interface ApprovalContext {
  *     Where all agreed to a while, it is used by the same command as often as its requester likes, and never consumed.
  * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
  *     approval: what was asked for can then never run by it.
+ * A5. A preview is asked for while it is pending, by somebody else, and has one outcome at most. It decides nothing.
  */
 export const approvalMachine = setup({
   types: { events: {} as ApprovalEvent, context: {} as ApprovalContext },
@@ -45,6 +51,14 @@ export const approvalMachine = setup({
       event.type === "ApprovalEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
     isCounter: ({ context: { request }, event }) =>
       event.type === "ApprovalCounterProposed" && request !== undefined && !isParty(request, event.data.by) && event.data.digest !== request.command.digest,
+    mayLook: ({ context: { request, previews }, event }) =>
+      event.type === "ApprovalPreviewRequested" &&
+      request !== undefined &&
+      !isParty(request, event.data.by) &&
+      event.data.digest === request.command.digest &&
+      previews.length < MAX_PREVIEWS &&
+      !previews.some(({ id }) => id === event.data.previewId),
+    isAwaited: ({ context: { previews }, event }) => isOutcome(event) && previews.some(({ id, answered }) => id === event.data.previewId && !answered),
     isAccepted: ({ context: { request, counter }, event }) =>
       event.type === "ApprovalCounterAccepted" && event.data.by === request?.requestedBy && event.data.digest === counter?.digest,
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
@@ -63,11 +77,17 @@ export const approvalMachine = setup({
     grant: assign(({ event }) => (event.type === "ApprovalGranted" ? { until: event.data.until } : {})),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
     propose: assign(({ event }) => (event.type === "ApprovalCounterProposed" ? { counter: event.data } : {})),
+    look: assign(({ context, event }) =>
+      event.type === "ApprovalPreviewRequested" ? { previews: [...context.previews, { id: event.data.previewId, answered: false }] } : {},
+    ),
+    answer: assign(({ context, event }) =>
+      isOutcome(event) ? { previews: context.previews.map((each) => (each.id === event.data.previewId ? { ...each, answered: true } : each)) } : {},
+    ),
     escalate: assign(({ event }) => (event.type === "ApprovalEscalated" ? { escalatedTo: event.data.to } : {})),
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0 },
+  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0, previews: [] },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
@@ -76,6 +96,9 @@ export const approvalMachine = setup({
         ApprovalGiven: { guard: "counts", actions: "count" },
         ApprovalCounterProposed: { guard: "isCounter", actions: "propose" },
         ApprovalCounterAccepted: { guard: "isAccepted", target: "replaced" },
+        ApprovalPreviewRequested: { guard: "mayLook", actions: "look" },
+        ApprovalPreviewed: { guard: "isAwaited", actions: "answer" },
+        ApprovalPreviewFailed: { guard: "isAwaited", actions: "answer" },
         ApprovalEscalated: { guard: "mayEscalate", actions: "escalate" },
         ApprovalGranted: { guard: "quorumMet", target: "granted", actions: "grant" },
         ApprovalDenied: { guard: "byOther", target: "denied" },
@@ -85,6 +108,8 @@ export const approvalMachine = setup({
     },
     granted: {
       on: {
+        ApprovalPreviewed: { guard: "isAwaited", actions: "answer" },
+        ApprovalPreviewFailed: { guard: "isAwaited", actions: "answer" },
         ApprovalConsumed: { guard: "isBound", target: "consumed" },
         ApprovalUsed: { guard: "isSame", actions: "use" },
         ApprovalExpired: "expired",
@@ -102,6 +127,9 @@ export const approvalMachine = setup({
 });
 
 export const isParty = ({ requestedBy, onBehalfOf }: Requested, id: string): boolean => id === requestedBy || id === onBehalfOf;
+
+const isOutcome = (event: ApprovalEvent): event is Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }> =>
+  event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed";
 
 function counts({ request, approvers, votes, escalatedTo }: ApprovalContext, { by, step, groups }: Given): boolean {
   if (request === undefined || isParty(request, by) || approvers.includes(by)) return false;

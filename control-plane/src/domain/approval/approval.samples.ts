@@ -62,6 +62,20 @@ export const proposedBy = (by: string, digest = "d2"): ApprovalEvent => ({
   data: { approvalId, by, comment: "", statement: "drop table old_orders", digest, facts: asked(1).data.command.facts, decision },
 });
 export const acceptedBy = (by: string, digest = "d2"): ApprovalEvent => ({ type: "ApprovalCounterAccepted", data: { approvalId, by, digest } });
+export const lookedAtBy = (by: string, previewId = "v1", digest = "d1"): ApprovalEvent => ({
+  type: "ApprovalPreviewRequested",
+  data: { approvalId, previewId, by, kind: "dry_run", digest, decision },
+});
+export const shown = (previewId = "v1") =>
+  ({
+    type: "ApprovalPreviewed",
+    data: { approvalId, previewId, plan: "Delete on orders", dryRun: { rows: 5, before: 5, after: 0 }, previewDigest: "d9" },
+  }) as const satisfies ApprovalEvent;
+export const notShown = (previewId = "v1") =>
+  ({
+    type: "ApprovalPreviewFailed",
+    data: { approvalId, previewId, code: "preview.unsafe", message: "The trigger audits would fire." },
+  }) as const satisfies ApprovalEvent;
 export const escalated = (to: string): ApprovalEvent => ({ type: "ApprovalEscalated", data: { approvalId, to } });
 export const granted = (...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers } });
 export const deniedBy = (by: string, comment = ""): ApprovalEvent => ({ type: "ApprovalDenied", data: { approvalId, by, comment, decision } });

@@ -256,6 +256,8 @@ export interface Approval {
     | undefined;
   /** Of such an approval. */
   uses: number;
+  /** Oldest first. */
+  previews: ApprovalPreview[];
 }
 
 export interface RevokeApprovalRequest {
@@ -340,6 +342,60 @@ export interface DenyRequest {
 
 export interface DenyResponse {
   approval: Approval | undefined;
+}
+
+export interface PreviewRequest {
+  approvalId: string;
+  /** When set, the preview is refused unless the approval still has this digest. */
+  digest: string;
+  /** Run it in a transaction that is rolled back, too. */
+  dryRun: boolean;
+}
+
+export interface PreviewResponse {
+  previewId: string;
+  /** EXPLAIN, as text, masked. */
+  plan: string;
+  /** Hex SHA-256 of what is shown here, as it is in the record. */
+  previewDigest: string;
+  dryRun: DryRun | undefined;
+}
+
+export interface DryRun {
+  rows: bigint;
+  columns: string[];
+  /** Some of the rows as they were, and as they became; masked. */
+  before: SampleRow[];
+  after: SampleRow[];
+  notes: string[];
+}
+
+export interface SampleRow {
+  cells: SampleCell[];
+}
+
+export interface SampleCell {
+  /** Absent: NULL. */
+  text?: string | undefined;
+}
+
+/** One look at the effect, as it is in the record. */
+export interface ApprovalPreview {
+  id: string;
+  /** plan or dry_run. */
+  kind: string;
+  by: string;
+  at:
+    | Date
+    | undefined;
+  /** asked, shown or failed. */
+  state: string;
+  /** Of a dry run that was shown: rows that the command changed. */
+  rows?:
+    | bigint
+    | undefined;
+  /** Of one that failed: the code of the error table. */
+  code: string;
 }
 
 export interface Erasure {
@@ -3475,6 +3531,7 @@ function createBaseApproval(): Approval {
     counterTo: "",
     until: undefined,
     uses: 0,
+    previews: [],
   };
 }
 
@@ -3560,6 +3617,9 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.uses !== 0) {
       writer.uint32(216).uint32(message.uses);
+    }
+    for (const v of message.previews) {
+      ApprovalPreview.encode(v!, writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -3793,6 +3853,14 @@ export const Approval: MessageFns<Approval> = {
             message.uses = reader.uint32();
             continue;
           }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.previews.push(ApprovalPreview.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3892,6 +3960,9 @@ export const Approval: MessageFns<Approval> = {
         : "",
       until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
       uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
+      previews: globalThis.Array.isArray(object?.previews)
+        ? object.previews.map((e: any) => ApprovalPreview.fromJSON(e))
+        : [],
     };
   },
 
@@ -3978,6 +4049,9 @@ export const Approval: MessageFns<Approval> = {
     if (message.uses !== 0) {
       obj.uses = Math.round(message.uses);
     }
+    if (message.previews?.length) {
+      obj.previews = message.previews.map((e) => ApprovalPreview.toJSON(e));
+    }
     return obj;
   },
 
@@ -4015,6 +4089,7 @@ export const Approval: MessageFns<Approval> = {
     message.counterTo = object.counterTo ?? "";
     message.until = object.until ?? undefined;
     message.uses = object.uses ?? 0;
+    message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
     return message;
   },
 };
@@ -5395,6 +5470,686 @@ export const DenyResponse: MessageFns<DenyResponse> = {
     message.approval = (object.approval !== undefined && object.approval !== null)
       ? Approval.fromPartial(object.approval)
       : undefined;
+    return message;
+  },
+};
+
+function createBasePreviewRequest(): PreviewRequest {
+  return { approvalId: "", digest: "", dryRun: false };
+}
+
+export const PreviewRequest: MessageFns<PreviewRequest> = {
+  encode(message: PreviewRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    if (message.digest !== "") {
+      writer.uint32(18).string(message.digest);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(24).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+      digest: isSet(object.digest) ? globalThis.String(object.digest) : "",
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: PreviewRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    if (message.digest !== "") {
+      obj.digest = message.digest;
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewRequest>): PreviewRequest {
+    return PreviewRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewRequest>): PreviewRequest {
+    const message = createBasePreviewRequest();
+    message.approvalId = object.approvalId ?? "";
+    message.digest = object.digest ?? "";
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBasePreviewResponse(): PreviewResponse {
+  return { previewId: "", plan: "", previewDigest: "", dryRun: undefined };
+}
+
+export const PreviewResponse: MessageFns<PreviewResponse> = {
+  encode(message: PreviewResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.previewId !== "") {
+      writer.uint32(10).string(message.previewId);
+    }
+    if (message.plan !== "") {
+      writer.uint32(18).string(message.plan);
+    }
+    if (message.previewDigest !== "") {
+      writer.uint32(26).string(message.previewDigest);
+    }
+    if (message.dryRun !== undefined) {
+      DryRun.encode(message.dryRun, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.previewId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.previewDigest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.dryRun = DryRun.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewResponse {
+    return {
+      previewId: isSet(object.previewId)
+        ? globalThis.String(object.previewId)
+        : isSet(object.preview_id)
+        ? globalThis.String(object.preview_id)
+        : "",
+      plan: isSet(object.plan) ? globalThis.String(object.plan) : "",
+      previewDigest: isSet(object.previewDigest)
+        ? globalThis.String(object.previewDigest)
+        : isSet(object.preview_digest)
+        ? globalThis.String(object.preview_digest)
+        : "",
+      dryRun: isSet(object.dryRun)
+        ? DryRun.fromJSON(object.dryRun)
+        : isSet(object.dry_run)
+        ? DryRun.fromJSON(object.dry_run)
+        : undefined,
+    };
+  },
+
+  toJSON(message: PreviewResponse): unknown {
+    const obj: any = {};
+    if (message.previewId !== "") {
+      obj.previewId = message.previewId;
+    }
+    if (message.plan !== "") {
+      obj.plan = message.plan;
+    }
+    if (message.previewDigest !== "") {
+      obj.previewDigest = message.previewDigest;
+    }
+    if (message.dryRun !== undefined) {
+      obj.dryRun = DryRun.toJSON(message.dryRun);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewResponse>): PreviewResponse {
+    return PreviewResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewResponse>): PreviewResponse {
+    const message = createBasePreviewResponse();
+    message.previewId = object.previewId ?? "";
+    message.plan = object.plan ?? "";
+    message.previewDigest = object.previewDigest ?? "";
+    message.dryRun = (object.dryRun !== undefined && object.dryRun !== null)
+      ? DryRun.fromPartial(object.dryRun)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDryRun(): DryRun {
+  return { rows: 0n, columns: [], before: [], after: [], notes: [] };
+}
+
+export const DryRun: MessageFns<DryRun> = {
+  encode(message: DryRun, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0n) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.rows);
+    }
+    for (const v of message.columns) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.before) {
+      SampleRow.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.after) {
+      SampleRow.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.notes) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DryRun {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDryRun();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.before.push(SampleRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after.push(SampleRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DryRun {
+    return {
+      rows: isSet(object.rows) ? BigInt(object.rows) : 0n,
+      columns: globalThis.Array.isArray(object?.columns) ? object.columns.map((e: any) => globalThis.String(e)) : [],
+      before: globalThis.Array.isArray(object?.before) ? object.before.map((e: any) => SampleRow.fromJSON(e)) : [],
+      after: globalThis.Array.isArray(object?.after) ? object.after.map((e: any) => SampleRow.fromJSON(e)) : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: DryRun): unknown {
+    const obj: any = {};
+    if (message.rows !== 0n) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.columns?.length) {
+      obj.columns = message.columns;
+    }
+    if (message.before?.length) {
+      obj.before = message.before.map((e) => SampleRow.toJSON(e));
+    }
+    if (message.after?.length) {
+      obj.after = message.after.map((e) => SampleRow.toJSON(e));
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DryRun>): DryRun {
+    return DryRun.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DryRun>): DryRun {
+    const message = createBaseDryRun();
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : 0n;
+    message.columns = object.columns?.map((e) => e) || [];
+    message.before = object.before?.map((e) => SampleRow.fromPartial(e)) || [];
+    message.after = object.after?.map((e) => SampleRow.fromPartial(e)) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSampleRow(): SampleRow {
+  return { cells: [] };
+}
+
+export const SampleRow: MessageFns<SampleRow> = {
+  encode(message: SampleRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cells) {
+      SampleCell.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SampleRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSampleRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cells.push(SampleCell.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SampleRow {
+    return {
+      cells: globalThis.Array.isArray(object?.cells) ? object.cells.map((e: any) => SampleCell.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: SampleRow): unknown {
+    const obj: any = {};
+    if (message.cells?.length) {
+      obj.cells = message.cells.map((e) => SampleCell.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SampleRow>): SampleRow {
+    return SampleRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SampleRow>): SampleRow {
+    const message = createBaseSampleRow();
+    message.cells = object.cells?.map((e) => SampleCell.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSampleCell(): SampleCell {
+  return { text: undefined };
+}
+
+export const SampleCell: MessageFns<SampleCell> = {
+  encode(message: SampleCell, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== undefined) {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SampleCell {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSampleCell();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SampleCell {
+    return { text: isSet(object.text) ? globalThis.String(object.text) : undefined };
+  },
+
+  toJSON(message: SampleCell): unknown {
+    const obj: any = {};
+    if (message.text !== undefined) {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SampleCell>): SampleCell {
+    return SampleCell.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SampleCell>): SampleCell {
+    const message = createBaseSampleCell();
+    message.text = object.text ?? undefined;
+    return message;
+  },
+};
+
+function createBaseApprovalPreview(): ApprovalPreview {
+  return { id: "", kind: "", by: "", at: undefined, state: "", rows: undefined, code: "" };
+}
+
+export const ApprovalPreview: MessageFns<ApprovalPreview> = {
+  encode(message: ApprovalPreview, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.by !== "") {
+      writer.uint32(26).string(message.by);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(34).fork()).join();
+    }
+    if (message.state !== "") {
+      writer.uint32(42).string(message.state);
+    }
+    if (message.rows !== undefined) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(48).uint64(message.rows);
+    }
+    if (message.code !== "") {
+      writer.uint32(58).string(message.code);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ApprovalPreview {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseApprovalPreview();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ApprovalPreview {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      at: isSet(object.at) ? fromJsonTimestamp(object.at) : undefined,
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      rows: isSet(object.rows) ? BigInt(object.rows) : undefined,
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+    };
+  },
+
+  toJSON(message: ApprovalPreview): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.at !== undefined) {
+      obj.at = message.at.toISOString();
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.rows !== undefined) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ApprovalPreview>): ApprovalPreview {
+    return ApprovalPreview.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ApprovalPreview>): ApprovalPreview {
+    const message = createBaseApprovalPreview();
+    message.id = object.id ?? "";
+    message.kind = object.kind ?? "";
+    message.by = object.by ?? "";
+    message.at = object.at ?? undefined;
+    message.state = object.state ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : undefined;
+    message.code = object.code ?? "";
     return message;
   },
 };
@@ -8274,6 +9029,16 @@ export const ApprovalServiceService = {
     responseSerialize: (value: DenyResponse): Buffer => Buffer.from(DenyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DenyResponse => DenyResponse.decode(value),
   },
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview: {
+    path: "/sallyport.api.v1.ApprovalService/Preview" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PreviewRequest): Buffer => Buffer.from(PreviewRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PreviewRequest => PreviewRequest.decode(value),
+    responseSerialize: (value: PreviewResponse): Buffer => Buffer.from(PreviewResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PreviewResponse => PreviewResponse.decode(value),
+  },
   /** An approver answers with another text that they would agree to. */
   proposeCounter: {
     path: "/sallyport.api.v1.ApprovalService/ProposeCounter" as const,
@@ -8318,6 +9083,8 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   getApproval: handleUnaryCall<GetApprovalRequest, GetApprovalResponse>;
   approve: handleUnaryCall<ApproveRequest, ApproveResponse>;
   deny: handleUnaryCall<DenyRequest, DenyResponse>;
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview: handleUnaryCall<PreviewRequest, PreviewResponse>;
   /** An approver answers with another text that they would agree to. */
   proposeCounter: handleUnaryCall<ProposeCounterRequest, ProposeCounterResponse>;
   /**
@@ -8385,6 +9152,22 @@ export interface ApprovalServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DenyResponse) => void,
+  ): ClientUnaryCall;
+  /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
+  preview(
+    request: PreviewRequest,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
+  ): ClientUnaryCall;
+  preview(
+    request: PreviewRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
+  ): ClientUnaryCall;
+  preview(
+    request: PreviewRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PreviewResponse) => void,
   ): ClientUnaryCall;
   /** An approver answers with another text that they would agree to. */
   proposeCounter(

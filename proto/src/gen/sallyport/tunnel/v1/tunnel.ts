@@ -69,6 +69,8 @@ export interface Hello {
   agentVersion: string;
   tunnelVersion: number;
   resources: Resource[];
+  /** What it can do that earlier agents of the same tunnel version cannot: preview. */
+  features: string[];
 }
 
 /** What an agent serves. Credentials and addresses of targets are not here and never leave the agent. */
@@ -175,6 +177,7 @@ export interface Frame {
     | { $case: "close"; value: Close }
     | { $case: "describeCopy"; value: DescribeCopy }
     | { $case: "resultLineage"; value: ResultLineage }
+    | { $case: "previewed"; value: Previewed }
     | undefined;
 }
 
@@ -189,11 +192,56 @@ export interface Open {
     | undefined;
   /** Bytes of `data` that the control plane accepts before the first credit. */
   credit: number;
+  /** No session: one look at what a command would do, on a connection of its own. The answer is Previewed, or Close with a code. */
+  preview?: Preview | undefined;
 }
 
 export interface Open_ParametersEntry {
   key: string;
   value: string;
+}
+
+/** Only to an agent with the feature `preview`. */
+export interface Preview {
+  statement: string;
+  parameters: PreviewParameter[];
+  /** Run it in a transaction that is rolled back, too. */
+  dryRun: boolean;
+}
+
+export interface PreviewParameter {
+  /** 0: the target finds out. */
+  typeOid: number;
+  binary: boolean;
+  /** Absent: NULL. */
+  value?: Buffer | undefined;
+}
+
+/** Agent to control plane. Masked, and bounded. */
+export interface Previewed {
+  /** EXPLAIN, as text. */
+  plan: string;
+  dryRun: DryRun | undefined;
+}
+
+export interface DryRun {
+  /** That the command changed. */
+  rows: bigint;
+  columns: string[];
+  /** Some of them as they were, and as they became; in the order of the primary key where there is one. */
+  before: PreviewRow[];
+  after: PreviewRow[];
+  /** For people: what the samples do not show, and why. */
+  notes: string[];
+}
+
+export interface PreviewRow {
+  cells: PreviewCell[];
+}
+
+export interface PreviewCell {
+  /** Absent: NULL. */
+  text?: string | undefined;
 }
 
 /** Agent to control plane: logged in. */
@@ -996,7 +1044,7 @@ export const ControlResponse: MessageFns<ControlResponse> = {
 };
 
 function createBaseHello(): Hello {
-  return { agentVersion: "", tunnelVersion: 0, resources: [] };
+  return { agentVersion: "", tunnelVersion: 0, resources: [], features: [] };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -1009,6 +1057,9 @@ export const Hello: MessageFns<Hello> = {
     }
     for (const v of message.resources) {
       Resource.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.features) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -1050,6 +1101,14 @@ export const Hello: MessageFns<Hello> = {
             message.resources.push(Resource.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.features.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1077,6 +1136,7 @@ export const Hello: MessageFns<Hello> = {
       resources: globalThis.Array.isArray(object?.resources)
         ? object.resources.map((e: any) => Resource.fromJSON(e))
         : [],
+      features: globalThis.Array.isArray(object?.features) ? object.features.map((e: any) => globalThis.String(e)) : [],
     };
   },
 
@@ -1091,6 +1151,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.resources?.length) {
       obj.resources = message.resources.map((e) => Resource.toJSON(e));
     }
+    if (message.features?.length) {
+      obj.features = message.features;
+    }
     return obj;
   },
 
@@ -1102,6 +1165,7 @@ export const Hello: MessageFns<Hello> = {
     message.agentVersion = object.agentVersion ?? "";
     message.tunnelVersion = object.tunnelVersion ?? 0;
     message.resources = object.resources?.map((e) => Resource.fromPartial(e)) || [];
+    message.features = object.features?.map((e) => e) || [];
     return message;
   },
 };
@@ -2338,6 +2402,9 @@ export const Frame: MessageFns<Frame> = {
       case "resultLineage":
         ResultLineage.encode(message.body.value, writer.uint32(90).fork()).join();
         break;
+      case "previewed":
+        Previewed.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2443,6 +2510,14 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "resultLineage", value: ResultLineage.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "previewed", value: Previewed.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2482,6 +2557,8 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "resultLineage", value: ResultLineage.fromJSON(object.resultLineage) }
         : isSet(object.result_lineage)
         ? { $case: "resultLineage", value: ResultLineage.fromJSON(object.result_lineage) }
+        : isSet(object.previewed)
+        ? { $case: "previewed", value: Previewed.fromJSON(object.previewed) }
         : undefined,
     };
   },
@@ -2511,6 +2588,8 @@ export const Frame: MessageFns<Frame> = {
       obj.describeCopy = DescribeCopy.toJSON(message.body.value);
     } else if (message.body?.$case === "resultLineage") {
       obj.resultLineage = ResultLineage.toJSON(message.body.value);
+    } else if (message.body?.$case === "previewed") {
+      obj.previewed = Previewed.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2582,13 +2661,19 @@ export const Frame: MessageFns<Frame> = {
         }
         break;
       }
+      case "previewed": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "previewed", value: Previewed.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseOpen(): Open {
-  return { resource: "", sessionId: "", parameters: {}, obligations: undefined, credit: 0 };
+  return { resource: "", sessionId: "", parameters: {}, obligations: undefined, credit: 0, preview: undefined };
 }
 
 export const Open: MessageFns<Open> = {
@@ -2607,6 +2692,9 @@ export const Open: MessageFns<Open> = {
     }
     if (message.credit !== 0) {
       writer.uint32(40).uint32(message.credit);
+    }
+    if (message.preview !== undefined) {
+      Preview.encode(message.preview, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -2667,6 +2755,14 @@ export const Open: MessageFns<Open> = {
             message.credit = reader.uint32();
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.preview = Preview.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2703,6 +2799,7 @@ export const Open: MessageFns<Open> = {
         : {},
       obligations: isSet(object.obligations) ? Obligations.fromJSON(object.obligations) : undefined,
       credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+      preview: isSet(object.preview) ? Preview.fromJSON(object.preview) : undefined,
     };
   },
 
@@ -2729,6 +2826,9 @@ export const Open: MessageFns<Open> = {
     if (message.credit !== 0) {
       obj.credit = Math.round(message.credit);
     }
+    if (message.preview !== undefined) {
+      obj.preview = Preview.toJSON(message.preview);
+    }
     return obj;
   },
 
@@ -2752,6 +2852,9 @@ export const Open: MessageFns<Open> = {
       ? Obligations.fromPartial(object.obligations)
       : undefined;
     message.credit = object.credit ?? 0;
+    message.preview = (object.preview !== undefined && object.preview !== null)
+      ? Preview.fromPartial(object.preview)
+      : undefined;
     return message;
   },
 };
@@ -2837,6 +2940,581 @@ export const Open_ParametersEntry: MessageFns<Open_ParametersEntry> = {
     const message = createBaseOpen_ParametersEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBasePreview(): Preview {
+  return { statement: "", parameters: [], dryRun: false };
+}
+
+export const Preview: MessageFns<Preview> = {
+  encode(message: Preview, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.statement !== "") {
+      writer.uint32(10).string(message.statement);
+    }
+    for (const v of message.parameters) {
+      PreviewParameter.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(24).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Preview {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreview();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.parameters.push(PreviewParameter.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Preview {
+    return {
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      parameters: globalThis.Array.isArray(object?.parameters)
+        ? object.parameters.map((e: any) => PreviewParameter.fromJSON(e))
+        : [],
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+    };
+  },
+
+  toJSON(message: Preview): unknown {
+    const obj: any = {};
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.parameters?.length) {
+      obj.parameters = message.parameters.map((e) => PreviewParameter.toJSON(e));
+    }
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Preview>): Preview {
+    return Preview.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Preview>): Preview {
+    const message = createBasePreview();
+    message.statement = object.statement ?? "";
+    message.parameters = object.parameters?.map((e) => PreviewParameter.fromPartial(e)) || [];
+    message.dryRun = object.dryRun ?? false;
+    return message;
+  },
+};
+
+function createBasePreviewParameter(): PreviewParameter {
+  return { typeOid: 0, binary: false, value: undefined };
+}
+
+export const PreviewParameter: MessageFns<PreviewParameter> = {
+  encode(message: PreviewParameter, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.typeOid !== 0) {
+      writer.uint32(8).uint32(message.typeOid);
+    }
+    if (message.binary !== false) {
+      writer.uint32(16).bool(message.binary);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(26).bytes(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewParameter {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewParameter();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.typeOid = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.binary = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.value = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewParameter {
+    return {
+      typeOid: isSet(object.typeOid)
+        ? globalThis.Number(object.typeOid)
+        : isSet(object.type_oid)
+        ? globalThis.Number(object.type_oid)
+        : 0,
+      binary: isSet(object.binary) ? globalThis.Boolean(object.binary) : false,
+      value: isSet(object.value) ? Buffer.from(bytesFromBase64(object.value)) : undefined,
+    };
+  },
+
+  toJSON(message: PreviewParameter): unknown {
+    const obj: any = {};
+    if (message.typeOid !== 0) {
+      obj.typeOid = Math.round(message.typeOid);
+    }
+    if (message.binary !== false) {
+      obj.binary = message.binary;
+    }
+    if (message.value !== undefined) {
+      obj.value = base64FromBytes(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewParameter>): PreviewParameter {
+    return PreviewParameter.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewParameter>): PreviewParameter {
+    const message = createBasePreviewParameter();
+    message.typeOid = object.typeOid ?? 0;
+    message.binary = object.binary ?? false;
+    message.value = object.value ?? undefined;
+    return message;
+  },
+};
+
+function createBasePreviewed(): Previewed {
+  return { plan: "", dryRun: undefined };
+}
+
+export const Previewed: MessageFns<Previewed> = {
+  encode(message: Previewed, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.plan !== "") {
+      writer.uint32(10).string(message.plan);
+    }
+    if (message.dryRun !== undefined) {
+      DryRun.encode(message.dryRun, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Previewed {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewed();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.dryRun = DryRun.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Previewed {
+    return {
+      plan: isSet(object.plan) ? globalThis.String(object.plan) : "",
+      dryRun: isSet(object.dryRun)
+        ? DryRun.fromJSON(object.dryRun)
+        : isSet(object.dry_run)
+        ? DryRun.fromJSON(object.dry_run)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Previewed): unknown {
+    const obj: any = {};
+    if (message.plan !== "") {
+      obj.plan = message.plan;
+    }
+    if (message.dryRun !== undefined) {
+      obj.dryRun = DryRun.toJSON(message.dryRun);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Previewed>): Previewed {
+    return Previewed.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Previewed>): Previewed {
+    const message = createBasePreviewed();
+    message.plan = object.plan ?? "";
+    message.dryRun = (object.dryRun !== undefined && object.dryRun !== null)
+      ? DryRun.fromPartial(object.dryRun)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDryRun(): DryRun {
+  return { rows: 0n, columns: [], before: [], after: [], notes: [] };
+}
+
+export const DryRun: MessageFns<DryRun> = {
+  encode(message: DryRun, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rows !== 0n) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.rows);
+    }
+    for (const v of message.columns) {
+      writer.uint32(18).string(v!);
+    }
+    for (const v of message.before) {
+      PreviewRow.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.after) {
+      PreviewRow.encode(v!, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.notes) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DryRun {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDryRun();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.before.push(PreviewRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.after.push(PreviewRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DryRun {
+    return {
+      rows: isSet(object.rows) ? BigInt(object.rows) : 0n,
+      columns: globalThis.Array.isArray(object?.columns) ? object.columns.map((e: any) => globalThis.String(e)) : [],
+      before: globalThis.Array.isArray(object?.before) ? object.before.map((e: any) => PreviewRow.fromJSON(e)) : [],
+      after: globalThis.Array.isArray(object?.after) ? object.after.map((e: any) => PreviewRow.fromJSON(e)) : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: DryRun): unknown {
+    const obj: any = {};
+    if (message.rows !== 0n) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.columns?.length) {
+      obj.columns = message.columns;
+    }
+    if (message.before?.length) {
+      obj.before = message.before.map((e) => PreviewRow.toJSON(e));
+    }
+    if (message.after?.length) {
+      obj.after = message.after.map((e) => PreviewRow.toJSON(e));
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DryRun>): DryRun {
+    return DryRun.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DryRun>): DryRun {
+    const message = createBaseDryRun();
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : 0n;
+    message.columns = object.columns?.map((e) => e) || [];
+    message.before = object.before?.map((e) => PreviewRow.fromPartial(e)) || [];
+    message.after = object.after?.map((e) => PreviewRow.fromPartial(e)) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBasePreviewRow(): PreviewRow {
+  return { cells: [] };
+}
+
+export const PreviewRow: MessageFns<PreviewRow> = {
+  encode(message: PreviewRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.cells) {
+      PreviewCell.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cells.push(PreviewCell.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewRow {
+    return {
+      cells: globalThis.Array.isArray(object?.cells) ? object.cells.map((e: any) => PreviewCell.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: PreviewRow): unknown {
+    const obj: any = {};
+    if (message.cells?.length) {
+      obj.cells = message.cells.map((e) => PreviewCell.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewRow>): PreviewRow {
+    return PreviewRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewRow>): PreviewRow {
+    const message = createBasePreviewRow();
+    message.cells = object.cells?.map((e) => PreviewCell.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePreviewCell(): PreviewCell {
+  return { text: undefined };
+}
+
+export const PreviewCell: MessageFns<PreviewCell> = {
+  encode(message: PreviewCell, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.text !== undefined) {
+      writer.uint32(10).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewCell {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewCell();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewCell {
+    return { text: isSet(object.text) ? globalThis.String(object.text) : undefined };
+  },
+
+  toJSON(message: PreviewCell): unknown {
+    const obj: any = {};
+    if (message.text !== undefined) {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewCell>): PreviewCell {
+    return PreviewCell.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewCell>): PreviewCell {
+    const message = createBasePreviewCell();
+    message.text = object.text ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,80 @@
+import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
+import type { DryRun as WireDryRun, Preview, Previewed, PreviewRow } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { Channel } from "@sallyport/proto/tunnel/channel";
+import type { AgentLinks, DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/ports.ts";
+import { wireObligations } from "../wire-obligations.ts";
+import { requirePreviewable } from "./previewable.ts";
+import { type Restored, restoreCommand } from "./restore-command.ts";
+
+/** The agent gives up before; this is for one that hangs. */
+export const PREVIEW_ANSWER_MS = 30_000;
+
+/** Looks at the effect of a PostgreSQL command, by way of the agent that serves its resource. */
+export class PostgresPreviewer implements Previewer {
+  readonly #links: Pick<AgentLinks, "isConnected" | "supports" | "open">;
+
+  constructor(links: Pick<AgentLinks, "isConnected" | "supports" | "open">) {
+    this.#links = links;
+  }
+
+  require({ command, requestedBy, resource, kind }: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void {
+    const { name, protocol, agentId } = resource;
+    if (protocol !== "postgres") throw new SallyportError("feature.unsupported", "There are previews of PostgreSQL commands only.", { protocol });
+    requirePreviewable(command, kind);
+    restored(command, name, requestedBy);
+    if (!this.#links.isConnected(agentId)) throw new SallyportError("agent.offline", "The agent that serves the resource is not connected.");
+    if (!this.#links.supports(agentId, "preview")) {
+      throw new SallyportError("feature.unsupported", "The agent that serves the resource is of a release without previews. Upgrade it.");
+    }
+  }
+
+  async look(request: PreviewRequest): Promise<PreviewSight> {
+    const { previewId, command, requestedBy, resource, parameters, obligations, kind } = request;
+    const preview = wirePreview(restored(command, resource.name, requestedBy), kind === "dry_run");
+    const { promise, resolve, reject } = Promise.withResolvers<Previewed>();
+    const channel: Channel = this.#links.open(
+      resource.agentId,
+      { resource: resource.name, sessionId: previewId, parameters: { ...parameters }, obligations: wireObligations(obligations), credit: 0, preview },
+      {
+        data: () => reject(notAnAnswer()),
+        control: (body) => (body.$case === "previewed" ? resolve(body.value) : reject(notAnAnswer())),
+        drained: () => undefined,
+        closed: ({ code, message }) => reject(new SallyportError(isErrorCode(code) ? code : "preview.failed", message || "The agent gave no preview.")),
+      },
+    );
+    const deadline = setTimeout(() => reject(new SallyportError("preview.failed", "The agent did not answer in time.")), PREVIEW_ANSWER_MS);
+    try {
+      const { plan, dryRun } = await promise;
+      if ((dryRun !== undefined) !== (kind === "dry_run")) throw notAnAnswer();
+      return { plan, dryRun: dryRun === undefined ? undefined : readDryRun(dryRun) };
+    } finally {
+      clearTimeout(deadline);
+      channel.close({ code: "", message: "" });
+    }
+  }
+}
+
+function restored(command: PreviewRequest["command"], resource: string, requester: string): Restored {
+  const found = restoreCommand(command, { resource, requester });
+  if (found !== undefined) return found;
+  const message = "The record does not hold the exact text of this command: it is too long, holds a password, or is in another encoding than UTF-8.";
+  throw new SallyportError("feature.unsupported", message);
+}
+
+const wirePreview = ({ statement, parameters, parameterTypes }: Restored, dryRun: boolean): Preview => ({
+  statement,
+  parameters: parameters.map(({ format, value }, index) => ({ typeOid: parameterTypes[index] ?? 0, binary: format === "binary", value })),
+  dryRun,
+});
+
+const readDryRun = ({ rows, columns, before, after, notes }: WireDryRun): DryRun => ({
+  rows: Number(rows),
+  columns,
+  before: before.map(readRow),
+  after: after.map(readRow),
+  notes,
+});
+
+const readRow = ({ cells }: PreviewRow): readonly (string | null)[] => cells.map(({ text }) => text ?? null);
+
+const notAnAnswer = (): SallyportError => new SallyportError("preview.failed", "The agent answered something else than a preview.");
