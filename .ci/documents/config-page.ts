@@ -9,14 +9,14 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
   "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/*.ts"],
   "Gateway: telling what a statement does": ["control-plane/src/gateway/postgres/facts/**/*.ts"],
   "Policy": ["control-plane/src/policy/**/*.ts"],
-  "Sessions, approvals, identities, agents": ["control-plane/src/application/**/*.ts", "control-plane/src/domain/**/*.ts"],
+  "Sessions, approvals, identities, agents": ["control-plane/src/application/**/*.ts", "control-plane/src/domain/**/*.ts", "control-plane/src/what-if/**/*.ts"],
   "Ledger": ["control-plane/src/ledger/**/*.ts"],
   "Proof: bundles and their verification": ["proto/src/audit/**/*.ts", "cli/src/audit/**/*.ts"],
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],
   "Tunnel, on both ends": ["proto/src/tunnel/**/*.ts"],
   "Control plane: agents' connections, certificates, API": ["control-plane/src/{tunnel,identity,api}/**/*.ts", "control-plane/src/{bootstrap,stop-signals}.ts"],
   "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts"],
-  "Command line": ["cli/src/*.ts"],
+  "Command line": ["cli/src/*.ts", "cli/src/policy/**/*.ts"],
 };
 
 export function configPage(): string {

@@ -241,7 +241,7 @@ describe("trying a policy on history", () => {
     const { app, run, tried, ledger } = await world(t);
     await run("read");
     for (let n = 0; n < 6; n++) {
-      await app.policies.publish(policy(reads, writes, `@id("r${String(n)}") forbid (principal == Identity::"x${String(n)}", action, resource);`), "", admin);
+      await app.policies.publish(policy(reads, writes, `@id("r${String(n)}") forbid (principal in Group::"x${String(n)}", action, resource);`), "", admin);
       await run("destructive", { fingerprint: String(n) });
     }
     const report = await tried(policy(reads, writes));
