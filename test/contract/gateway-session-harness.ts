@@ -52,11 +52,15 @@ export interface BedOptions {
   readonly target?: OpenTarget;
   /** Settings in the scripted target's greeting. */
   readonly greeting?: Readonly<Record<string, string>>;
+  /** The scripted target's agent says that it tells what columns are made of. */
+  readonly traces?: boolean;
   readonly rule?: Rule;
   readonly overlapReads?: boolean;
   readonly limits?: Partial<PostgresLimits>;
   /** Nobody has one unless given. */
   readonly grants?: Partial<GatewayDeps["grants"]>;
+  /** Of the policy's masks; nobody asks what is done with them unless given. */
+  readonly maskedTables?: readonly string[];
   /** Of `open`; `allow` unless given. */
   readonly mayOpen?: Rule;
 }
@@ -114,7 +118,7 @@ export class GatewayBed {
     this.rule = options.rule ?? (() => "allow");
     const resource: ResourceView = { name: RESOURCE, protocol: "postgres", labels: {}, agentId: "agent" };
     const scripted: OpenTarget = (_open, channel) => {
-      this.scripted.push(new ScriptedTarget(channel, options.greeting));
+      this.scripted.push(new ScriptedTarget(channel, options.greeting, options.traces));
       return { data: () => undefined, control: () => undefined, drained: () => undefined, closed: () => undefined };
     };
     this.gateway = new PostgresGateway({
@@ -122,7 +126,7 @@ export class GatewayBed {
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
       policies: {
-        current: () => ({ version: this.policyVersion, decide: (request) => this.#decide(request) }),
+        current: () => ({ version: this.policyVersion, maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
         published: () => undefined,
         check: unused,
         publish: unused,

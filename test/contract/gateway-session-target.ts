@@ -93,6 +93,7 @@ export function openChannel(target: OpenTarget, open: Open, handlers: ChannelHan
     },
     control: (body) => {
       heard.posted.push(body);
+      heard.changed();
       served.control(body);
     },
     drained: () => served.drained(),
@@ -110,11 +111,11 @@ export class ScriptedTarget {
   readonly #channel: Channel;
   readonly #decoder = new FrameDecoder(1 << 27);
 
-  constructor(channel: Channel, parameters: Readonly<Record<string, string>> = {}) {
+  constructor(channel: Channel, parameters: Readonly<Record<string, string>> = {}, traces = false) {
     this.#channel = channel;
     const settings = { client_encoding: "UTF8", standard_conforming_strings: "on", ...parameters };
     const greeting = [...Object.entries(settings).map(([name, value]) => encodeParameterStatus(name, value)), encodeReadyForQuery("I")];
-    channel.post({ $case: "opened", value: { greeting: Buffer.concat(greeting), transport: "plaintext", credit: WINDOW_BYTES } });
+    channel.post({ $case: "opened", value: { greeting: Buffer.concat(greeting), transport: "plaintext", credit: WINDOW_BYTES, traces } });
   }
 
   say(...messages: readonly Buffer[]): void {

@@ -131,5 +131,10 @@ export const recordDecision = ({ policyVersion, rules, reason, notify, seen }: D
 /** The policy port. Never throws for a decision: an error inside is a deny that names it (I3). */
 export interface PolicyEngine {
   readonly version: string;
+  /**
+   * Its rules ask what commands do with masked columns: then facts have to say what columns of views are made of. The tables that its masks
+   * name. Undefined: nothing masks, or nobody asks.
+   */
+  readonly maskedTables?: readonly string[] | undefined;
   decide(request: DecisionRequest): Decision;
 }

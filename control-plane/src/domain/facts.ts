@@ -5,7 +5,8 @@ export type RiskClass = (typeof riskClasses)[number];
 /**
  * Columns are `table.column`, without a schema, quoted only where a dot or a quote is inside. `table.*` is any of its columns, or all of
  * them (a star, a whole row); `*.*` any column of anything. A name that may be a column of several tables is there for each. Of a view the
- * columns are the view's own.
+ * columns are the view's own; where policy asks what a command does with masked columns, those that the target's catalogue says they are
+ * made of are in `columnsFiltered`, `columnsMatched` and `columnsCopied` beside them.
  */
 export interface ColumnFacts {
   readonly columnsRead: readonly string[];
@@ -127,6 +128,10 @@ export function liftFacts(old: object): object {
 
 /** A column's name has a table before it, and no schema. */
 const unqualified = (name: string): string => /(?:[^."]|"(?:[^"]|"")*")+$/.exec(name)?.[0] ?? name;
+
+/** A name as facts write it; the parts are without quotes. */
+export const columnName = (...parts: readonly string[]): string =>
+  parts.map((part) => (/[."]/.test(part) ? `"${part.replaceAll('"', '""')}"` : part)).join(".");
 
 /** The parts of a name as facts write it, without quotes. */
 export function nameParts(name: string): readonly string[] {

@@ -25,11 +25,13 @@ export function maskedUse(masks: readonly MaskColumn[], { columnsFiltered, colum
 }
 
 /**
- * `table.*` may be any of its columns, so that any mask on the table, or on all tables, may be meant. Not so for the catalogue, which a
- * bare name that begins with `pg_` means first, and of which nobody masks columns without saying the table.
+ * Whatever the case, as the agent that masks goes by it. `table.*` may be any of its columns, so that any mask on the table, or on all
+ * tables, may be meant. Not so for the catalogue, which a bare name that begins with `pg_` means first, and of which nobody masks
+ * columns without saying the table.
  */
-function hides(mask: MaskColumn, name: string): boolean {
-  const [table = "", column = ""] = nameParts(name);
+function hides(written: MaskColumn, name: string): boolean {
+  const mask = { table: written.table.toLowerCase(), column: written.column.toLowerCase() };
+  const [table = "", column = ""] = nameParts(name.toLowerCase());
   if (column === "*" && table.startsWith("pg_")) return mask.table === table;
   return (mask.table === "" || mask.table === table || table === "*") && (mask.column === "*" || mask.column === column || column === "*");
 }

@@ -38,6 +38,7 @@ const SCHEMA = "schema";
  */
 export class CedarEngine implements PolicyEngine {
   readonly version: string;
+  readonly maskedTables: readonly string[] | undefined;
   readonly #rules: ReadonlyMap<string, Rule>;
   /** Ascending; only `run` and `request` have approvals. */
   readonly #thresholds: readonly number[];
@@ -56,6 +57,9 @@ export class CedarEngine implements PolicyEngine {
       new CircumstanceReader(rules),
     );
     this.#asksOfMasked = rules.some(({ attributes }) => attributes.some((name) => Object.hasOwn(noMaskedUse, name)));
+    const masks = rules.flatMap(({ obligations }) => obligations.maskColumns);
+    const tables = new Set(masks.flatMap(({ table }) => (table === "" ? [] : [table])));
+    this.maskedTables = this.#asksOfMasked && masks.length > 0 ? [...tables] : undefined;
     this.#cedar = new CedarInstance((cedar) => {
       requireSuccess(cedar.preparseSchema(SCHEMA, policySchema));
       for (const action of policyActions) {

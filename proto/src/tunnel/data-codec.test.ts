@@ -28,7 +28,11 @@ const obligations = record({
   readOnly: optional(fc.boolean()),
 });
 
-const resultColumn = record({ plain: fc.boolean(), sources: fc.array(record({ table: text, column: text }), { maxLength: 2 }), opaque: fc.boolean() });
+const sources = fc.array(record({ table: text, column: text }), { maxLength: 2 });
+
+const resultColumn = record({ plain: fc.boolean(), sources, opaque: fc.boolean() });
+
+const tracedColumn = record({ shows: sources, madeOf: sources, opaque: fc.boolean(), absent: fc.boolean() });
 
 const preview = record({
   statement: text,
@@ -46,7 +50,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     $case: fc.constant("open" as const),
     value: record({ resource: text, sessionId: text, parameters: map, obligations: optional(obligations), credit: uint32, preview: optional(preview) }),
   }),
-  record({ $case: fc.constant("opened" as const), value: record({ greeting: bytes, transport: text, credit: uint32 }) }),
+  record({ $case: fc.constant("opened" as const), value: record({ greeting: bytes, transport: text, credit: uint32, traces: optional(fc.boolean()) }) }),
   record({ $case: fc.constant("obligations" as const), value: obligations }),
   record({
     $case: fc.constant("report" as const),
@@ -73,6 +77,8 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     $case: fc.constant("previewed" as const),
     value: record({ plan: text, dryRun: optional(record({ rows: uint64, columns: fc.array(text), before: rows, after: rows, notes: fc.array(text) })) }),
   }),
+  record({ $case: fc.constant("trace" as const), value: record({ id: uint32, columns: sources, maskedTables: fc.array(text, { maxLength: 2 }) }) }),
+  record({ $case: fc.constant("traced" as const), value: record({ id: uint32, columns: fc.array(tracedColumn, { maxLength: 2 }) }) }),
   record({ $case: fc.constant("cancel" as const), value: fc.constant({}) }),
   record({ $case: fc.constant("close" as const), value: record({ code: text, message: text }) }),
 );

@@ -1,5 +1,18 @@
 import { SallyportError } from "../errors.ts";
-import { Cancel, Close, DescribeCopy, type Frame, Obligations, Open, Opened, Previewed, Report, ResultLineage } from "../gen/sallyport/tunnel/v1/tunnel.ts";
+import {
+  Cancel,
+  Close,
+  DescribeCopy,
+  type Frame,
+  Obligations,
+  Open,
+  Opened,
+  Previewed,
+  Report,
+  ResultLineage,
+  Trace,
+  Traced,
+} from "../gen/sallyport/tunnel/v1/tunnel.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES, MAX_MESSAGE_BYTES } from "./limits.ts";
 import { varintLength, VarintReader, writeVarint } from "./varint.ts";
 
@@ -10,7 +23,7 @@ import { varintLength, VarintReader, writeVarint } from "./varint.ts";
  *   0x08  varint session
  *   0x12  varint length  bytes            data
  *   0x18  varint                          credit
- *   0x22 … 0x62  varint length  message   open, opened, obligations, report, cancel, close, describeCopy, resultLineage, previewed
+ *   0x22 … 0x72  varint length  message   open, opened, obligations, report, cancel, close, describeCopy, resultLineage, previewed, trace, traced
  *
  * ts-proto copies each payload once on decode and twice on encode. Here encode is one allocation, and decoded data are
  * slices of the message: whoever keeps a small one keeps the whole message.
@@ -53,6 +66,8 @@ const messageTags = {
   describeCopy: 0x52,
   resultLineage: 0x5a,
   previewed: 0x62,
+  trace: 0x6a,
+  traced: 0x72,
 } as const satisfies Record<MessageBody["$case"], number>;
 
 interface Planned {
@@ -141,6 +156,10 @@ function encodeMessage(body: MessageBody): Uint8Array {
       return ResultLineage.encode(body.value).finish();
     case "previewed":
       return Previewed.encode(body.value).finish();
+    case "trace":
+      return Trace.encode(body.value).finish();
+    case "traced":
+      return Traced.encode(body.value).finish();
   }
 }
 
@@ -176,7 +195,7 @@ function decodeFrame(message: Buffer, start: number, length: number): InFrame {
       if (size > MAX_DATA_BYTES) throw malformed("Data frame is too long.");
       const at = reader.take(size);
       body = { $case: "data", value: message.subarray(at, at + size) };
-    } else if (tag >= messageTags.open && tag <= messageTags.previewed && (tag & 7) === 2) {
+    } else if (tag >= messageTags.open && tag <= messageTags.traced && (tag & 7) === 2) {
       const size = reader.uint32();
       if (size > MAX_CONTROL_BYTES) throw malformed("Control frame is too long.");
       const at = reader.take(size);
@@ -208,8 +227,12 @@ function decodeMessage(tag: number, bytes: Buffer): Body {
         return { $case: "describeCopy", value: DescribeCopy.decode(bytes) };
       case messageTags.resultLineage:
         return { $case: "resultLineage", value: ResultLineage.decode(bytes) };
-      default:
+      case messageTags.previewed:
         return { $case: "previewed", value: Previewed.decode(bytes) };
+      case messageTags.trace:
+        return { $case: "trace", value: Trace.decode(bytes) };
+      default:
+        return { $case: "traced", value: Traced.decode(bytes) };
     }
   } catch (error) {
     // ts-proto throws RangeError and plain Error for what the peer sent.

@@ -16,6 +16,8 @@ const senders: Readonly<Record<ControlBody["$case"], Role | undefined>> = {
   describeCopy: "opener",
   resultLineage: "opener",
   previewed: "acceptor",
+  trace: "opener",
+  traced: "acceptor",
   cancel: "opener",
 };
 

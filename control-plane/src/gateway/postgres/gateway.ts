@@ -12,6 +12,7 @@ import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
 import type { RecordingWriter, SessionWriter } from "./command-desk.ts";
+import { ColumnCatalogue } from "./column-catalogue.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
@@ -60,6 +61,8 @@ export class PostgresGateway {
   readonly analyser: StatementAnalyser;
   readonly budget: LargeMessageBudget;
   readonly cancels = new CancelRegistry();
+  /** One for each resource that somebody opened. */
+  readonly #columns = new Map<string, ColumnCatalogue>();
   readonly #server: Server;
   /** In order of arrival. */
   readonly #strangers = new Set<Socket>();
@@ -105,6 +108,13 @@ export class PostgresGateway {
     for (const socket of this.#strangers) socket.destroy();
     for (const session of this.#sessions) session.end("shutdown", "The gateway is shutting down.");
     await Promise.race([Promise.all(this.#ending), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MILLIS).unref())]);
+  }
+
+  /** What the columns of its relations are made of, for all sessions of the resource. */
+  columnsOf(resource: string): ColumnCatalogue {
+    const columns = this.#columns.get(resource) ?? new ColumnCatalogue();
+    this.#columns.set(resource, columns);
+    return columns;
   }
 
   add(session: PostgresSession): void {

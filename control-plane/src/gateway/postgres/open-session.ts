@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
+import type { Opened } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
 import { grantedBy } from "../../application/grant-view.ts";
@@ -156,6 +157,8 @@ export async function openSession(visitor: Visitor): Promise<void> {
         desk,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
+        resource: resource.name,
+        traces: opened.traces,
         obligations,
         ended: (cause, message, bytes) => {
           const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
@@ -268,6 +271,8 @@ const guardOf =
 interface OpenedTarget {
   readonly channel: Channel;
   readonly greeting: Buffer;
+  /** The agent tells what columns are made of. */
+  readonly traces: boolean;
   /** From here on everything that comes is the session's. */
   handOver(session: ChannelHandlers): void;
 }
@@ -280,13 +285,13 @@ async function openTarget(
   obligations: Obligations,
   leaving: AbortSignal,
 ): Promise<OpenedTarget> {
-  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const { promise, resolve, reject } = Promise.withResolvers<Opened>();
   /** What comes between the greeting and the hand-over: kept, and given to the session first. */
   const early: ((session: ChannelHandlers) => void)[] = [];
   let owner: ChannelHandlers = {
     data: (bytes) => early.push((session) => session.data(bytes)),
     control: (body: ControlBody) => {
-      if (body.$case === "opened") resolve(body.value.greeting);
+      if (body.$case === "opened") resolve(body.value);
     },
     drained: () => undefined,
     closed: (reason: CloseReason) => {
@@ -317,12 +322,12 @@ async function openTarget(
   leaving.addEventListener("abort", () => reject(leaving.reason as Error));
   if (leaving.aborted) reject(leaving.reason as Error);
   try {
-    const greeting = await promise;
+    const { greeting, traces = false } = await promise;
     const handOver = (session: ChannelHandlers): void => {
       owner = session;
       for (const tell of early.splice(0)) tell(session);
     };
-    return { channel, greeting, handOver };
+    return { channel, greeting, traces, handOver };
   } catch (error) {
     channel.close({ code: "", message: "" });
     throw error;

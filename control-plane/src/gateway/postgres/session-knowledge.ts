@@ -30,11 +30,14 @@ export class SessionKnowledge implements SessionNames {
   readonly cursors = new NamedObjects<Cursor>();
   /** What is being run and makes a name, if it succeeds. */
   #making: { readonly text: Prepared; readonly command: RunningCommand } | undefined;
+  readonly #idle: () => void;
   #clientEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed" };
   #suspect = false;
 
-  constructor(clientEncoding: string) {
+  /** `idle` is called whenever no transaction is open any more. */
+  constructor(clientEncoding: string, idle: () => void = () => undefined) {
+    this.#idle = idle;
     this.parameter("client_encoding", clientEncoding);
   }
 
@@ -83,6 +86,7 @@ export class SessionKnowledge implements SessionNames {
     if (status !== "I") return;
     this.portals.clear();
     for (const [name, { held }] of this.cursors.all()) if (!held) this.cursors.delete(name);
+    this.#idle();
   }
 
   #made(): void {

@@ -9,6 +9,8 @@ import type { Obligations } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import { nextStep } from "./next-step.ts";
 import { ClientOutput } from "./client-output.ts";
+import { ColumnAsker } from "./column-asker.ts";
+import { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
@@ -23,6 +25,9 @@ export interface SessionSetup {
   readonly desk: CommandDesk;
   readonly log: Logger;
   readonly clientEncoding: string;
+  readonly resource: string;
+  /** The agent tells what columns are made of. */
+  readonly traces: boolean;
   /** Those that the agent opened the target with. */
   readonly obligations: Obligations;
   /** Told once, when nothing more will happen. */
@@ -45,6 +50,8 @@ export class PostgresSession implements ChannelHandlers {
   readonly #output: ClientOutput;
   readonly #line: TargetLine;
   readonly #handler: UnitHandler;
+  readonly #asker: ColumnAsker;
+  readonly #tracer: ColumnTracer;
   #inHandBytes = 0;
   #running: Promise<void> = Promise.resolve();
 
@@ -56,11 +63,18 @@ export class PostgresSession implements ChannelHandlers {
     const output = new ClientOutput(socket, (bytes) => {
       if (!this.#line.over && bytes > 0) channel().consumed(bytes);
     });
-    const knowledge = new SessionKnowledge(setup.clientEncoding);
+    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled());
     const line = new TargetLine({ channel, output, knowledge, complete: (command) => desk.complete(command) });
     this.#output = output;
     this.#line = line;
-    this.#handler = new UnitHandler({ desk, analyser: gateway.analyser, line, output, knowledge, obligations });
+    this.#asker = new ColumnAsker((body) => line.post(body));
+    this.#tracer = new ColumnTracer({
+      policies: gateway.deps.policies,
+      catalogue: gateway.columnsOf(setup.resource),
+      asker: this.#asker,
+      answers: setup.traces,
+    });
+    this.#handler = new UnitHandler({ desk, analyser: gateway.analyser, line, output, knowledge, tracer: this.#tracer, obligations });
   }
 
   /** The target's greeting, and from here on the client's commands. */
@@ -112,6 +126,7 @@ export class PostgresSession implements ChannelHandlers {
 
   control(body: ControlBody): void {
     if (body.$case === "report") this.#line.report(body.value);
+    if (body.$case === "traced") this.#asker.answered(body.value);
   }
 
   drained(): void {
@@ -167,6 +182,8 @@ export class PostgresSession implements ChannelHandlers {
   #end(cause: SessionEndCause, message: string, tell: boolean, error?: SallyportError): void {
     if (this.#line.over) return;
     this.#line.lost();
+    this.#asker.end();
+    this.#tracer.settled();
     this.#account();
     this.#handler.withdraw("client_gone");
     this.#channel().close({ code: "", message: "" });

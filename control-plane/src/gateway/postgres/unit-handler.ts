@@ -9,6 +9,7 @@ import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Obligations } from "../../domain/decision.ts";
 import { sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
+import type { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
@@ -28,6 +29,7 @@ export interface UnitHandlerDeps {
   readonly line: TargetLine;
   readonly output: ClientOutput;
   readonly knowledge: SessionKnowledge;
+  readonly tracer: ColumnTracer;
   /** Those that the agent opened the target with. */
   readonly obligations: Obligations;
 }
@@ -152,7 +154,11 @@ export class UnitHandler {
   }
 
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
-    const { desk, line, output } = this.#deps;
+    const { desk, line, output, tracer } = this.#deps;
+    const traced = tracer.trace(executables);
+    const prepared = tracer.trace(prospects);
+    const all = traced instanceof Promise ? await traced : traced;
+    const others = prepared instanceof Promise ? await prepared : prepared;
     const wait = {
       inTransaction: line.status !== "I",
       begin: (): AbortSignal => {
@@ -162,8 +168,8 @@ export class UnitHandler {
       },
       tell: (notice: Buffer): void => output.write(notice),
     };
-    const asTheyCome = (all: readonly Executable[]): readonly Executable[] => all.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
-    const verdict = await desk.judge(asTheyCome(executables), asTheyCome(prospects), wait, counterTo, this.#deps.knowledge.suspect);
+    const asTheyCome = (list: readonly Executable[]): readonly Executable[] => list.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
+    const verdict = await desk.judge(asTheyCome(all), asTheyCome(others), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }
@@ -226,7 +232,8 @@ export class UnitHandler {
   }
 
   #oblige(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[], copyOut: CopyOut | undefined): void {
-    const { line, knowledge } = this.#deps;
+    const { line, knowledge, tracer } = this.#deps;
+    for (const analysis of analyses) tracer.runs(analysis?.facts);
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
       line.post({ $case: "obligations", value: wireObligations(obligations) });

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import type { DescribeCopy, Obligations, Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { DescribeCopy, Obligations, Open, Trace } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
@@ -22,10 +22,14 @@ import type { PostgresResource } from "./resource.ts";
 import { CommandTimer } from "./command-timer.ts";
 import { readOnlyParameters, requireReadOnly } from "./read-only.ts";
 import { startupParameters } from "./startup-parameters.ts";
+import { traceColumns } from "./trace-columns.ts";
 import { windDown } from "./wind-down.ts";
 
 /** What a session accepts from the control plane before it gives the first credit. */
 export const CLIENT_WINDOW_BYTES = 1024 * 1024;
+
+/** Questions about columns that are answered at once: the control plane asks one for each command, and one to know it anew. */
+const MAX_TRACES_AT_ONCE = 16;
 
 /** Of this session alone, so that hashed values can be joined within it and not beyond. */
 const MASK_KEY_BYTES = 32;
@@ -54,6 +58,8 @@ interface Relaying {
   learning: boolean;
   /** What came while the catalogue or the target was asked, in order: at most one window of data, as none of it is given back meanwhile. */
   held: (() => void)[] | undefined;
+  /** Questions about columns that are being answered. */
+  tracing: number;
   /** The target's next bytes answer a question of ours. */
   describing: Describing | undefined;
 }
@@ -112,7 +118,18 @@ export class PostgresSession implements TargetSession {
     if (body.$case === "cancel") this.#cancel(phase);
     if (body.$case === "obligations") this.#inOrder(phase, () => this.#oblige(phase, body.value));
     if (body.$case === "resultLineage") this.#inOrder(phase, () => phase.relay.expectResults(body.value));
+    if (body.$case === "trace") this.#trace(phase, body.value);
     if (body.$case === "describeCopy") this.#inOrder(phase, () => this.#describeCopy(phase, body.value));
+  }
+
+  /** Not in order with anything: the catalogue is asked on a connection of its own. */
+  #trace(phase: Relaying, trace: Trace): void {
+    const answered = phase.tracing < MAX_TRACES_AT_ONCE ? traceColumns(trace, this.#deps.catalogue) : Promise.resolve({ id: trace.id, columns: [] });
+    phase.tracing++;
+    void answered.then((value) => {
+      phase.tracing--;
+      if (this.#phase === phase && trace.id !== 0) this.#channel.post({ $case: "traced", value });
+    });
   }
 
   drained(): void {
@@ -143,7 +160,7 @@ export class PostgresSession implements TargetSession {
       socket.destroy();
       throw error;
     }
-    this.#channel.post({ $case: "opened", value: { greeting, transport, credit: CLIENT_WINDOW_BYTES } });
+    this.#channel.post({ $case: "opened", value: { greeting, transport, credit: CLIENT_WINDOW_BYTES, traces: true } });
     this.#log.info({ transport }, "session open on the target");
   }
 
@@ -200,6 +217,7 @@ export class PostgresSession implements TargetSession {
       full: false,
       learning: false,
       held: undefined,
+      tracing: 0,
       describing: undefined,
     };
     this.#phase = phase;

@@ -87,6 +87,11 @@ export class Catalogue {
     return this.#relations.get(oid)?.ruled ?? true;
   }
 
+  /** When it was last looked up, there was no relation of this name. */
+  isAbsent(table: string): boolean {
+    return this.#named.get(table)?.oids.length === 0;
+  }
+
   isRuledName(table: string): boolean {
     return this.#named.get(table)?.oids.some((oid) => this.isRuled(oid)) ?? true;
   }

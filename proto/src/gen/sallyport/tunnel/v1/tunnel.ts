@@ -178,6 +178,8 @@ export interface Frame {
     | { $case: "describeCopy"; value: DescribeCopy }
     | { $case: "resultLineage"; value: ResultLineage }
     | { $case: "previewed"; value: Previewed }
+    | { $case: "trace"; value: Trace }
+    | { $case: "traced"; value: Traced }
     | undefined;
 }
 
@@ -254,6 +256,8 @@ export interface Opened {
   /** How the agent reached the target, e.g. "TLSv1.3 TLS_AES_256_GCM_SHA384 verify-full", or "plaintext". */
   transport: string;
   credit: number;
+  /** It answers Trace. An agent that does not say so is not asked. */
+  traces?: boolean | undefined;
 }
 
 /**
@@ -322,6 +326,38 @@ export interface ColumnSource {
   table: string;
   /** "*": any column of it. */
   column: string;
+}
+
+/**
+ * Control plane to agent, at any time: what are these columns made of, as the target's catalogue says? Asked before policy decides
+ * on a command that picks rows by them, or copies them. At most 400 columns, and as many tables, of 63 bytes each.
+ */
+export interface Trace {
+  /** Of this session, and of this question alone; 0: no answer is wanted. */
+  id: number;
+  /** In whatever schema the table is. */
+  columns: ColumnSource[];
+  /** Tables that policy names in masks: what shows rows of these is theirs, too. */
+  maskedTables: string[];
+}
+
+/** Agent to control plane, in any order. */
+export interface Traced {
+  id: number;
+  /** Of each column that was asked for, in order. Fewer: the target's catalogue could not be asked. */
+  columns: TracedColumn[];
+}
+
+/** Names are in lower case; former names of tables and columns are there beside the present ones. The column's own name may be among them. */
+export interface TracedColumn {
+  /** It shows values of these as they are, … */
+  shows: ColumnSource[];
+  /** … or is computed from these, … */
+  madeOf: ColumnSource[];
+  /** … or from what cannot be told. */
+  opaque: boolean;
+  /** The target has no relation of this name. */
+  absent: boolean;
 }
 
 /** Agent to control plane, in order with `data`, after each message that ends a command. */
@@ -2405,6 +2441,12 @@ export const Frame: MessageFns<Frame> = {
       case "previewed":
         Previewed.encode(message.body.value, writer.uint32(98).fork()).join();
         break;
+      case "trace":
+        Trace.encode(message.body.value, writer.uint32(106).fork()).join();
+        break;
+      case "traced":
+        Traced.encode(message.body.value, writer.uint32(114).fork()).join();
+        break;
     }
     return writer;
   },
@@ -2518,6 +2560,22 @@ export const Frame: MessageFns<Frame> = {
             message.body = { $case: "previewed", value: Previewed.decode(reader, reader.uint32()) };
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "trace", value: Trace.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.body = { $case: "traced", value: Traced.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2559,6 +2617,10 @@ export const Frame: MessageFns<Frame> = {
         ? { $case: "resultLineage", value: ResultLineage.fromJSON(object.result_lineage) }
         : isSet(object.previewed)
         ? { $case: "previewed", value: Previewed.fromJSON(object.previewed) }
+        : isSet(object.trace)
+        ? { $case: "trace", value: Trace.fromJSON(object.trace) }
+        : isSet(object.traced)
+        ? { $case: "traced", value: Traced.fromJSON(object.traced) }
         : undefined,
     };
   },
@@ -2590,6 +2652,10 @@ export const Frame: MessageFns<Frame> = {
       obj.resultLineage = ResultLineage.toJSON(message.body.value);
     } else if (message.body?.$case === "previewed") {
       obj.previewed = Previewed.toJSON(message.body.value);
+    } else if (message.body?.$case === "trace") {
+      obj.trace = Trace.toJSON(message.body.value);
+    } else if (message.body?.$case === "traced") {
+      obj.traced = Traced.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2664,6 +2730,18 @@ export const Frame: MessageFns<Frame> = {
       case "previewed": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "previewed", value: Previewed.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "trace": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "trace", value: Trace.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "traced": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "traced", value: Traced.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3520,7 +3598,7 @@ export const PreviewCell: MessageFns<PreviewCell> = {
 };
 
 function createBaseOpened(): Opened {
-  return { greeting: Buffer.alloc(0), transport: "", credit: 0 };
+  return { greeting: Buffer.alloc(0), transport: "", credit: 0, traces: undefined };
 }
 
 export const Opened: MessageFns<Opened> = {
@@ -3533,6 +3611,9 @@ export const Opened: MessageFns<Opened> = {
     }
     if (message.credit !== 0) {
       writer.uint32(24).uint32(message.credit);
+    }
+    if (message.traces !== undefined) {
+      writer.uint32(32).bool(message.traces);
     }
     return writer;
   },
@@ -3574,6 +3655,14 @@ export const Opened: MessageFns<Opened> = {
             message.credit = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.traces = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3591,6 +3680,7 @@ export const Opened: MessageFns<Opened> = {
       greeting: isSet(object.greeting) ? Buffer.from(bytesFromBase64(object.greeting)) : Buffer.alloc(0),
       transport: isSet(object.transport) ? globalThis.String(object.transport) : "",
       credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
+      traces: isSet(object.traces) ? globalThis.Boolean(object.traces) : undefined,
     };
   },
 
@@ -3605,6 +3695,9 @@ export const Opened: MessageFns<Opened> = {
     if (message.credit !== 0) {
       obj.credit = Math.round(message.credit);
     }
+    if (message.traces !== undefined) {
+      obj.traces = message.traces;
+    }
     return obj;
   },
 
@@ -3616,6 +3709,7 @@ export const Opened: MessageFns<Opened> = {
     message.greeting = object.greeting ?? Buffer.alloc(0);
     message.transport = object.transport ?? "";
     message.credit = object.credit ?? 0;
+    message.traces = object.traces ?? undefined;
     return message;
   },
 };
@@ -4235,6 +4329,321 @@ export const ColumnSource: MessageFns<ColumnSource> = {
     const message = createBaseColumnSource();
     message.table = object.table ?? "";
     message.column = object.column ?? "";
+    return message;
+  },
+};
+
+function createBaseTrace(): Trace {
+  return { id: 0, columns: [], maskedTables: [] };
+}
+
+export const Trace: MessageFns<Trace> = {
+  encode(message: Trace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    for (const v of message.columns) {
+      ColumnSource.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.maskedTables) {
+      writer.uint32(26).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Trace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTrace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(ColumnSource.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.maskedTables.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Trace {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      columns: globalThis.Array.isArray(object?.columns)
+        ? object.columns.map((e: any) => ColumnSource.fromJSON(e))
+        : [],
+      maskedTables: globalThis.Array.isArray(object?.maskedTables)
+        ? object.maskedTables.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.masked_tables)
+        ? object.masked_tables.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Trace): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.columns?.length) {
+      obj.columns = message.columns.map((e) => ColumnSource.toJSON(e));
+    }
+    if (message.maskedTables?.length) {
+      obj.maskedTables = message.maskedTables;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Trace>): Trace {
+    return Trace.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Trace>): Trace {
+    const message = createBaseTrace();
+    message.id = object.id ?? 0;
+    message.columns = object.columns?.map((e) => ColumnSource.fromPartial(e)) || [];
+    message.maskedTables = object.maskedTables?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseTraced(): Traced {
+  return { id: 0, columns: [] };
+}
+
+export const Traced: MessageFns<Traced> = {
+  encode(message: Traced, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== 0) {
+      writer.uint32(8).uint32(message.id);
+    }
+    for (const v of message.columns) {
+      TracedColumn.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Traced {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTraced();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.id = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.columns.push(TracedColumn.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Traced {
+    return {
+      id: isSet(object.id) ? globalThis.Number(object.id) : 0,
+      columns: globalThis.Array.isArray(object?.columns)
+        ? object.columns.map((e: any) => TracedColumn.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Traced): unknown {
+    const obj: any = {};
+    if (message.id !== 0) {
+      obj.id = Math.round(message.id);
+    }
+    if (message.columns?.length) {
+      obj.columns = message.columns.map((e) => TracedColumn.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Traced>): Traced {
+    return Traced.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Traced>): Traced {
+    const message = createBaseTraced();
+    message.id = object.id ?? 0;
+    message.columns = object.columns?.map((e) => TracedColumn.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseTracedColumn(): TracedColumn {
+  return { shows: [], madeOf: [], opaque: false, absent: false };
+}
+
+export const TracedColumn: MessageFns<TracedColumn> = {
+  encode(message: TracedColumn, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.shows) {
+      ColumnSource.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.madeOf) {
+      ColumnSource.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.opaque !== false) {
+      writer.uint32(24).bool(message.opaque);
+    }
+    if (message.absent !== false) {
+      writer.uint32(32).bool(message.absent);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TracedColumn {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTracedColumn();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.shows.push(ColumnSource.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.madeOf.push(ColumnSource.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.opaque = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.absent = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TracedColumn {
+    return {
+      shows: globalThis.Array.isArray(object?.shows) ? object.shows.map((e: any) => ColumnSource.fromJSON(e)) : [],
+      madeOf: globalThis.Array.isArray(object?.madeOf)
+        ? object.madeOf.map((e: any) => ColumnSource.fromJSON(e))
+        : globalThis.Array.isArray(object?.made_of)
+        ? object.made_of.map((e: any) => ColumnSource.fromJSON(e))
+        : [],
+      opaque: isSet(object.opaque) ? globalThis.Boolean(object.opaque) : false,
+      absent: isSet(object.absent) ? globalThis.Boolean(object.absent) : false,
+    };
+  },
+
+  toJSON(message: TracedColumn): unknown {
+    const obj: any = {};
+    if (message.shows?.length) {
+      obj.shows = message.shows.map((e) => ColumnSource.toJSON(e));
+    }
+    if (message.madeOf?.length) {
+      obj.madeOf = message.madeOf.map((e) => ColumnSource.toJSON(e));
+    }
+    if (message.opaque !== false) {
+      obj.opaque = message.opaque;
+    }
+    if (message.absent !== false) {
+      obj.absent = message.absent;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TracedColumn>): TracedColumn {
+    return TracedColumn.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TracedColumn>): TracedColumn {
+    const message = createBaseTracedColumn();
+    message.shows = object.shows?.map((e) => ColumnSource.fromPartial(e)) || [];
+    message.madeOf = object.madeOf?.map((e) => ColumnSource.fromPartial(e)) || [];
+    message.opaque = object.opaque ?? false;
+    message.absent = object.absent ?? false;
     return message;
   },
 };

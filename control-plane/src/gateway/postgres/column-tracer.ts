@@ -1,0 +1,79 @@
+import type { Policies } from "../../application/ports.ts";
+import { columnsToTrace, OF_ANYTHING, OF_ITSELF, withOrigins } from "../../domain/column-origins.ts";
+import type { CommandFacts } from "../../domain/facts.ts";
+import type { ColumnAsker } from "./column-asker.ts";
+import type { ColumnCatalogue } from "./column-catalogue.ts";
+import type { Executable } from "./command-record.ts";
+
+export interface ColumnTracerDeps {
+  readonly policies: Policies;
+  /** Of the resource. */
+  readonly catalogue: ColumnCatalogue;
+  readonly asker: ColumnAsker;
+  /** The agent answers such questions. */
+  readonly answers: boolean;
+}
+
+/**
+ * Says of one session's commands what the columns that they look at are made of, before policy decides on them.
+ *
+ * T1. Only where the policy in force asks what commands do with masked columns.
+ * T2. From a command that may change definitions up to the end of its transaction nobody else sees what it made: until then every column
+ *     that the session's commands look at may be anything.
+ */
+export class ColumnTracer {
+  readonly #deps: ColumnTracerDeps;
+  #unsettled = false;
+
+  constructor(deps: ColumnTracerDeps) {
+    this.#deps = deps;
+  }
+
+  /** A promise only when the agent must be asked. */
+  trace(executables: readonly Executable[]): readonly Executable[] | Promise<readonly Executable[]> {
+    const { policies, catalogue, asker, answers } = this.#deps;
+    const tables = answers ? policies.current()?.maskedTables : undefined;
+    if (tables === undefined) return executables;
+    if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts) }));
+    const ask = (columns: readonly string[]): ReturnType<ColumnAsker["ask"]> => asker.ask(columns, tables);
+    const traced = executables.map(({ facts }) => catalogue.trace(facts, ask));
+    const known = traced.filter((facts): facts is CommandFacts => !(facts instanceof Promise));
+    if (known.length === traced.length) return withFacts(executables, known);
+    return Promise.all(traced.map((facts) => Promise.resolve(facts))).then((facts) => withFacts(executables, facts));
+  }
+
+  /** Runs now. `undefined`: nothing is known of it. */
+  runs(facts: CommandFacts | undefined): void {
+    if (facts !== undefined && !changesDefinitions(facts)) return;
+    this.#unsettled = true;
+    this.#deps.catalogue.changes(this);
+  }
+
+  /** No transaction is open any more, or the session is over. */
+  settled(): void {
+    if (!this.#unsettled) return;
+    this.#unsettled = false;
+    this.#deps.catalogue.settled(this);
+  }
+}
+
+/** Deleting everything changes no definition; what else is worse than a write may. */
+const changesDefinitions = ({ riskClass, hazards }: CommandFacts): boolean =>
+  riskClass !== "read" && riskClass !== "write" && (riskClass !== "destructive" || hazards.includes("ddl") || hazards.includes("drop"));
+
+/** A command looks at what one before it in the same unit, or in its own text, has made. */
+function changesFirst(executables: readonly Executable[]): boolean {
+  const last = executables.length - 1;
+  return executables.some(({ facts }, index) => changesDefinitions(facts) && (index < last || facts.statementCount > 1));
+}
+
+/** The very same list where nothing came to the facts. */
+function withFacts(executables: readonly Executable[], traced: readonly CommandFacts[]): readonly Executable[] {
+  if (executables.every(({ facts }, index) => facts === traced[index])) return executables;
+  return executables.map((one, index) => ({ ...one, facts: traced[index] ?? one.facts }));
+}
+
+function ofAnything(facts: CommandFacts): CommandFacts {
+  const columns = new Set(columnsToTrace(facts));
+  return withOrigins(facts, (name) => (columns.has(name) ? OF_ANYTHING : OF_ITSELF));
+}
