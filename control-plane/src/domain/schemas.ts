@@ -120,6 +120,13 @@ export const schemas = {
     escalation: z.strictObject({ to: word(), at: instant() }).exactOptional(),
     expiresAt: instant(),
     counterTo: id().exactOptional(),
+    plan: z
+      .strictObject({
+        commands: z.array(z.strictObject({ statement: prose(), digest: digest(), facts, rules: words() })).readonly(),
+        forSeconds: open(z.int().min(1)),
+        reason: about("requestedBy"),
+      })
+      .exactOptional(),
   }),
   ApprovalGiven: z.strictObject({
     approvalId: id(),
