@@ -41,9 +41,10 @@ const decision = z.strictObject({
 });
 
 const obligations = z.strictObject({
-  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null"])) })).readonly(),
+  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null", "token", "round"])) })).readonly(),
   detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
   rowCap: count(),
+  computed: open(z.literal("show")).exactOptional(),
   byteCap: count().exactOptional(),
   timeoutMillis: count().exactOptional(),
   readOnly: open(z.literal(true)).exactOptional(),
