@@ -6,10 +6,11 @@ import { code, page, quantity, table } from "./markdown.ts";
 
 /** Where the bounds that cannot be set are. The masks' own numbers (digits of a card) are not bounds. */
 export const areas: Readonly<Record<string, readonly string[]>> = {
-  "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/*.ts"],
+  "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/{,preview/}*.ts"],
   "Gateway: telling what a statement does": ["control-plane/src/gateway/postgres/facts/**/*.ts"],
   "Policy": ["control-plane/src/policy/**/*.ts"],
   "Sessions, approvals, identities, agents": ["control-plane/src/application/**/*.ts", "control-plane/src/domain/**/*.ts", "control-plane/src/what-if/**/*.ts"],
+  "Notifications": ["control-plane/src/notify/**/*.ts"],
   "Ledger": ["control-plane/src/ledger/**/*.ts"],
   "Proof: bundles and their verification": ["proto/src/audit/**/*.ts", "cli/src/audit/**/*.ts"],
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],

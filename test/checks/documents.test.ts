@@ -34,13 +34,19 @@ const commands = written.flatMap((file) =>
 );
 
 /** What is wrong with a command line, told by the program's own description of itself. */
+/** What runs where a verb is given none of its subcommands; the library tells nobody. */
+const defaultOf = (verb: Verb): Verb | undefined =>
+  verb.commands.find((each) => each.name() === Reflect.get(verb, "_defaultCommandName") && each.registeredArguments.length > 0);
+
 function mistakeIn(words: readonly string[]): string | undefined {
   let verb: Verb = program();
   const options = [...verb.options];
   const operands: string[] = [];
   for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? "";
-    const below = operands.length === 0 ? verb.commands.find((each) => each.name() === word) : undefined;
+    const named = verb.commands.find((each) => each.name() === word);
+    if (named === undefined && !word.startsWith("--")) options.push(...(verb = defaultOf(verb) ?? verb).options);
+    const below = operands.length === 0 ? named : undefined;
     if (word.startsWith("--")) {
       const option = options.find(({ long }) => long === word);
       if (option === undefined) return `${verb.name()} has no ${word}`;

@@ -78,9 +78,14 @@ export class Notifications {
 
   /** Resolves when the place to begin at is durable: from then on nothing is missed. */
   static async start(deps: NotificationDeps): Promise<Notifications> {
-    const { ledger, outbox, channels } = deps;
+    const { ledger, outbox, channels, log } = deps;
     if (channels.length === 0) {
-      outbox.forgetPlace();
+      try {
+        outbox.forgetPlace();
+      } catch (error) {
+        // Whoever tells nobody needs no outbox; what else wants the disk says so itself.
+        log.warn({ err: error }, "the outbox of notifications could not be set back");
+      }
     } else if (outbox.checkpoint() === undefined) {
       let head: bigint | undefined;
       for await (const { position } of ledger.readAll({ direction: "backwards", limit: 1 })) head = position;

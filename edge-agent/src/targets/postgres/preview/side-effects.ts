@@ -3,7 +3,7 @@ import type { Conversation } from "./conversation.ts";
 import type { Operation, PlannedChange } from "./planned-change.ts";
 
 /** Bits of pg_trigger.tgtype. An INSERT may update what is in conflict with it. */
-const TRIGGER_EVENTS: Readonly<Record<Operation, number>> = { Insert: 4 | 16, Update: 16, Delete: 8, Merge: 4 | 8 | 16 };
+const TRIGGERED_BY: Readonly<Record<Operation, number>> = { Insert: 4 | 16, Update: 16, Delete: 8, Merge: 4 | 8 | 16 };
 
 /** Volatile by their declaration only: nothing is left behind when they were called. */
 const HARMLESS_VOLATILE = ["clock_timestamp", "gen_random_uuid", "random", "timeofday", "uuidv4", "uuidv7"];
@@ -92,7 +92,7 @@ export async function requireNoSideEffects(conversation: Conversation, { schema,
     if (failure !== undefined) throw new SallyportError("preview.failed", `The target refused a step of the preview (${failure.sqlstate}).`);
   };
   await step("savepoint sallyport_catalogue; set local search_path = pg_catalog");
-  const reasons = await ask(REASONS, schema, table, String(TRIGGER_EVENTS[operation]), array(functions), array(HARMLESS_VOLATILE));
+  const reasons = await ask(REASONS, schema, table, String(TRIGGERED_BY[operation]), array(functions), array(HARMLESS_VOLATILE));
   if (reasons.length > 0) throw new SallyportError("preview.unsafe", reasons.join(" "));
   const key = await ask(KEY, schema, table);
   const refersToItself = (await ask(REFERS_TO_ITSELF, schema, table)).length > 0;
