@@ -11,6 +11,7 @@ const NEWLINE = 0x0a;
 export interface CopyField {
   readonly label: string;
   readonly mask: MaskKind | undefined;
+  readonly hidesNull: boolean;
 }
 
 /** Rows of a text or CSV COPY whose layout and columns are known: masked field by field. */
@@ -68,13 +69,13 @@ export class FieldCopy implements CopyFormat {
     return Buffer.concat(parts);
   }
 
-  #maskField({ label, mask }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
+  #maskField({ label, mask, hidesNull }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
     if (mask === undefined) {
       if (this.#masker.scan(bytes, from, to) > 0) this.#tally.mask(label, 1);
       return undefined;
     }
     const spelt = bytes.subarray(from, to);
-    if (spelt.equals(this.#layout.nullText)) return undefined;
+    if (!hidesNull && spelt.equals(this.#layout.nullText)) return undefined;
     this.#tally.mask(label === "" ? UNNAMED_COLUMN : label, 1);
     const masked = this.#masker.render(mask, this.#spelling.read(spelt));
     return masked === null ? this.#layout.nullText : this.#spelling.write(masked);

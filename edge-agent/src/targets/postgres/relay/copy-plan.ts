@@ -42,7 +42,10 @@ export function planCopy(bytes: Buffer, from: number, to: number, known: CopyKno
 function fieldsOf(columns: CopyColumns, count: number, masker: CellMasker): readonly CopyField[] {
   if (columns === "unknown" || columns.length !== count) {
     const mask = masker.hasColumnRules ? "full" : undefined;
-    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask }));
+    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask, hidesNull: mask !== undefined }));
   }
-  return columns.map((column) => ({ label: column.label, mask: masker.kindOf(column) }));
+  return columns.map((column) => {
+    const mask = masker.kindOf(column);
+    return { label: column.label, mask, hidesNull: masker.hidesNull(mask, column) };
+  });
 }
