@@ -102,6 +102,8 @@ function show(io: Io, approval: Approval): void {
     counter,
     until,
     uses,
+    plan,
+    reason,
     previews,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
@@ -126,8 +128,13 @@ function show(io: Io, approval: Approval): void {
   if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
-  io.out(bold("Statement"));
-  for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);
+  if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
+  io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));
+  if (plan.length === 0) for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);
+  for (const [index, command] of plan.entries()) {
+    io.out(`  ${index + 1}. ${command.riskClass}${index < uses ? ", has run" : ""}`);
+    for (const line of command.statement.split("\n")) io.out(`     ${printable(line)}`);
+  }
   for (const [index, parameter] of parameters.entries()) io.out(`  $${index + 1} = ${printable(parameter)}`);
   io.out(`${bold("Digest")}     ${digest}`);
 }

@@ -14,6 +14,7 @@ import { notificationsVerb } from "./notifications.ts";
 import { policyVerb } from "./policy.ts";
 import { projectionsVerb } from "./projections.ts";
 import { requestVerb } from "./request.ts";
+import { requestPlanVerb } from "./request-plan.ts";
 import { resourcesVerb } from "./resources.ts";
 import { retentionVerb } from "./retention.ts";
 import { searchVerb } from "./search.ts";
@@ -39,6 +40,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     tokenVerb,
     resourcesVerb,
     requestVerb,
+    requestPlanVerb,
     breakGlassVerb,
     grantsVerb,
     execVerb,

@@ -18,6 +18,7 @@ import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
+import { inspectPlan } from "./gateway/postgres/plan-text.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresPreviewer } from "./gateway/postgres/preview/postgres-previewer.ts";
@@ -134,6 +135,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     links: tunnel.links,
     previews: application.previews(new PostgresPreviewer(tunnel.links)),
     inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
+    inspectPlan: (text, bound) => inspectPlan(analyser, text, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
     credential,
     caFingerprint: ca.caFingerprint,

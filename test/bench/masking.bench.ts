@@ -92,7 +92,7 @@ function once(bytes: Buffer, obligations: Obligations): number {
     catalogue: { column: () => OF_NO_COLUMN, named: () => OF_NO_COLUMN, isRuled: () => false, isRuledName: () => false },
     learn: () => {},
     definitionsChanged: () => {},
-    maskKey: Buffer.alloc(32),
+    maskKeys: { hash: Buffer.alloc(32), token: Buffer.alloc(32) },
     executes: () => {},
     toTarget: () => {},
     toClient: () => {},

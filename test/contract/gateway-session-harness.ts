@@ -40,7 +40,7 @@ export async function prepareGround(cleanup: Cleanup): Promise<Ground> {
 export async function startRealTarget(cleanup: Cleanup): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
   const server = await startTestPostgres(cleanup, { auth: "trust" });
   const resource = resourceOf(server, { database: "app", user: "app" });
-  const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts });
+  const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
   return { server, open: (open, channel) => target.open(open, channel, new ForwardingTally(() => {})) };
 }
 

@@ -101,7 +101,11 @@ export class MemoryApprovals extends Watched implements Approvals {
     return this.propose();
   }
 
-  windows(): readonly ApprovalView[] {
+  requestPlan(): Promise<ApprovalView> {
+    return this.propose();
+  }
+
+  standing(): readonly ApprovalView[] {
     return [];
   }
 
@@ -199,6 +203,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       counter: undefined,
       previews: [],
       counterTo: undefined,
+      plan: undefined,
       until: undefined,
       uses: 0,
       approvers: ["bo"],

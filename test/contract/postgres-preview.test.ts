@@ -51,7 +51,7 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     before(async () => {
       server = await startTargetServer(cleanup, flavour);
       await server.admin.query(schema);
-      target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts });
+      target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
     });
 
     const masks = (column: string): Obligations => ({ maskColumns: [{ table: "people", column, kind: "full" }], detectors: [], rowCap: 0n });

@@ -80,6 +80,34 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
     channel.hangUp();
   });
 
+  it("shows what is computed where policy says so, and still masks the column itself", async () => {
+    const { channel, asked } = await open({ ...masking("customers.email"), showComputed: true }, stated("customers.email"));
+    const said = await asked("select upper(email), email as e from customers");
+    assert.match(said, /ANN@/);
+    assert.doesNotMatch(said, /ann@/);
+    channel.hangUp();
+  });
+
+  it("gives a value the same token in every session on a resource, in rows, in binary and in COPY", async () => {
+    const tokens: Obligations = { maskColumns: [{ table: "customers", column: "email", kind: "token" }], detectors: [], rowCap: 0n };
+    const said = await Promise.all(
+      [1, 2].map(async () => {
+        const { channel, asked } = await open(tokens, stated());
+        const rows = await asked("select email as e from customers");
+        channel.control({
+          $case: "describeCopy",
+          value: { query: "select email from customers", layout: { format: "text", delimiter: "\t", quote: '"', escape: '"', nullText: "\\N", header: false } },
+        });
+        const copied = await asked("copy (select email from customers) to stdout");
+        channel.hangUp();
+        return [rows, copied].map((text) => /[a-z]{3}@[a-z]{7}\.[a-z]{3}/.exec(text)?.[0]);
+      }),
+    );
+    const tokensSeen = new Set(said.flat());
+    assert.equal(tokensSeen.size, 1);
+    assert.doesNotMatch([...tokensSeen].join(), /ann|undefined/);
+  });
+
   it("goes by position where the number of columns is known, and by all of them where it does not fit", async () => {
     const positions = { ...stated("customers.email"), columns: [madeOf("customers.email"), madeOf("customers.phone")] };
     const { channel, asked } = await open(masking("customers.email"), positions);
@@ -110,7 +138,7 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
   });
 
   it("sees at once what another session of the same agent has changed", async () => {
-    const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts });
+    const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
     const [one, two] = [
       await openedSession(resourceOf(server), { target, open: { obligations: masking("customers.email") } }),
       await openedSession(resourceOf(server), { target }),

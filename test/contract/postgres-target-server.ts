@@ -112,7 +112,7 @@ interface Started {
 export function startSession(resource: PostgresResource, options: SessionOptions = {}): Started {
   const logged: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
-  const target = options.target ?? new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts } });
+  const target = options.target ?? new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts }, maskKey: Buffer.alloc(32) });
   const channel = options.channel ?? new MemoryChannel();
   channel.attach(target.open(openOf(resource.name, options.open), channel, options.tally ?? new ForwardingTally(() => {})));
   return { channel, logged };

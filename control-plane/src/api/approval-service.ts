@@ -11,6 +11,12 @@ import { approvalView, previewView } from "./views.ts";
 /** Facts and digest of a text, as if `requester` sent it. */
 export type InspectProposal = (statement: string, bound: { readonly resource: string; readonly requester: string }) => Promise<Proposed>;
 
+/** The same of each statement of a script. */
+export type InspectPlan = (
+  text: string,
+  bound: { readonly resource: string; readonly requester: string },
+) => Promise<{ readonly commands: readonly Proposed[]; readonly digest: string }>;
+
 /** A listing holds no more than this, whatever is asked. */
 const MAX_LISTED = 1_000;
 
@@ -21,10 +27,11 @@ export function approvalService(
     readonly policies: Policies;
     readonly resources: Resources;
     readonly inspect: InspectProposal;
+    readonly inspectPlan: InspectPlan;
     readonly previews: Previews;
   },
 ): ApprovalServiceServer {
-  const { approvals, policies, resources, inspect, previews } = deps;
+  const { approvals, policies, resources, inspect, inspectPlan, previews } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
   const maySee = (principal: Principal, { requestedBy, resource: name, command, denyBy }: ApprovalView): boolean => {
     if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
@@ -48,10 +55,18 @@ export function approvalService(
       const shown = digest === "" ? undefined : digest;
       return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, forSeconds === 0 ? undefined : forSeconds)) };
     }),
+    requestPlan: unary(api, async ({ resource, text, forSeconds, reason }, { principal, context }) => {
+      const { commands, digest } = await inspectPlan(text, { resource, requester: principal.id });
+      return { approval: approvalView(await approvals.requestPlan({ resource, commands, digest, forSeconds, reason }, principal, context)) };
+    }),
     revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
       const approval = await approvals.load(approvalId);
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       const may = approval.requestedBy === principal.id || belongsTo(principal, ADMINS) || approvals.mayDecide(approval, principal);
+      if (approval.plan !== undefined && approval.state === "pending" && approval.requestedBy === principal.id) {
+        await approvals.withdraw(approvalId, "cancelled", context);
+        return { approval: approvalView((await approvals.load(approvalId)) ?? approval) };
+      }
       if (!may) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
       return { approval: approvalView(await approvals.revoke(approvalId, principal, reason, context)) };
     }),

@@ -27,7 +27,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
-import { approvalService, type InspectProposal } from "./approval-service.ts";
+import { approvalService, type InspectPlan, type InspectProposal } from "./approval-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
@@ -58,6 +58,7 @@ export interface ApiServerOptions {
   readonly previews: Previews;
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
+  readonly inspectPlan: InspectPlan;
   readonly credential: ServerCredential;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
@@ -92,7 +93,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
   server.addService(
     ApprovalServiceService,
-    approvalService(context, { approvals, policies, resources, inspect: options.inspectProposal, previews: options.previews }),
+    approvalService(context, {
+      approvals,
+      policies,
+      resources,
+      inspect: options.inspectProposal,
+      inspectPlan: options.inspectPlan,
+      previews: options.previews,
+    }),
   );
   server.addService(GrantServiceService, grantService(context, grants));
   server.addService(PolicyServiceService, policyService(context, policies));

@@ -21,7 +21,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses, previews } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses, plan, previews } = approval;
   return {
     id,
     state,
@@ -54,6 +54,8 @@ export function approvalView(approval: ApprovalView): Approval {
     counterTo,
     until,
     uses,
+    plan: (plan?.commands ?? []).map((each) => ({ statement: each.statement, riskClass: each.facts.riskClass })),
+    reason: plan?.reason ?? "",
     previews: previews.map((preview) => ({ ...preview, rows: preview.rows === undefined ? undefined : BigInt(preview.rows) })),
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,

@@ -25,8 +25,12 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
     return changed;
   }
 
-  windows(digest: string): readonly ApprovalView[] {
-    return Array.from(this.#windows, (id) => this.get(id)).filter((view) => view?.command.digest === digest) as readonly ApprovalView[];
+  /** Open for a while, of this person on this resource. */
+  standing(requestedBy: string, resource: string): readonly ApprovalView[] {
+    return Array.from(this.#windows).flatMap((id) => {
+      const view = this.get(id);
+      return view?.requestedBy === requestedBy && view.resource === resource ? [view] : [];
+    });
   }
 
   /** Somebody was forgotten. */
@@ -38,8 +42,10 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
       const counter = view.counter?.by === from ? { ...view.counter, by: to, comment: FORGOTTEN_TEXT } : view.counter;
+      const plan = view.plan === undefined || requestedBy !== from ? view.plan : { ...view.plan, reason: FORGOTTEN_TEXT };
       return {
         ...view,
+        plan,
         counter,
         requestedBy: renamed(requestedBy),
         decidedBy: renamed(decidedBy),

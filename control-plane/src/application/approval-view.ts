@@ -11,7 +11,7 @@ export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | un
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo } =
+    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo, plan } =
       event.data;
     return {
       id: approvalId,
@@ -33,6 +33,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       counter: undefined,
       previews: [],
       counterTo,
+      plan,
       until: undefined,
       uses: 0,
       requestedAt: new Date(at),
@@ -66,7 +67,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalGranted":
       return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until) };
     case "ApprovalUsed":
-      return { ...view, uses: view.uses + 1 };
+      return { ...view, uses: view.uses + 1, state: view.uses + 1 === view.plan?.commands.length ? "consumed" : view.state };
     case "ApprovalDenied":
       return { ...view, state: "denied", decidedBy: event.data.by, comment: event.data.comment };
     case "ApprovalExpired":

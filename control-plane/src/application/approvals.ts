@@ -1,17 +1,16 @@
+import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
-import { plainTerms } from "../domain/approval/terms.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
+import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
-
-type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
 
 export interface ApprovalService extends Approvals {
   /** Records that the time is up, if it is and nothing else came first. */
@@ -20,6 +19,8 @@ export interface ApprovalService extends Approvals {
   escalate(approvalId: string): Promise<void>;
 }
 
+/** Of one identity: a script in a loop must not use up what is there for all. */
+export const MAX_PENDING_PLANS = 20;
 /** Each is a client that waits. Above this many at once something is wrong, and nobody could look at them all. */
 export const MAX_OPEN_APPROVALS = 10_000;
 
@@ -174,11 +175,27 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
 
-    windows: (digest) => live.approvals.windows(digest),
-
-    use(approvalId, by, sessionId, { commandId, digest, facts }, policyVersion, context) {
-      return run(approvalId, { type: "Use", sessionId, commandId, digest, policyVersion, requestedBy: by, facts }, context);
+    async requestPlan(asked, by, context) {
+      const found = resources.find(asked.resource);
+      if (found === undefined) throw new SallyportError("resource.not_found", `There is no resource "${asked.resource}".`, { resource: asked.resource });
+      if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
+      const own = live.approvals.all().filter(({ plan, state, requestedBy }) => plan !== undefined && state === "pending" && requestedBy === by.id);
+      if (own.length >= MAX_PENDING_PLANS) throw new SallyportError("session.limit", `${MAX_PENDING_PLANS} plans of yours are waiting; withdraw one first.`);
+      const now = clock.now();
+      const granted = live.grants.openFor(by.id, found.name, now) !== undefined;
+      const circumstances = { time: now, purpose: { reason: asked.reason, ticket: "" } };
+      const decide = (facts: CommandFacts): Decision =>
+        takeDecision(policies.current(), { principal: by, resource: found, action: "run", facts, granted, circumstances });
+      const approvalId = randomUUID();
+      const { onBehalfOf } = context.actor;
+      const data = planRequest(asked, decide, now);
+      const requester = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
+      return run(approvalId, { type: "Request", data: { approvalId, sessionId: "", resource: found.name, ...requester, ...data } }, context);
     },
+
+    standing: (requestedBy, resource) => live.approvals.standing(requestedBy, resource),
+
+    use: (approvalId, use, context) => run(approvalId, { type: "Use", ...use }, context),
 
     revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by: by.id, reason }, context),
 
@@ -207,12 +224,4 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 interface Waiting {
   readonly settle: (view: ApprovalView) => void;
   readonly changed: (view: ApprovalView) => void;
-}
-
-/** Its clock starts when it is asked for. */
-function termsOf({ quorum, terms }: Decision, now: Date): Pick<Requested, "steps" | "denyBy" | "approverHours" | "escalation"> {
-  const { steps, denyBy, approverHours, escalation } = terms ?? { ...plainTerms, steps: [{ people: quorum, groups: [] }] };
-  if (escalation === undefined) return { steps, denyBy, approverHours };
-  const at = new Date(now.getTime() + escalation.afterSeconds * 1_000).toISOString();
-  return { steps, denyBy, approverHours, escalation: { to: escalation.to, at } };
 }

@@ -2,6 +2,8 @@ import type { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
 import type { Open } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Proposed } from "../domain/approval/approval.decider.ts";
+import type { Plan } from "../domain/approval/plan.ts";
+import type { CommandFacts } from "../domain/facts.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { PreviewKind } from "../domain/approval/approval.events.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
@@ -208,6 +210,8 @@ export interface ApprovalView {
   readonly previews: readonly PreviewView[];
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
+  /** Commands that were asked for in advance, to run in their order; `uses` of them have. */
+  readonly plan: Plan | undefined;
   /** Granted for a while, rather than for one execution. */
   readonly until: Date | undefined;
   readonly uses: number;
@@ -215,6 +219,27 @@ export interface ApprovalView {
   readonly expiresAt: Date;
   readonly decidedBy: string;
   readonly comment: string;
+}
+
+export interface PlanRequest {
+  readonly resource: string;
+  readonly commands: readonly Proposed[];
+  /** Over those of its commands. */
+  readonly digest: string;
+  readonly forSeconds: number;
+  readonly reason: string;
+}
+
+export interface StandingUse {
+  readonly requestedBy: string;
+  readonly sessionId: string;
+  readonly commandId: number;
+  /** Of the command, or as it stands in the plan. */
+  readonly digest: string;
+  readonly facts: CommandFacts;
+  /** The policy version, and the rules, that decided on it. */
+  readonly policyVersion: string;
+  readonly rules: readonly string[];
 }
 
 export interface Approvals {
@@ -245,10 +270,12 @@ export interface Approvals {
     bound: { readonly sessionId: string; readonly commandId: number; readonly digest: string; readonly policyVersion: string },
     context: CommandContext,
   ): Promise<ApprovalView>;
-  /** Open ones that were given for a while, for the command with this digest. */
-  windows(digest: string): readonly ApprovalView[];
+  /** Asks for commands in advance. Fails with `policy.denied`, `policy.missing`, `resource.not_found`, `input.invalid`, `session.limit`. */
+  requestPlan(asked: PlanRequest, by: Principal, context: CommandContext): Promise<ApprovalView>;
+  /** Open ones of this person on this resource that were given for a while: of one command, and plans. */
+  standing(requestedBy: string, resource: string): readonly ApprovalView[];
   /** One more execution of it, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`. */
-  use(approvalId: string, by: string, sessionId: string, command: RecordedCommand, policyVersion: string, context: CommandContext): Promise<ApprovalView>;
+  use(approvalId: string, use: StandingUse, context: CommandContext): Promise<ApprovalView>;
   /** Takes back what was granted. The caller sees to it that they may. */
   revoke(approvalId: string, by: Principal, reason: string, context: CommandContext): Promise<ApprovalView>;
   /** Whether policy lets this person decide on it, now. */

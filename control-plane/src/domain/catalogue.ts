@@ -29,7 +29,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
   PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
   PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
-  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, and what is recorded.
+  // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, what is recorded, and that what is computed is
+  // shown; masks may be tokens and roundings.
   // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.
   CommandAuthorized: [withFactsLifted],
   CommandDenied: [withFactsLifted],

@@ -1,7 +1,7 @@
 import type { RuleTerms } from "./approval/terms.ts";
 import type { CommandFacts } from "./facts.ts";
 
-export type MaskKind = "full" | "partial" | "hash" | "null";
+export type MaskKind = "full" | "partial" | "hash" | "null" | "token" | "round";
 export type Detector = "email" | "card" | "ssn" | "phone" | "iban";
 
 export interface MaskColumn {
@@ -20,6 +20,8 @@ export interface Obligations {
   readonly detectors: readonly Detector[];
   /** 0: no cap. */
   readonly rowCap: number;
+  /** What is computed from masked columns is shown; absent: it is masked whole. */
+  readonly computed?: "show";
   /** Bytes of the rows of one result; absent: no cap. */
   readonly byteCap?: number;
   /** Of one command, from its start to its end at the target; absent: no limit. */

@@ -61,10 +61,10 @@ export interface CommandFacts extends ColumnFacts {
   readonly unclassifiedReason: string;
 }
 
-/** By value, whatever the order in which the fields were written. */
+/** By value, whatever the order in which the fields were written; the session's transaction is beside the point. */
 export const sameFacts = (a: CommandFacts, b: CommandFacts): boolean => a === b || canonical(a) === canonical(b);
 
-const canonical = (facts: CommandFacts): string => JSON.stringify(Object.entries(facts).toSorted(([x], [y]) => (x < y ? -1 : 1)));
+const canonical = (facts: CommandFacts): string => JSON.stringify(Object.entries({ ...facts, transaction: "none" }).toSorted(([x], [y]) => (x < y ? -1 : 1)));
 
 /** Of one read that touches nothing; what there is to say of another is said beside it. */
 export const plainFacts: CommandFacts = {

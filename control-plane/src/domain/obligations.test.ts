@@ -11,6 +11,7 @@ const anyMask = fc
   .map(([table, column, kind]): MaskColumn => ({ table, column, kind }));
 const anyLimits = fc.record(
   {
+    computed: fc.constant("show" as const),
     byteCap: fc.constantFrom(1, 10, 100),
     timeoutMillis: fc.constantFrom(1, 10, 100),
     readOnly: fc.constant<true>(true),
@@ -47,10 +48,22 @@ describe("the strictest of several obligations", () => {
     });
   });
 
-  it("orders the kinds of mask partial < hash < full < null", () => {
+  it("shows what is computed only where every permit that masks says so", () => {
+    const masks: Obligations = { ...noObligations, maskColumns: [{ table: "", column: "x", kind: "full" }] };
+    const shows: Obligations = { ...masks, computed: "show" };
+    assert.equal(merge(shows, shows).computed, "show");
+    assert.equal(merge(shows, noObligations).computed, "show");
+    assert.equal(merge(shows, masks).computed, undefined);
+    assert.equal(merge(masks, noObligations).computed, undefined);
+  });
+
+  it("orders the kinds of mask round < partial < token < hash < full < null", () => {
     const kindOf = (a: (typeof maskKinds)[number], b: (typeof maskKinds)[number]) =>
       merge(...[a, b].map((kind) => ({ ...noObligations, maskColumns: [{ table: "", column: "x", kind }] }))).maskColumns[0]?.kind;
-    assert.deepEqual([kindOf("partial", "hash"), kindOf("full", "hash"), kindOf("full", "null")], ["hash", "full", "null"]);
+    assert.deepEqual(
+      [kindOf("round", "partial"), kindOf("partial", "token"), kindOf("token", "hash"), kindOf("full", "hash"), kindOf("full", "null")],
+      ["partial", "token", "hash", "full", "null"],
+    );
   });
 
   it("is commutative, associative and idempotent", () => {

@@ -1,10 +1,11 @@
 import { type MaskColumn, type MaskKind, noObligations, type Obligations } from "./decision.ts";
 
 /**
- * From least to most hidden: `partial` shows some of the value, `hash` shows which values are equal (and can be guessed for
+ * From least to most hidden: `round` shows about where a number or date is, `partial` some of the value, `token` its form and which
+ * values are equal, `hash` shows which values are equal (and can be guessed for
  * values that are few), `full` shows that there is a value, `null` not even that.
  */
-export const maskKinds = ["partial", "hash", "full", "null"] as const satisfies readonly MaskKind[];
+export const maskKinds = ["round", "partial", "token", "hash", "full", "null"] as const satisfies readonly MaskKind[];
 
 /**
  * All of several at once: every mask, with the most hidden kind where two name the same column; every detector; the smallest
@@ -40,6 +41,7 @@ function merge(all: readonly Obligations[]): Obligations {
     columns.set(nameOf(column), same === undefined ? column : { ...column, kind: strictest(same.kind, column.kind) });
   }
   const caps = all.map((one) => one.rowCap).filter((cap) => cap > 0);
+  const masking = all.filter((one) => one.maskColumns.length > 0);
   const byteCap = least(all.map((one) => one.byteCap));
   const timeoutMillis = least(all.map((one) => one.timeoutMillis));
   const record = [...new Set(all.flatMap((one) => one.record ?? []))].toSorted(order);
@@ -47,6 +49,7 @@ function merge(all: readonly Obligations[]): Obligations {
     maskColumns: [...columns.values()].toSorted((a, b) => order(nameOf(a), nameOf(b))),
     detectors: [...new Set(all.flatMap((one) => one.detectors))].toSorted(order),
     rowCap: caps.length === 0 ? 0 : Math.min(...caps),
+    ...(masking.length > 0 && masking.every((one) => one.computed === "show") ? { computed: "show" as const } : {}),
     ...(byteCap === undefined ? {} : { byteCap }),
     ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
     ...(all.some((one) => one.readOnly === true) ? { readOnly: true } : {}),

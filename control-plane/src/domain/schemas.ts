@@ -41,9 +41,10 @@ const decision = z.strictObject({
 });
 
 const obligations = z.strictObject({
-  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null"])) })).readonly(),
+  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null", "token", "round"])) })).readonly(),
   detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
   rowCap: count(),
+  computed: open(z.literal("show")).exactOptional(),
   byteCap: count().exactOptional(),
   timeoutMillis: count().exactOptional(),
   readOnly: open(z.literal(true)).exactOptional(),
@@ -119,6 +120,13 @@ export const schemas = {
     escalation: z.strictObject({ to: word(), at: instant() }).exactOptional(),
     expiresAt: instant(),
     counterTo: id().exactOptional(),
+    plan: z
+      .strictObject({
+        commands: z.array(z.strictObject({ statement: prose(), digest: digest(), facts, rules: words() })).readonly(),
+        forSeconds: open(z.int().min(1)),
+        reason: about("requestedBy"),
+      })
+      .exactOptional(),
   }),
   ApprovalGiven: z.strictObject({
     approvalId: id(),

@@ -50,6 +50,7 @@ const maskEntry = /^(?<table>\*|[\p{L}_][\p{L}\p{N}_$]*)\.(?<column>\*|[\p{L}_][
 /** Where an obligation may stand: on permits of one of these actions. Those that are not here may stand on any rule. */
 export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>> = {
   mask: ["run"],
+  computed: ["run"],
   detect: ["run"],
   rowCap: ["run"],
   byteCap: ["run"],
@@ -95,6 +96,7 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
       maskColumns: read("mask", readMask, []),
       detectors: read("detect", readDetectors, []),
       rowCap: read("rowCap", readRowCap, 0),
+      ...(read("computed", readComputed, "mask") === "show" ? { computed: "show" } : {}),
       ...(byteCap === undefined ? {} : { byteCap }),
       ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
       ...(flag("readOnly") ? { readOnly: true } : {}),
@@ -127,6 +129,11 @@ function readDetectors(written: string, problem: (message: string) => void): Det
     else found.push(detector);
   }
   return found;
+}
+
+function readComputed(written: string, problem: (message: string) => void): "mask" | "show" {
+  if (written !== "mask" && written !== "show") problem(`@computed(${JSON.stringify(written)}) is neither "mask" nor "show".`);
+  return written === "show" ? "show" : "mask";
 }
 
 function readRowCap(written: string, problem: (message: string) => void): number {

@@ -27,7 +27,10 @@ describe("checking policy files", () => {
       context.hazards.containsAny(["ddl", "drop"]) && context.statementCount > 1 && !context.unparsed &&
       context.fingerprint == "0123456789abcdef" && context.approvals >= 5`;
     const terms = `@approvals("1 from a; 2 from b, c; 1") @denyBy("d") @approverHours("mon-fri 08-18 Europe/Berlin") @approvalTimeout("15m") @escalate("10m to e")`;
-    assert.deepEqual(check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash") @detect("email") @rowCap("1") ${terms}`)), []);
+    assert.deepEqual(
+      check(run(everything, `@reason("why") @mask("*.a:null, t.b:hash, t.c:token, *.d:round") @computed("show") @detect("email") @rowCap("1") ${terms}`)),
+      [],
+    );
   });
 
   it("names file and line of a problem, beside letters of several bytes", () => {
@@ -55,6 +58,7 @@ describe("checking policy files", () => {
     ["an annotation without its value", run("true", "@mask"), /@mask cannot read ""/],
     ["a mask without a table", run("true", `@mask("ssn:full")`), /@mask cannot read "ssn:full"/],
     ["an unknown kind of mask", run("true", `@mask("*.ssn:fully")`), /@mask cannot read/],
+    ["what is computed in a word that it does not know", run("true", `@mask("*.ssn:full") @computed("yes")`), /@computed\("yes"\) is neither/],
     ["a mask that ends in a comma", run("true", `@mask("*.ssn:full,")`), /@mask cannot read ""/],
     ["a column masked in two ways", run("true", `@mask("*.ssn:full, *.ssn:partial")`), /names \*\.ssn twice/],
     ["an unknown detector", run("true", `@detect("emails")`), /@detect does not know "emails"/],

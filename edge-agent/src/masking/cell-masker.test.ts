@@ -5,9 +5,9 @@ import { CellMasker } from "./cell-masker.ts";
 import { computedFrom, joined, type Lineage, OF_ANYTHING, OF_NO_COLUMN } from "./lineage.ts";
 import type { MaskKind } from "./mask-value.ts";
 
-const key = Buffer.alloc(32, 7);
+const keys = { hash: Buffer.alloc(32, 7), token: Buffer.alloc(32, 8) };
 const masker = (...rules: readonly [column: string, table: string, kind: string][]): CellMasker =>
-  new CellMasker({ maskColumns: rules.map(([column, table, kind]) => ({ column, table, kind })), detectors: [] }, key);
+  new CellMasker({ maskColumns: rules.map(([column, table, kind]) => ({ column, table, kind })), detectors: [] }, keys);
 const render = (kind: MaskKind, value: string, by = masker()): string | undefined => by.render(kind, Buffer.from(value))?.toString();
 
 const of = (table: string, column: string): Lineage => ({ origins: [{ tables: new Set([table]), columns: new Set([column]) }], madeOf: [], opaque: false });
@@ -101,7 +101,7 @@ describe("the text that stands for a value", () => {
   });
 
   it("is the same hash for the same value and session, and another in any other", () => {
-    const other = new CellMasker({ maskColumns: [], detectors: [] }, Buffer.alloc(32, 8));
+    const other = new CellMasker({ maskColumns: [], detectors: [] }, { hash: Buffer.alloc(32, 8), token: Buffer.alloc(32, 8) });
     assert.match(render("hash", "ana") ?? "", /^[0-9a-f]{16}$/);
     assert.equal(render("hash", "ana"), render("hash", "ana"));
     assert.notEqual(render("hash", "ana"), render("hash", "bo"));

@@ -2,19 +2,19 @@ import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunne
 import { star } from "./byte-classes.ts";
 import { type ColumnIdentity, ColumnRules } from "./column-rules.ts";
 import { DetectorSet } from "./detector-set.ts";
-import { FULL_MASK, type MaskKind, maskValue } from "./mask-value.ts";
+import { FULL_MASK, type MaskKeys, type MaskKind, maskValue } from "./mask-value.ts";
+import { type TokenAlphabet, tokenOf } from "./token.ts";
 
 /** What a policy says about cells, compiled. Knows nothing of any protocol, row or type. */
 export class CellMasker {
   readonly #rules: ColumnRules;
   readonly #detectors: DetectorSet;
-  readonly #key: Buffer;
+  readonly #keys: MaskKeys;
 
-  /** `key` makes hashes of this session useless in any other. */
-  constructor(obligations: Pick<Obligations, "maskColumns" | "detectors">, key: Buffer) {
-    this.#rules = new ColumnRules(obligations.maskColumns, true);
+  constructor(obligations: Pick<Obligations, "maskColumns" | "detectors" | "showComputed">, keys: MaskKeys) {
+    this.#rules = new ColumnRules(obligations.maskColumns, obligations.showComputed !== true);
     this.#detectors = new DetectorSet(obligations.detectors);
-    this.#key = key;
+    this.#keys = keys;
   }
 
   get hasColumnRules(): boolean {
@@ -47,7 +47,12 @@ export class CellMasker {
 
   /** The text that stands in the place of a whole value; null is SQL NULL. */
   render(kind: MaskKind, value: Buffer): Buffer | null {
-    return maskValue(kind, value, this.#key);
+    return maskValue(kind, value, this.#keys);
+  }
+
+  /** A token of a value that is not text. */
+  token(value: Buffer, alphabet: TokenAlphabet): Buffer {
+    return tokenOf(value, this.#keys.token, alphabet);
   }
 
   /** For text whose fields cannot be told apart: nothing but separators is left. */

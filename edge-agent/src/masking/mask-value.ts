@@ -1,8 +1,9 @@
 import { createHmac } from "node:crypto";
 import { AT, DOT, isLetter, STAR } from "./byte-classes.ts";
+import { tokenOf } from "./token.ts";
 
 /** From the one that reveals nothing to the one that reveals most. */
-export const MASK_KINDS = ["null", "full", "hash", "partial"] as const;
+export const MASK_KINDS = ["null", "full", "hash", "token", "partial", "round"] as const;
 export type MaskKind = (typeof MASK_KINDS)[number];
 
 /** Of one length for every value, so that not even the length shows. */
@@ -12,18 +13,29 @@ const MAX_REVEALED = 4;
 /** 64 bits: two of a million values share a hash with odds of 1 in 37 million. */
 const HASH_HEX_DIGITS = 16;
 
+export interface MaskKeys {
+  /** Of one session: its hashes are useless in any other. */
+  readonly hash: Buffer;
+  /** Of one resource, for as long as the agent keeps its identity: the same value has the same token in every session. */
+  readonly token: Buffer;
+}
+
 /**
  * What stands in the place of a text value; null is SQL NULL, or its like.
- * The same value and key give the same hash, whatever the column, so that results can still be joined and grouped.
+ * The same value and key give the same hash or token, whatever the column, so that results can still be joined and grouped.
  */
-export function maskValue(kind: MaskKind, value: Buffer, key: Buffer): Buffer | null {
+export function maskValue(kind: MaskKind, value: Buffer, keys: MaskKeys): Buffer | null {
   switch (kind) {
     case "null":
       return null;
+    // Text has no rounding.
+    case "round":
     case "full":
       return FULL_MASK;
+    case "token":
+      return tokenOf(value, keys.token);
     case "hash":
-      return Buffer.from(createHmac("sha256", key).update(value).digest("hex").slice(0, HASH_HEX_DIGITS));
+      return Buffer.from(createHmac("sha256", keys.hash).update(value).digest("hex").slice(0, HASH_HEX_DIGITS));
     case "partial":
       return partial(value);
   }

@@ -58,6 +58,8 @@ export type ApprovalCommand =
       readonly policyVersion: string;
       readonly requestedBy: string;
       readonly facts: CommandFacts;
+      /** That decided on it. */
+      readonly rules: readonly string[];
     }
   | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
 
@@ -89,7 +91,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (state.context.approvers.includes(command.by.id)) return [];
       const decision = requirePermitted(command.decision);
       requireHours(asked, at);
-      requireWindow(command.forSeconds);
+      requireWindow(asked, command.forSeconds);
       const forSeconds = command.forSeconds === undefined ? {} : { forSeconds: command.forSeconds };
       const escalated = escalate(state, at);
       const { context } = escalated.reduce(evolve, state);
@@ -99,7 +101,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
         data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups, ...forSeconds },
       };
       const agreed = accepted(escalated.reduce(evolve, state), given);
-      const seconds = windowSeconds(agreed.context.votes);
+      const seconds = asked.plan?.forSeconds ?? windowSeconds(agreed.context.votes);
       const until = seconds === undefined ? {} : { until: new Date(Date.parse(at) + seconds * 1_000).toISOString() };
       const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers, ...until } };
       return agreed.can(granted) ? [...escalated, given, granted] : [...escalated, given];
@@ -155,7 +157,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Use": {
       const { sessionId, commandId, digest } = command;
       if (!state.matches("granted") || state.context.until === undefined || reached(state.context.until, at)) throw expired();
-      if (!isSameCommand(asked, command)) throw drift("What was approved for a while is not what would run.");
+      if (!isSameCommand(asked, state.context, command)) throw drift("What was approved for a while is not what would run.");
       return checked(state, { type: "ApprovalUsed", data: { approvalId, sessionId, commandId, digest } });
     }
     case "Revoke": {
@@ -175,6 +177,10 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
   }
   if (!Number.isSafeInteger(data.quorum) || data.quorum < 1) throw new Error("A quorum is at least one person.");
   if (peopleIn(data.steps) !== data.quorum) throw new Error("The steps of an approval are for as many people as its quorum.");
+  if (data.plan !== undefined) {
+    requireSeconds(data.plan.forSeconds);
+    requireText("reason", data.plan.reason, MAX_COMMENT_LENGTH);
+  }
   if (reached(data.expiresAt, at)) throw expired();
   return checked(state, { type: "ApprovalRequested", data });
 }
@@ -196,7 +202,7 @@ function propose(
   requireOtherHuman(by, (id) => isParty(asked, id));
   if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
   if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
-  if (command.via !== "simple" || command.parameters.length > 0) {
+  if (command.via !== "simple" || command.parameters.length > 0 || asked.plan !== undefined) {
     const hint = "Deny it and say what to run instead.";
     throw new SallyportError("feature.unsupported", `Only a plain query without parameters can be answered with another text. ${hint}`);
   }
@@ -212,17 +218,29 @@ function propose(
 /** Of a grant for a while, its end. */
 const deadlineOf = ({ context: { until } }: ApprovalState, { expiresAt }: DataOf<"ApprovalRequested">): string => until ?? expiresAt;
 
-function requireWindow(seconds: number | undefined): void {
-  if (seconds === undefined || (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS)) return;
+function requireWindow({ plan }: DataOf<"ApprovalRequested">, seconds: number | undefined): void {
+  if (plan !== undefined && seconds !== undefined) throw new SallyportError("input.invalid", "A plan says itself for how long it is.", { field: "forSeconds" });
+  if (seconds !== undefined) requireSeconds(seconds);
+}
+
+function requireSeconds(seconds: number): void {
+  if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS) return;
   throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
 }
 
 /** The text alone does not say what it does: the same facts must follow from it, and the same rules must have decided. */
-const isSameCommand = (asked: DataOf<"ApprovalRequested">, { digest, policyVersion, requestedBy, facts }: Extract<ApprovalCommand, { type: "Use" }>): boolean =>
-  digest === asked.command.digest &&
-  requestedBy === asked.requestedBy &&
-  policyVersion === asked.decision.policyVersion &&
-  sameFacts(facts, asked.command.facts);
+function isSameCommand(asked: DataOf<"ApprovalRequested">, { uses }: ApprovalContext, now: Extract<ApprovalCommand, { type: "Use" }>): boolean {
+  const planned = asked.plan?.commands[uses];
+  if (asked.plan !== undefined && planned === undefined) return false;
+  const { digest, facts, rules } = planned ?? { ...asked.command, rules: asked.decision.rules };
+  return (
+    now.digest === digest &&
+    now.requestedBy === asked.requestedBy &&
+    now.policyVersion === asked.decision.policyVersion &&
+    sameFacts(now.facts, facts) &&
+    JSON.stringify(now.rules) === JSON.stringify(rules)
+  );
+}
 
 /** For those who may decide, on what they would decide on. */
 function requestPreview(

@@ -1,4 +1,5 @@
 import type { RecordedDecision } from "../decision.ts";
+import type { Plan } from "./plan.ts";
 import type { ApprovalStep } from "./terms.ts";
 import type { CommandFacts } from "../facts.ts";
 import type { RecordedCommand } from "../session/session.events.ts";
@@ -31,6 +32,8 @@ export type ApprovalEvent =
         readonly expiresAt: string;
         /** The approval whose counter-proposal this command is. */
         readonly counterTo?: string;
+        /** Asked for in advance: the command is then all of it, and there is no session. Each use is of the next one. */
+        readonly plan?: Plan;
       };
     }
   | {

@@ -37,6 +37,7 @@ export const MAX_PREVIEWS = 20;
  *     counts for two.
  * A3. It is consumed once, by the command that it was requested for.
  *     Where all agreed to a while, it is used by the same command as often as its requester likes, and never consumed.
+ *     A plan is used by its commands in their order, each once, and is consumed by the last.
  * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
  *     approval: what was asked for can then never run by it.
  * A5. A preview is asked for while it is pending, by somebody else, and has one outcome at most. It decides nothing.
@@ -64,7 +65,9 @@ export const approvalMachine = setup({
     byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
     isBound: ({ context: { request, until }, event }) =>
       event.type === "ApprovalConsumed" && until === undefined && request !== undefined && isBoundTo(request, event.data),
-    isSame: ({ context: { request, until }, event }) => event.type === "ApprovalUsed" && until !== undefined && event.data.digest === request?.command.digest,
+    isSame: ({ context, event }) => event.type === "ApprovalUsed" && context.until !== undefined && event.data.digest === nextDigest(context),
+    isLast: ({ context, event }) =>
+      event.type === "ApprovalUsed" && context.uses + 1 === context.request?.plan?.commands.length && event.data.digest === nextDigest(context),
   },
   actions: {
     open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data } : context)),
@@ -111,7 +114,10 @@ export const approvalMachine = setup({
         ApprovalPreviewed: { guard: "isAwaited", actions: "answer" },
         ApprovalPreviewFailed: { guard: "isAwaited", actions: "answer" },
         ApprovalConsumed: { guard: "isBound", target: "consumed" },
-        ApprovalUsed: { guard: "isSame", actions: "use" },
+        ApprovalUsed: [
+          { guard: "isLast", target: "consumed", actions: "use" },
+          { guard: "isSame", actions: "use" },
+        ],
         ApprovalExpired: "expired",
         ApprovalWithdrawn: "withdrawn",
         ApprovalRevoked: "revoked",
@@ -125,6 +131,10 @@ export const approvalMachine = setup({
     revoked: { type: "final" },
   },
 });
+
+/** What may run next by an approval that is used more than once. */
+export const nextDigest = ({ request, uses }: Pick<ApprovalContext, "request" | "uses">): string | undefined =>
+  request?.plan === undefined ? request?.command.digest : request.plan.commands[uses]?.digest;
 
 export const isParty = ({ requestedBy, onBehalfOf }: Requested, id: string): boolean => id === requestedBy || id === onBehalfOf;
 

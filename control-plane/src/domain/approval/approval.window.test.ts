@@ -15,7 +15,7 @@ const forAWhile = (by: string, forSeconds: number): ApprovalEvent => {
 const open = (end: string, ...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers, until: end } });
 const used = (sessionId: string, commandId: number): ApprovalEvent => ({ type: "ApprovalUsed", data: { approvalId, sessionId, commandId, digest: "d1" } });
 const { facts } = asked(1).data.command;
-const use = { type: "Use", sessionId: "s2", commandId: 7, digest: "d1", policyVersion: "p1", requestedBy: "ana", facts } as const;
+const use = { type: "Use", sessionId: "s2", commandId: 7, digest: "d1", policyVersion: "p1", requestedBy: "ana", facts, rules: ["r1"] } as const;
 const consume = { type: "Consume", sessionId: "s1", commandId: 3, digest: "d1", policyVersion: "p1" } as const;
 
 describe("an approval for a while", () => {
@@ -49,7 +49,13 @@ describe("an approval for a while", () => {
   });
 
   it("is for the same person, text, facts and policy alone", () => {
-    for (const other of [{ requestedBy: "eve" }, { digest: "d2" }, { policyVersion: "p2" }, { facts: { ...facts, relationsWritten: ["other.orders"] } }])
+    for (const other of [
+      { requestedBy: "eve" },
+      { digest: "d2" },
+      { policyVersion: "p2" },
+      { rules: ["r2"] },
+      { facts: { ...facts, relationsWritten: ["other.orders"] } },
+    ])
       given(...history)
         .when({ ...use, ...other })
         .fails("approval.drift");

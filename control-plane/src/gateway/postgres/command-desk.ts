@@ -11,6 +11,8 @@ import { nextStep } from "./next-step.ts";
 import { howToState, purposeRequired } from "./purpose-required.ts";
 import { readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
+import { plannedDigest } from "./plan-text.ts";
+import { sameFacts } from "../../domain/facts.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -174,7 +176,7 @@ export class CommandDesk {
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     const released: Judged[] = [];
     for (const each of judged) {
-      if (each.decision.effect !== "needs_approval" || this.#windowFor(each) !== undefined) continue;
+      if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -183,15 +185,11 @@ export class CommandDesk {
       released.push({ ...each, approvalId: granted.approvalId });
     }
     const held = new Set(released.map(({ command }) => command));
-    const windowed = await this.#useWindows(
-      judged.filter(({ decision, command }) => decision.effect === "needs_approval" && !held.has(command)),
+    const byStanding = await this.#useStanding(
+      judged.filter(({ command }) => !held.has(command)),
       released,
     );
-    const events = [
-      ...(released.length === 0 ? [] : await this.#release(released, obligations)),
-      ...windowed.map((each) => authorised(each, obligations)),
-      ...judged.flatMap((each) => (each.decision.effect === "allow" ? [authorised(each, obligations)] : [])),
-    ];
+    const events = [...(released.length === 0 ? [] : await this.#release(released, obligations)), ...byStanding.map((each) => authorised(each, obligations))];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
     const overlap = this.#setup.overlapReads && judged.every(mayOverlap);
@@ -304,24 +302,39 @@ export class CommandDesk {
     }
   }
 
-  /** What this requester was given for a while, for the very same command under the same policy. */
-  #windowFor({ command, decision }: Judged): ApprovalView | undefined {
-    const { approvals, principal, clock } = this.#setup;
-    const isOpen = ({ until, requestedBy, policyVersion }: ApprovalView): boolean =>
-      until !== undefined && until > clock.now() && requestedBy === principal.id && policyVersion === decision.policyVersion;
-    return approvals.windows(command.digest).find(isOpen);
+  /** What this requester was given for a while, for the very same command, or for a plan that it is the next command of. */
+  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string } | undefined {
+    const { approvals, principal, resource, clock } = this.#setup;
+    const open = approvals.standing(principal.id, resource.name);
+    if (open.length === 0) return undefined;
+    const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
+    for (const { id, until, policyVersion, rules, command: asked, plan, uses } of open) {
+      if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
+      const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
+      const digest = plan === undefined ? command.digest : planned;
+      if (next === undefined || digest !== next.digest || next.rules.join() !== decision.rules.join() || !sameFacts(next.facts, command.facts)) continue;
+      return { approvalId: id, digest };
+    }
+    return undefined;
   }
 
-  /** Recorded, durably, before anything goes. One that ended meanwhile denies everything. */
-  async #useWindows(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
+  /** Recorded, durably, before anything goes. What ended meanwhile denies everything; what needs nobody's word only takes its turn in a plan. */
+  async #useStanding(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
     const { approvals, sessionId, principal, context } = this.#setup;
     const used: Judged[] = [];
     try {
       for (const each of commands) {
-        const window = this.#windowFor(each);
-        if (window === undefined) throw new SallyportError("approval.expired", "What was approved for a while has ended.");
-        await approvals.use(window.id, principal.id, sessionId, each.command, each.decision.policyVersion, context);
-        used.push({ ...each, approvalId: window.id });
+        const standing = this.#standingFor(each);
+        if (standing === undefined) {
+          if (each.decision.effect !== "allow") throw new SallyportError("approval.expired", "What was approved for a while has ended.");
+          used.push(each);
+          continue;
+        }
+        const { commandId, facts } = each.command;
+        const { policyVersion, rules } = each.decision;
+        const use = { requestedBy: principal.id, sessionId, commandId, digest: standing.digest, facts, policyVersion, rules };
+        await approvals.use(standing.approvalId, use, context);
+        used.push({ ...each, approvalId: standing.approvalId });
       }
       return used;
     } catch (error) {

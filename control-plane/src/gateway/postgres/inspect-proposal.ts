@@ -12,7 +12,7 @@ export async function inspectProposal(
   const sql = Buffer.from(statement, "utf8");
   const { facts, recordable, redacted, leavesReadOnly } = await analyser.analyse(sql);
   // It would be recorded, shown and sent in a notice.
-  if (redacted) throw new SallyportError("input.invalid", "What holds a password cannot be proposed.", { field: "statement" });
+  if (redacted) throw new SallyportError("input.invalid", "A text that holds a password cannot be put before others.", { field: "statement" });
   const digest = commandDigest({ via: "simple", sql, parameterTypes: [], parameters: [], facts, recordable, redacted, leavesReadOnly }, bound);
   return { statement, digest, facts };
 }

@@ -37,8 +37,9 @@ const MASK_KEY_BYTES = 32;
 export interface PostgresSessionDeps {
   readonly log: Logger;
   readonly timeouts: Timeouts;
-  /** Of the resource. */
+  /** Of the resource, as the key of its tokens. */
   readonly catalogue: Catalogue;
+  readonly tokenKey: Buffer;
 }
 
 interface Relaying {
@@ -170,7 +171,7 @@ export class PostgresSession implements TargetSession {
       obligations,
       readOnly: obligations.readOnly === true,
       catalogue,
-      maskKey: randomBytes(MASK_KEY_BYTES),
+      maskKeys: { hash: randomBytes(MASK_KEY_BYTES), token: this.#deps.tokenKey },
       toTarget: (bytes) => void socket.write(bytes),
       toClient: (bytes) => {
         if (this.#phase.kind !== "relaying" || this.#channel.send(bytes)) return;
@@ -311,7 +312,7 @@ export class PostgresSession implements TargetSession {
     const unlearnt = nothingUnlearnt();
     const lineages = phase.relay.lineagesOf(columns, unlearnt);
     if (unlearnt.relations.size + unlearnt.names.size === 0) {
-      const traced = columns.map(({ label }, index) => ({ label, lineage: lineages[index] }));
+      const traced = columns.map(({ label, typeOid }, index) => ({ label, typeOid, lineage: lineages[index] }));
       return this.#expectCopy(phase, traced, layout);
     }
     if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown", layout);

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import type { Open, Preview } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Logger } from "pino";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
@@ -14,6 +15,8 @@ import { type PostgresResource, tlsModeOf, usesUnixSocket } from "./resource.ts"
 export interface PostgresTargetDeps {
   readonly log: Logger;
   readonly timeouts: Timeouts;
+  /** Of this agent, kept in its data folder. */
+  readonly maskKey: Buffer;
 }
 
 export class PostgresTarget implements Target {
@@ -26,7 +29,9 @@ export class PostgresTarget implements Target {
     this.#resource = resource;
     const connection = new CatalogueConnection(resource, deps.timeouts);
     const catalogue = new Catalogue((wanted, tables) => connection.ask(wanted, tables));
-    this.#deps = { ...deps, catalogue, log: deps.log.child({ resource: resource.name }) };
+    // A key of the resource's own: tokens of two resources say nothing about each other.
+    const tokenKey = createHmac("sha256", deps.maskKey).update(`token:${resource.name}`).digest();
+    this.#deps = { ...deps, catalogue, tokenKey, log: deps.log.child({ resource: resource.name }) };
     const tls = tlsModeOf(resource);
     if (tls !== "verify-full" && !usesUnixSocket(resource)) this.#deps.log.warn({ tls }, "the connection to this target is weaker than verify-full");
   }

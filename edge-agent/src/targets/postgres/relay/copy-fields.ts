@@ -4,6 +4,7 @@ import type { MaskKind } from "../../../masking/mask-value.ts";
 import { type CopyFormat, UNNAMED_COLUMN } from "./copy-format.ts";
 import type { CopyLayout } from "./copy-layout.ts";
 import { fieldSpelling, type FieldSpelling } from "./copy-spelling.ts";
+import type { TypedMask } from "./typed-mask.ts";
 import type { ResultTally } from "./result-tally.ts";
 
 const NEWLINE = 0x0a;
@@ -12,6 +13,8 @@ export interface CopyField {
   readonly label: string;
   readonly mask: MaskKind | undefined;
   readonly hidesNull: boolean;
+  /** Where the mask is one of its type. */
+  readonly typed: TypedMask | undefined;
 }
 
 /** Rows of a text or CSV COPY whose layout and columns are known: masked field by field. */
@@ -69,7 +72,7 @@ export class FieldCopy implements CopyFormat {
     return Buffer.concat(parts);
   }
 
-  #maskField({ label, mask, hidesNull }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
+  #maskField({ label, mask, hidesNull, typed }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
     if (mask === undefined) {
       if (this.#masker.scan(bytes, from, to) > 0) this.#tally.mask(label, 1);
       return undefined;
@@ -77,7 +80,8 @@ export class FieldCopy implements CopyFormat {
     const spelt = bytes.subarray(from, to);
     if (!hidesNull && spelt.equals(this.#layout.nullText)) return undefined;
     this.#tally.mask(label === "" ? UNNAMED_COLUMN : label, 1);
-    const masked = this.#masker.render(mask, this.#spelling.read(spelt));
+    const value = this.#spelling.read(spelt);
+    const masked = typed === undefined ? this.#masker.render(mask, value) : typed(value);
     return masked === null ? this.#layout.nullText : this.#spelling.write(masked);
   }
 }

@@ -13,14 +13,14 @@ function describedHarmless(): { readonly relay: PostgresRelay; readonly copied: 
     obligations: { maskColumns: [{ column: "ssn", table: "people", kind: "full" }], detectors: [], rowCap: 0n },
     catalogue: catalogueOf({}),
     ...knowsAll,
-    maskKey: randomBytes(32),
+    maskKeys: { hash: randomBytes(32), token: randomBytes(32) },
     executes: () => {},
     toTarget: () => {},
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
     report: () => {},
   });
   relay.expectResults(OF_NOTHING);
-  relay.expectCopyColumns([{ label: "a", lineage: ofColumn("t", "a") }], TEXT_LAYOUT);
+  relay.expectCopyColumns([{ label: "a", typeOid: wire.TEXT, lineage: ofColumn("t", "a") }], TEXT_LAYOUT);
   const copied = (): string =>
     wire
       .messages(Buffer.concat(received))

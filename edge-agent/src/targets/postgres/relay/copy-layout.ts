@@ -1,7 +1,11 @@
 import type { ColumnIdentity } from "../../../masking/column-rules.ts";
 
 /** The columns of a COPY, which its protocol does not say. */
-export type CopyColumns = readonly ColumnIdentity[] | "unknown";
+export type CopyColumns = readonly CopyColumn[] | "unknown";
+
+export interface CopyColumn extends ColumnIdentity {
+  readonly typeOid: number;
+}
 
 /** How a COPY spells its rows, which the protocol does not say either: only that they are not binary. */
 export interface CopyLayout {

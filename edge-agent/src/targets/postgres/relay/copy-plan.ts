@@ -6,6 +6,7 @@ import { type CopyField, FieldCopy } from "./copy-fields.ts";
 import { type CopyFormat, UNNAMED_COLUMN } from "./copy-format.ts";
 import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
 import { OpaqueTextCopy } from "./copy-text.ts";
+import { typedMask } from "./typed-mask.ts";
 import type { ResultTally } from "./result-tally.ts";
 
 /** What the gateway could find out about a COPY before it ran. */
@@ -42,10 +43,11 @@ export function planCopy(bytes: Buffer, from: number, to: number, known: CopyKno
 function fieldsOf(columns: CopyColumns, count: number, masker: CellMasker): readonly CopyField[] {
   if (columns === "unknown" || columns.length !== count) {
     const mask = masker.hasColumnRules ? "full" : undefined;
-    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask, hidesNull: mask !== undefined }));
+    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask, hidesNull: mask !== undefined, typed: undefined }));
   }
   return columns.map((column) => {
     const mask = masker.kindOf(column);
-    return { label: column.label, mask, hidesNull: masker.hidesNull(mask, column) };
+    const hidesNull = masker.hidesNull(mask, column);
+    return { label: column.label, mask, hidesNull, typed: mask === undefined ? undefined : typedMask(mask, column.typeOid, "text", masker) };
   });
 }

@@ -11,7 +11,7 @@ import { PostgresRelay } from "./relay.ts";
 
 const email = (kind: string): Partial<Obligations> => ({ maskColumns: [{ column: "email", table: "customers", kind }] });
 const detect: Partial<Obligations> = { detectors: ["email", "card"] };
-const columns: CopyColumns = ["id", "email", "note"].map((column) => ({ label: column, lineage: ofColumn("customers", column) }));
+const columns: CopyColumns = ["id", "email", "note"].map((column) => ({ label: column, typeOid: wire.TEXT, lineage: ofColumn("customers", column) }));
 
 interface Copied {
   readonly bytes: Buffer;
@@ -29,7 +29,7 @@ function copy(obligations: Partial<Obligations>, stream: readonly Buffer[], know
     obligations: { maskColumns: [], detectors: [], rowCap: 0n, ...obligations },
     catalogue: catalogueOf({}),
     ...knowsAll,
-    maskKey: randomBytes(32),
+    maskKeys: { hash: randomBytes(32), token: randomBytes(32) },
     executes: () => {},
     toTarget: () => {},
     toClient: (bytes) => void received.push(Buffer.from(bytes)),
@@ -96,7 +96,7 @@ describe("COPY OUT as text", () => {
 
   it("passes unmasked columns of a known COPY, and forgets what was known with the next one", () => {
     const other = {
-      columns: ["id", "email", "note"].map((column) => ({ label: column, lineage: ofColumn("orders", column) })),
+      columns: ["id", "email", "note"].map((column) => ({ label: column, typeOid: wire.TEXT, lineage: ofColumn("orders", column) })),
     };
     assert.equal(copy(email("full"), textCopy("1\ta\tx\n"), other).text, "1\ta\tx\n");
   });

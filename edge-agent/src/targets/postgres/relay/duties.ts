@@ -1,4 +1,5 @@
 import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { MaskKeys } from "../../../masking/mask-value.ts";
 import { CellMasker } from "../../../masking/cell-masker.ts";
 import type { Caps } from "./result-caps.ts";
 
@@ -12,8 +13,8 @@ export interface Duties {
   readonly timeoutMillis: number;
 }
 
-export function compileDuties(obligations: Obligations, maskKey: Buffer): Duties {
-  const masker = new CellMasker(obligations, maskKey);
+export function compileDuties(obligations: Obligations, maskKeys: MaskKeys): Duties {
+  const masker = new CellMasker(obligations, maskKeys);
   const columns = masker.hasColumnRules || masker.hasDetectors;
   const caps = { rowCap: Number(obligations.rowCap), byteCap: Number(obligations.byteCap ?? 0n) };
   return { masker, columns, caps, timeoutMillis: obligations.timeoutMillis ?? 0 };

@@ -17,7 +17,7 @@ function start(obligations = strict) {
     obligations,
     catalogue: catalogueOf({}),
     ...knowsAll,
-    maskKey: randomBytes(32),
+    maskKeys: { hash: randomBytes(32), token: randomBytes(32) },
     executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void received.push(Buffer.from(bytes)),

@@ -11,7 +11,7 @@ import { PostgresRelay } from "./relay.ts";
 
 const CUSTOMERS = 16_400;
 const catalogue = catalogueOf({ [`${CUSTOMERS}.2`]: ofColumn("customers", "email") });
-const maskKey = randomBytes(32);
+const maskKeys = { hash: randomBytes(32), token: randomBytes(32) };
 const mask = (column: string, kind: string, table = ""): MaskColumn => ({ column, table, kind });
 const oblige = (obligations: Partial<Obligations>): Obligations => ({ maskColumns: [], detectors: [], rowCap: 0n, ...obligations });
 const detect = oblige({ detectors: ["email", "card", "ssn", "phone", "iban"] });
@@ -25,7 +25,7 @@ function start(obligations: Obligations) {
     obligations,
     catalogue,
     ...knowsAll,
-    maskKey,
+    maskKeys,
     executes: () => {},
     toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
     toClient: (bytes) => void happened.push({ kind: "bytes", bytes: Buffer.from(bytes) }),

@@ -1,6 +1,7 @@
 import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { ClientSide } from "./client-side.ts";
 import type { Lineage } from "../../../masking/lineage.ts";
+import type { MaskKeys } from "../../../masking/mask-value.ts";
 import type { Unlearnt } from "../catalogue/explore.ts";
 import type { ColumnCatalogue, StatedLineage } from "./column-lineage.ts";
 import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
@@ -18,8 +19,7 @@ export interface PostgresRelayDeps {
   readonly learn: (unlearnt: Unlearnt) => void;
   /** The session's transaction may have changed tables or views, and is over. */
   readonly definitionsChanged: () => void;
-  /** Random bytes of this session, for hash masks. */
-  readonly maskKey: Buffer;
+  readonly maskKeys: MaskKeys;
   readonly toTarget: (bytes: Buffer) => void;
   readonly toClient: (bytes: Buffer) => void;
   /** For each message of the client that makes the target execute something. */
@@ -42,15 +42,15 @@ export class PostgresRelay {
   readonly #expectations = new Expectations();
   readonly #client: ClientSide;
   readonly #target: TargetSide;
-  readonly #maskKey: Buffer;
+  readonly #maskKeys: MaskKeys;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, maskKey, toTarget, executes, ready } = deps;
+    const { obligations, maskKeys, toTarget, executes, ready } = deps;
     const expectations = this.#expectations;
-    const duties = compileDuties(obligations, maskKey);
+    const duties = compileDuties(obligations, maskKeys);
     expectations.strict = duties.columns;
-    this.#maskKey = maskKey;
+    this.#maskKeys = maskKeys;
     this.#client = new ClientSide(expectations, toTarget, executes);
     this.#target = new TargetSide(duties, { ...deps, expectations, ready: ready ?? ((): void => undefined) });
   }
@@ -67,7 +67,7 @@ export class PostgresRelay {
 
   setObligations(obligations: Obligations): void {
     if (this.busy()) throw new Error("obligations may change only between commands");
-    const duties = compileDuties(obligations, this.#maskKey);
+    const duties = compileDuties(obligations, this.#maskKeys);
     this.#expectations.strict = duties.columns;
     this.#client.forgetDescribed();
     this.#target.oblige(duties);

@@ -84,10 +84,11 @@ function copyShort(source: Buffer, from: number, to: number, target: Buffer, at:
 
 function maskCell(action: Exclude<CellAction, { kind: "keep" | "scan" }>, bytes: Buffer, from: number, to: number, masker: CellMasker): Buffer | null {
   if (action.kind === "erase") return null;
+  if (action.kind === "typed") return action.mask(bytes.subarray(from, to));
   const { mask, spelling } = action;
   if (spelling === "plain") return mask === "full" ? masker.full : masker.render(mask, bytes.subarray(from, to));
   // A JSON value is no text to keep the end of.
-  const text = masker.render(mask === "partial" ? "full" : mask, bytes.subarray(spelling === "jsonb" ? from + 1 : from, to));
+  const text = masker.render(mask === "partial" || mask === "token" ? "full" : mask, bytes.subarray(spelling === "jsonb" ? from + 1 : from, to));
   return text === null ? null : spell(text, spelling);
 }
 

@@ -2,12 +2,14 @@ import type { CellMasker } from "../../../masking/cell-masker.ts";
 import type { Lineage } from "../../../masking/lineage.ts";
 import type { MaskKind } from "../../../masking/mask-value.ts";
 import { isJson, isScanned, type Spelling, spellingOf } from "./column-types.ts";
+import { type TypedMask, typedMask } from "./typed-mask.ts";
 import type { ResultColumn } from "./result-columns.ts";
 
 export type CellAction =
   | { readonly kind: "keep" }
   | { readonly kind: "scan"; readonly json: boolean }
   | { readonly kind: "erase" }
+  | { readonly kind: "typed"; readonly mask: TypedMask }
   | { readonly kind: "mask"; readonly mask: MaskKind; readonly spelling: Spelling; readonly hidesNull: boolean };
 
 export interface PlannedColumn {
@@ -38,6 +40,8 @@ export function planRows(result: readonly ResultColumn[], lineages: readonly Lin
 function actionOf(masker: CellMasker, { label, typeOid, format }: ResultColumn, lineage: Lineage | undefined): CellAction {
   const mask = masker.kindOf({ label, lineage });
   if (mask !== undefined) {
+    const typed = typedMask(mask, typeOid, format, masker);
+    if (typed !== undefined) return { kind: "typed", mask: typed };
     const spelling = mask === "null" ? undefined : spellingOf(typeOid, format);
     return spelling === undefined ? ERASE : { kind: "mask", mask, spelling, hidesNull: masker.hidesNull(mask, { label, lineage }) };
   }

@@ -256,8 +256,30 @@ export interface Approval {
     | undefined;
   /** Of such an approval. */
   uses: number;
+  /** Commands that were asked for in advance; as many of them as `uses` says have run. */
+  plan: PlannedCommand[];
+  /** Of a plan. */
+  reason: string;
   /** Oldest first. */
   previews: ApprovalPreview[];
+}
+
+export interface PlannedCommand {
+  statement: string;
+  riskClass: string;
+}
+
+export interface RequestPlanRequest {
+  resource: string;
+  /** A script, as psql reads it. */
+  text: string;
+  /** From when it is granted. */
+  forSeconds: number;
+  reason: string;
+}
+
+export interface RequestPlanResponse {
+  approval: Approval | undefined;
 }
 
 export interface RevokeApprovalRequest {
@@ -3531,6 +3553,8 @@ function createBaseApproval(): Approval {
     counterTo: "",
     until: undefined,
     uses: 0,
+    plan: [],
+    reason: "",
     previews: [],
   };
 }
@@ -3617,6 +3641,12 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.uses !== 0) {
       writer.uint32(216).uint32(message.uses);
+    }
+    for (const v of message.plan) {
+      PlannedCommand.encode(v!, writer.uint32(226).fork()).join();
+    }
+    if (message.reason !== "") {
+      writer.uint32(234).string(message.reason);
     }
     for (const v of message.previews) {
       ApprovalPreview.encode(v!, writer.uint32(242).fork()).join();
@@ -3853,6 +3883,22 @@ export const Approval: MessageFns<Approval> = {
             message.uses = reader.uint32();
             continue;
           }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.plan.push(PlannedCommand.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
           case 30: {
             if (tag !== 242) {
               break;
@@ -3960,6 +4006,10 @@ export const Approval: MessageFns<Approval> = {
         : "",
       until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
       uses: isSet(object.uses) ? globalThis.Number(object.uses) : 0,
+      plan: globalThis.Array.isArray(object?.plan)
+        ? object.plan.map((e: any) => PlannedCommand.fromJSON(e))
+        : [],
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
       previews: globalThis.Array.isArray(object?.previews)
         ? object.previews.map((e: any) => ApprovalPreview.fromJSON(e))
         : [],
@@ -4049,6 +4099,12 @@ export const Approval: MessageFns<Approval> = {
     if (message.uses !== 0) {
       obj.uses = Math.round(message.uses);
     }
+    if (message.plan?.length) {
+      obj.plan = message.plan.map((e) => PlannedCommand.toJSON(e));
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
     if (message.previews?.length) {
       obj.previews = message.previews.map((e) => ApprovalPreview.toJSON(e));
     }
@@ -4089,7 +4145,288 @@ export const Approval: MessageFns<Approval> = {
     message.counterTo = object.counterTo ?? "";
     message.until = object.until ?? undefined;
     message.uses = object.uses ?? 0;
+    message.plan = object.plan?.map((e) => PlannedCommand.fromPartial(e)) || [];
+    message.reason = object.reason ?? "";
     message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePlannedCommand(): PlannedCommand {
+  return { statement: "", riskClass: "" };
+}
+
+export const PlannedCommand: MessageFns<PlannedCommand> = {
+  encode(message: PlannedCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.statement !== "") {
+      writer.uint32(10).string(message.statement);
+    }
+    if (message.riskClass !== "") {
+      writer.uint32(18).string(message.riskClass);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlannedCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlannedCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.riskClass = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlannedCommand {
+    return {
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      riskClass: isSet(object.riskClass)
+        ? globalThis.String(object.riskClass)
+        : isSet(object.risk_class)
+        ? globalThis.String(object.risk_class)
+        : "",
+    };
+  },
+
+  toJSON(message: PlannedCommand): unknown {
+    const obj: any = {};
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.riskClass !== "") {
+      obj.riskClass = message.riskClass;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlannedCommand>): PlannedCommand {
+    return PlannedCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlannedCommand>): PlannedCommand {
+    const message = createBasePlannedCommand();
+    message.statement = object.statement ?? "";
+    message.riskClass = object.riskClass ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestPlanRequest(): RequestPlanRequest {
+  return { resource: "", text: "", forSeconds: 0, reason: "" };
+}
+
+export const RequestPlanRequest: MessageFns<RequestPlanRequest> = {
+  encode(message: RequestPlanRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.resource !== "") {
+      writer.uint32(10).string(message.resource);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.forSeconds !== 0) {
+      writer.uint32(24).uint32(message.forSeconds);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPlanRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPlanRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.resource = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.forSeconds = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestPlanRequest {
+    return {
+      resource: isSet(object.resource) ? globalThis.String(object.resource) : "",
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      forSeconds: isSet(object.forSeconds)
+        ? globalThis.Number(object.forSeconds)
+        : isSet(object.for_seconds)
+        ? globalThis.Number(object.for_seconds)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: RequestPlanRequest): unknown {
+    const obj: any = {};
+    if (message.resource !== "") {
+      obj.resource = message.resource;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.forSeconds !== 0) {
+      obj.forSeconds = Math.round(message.forSeconds);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestPlanRequest>): RequestPlanRequest {
+    return RequestPlanRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestPlanRequest>): RequestPlanRequest {
+    const message = createBaseRequestPlanRequest();
+    message.resource = object.resource ?? "";
+    message.text = object.text ?? "";
+    message.forSeconds = object.forSeconds ?? 0;
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestPlanResponse(): RequestPlanResponse {
+  return { approval: undefined };
+}
+
+export const RequestPlanResponse: MessageFns<RequestPlanResponse> = {
+  encode(message: RequestPlanResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approval !== undefined) {
+      Approval.encode(message.approval, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestPlanResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestPlanResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approval = Approval.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequestPlanResponse {
+    return { approval: isSet(object.approval) ? Approval.fromJSON(object.approval) : undefined };
+  },
+
+  toJSON(message: RequestPlanResponse): unknown {
+    const obj: any = {};
+    if (message.approval !== undefined) {
+      obj.approval = Approval.toJSON(message.approval);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequestPlanResponse>): RequestPlanResponse {
+    return RequestPlanResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestPlanResponse>): RequestPlanResponse {
+    const message = createBaseRequestPlanResponse();
+    message.approval = (object.approval !== undefined && object.approval !== null)
+      ? Approval.fromPartial(object.approval)
+      : undefined;
     return message;
   },
 };
@@ -9053,8 +9390,18 @@ export const ApprovalServiceService = {
   },
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan: {
+    path: "/sallyport.api.v1.ApprovalService/RequestPlan" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequestPlanRequest): Buffer => Buffer.from(RequestPlanRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequestPlanRequest => RequestPlanRequest.decode(value),
+    responseSerialize: (value: RequestPlanResponse): Buffer => Buffer.from(RequestPlanResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequestPlanResponse => RequestPlanResponse.decode(value),
+  },
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval: {
     path: "/sallyport.api.v1.ApprovalService/RevokeApproval" as const,
     requestStream: false as const,
@@ -9089,8 +9436,10 @@ export interface ApprovalServiceServer extends UntypedServiceImplementation {
   proposeCounter: handleUnaryCall<ProposeCounterRequest, ProposeCounterResponse>;
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan: handleUnaryCall<RequestPlanRequest, RequestPlanResponse>;
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval: handleUnaryCall<RevokeApprovalRequest, RevokeApprovalResponse>;
   acceptCounter: handleUnaryCall<AcceptCounterRequest, AcceptCounterResponse>;
 }
@@ -9187,8 +9536,24 @@ export interface ApprovalServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Whoever asked takes it in place of what is held.
-   * Takes back what was granted and has not been used up.
+   * Asks for commands in advance: one decision, each runs once, in their order, by whoever asked.
    */
+  requestPlan(
+    request: RequestPlanRequest,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  requestPlan(
+    request: RequestPlanRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  requestPlan(
+    request: RequestPlanRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequestPlanResponse) => void,
+  ): ClientUnaryCall;
+  /** Takes back what was granted and has not been used up; whoever asked for a plan withdraws it so. */
   revokeApproval(
     request: RevokeApprovalRequest,
     callback: (error: ServiceError | null, response: RevokeApprovalResponse) => void,

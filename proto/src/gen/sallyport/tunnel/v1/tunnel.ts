@@ -279,7 +279,11 @@ export interface Obligations {
     | number
     | undefined;
   /** Of Open only, for the whole session: the target runs everything in read-only transactions. */
-  readOnly?: boolean | undefined;
+  readOnly?:
+    | boolean
+    | undefined;
+  /** What is computed from masked columns is not masked. Absent: it is masked whole. */
+  showComputed?: boolean | undefined;
 }
 
 export interface MaskColumn {
@@ -287,7 +291,7 @@ export interface MaskColumn {
   column: string;
   /** Unqualified table name that the column comes from; empty is any table, and any computed column. */
   table: string;
-  /** full, partial, hash, null. */
+  /** full, partial, hash, null, token, round. */
   kind: string;
 }
 
@@ -3718,6 +3722,7 @@ function createBaseObligations(): Obligations {
     byteCap: undefined,
     timeoutMillis: undefined,
     readOnly: undefined,
+    showComputed: undefined,
   };
 }
 
@@ -3746,6 +3751,9 @@ export const Obligations: MessageFns<Obligations> = {
     }
     if (message.readOnly !== undefined) {
       writer.uint32(48).bool(message.readOnly);
+    }
+    if (message.showComputed !== undefined) {
+      writer.uint32(56).bool(message.showComputed);
     }
     return writer;
   },
@@ -3811,6 +3819,14 @@ export const Obligations: MessageFns<Obligations> = {
             message.readOnly = reader.bool();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.showComputed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3849,6 +3865,11 @@ export const Obligations: MessageFns<Obligations> = {
         : isSet(object.read_only)
         ? globalThis.Boolean(object.read_only)
         : undefined,
+      showComputed: isSet(object.showComputed)
+        ? globalThis.Boolean(object.showComputed)
+        : isSet(object.show_computed)
+        ? globalThis.Boolean(object.show_computed)
+        : undefined,
     };
   },
 
@@ -3872,6 +3893,9 @@ export const Obligations: MessageFns<Obligations> = {
     if (message.readOnly !== undefined) {
       obj.readOnly = message.readOnly;
     }
+    if (message.showComputed !== undefined) {
+      obj.showComputed = message.showComputed;
+    }
     return obj;
   },
 
@@ -3886,6 +3910,7 @@ export const Obligations: MessageFns<Obligations> = {
     message.byteCap = (object.byteCap !== undefined && object.byteCap !== null) ? BigInt(object.byteCap) : undefined;
     message.timeoutMillis = object.timeoutMillis ?? undefined;
     message.readOnly = object.readOnly ?? undefined;
+    message.showComputed = object.showComputed ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, describe, it } from "node:test";
+import { TestProcess } from "../support/process.ts";
+import { isType, type RecordedAs, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { failure } from "./failure.ts";
+
+describe("a plan", () => {
+  const cleanup = suiteCleanup();
+  let stack: Stack;
+  before(async () => {
+    stack = await Stack.start(cleanup);
+  });
+
+  const ran = (text: string): number => stack.target.log.statements().filter(({ sql }) => sql.replace(/;$/u, "") === text).length;
+  const file = (name: string, text: string): string => {
+    const path = join(stack.folder, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  /** As `ana`, on the command line. */
+  const request = async (path: string): Promise<string> => {
+    const asked = stack.cli("ana", "--json", "request-plan", "orders-db", path, "--for", "10m", "--reason", "release 7");
+    assert.equal((await asked.exited).status, 0, asked.stderr);
+    return (JSON.parse(asked.stdout) as { id: string }).id;
+  };
+  const heldFor = (text: string): Promise<RecordedAs<"ApprovalRequested">> =>
+    stack.event(
+      "approval-",
+      isType("ApprovalRequested", ({ data }) => data.plan === undefined && data.command.statement === text),
+    );
+
+  it("is decided on once, survives the control plane, and runs through psql without asking again", async () => {
+    const script = file("release.sql", "-- release 7\nbegin;\ncreate table a (id int);\ninsert into a values (1);\ntruncate a;\ncommit;\n");
+    const id = await request(script);
+    await assert.rejects(stack.approve(id, "ana"), { code: "approval.self" });
+    const shown = stack.cli("bo", "approvals", "show", id);
+    assert.equal((await shown.exited).status, 0, shown.stderr);
+    assert.match(shown.stdout, /release 7[^]*1\. [^]*begin[^]*2\. destructive[^]*create table a/u);
+    await stack.approve(id, "bo");
+    await stack.killControlPlane();
+    await stack.startControlPlane();
+    await stack.linked();
+    const psql = TestProcess.start(cleanup, "psql", ["-X", "-v", "ON_ERROR_STOP=1", "-f", script], { env: stack.gatewayEnv() });
+    assert.equal((await psql.exited).status, 0, psql.stderr);
+    assert.deepEqual([ran("create table a (id int)"), ran("truncate a")], [1, 1]);
+    const events = (await stack.events(`approval-${id}`)).map(({ type }) => type);
+    assert.deepEqual(events, ["ApprovalRequested", "ApprovalGiven", "ApprovalGranted", ...Array<string>(5).fill("ApprovalUsed")]);
+    const authorised = (await stack.events("session-")).filter(isType("CommandAuthorized", ({ data }) => data.approvalId === id));
+    assert.deepEqual(
+      authorised.map(({ data }) => data.commandId),
+      [1, 2, 3, 4, 5],
+    );
+    const client = await stack.connect();
+    const again = failure(client.query("truncate a"));
+    await stack.deny((await heldFor("truncate a")).data.approvalId);
+    assert.deepEqual(await again, ["42501", "approval.denied"]);
+  });
+
+  it("holds whatever is not its next command: another one, another text, another person", async () => {
+    const id = await request(file("two.sql", "create table b1 (id int);\ncreate table b2 (id int);\n"));
+    await stack.approve(id, "cy");
+    const client = await stack.connect();
+    const early = failure(client.query("create table b2 (id int)"));
+    await stack.deny((await heldFor("create table b2 (id int)")).data.approvalId);
+    assert.deepEqual(await early, ["42501", "approval.denied"]);
+    const changed = failure(client.query("create table b1 (id bigint)"));
+    await stack.deny((await heldFor("create table b1 (id bigint)")).data.approvalId);
+    assert.deepEqual(await changed, ["42501", "approval.denied"]);
+    const robot = await stack.connect("robot");
+    const byOther = failure(robot.query("create table b1 (id int)"));
+    await stack.deny((await heldFor("create table b1 (id int)")).data.approvalId);
+    assert.deepEqual(await byOther, ["42501", "approval.denied"]);
+    await client.query("select 1");
+    await client.query("create table b1 (id int)");
+    await client.query("create table b2 (id int)");
+    assert.deepEqual([ran("create table b1 (id int)"), ran("create table b2 (id int)")], [1, 1]);
+  });
+
+  it("is refused before anybody is asked when policy denies a command of it, when it needs nobody, or cannot be read", async () => {
+    for (const [text, expected] of [
+      ["create table c (id int);\nalter system set work_mem = '1GB';", /policy\.denied[^]*Command 2/u],
+      ["select 1;", /Nothing in it needs approval/u],
+      ["create table c (id int", /cannot be read/u],
+    ] as const) {
+      const asked = stack.cli("ana", "request-plan", "orders-db", file("refused.sql", text), "--for", "10m", "--reason", "x");
+      assert.notEqual((await asked.exited).status, 0);
+      assert.match(asked.stderr, expected);
+    }
+  });
+
+  it("is taken back by whoever asked, before and after it was granted", async () => {
+    const script = file("back.sql", "create table d (id int);\n");
+    const pending = await request(script);
+    const withdrawn = stack.cli("ana", "approvals", "revoke", pending, "--reason", "not today");
+    assert.equal((await withdrawn.exited).status, 0, withdrawn.stderr);
+    await assert.rejects(stack.approve(pending), { code: "approval.already_decided" });
+    const granted = await request(script);
+    await stack.approve(granted);
+    const revoked = stack.cli("ana", "approvals", "revoke", granted, "--reason", "not today");
+    assert.equal((await revoked.exited).status, 0, revoked.stderr);
+    const client = await stack.connect();
+    const late = failure(client.query("create table d (id int)"));
+    await stack.deny((await heldFor("create table d (id int)")).data.approvalId);
+    assert.deepEqual(await late, ["42501", "approval.denied"]);
+  });
+});
