@@ -78,7 +78,7 @@ describe("COPY OUT as text", () => {
   });
 
   it("has NULL masked like a value where the column is computed from a masked one, and kept where it is that one", () => {
-    const computed: CopyColumns = [...columns.slice(0, 2), { label: "loud", lineage: computedFrom(ofColumn("customers", "email")) }];
+    const computed: CopyColumns = [...columns.slice(0, 2), { label: "loud", typeOid: 25, lineage: computedFrom(ofColumn("customers", "email")) }];
     const stream = textCopy("1\ta\tA\n", "2\t\\N\t\\N\n");
     assert.equal(copy(email("full"), stream, { columns: computed, layout: TEXT_LAYOUT }).text, "1\t****\t****\n2\t\\N\t****\n");
     assert.equal(copy(email("null"), stream, { columns: computed, layout: TEXT_LAYOUT }).text, "1\t\\N\t\\N\n2\t\\N\t\\N\n");
