@@ -30,6 +30,11 @@ export class CellMasker {
     return this.#rules.kindOf(column);
   }
 
+  /** Whether NULL is masked, too, in a column that has this mask. */
+  hidesNull(mask: MaskKind | undefined, column: ColumnIdentity): boolean {
+    return mask === "full" && this.#rules.isComputed(column);
+  }
+
   /** Overwrites what the detectors find, in place; the number of matches. */
   scan(bytes: Buffer, from: number, to: number, json = false): number {
     return this.#detectors.mask(bytes, from, to, json);

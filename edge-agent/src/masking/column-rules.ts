@@ -44,6 +44,12 @@ export class ColumnRules {
     }
     return kind;
   }
+
+  /** It is computed from a masked column, so that its being NULL tells of that one, too. */
+  isComputed({ lineage }: ColumnIdentity): boolean {
+    if (lineage === undefined || !this.#masksComputed) return false;
+    return lineage.opaque || lineage.madeOf.some((origin) => this.#rules.some((rule) => matches(rule, origin)));
+  }
 }
 
 const matches = ({ table, column }: Rule, origin: Origin): boolean =>

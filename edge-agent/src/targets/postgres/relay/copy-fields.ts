@@ -12,6 +12,7 @@ const NEWLINE = 0x0a;
 export interface CopyField {
   readonly label: string;
   readonly mask: MaskKind | undefined;
+  readonly hidesNull: boolean;
   /** Where the mask is one of its type. */
   readonly typed: TypedMask | undefined;
 }
@@ -71,13 +72,13 @@ export class FieldCopy implements CopyFormat {
     return Buffer.concat(parts);
   }
 
-  #maskField({ label, mask, typed }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
+  #maskField({ label, mask, hidesNull, typed }: CopyField, bytes: Buffer, from: number, to: number): Buffer | undefined {
     if (mask === undefined) {
       if (this.#masker.scan(bytes, from, to) > 0) this.#tally.mask(label, 1);
       return undefined;
     }
     const spelt = bytes.subarray(from, to);
-    if (spelt.equals(this.#layout.nullText)) return undefined;
+    if (!hidesNull && spelt.equals(this.#layout.nullText)) return undefined;
     this.#tally.mask(label === "" ? UNNAMED_COLUMN : label, 1);
     const value = this.#spelling.read(spelt);
     const masked = typed === undefined ? this.#masker.render(mask, value) : typed(value);

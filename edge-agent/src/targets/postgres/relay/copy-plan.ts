@@ -43,10 +43,11 @@ export function planCopy(bytes: Buffer, from: number, to: number, known: CopyKno
 function fieldsOf(columns: CopyColumns, count: number, masker: CellMasker): readonly CopyField[] {
   if (columns === "unknown" || columns.length !== count) {
     const mask = masker.hasColumnRules ? "full" : undefined;
-    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask, typed: undefined }));
+    return Array.from({ length: count }, () => ({ label: UNNAMED_COLUMN, mask, hidesNull: mask !== undefined, typed: undefined }));
   }
   return columns.map((column) => {
     const mask = masker.kindOf(column);
-    return { label: column.label, mask, typed: mask === undefined ? undefined : typedMask(mask, column.typeOid, "text", masker) };
+    const hidesNull = masker.hidesNull(mask, column);
+    return { label: column.label, mask, hidesNull, typed: mask === undefined ? undefined : typedMask(mask, column.typeOid, "text", masker) };
   });
 }

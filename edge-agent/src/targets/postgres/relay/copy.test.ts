@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { computedFrom } from "../../../masking/lineage.ts";
 import { type CopyColumns, type CopyLayout, CSV_LAYOUT, TEXT_LAYOUT } from "./copy-layout.ts";
 import { catalogueOf, knowsAll, OF_NOTHING, ofColumn } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
@@ -76,11 +77,19 @@ describe("COPY OUT as text", () => {
     assert.equal(copy(email("partial"), textCopy("1\tabcdefghijklmno\\t\tx\n"), known).text, "1\t************mno\\t\tx\n");
   });
 
+  it("has NULL masked like a value where the column is computed from a masked one, and kept where it is that one", () => {
+    const computed: CopyColumns = [...columns.slice(0, 2), { label: "loud", typeOid: 25, lineage: computedFrom(ofColumn("customers", "email")) }];
+    const stream = textCopy("1\ta\tA\n", "2\t\\N\t\\N\n");
+    assert.equal(copy(email("full"), stream, { columns: computed, layout: TEXT_LAYOUT }).text, "1\t****\t****\n2\t\\N\t****\n");
+    assert.equal(copy(email("null"), stream, { columns: computed, layout: TEXT_LAYOUT }).text, "1\t\\N\t\\N\n2\t\\N\t\\N\n");
+    assert.equal(copy(email("full"), textCopy("2,,\n"), { columns: computed, layout: CSV_LAYOUT }).text, '2,,"****"\n');
+  });
+
   it("loses every cell when a column is masked and nothing is known, or columns do not fit", () => {
     const stream = textCopy("1\tana@example.com\tna\\\\me é\n", "2\t\\N\t\\\\N\n");
     const expected = "*\t***@*******.***\t**\\\\** **\n*\t\\N\t\\\\*\n";
     assert.equal(copy(email("full"), stream).text, expected);
-    assert.equal(copy(email("full"), stream, { columns: "unknown", layout: TEXT_LAYOUT }).masked["(copy)"], 5n);
+    assert.equal(copy(email("full"), stream, { columns: "unknown", layout: TEXT_LAYOUT }).masked["(copy)"], 6n);
     assert.equal(copy(email("full"), stream, { columns: columns.slice(1), layout: TEXT_LAYOUT }).text.includes("2"), false);
     assert.equal(copy(email("full"), stream, { columns }).text, expected);
   });

@@ -175,6 +175,23 @@ describe("masking the rows of a simple query", () => {
     assert.deepEqual(wire.texts(session.received()), [[null, null, '\x01"****"']]);
   });
 
+  it("masks NULL like a value where a column is computed from a masked one, for it tells of that", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full", "customers")] }));
+    const computed = { plain: false, sources: [{ table: "customers", column: "email" }], opaque: false };
+    session.relay.expectResults({ ...OF_NOTHING, columns: [computed, { ...computed, plain: true }, computed, computed] });
+    session.client(wire.query("select lower(email), email, to_jsonb(email), length(email) from customers"));
+    session.target(
+      wire.rowDescription({ name: "l" }, { name: "e", table: CUSTOMERS, attribute: 2 }, { name: "j", type: wire.JSONB, format: 1 }, { name: "n", type: 23 }),
+      wire.dataRow(null, null, null, null),
+      wire.dataRow("a", "a", null, "1"),
+      wire.complete("SELECT 2"),
+    );
+    assert.deepEqual(wire.texts(session.received()), [
+      ["****", null, '\x01"****"', null],
+      ["****", "****", '\x01"****"', null],
+    ]);
+  });
+
   it("masks a column under another name by where it comes from", () => {
     const session = start(oblige({ maskColumns: [mask("email", "full", "customers")] }));
     session.client(wire.query("select email as e from customers"));

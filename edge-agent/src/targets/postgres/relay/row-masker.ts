@@ -29,14 +29,14 @@ export function maskRow(bytes: Buffer, from: number, to: number, plan: RowPlan, 
     const start = at + 4;
     const end = start + Math.max(length, 0);
     if (length < NULL_LENGTH || end > to) throw misfit();
-    if (action.kind !== "keep" && length !== NULL_LENGTH) {
+    if (action.kind !== "keep" && (length !== NULL_LENGTH || (action.kind === "mask" && action.hidesNull))) {
       const cell = action.kind === "scan" ? undefined : maskCell(action, bytes, start, end, masker);
       if (cell !== undefined || masker.scan(bytes, start, end, action.kind === "scan" && action.json) > 0) masked[i] = (masked[i] ?? 0) + 1;
       if (cell?.length === length) copyShort(cell, 0, cell.length, bytes, start);
       else if (cell !== undefined) {
         changed ??= [];
         changed.push({ at, end, cell });
-        size += (cell?.length ?? 0) - length;
+        size += (cell?.length ?? 0) - Math.max(length, 0);
       }
     }
     at = end;

@@ -10,7 +10,7 @@ export type CellAction =
   | { readonly kind: "scan"; readonly json: boolean }
   | { readonly kind: "erase" }
   | { readonly kind: "typed"; readonly mask: TypedMask }
-  | { readonly kind: "mask"; readonly mask: MaskKind; readonly spelling: Spelling };
+  | { readonly kind: "mask"; readonly mask: MaskKind; readonly spelling: Spelling; readonly hidesNull: boolean };
 
 export interface PlannedColumn {
   readonly label: string;
@@ -43,7 +43,7 @@ function actionOf(masker: CellMasker, { label, typeOid, format }: ResultColumn, 
     const typed = typedMask(mask, typeOid, format, masker);
     if (typed !== undefined) return { kind: "typed", mask: typed };
     const spelling = mask === "null" ? undefined : spellingOf(typeOid, format);
-    return spelling === undefined ? ERASE : { kind: "mask", mask, spelling };
+    return spelling === undefined ? ERASE : { kind: "mask", mask, spelling, hidesNull: masker.hidesNull(mask, { label, lineage }) };
   }
   if (!masker.hasDetectors || !isScanned(typeOid)) return KEEP;
   return isJson(typeOid) ? SCAN_JSON : SCAN_TEXT;
