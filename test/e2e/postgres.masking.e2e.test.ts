@@ -62,7 +62,7 @@ describe("masking under the starter policy", () => {
     "the whole row, an array, JSON": simple(
       "select p from (select email, ssn, card_number, phone, note from people) p",
       "select array_agg(email) from people",
-      "select jsonb_agg(people) from (select to_jsonb(people) - 'dob' as people from people) p",
+      "select jsonb_agg(people) from (select to_jsonb(people) #- '{dob}' as people from people) p",
       "select jsonb_build_object('x', email) from people",
     ),
     "binary format": say(
@@ -117,7 +117,7 @@ describe("masking under the starter policy", () => {
     "COPY of a query": simple("copy (select email as e, ssn as s, dob as d from people) to stdout"),
     "COPY in binary": simple("copy people to stdout (format binary)", "copy (select dob, email from people) to stdout (format binary)"),
     "COPY by the extended protocol": say(group(parse("copy people to stdout"), bind(), execute())),
-    "errors that quote a value": simple("select email::int from people", "select ssn::date from people", "select note::uuid from people"),
+    "an error that quotes a value": simple("select note::uuid from people"),
     "statistics of the planner": simple(
       "select * from pg_stats where tablename in ('crowd', 'people')",
       "select most_common_vals from pg_stats where tablename = 'crowd'",
@@ -137,7 +137,8 @@ describe("masking under the starter policy", () => {
     const requested = (await stack.events("session-")).find((event) => event.type === "SessionRequested" && event.data.application === "counted");
     const completed = (await stack.events(requested?.stream ?? "")).find(isType("CommandCompleted"));
     assert.equal(completed?.data.rows, 2);
-    assert.deepEqual(completed.data.maskedCells, { email: 1, ssn: 1 });
+    // NULLs as well: of a union, nothing but the statement tells where its values come from.
+    assert.deepEqual(completed.data.maskedCells, { email: 2, ssn: 2 });
   });
 
   it("releases no more rows than the cap, and says so", async () => {
@@ -204,6 +205,8 @@ describe("masking where everything may run", () => {
     "a notice": simple(
       "do $$ declare r record; begin for r in select * from people loop raise notice '% has %', r.name, r.email using detail = r.ssn, hint = r.card_number; end loop; end $$",
     ),
+    // The starter policy does not let these run: that a cast fails is an answer, too.
+    "errors that quote a value": simple("select email::int from people", "select ssn::date from people"),
     "an error that the code raises": simple(
       "do $$ declare r record; begin select * into r from people; raise exception 'wrong: %', r.email using detail = r.ssn; end $$",
     ),

@@ -74,6 +74,7 @@ describe("columns whose value shows in what fails, or in how many rows there are
     "select cast(ssn as date) from t": "t.ssn",
     "select 1 / (ascii(ssn) - 81) from t": "t.ssn",
     "select substr('abc', 1, pay) from t": "t.pay",
+    "select format(ssn, 'x'), date_part(ssn, now()) from t": "t.ssn",
     "select nullif(ssn, '1') from t": "t.ssn",
     "select unnest(string_to_array(ssn, null)) from t": "t.ssn",
     "select g from t, generate_series(1, ascii(ssn)) g": "t.ssn",
@@ -81,6 +82,8 @@ describe("columns whose value shows in what fails, or in how many rows there are
     // These answer any value.
     "select upper(ssn) || left(name, 1)::text, md5(ssn), ssn = 'x', count(*), max(ssn), to_jsonb(t) -> 'ssn', concat('x', ssn) from t": "",
     "select now()::date, 1 + 1, substr('abc', 2)": "",
+    "select substr(ssn, 1, 3), split_part(ssn, '-', 1), extract(year from born), date_trunc('month', born), format('%s <%s>', name, ssn) from t": "",
+    "select jsonb_build_object('ssn', ssn), to_jsonb(t) #- '{ssn}' from t": "",
     // Refused or masked as what it may be made of, not as what it looks at.
     "select lo_get(1)": "",
   });

@@ -1,4 +1,5 @@
 import type { FuncCall, Node, SubLink } from "@pgsql/types";
+import { answersAny } from "../functions.ts";
 import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
@@ -45,6 +46,9 @@ interface Place {
   telling: boolean;
 }
 
+/** A constant, with a sign or a type; `-1` is one already. */
+const isConstant = (node: Node): boolean => "A_Const" in node || ("TypeCast" in node && node.TypeCast.arg !== undefined && "A_Const" in node.TypeCast.arg);
+
 /** Types that take the text of any value. */
 const texts: ReadonlySet<string> = new Set(["text", "varchar", "bpchar", "name"]);
 
@@ -66,7 +70,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     const { tracer, scope, found, as } = place;
     const name = strings(call.funcname);
     const { transparent, keeps, total } = tracer.traitsOf(name, "function");
-    place.telling ||= !total;
+    place.telling ||= !total && !answersAny(name, (call.args ?? []).map(isConstant));
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
     const { agg_filter, agg_order, over } = call;
     if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
