@@ -61,7 +61,7 @@ export async function startDemo(dir: string, say: (line: string) => void): Promi
     const admin: Profile = { ...reach, identity: "admin", tokenFile: join(dataDir, "bootstrap-admin.token") };
     writeProfile(directory, "admin", admin);
     const api = ApiClient.of(admin);
-    const engineer = await ensurePerson(api, directory, { ...reach, identity: "ana" }, ["engineers"]);
+    const engineer = await ensurePerson(api, directory, { ...reach, identity: "ana" }, ["engineers", "oncall"]);
     const approver = await ensurePerson(api, directory, { ...reach, identity: "bo" }, ["approvers", "auditors"]);
     writeProfile(directory, "ana", engineer);
     writeProfile(directory, "bo", approver);
@@ -112,7 +112,7 @@ function agentConfig(port: number, passwordFile: string, caFile: string): string
   return stringify({
     resources: [
       { name: demoDatabase, ...target, labels: { env: "demo" } },
-      { name: ON_REQUEST, ...target, labels: { env: "demo", access: "on-request" } },
+      { name: ON_REQUEST, ...target, labels: { env: "demo", access: "on-request", "break-glass": "oncall" } },
     ],
   });
 }

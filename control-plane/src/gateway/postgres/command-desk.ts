@@ -4,13 +4,14 @@ import type { Approvals, ApprovalView, CommandContext, Identities, Policies, Res
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
-import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
+import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
-import { howToState, purposeRequired } from "./purpose-required.ts";
+import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./refusals.ts";
 import { readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
+import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { plannedDigest } from "./plan-text.ts";
 import { sameFacts } from "../../domain/facts.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
@@ -79,9 +80,6 @@ export interface DeskSetup {
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
   readonly guard: () => void;
 }
-
-/** Verbs that change nothing at all, not even the transaction: these may run while their event is being written (I1). */
-const overlapping = new Set(["SELECT", "VALUES", "TABLE", "SHOW", "EXPLAIN"]);
 
 interface Judged {
   readonly executable: Executable;
@@ -192,7 +190,7 @@ export class CommandDesk {
     const events = [...(released.length === 0 ? [] : await this.#release(released, obligations)), ...byStanding.map((each) => authorised(each, obligations))];
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
-    const overlap = this.#setup.overlapReads && judged.every(mayOverlap);
+    const overlap = this.#setup.overlapReads && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
     const durable = this.#append(events);
     if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
     try {
@@ -394,51 +392,3 @@ const denial = ({ command, decision, approvalId }: Judged, code: string): Sessio
   type: "CommandDenied",
   data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
 });
-
-const withdrawn = (approvalId: string): SallyportError =>
-  new SallyportError("approval.withdrawn", "Canceling the held statement due to user request.", { approval: approvalId });
-
-/** A record that is known to be stalled refuses at the call: such a read must not even be sent (I3). */
-async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
-  const outcome = { failed: false };
-  durable.catch(() => (outcome.failed = true));
-  // As many turns of the microtask queue as a rejection takes to come through the desk, twice over.
-  for (let turn = 0; turn < 8; turn++) await Promise.resolve();
-  return outcome.failed;
-}
-
-const mayOverlap = ({ executable: { facts }, decision }: Judged): boolean =>
-  decision.effect === "allow" && facts.riskClass === "read" && facts.verbs.every((verb) => overlapping.has(verb));
-
-function refusalOf(decision: Decision): SallyportError {
-  if (decision.policyVersion === NO_POLICY) return new SallyportError("policy.missing", "Refused: no policy is published, so nothing is permitted.");
-  const rule = decision.rules.join(", ") || "none permits it";
-  if (decision.lacks !== undefined) return purposeRequired(decision, decision.lacks);
-  return new SallyportError("policy.denied", `Refused by policy. ${decision.reason}`, { rule, policy: decision.policyVersion });
-}
-
-function settledError({ id, state, decidedBy, comment }: ApprovalView): SallyportError {
-  const details = { approval: id };
-  if (state === "denied") return new SallyportError("approval.denied", `${decidedBy} denied this command${comment === "" ? "." : `: ${comment}`}`, details);
-  if (state === "expired") return new SallyportError("approval.expired", "Nobody decided on this command in time.", details);
-  if (state === "replaced") return new SallyportError("approval.withdrawn", "Whoever asked took another text in its place.", details);
-  return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);
-}
-
-function readOnlyError(why: string, rules: readonly string[]): SallyportError {
-  return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
-}
-
-function hintFor(error: SallyportError): string {
-  switch (error.code) {
-    case "policy.purpose_required":
-      return howToState(error);
-    case "policy.denied":
-      return "An approval cannot lift this. Ask whoever keeps the policy.";
-    case "approval.expired":
-    case "approval.drift":
-      return "Run it again to ask again.";
-    default:
-      return "The connection is usable; nothing was sent to the target.";
-  }
-}
