@@ -26,6 +26,7 @@ const obligations = record({
   byteCap: optional(uint64),
   timeoutMillis: optional(uint32),
   readOnly: optional(fc.boolean()),
+  showComputed: optional(fc.boolean()),
 });
 
 const sources = fc.array(record({ table: text, column: text }), { maxLength: 2 });
