@@ -112,7 +112,7 @@ function agentConfig(port: number, passwordFile: string, caFile: string): string
   return stringify({
     resources: [
       { name: demoDatabase, ...target, labels: { env: "demo" } },
-      { name: ON_REQUEST, ...target, labels: { env: "demo", access: "on-request", "break-glass": "oncall" } },
+      { name: ON_REQUEST, ...target, labels: { "env": "demo", "access": "on-request", "break-glass": "oncall" } },
     ],
   });
 }
