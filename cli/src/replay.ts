@@ -78,6 +78,28 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [line(tone("cyan", "used   "), `${command} runs by the approval, which is good for this once`)];
     case "ApprovalRevoked":
       return [line(tone("red", "revoked"), `by ${text(data["by"])}: ${text(data["reason"])}`)];
+    case "ApprovalEscalated":
+      return [line(tone("yellow", "escalated"), `to ${text(data["to"])}`)];
+    case "ApprovalUsed":
+      return [line(tone("cyan", "used   "), `${command} runs by the approval, which is good for a while or for a plan`)];
+    case "ApprovalCounterProposed":
+      return [line(tone("yellow", "instead"), `${text(data["by"])} proposes ${text(data["statement"])}${said(data)}`)];
+    case "ApprovalCounterAccepted":
+      return [line(tone("cyan", "taken  "), `${text(data["by"])} takes what was proposed`)];
+    case "ApprovalPreviewRequested":
+      return [line(bold("preview"), `${text(data["by"])} asks for ${data["kind"] === "dry_run" ? "a dry run" : "the plan"}`)];
+    case "ApprovalPreviewed": {
+      const { rows } = part(data["dryRun"]);
+      return [line(bold("preview"), rows === undefined ? "the plan was shown" : `${text(rows)} rows would change; rolled back`)];
+    }
+    case "ApprovalPreviewFailed":
+      return [line(tone("red", "preview"), `${text(data["code"])}: ${text(data["message"])}`)];
+    case "BreakGlassOpened":
+      return [line(tone("red", "break-glass"), `by ${text(data["requestedBy"])}; to be reviewed by ${text(data["reviewBy"])}`)];
+    case "BreakGlassReviewed":
+      return [line(bold("review "), `${text(data["verdict"])}, says ${text(data["by"])}${said(data)}`)];
+    case "BreakGlassReviewOverdue":
+      return [line(tone("red", "overdue"), `nobody reviewed it by ${text(data["reviewBy"])}`)];
     case "InputRecorded":
       return [
         line(
@@ -105,16 +127,13 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
     case "ApprovalGiven":
     case "AccessApproved":
     case "ApprovalDenied":
-      return [
-        line(
-          tone("cyan", type === "ApprovalDenied" ? "no     " : "yes    "),
-          `${text(data["by"])}${data["comment"] === "" ? "" : `: ${text(data["comment"])}`}`,
-        ),
-      ];
+      return [line(tone("cyan", type === "ApprovalDenied" ? "no     " : "yes    "), `${text(data["by"])}${said(data)}`)];
     default:
       return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
   }
 }
+
+const said = ({ comment }: Data): string => (comment === "" || comment === undefined ? "" : `: ${text(comment)}`);
 
 const people = (quorum: unknown): string => (quorum === 1 ? "one person" : `${text(quorum)} people`);
 

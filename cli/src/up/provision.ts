@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SallyportError } from "@sallyport/proto/errors";
 import { ApiClient } from "../api-client.ts";
+import { readPolicy } from "../policy/read-policy.ts";
 import { type Profile, readToken } from "../profile.ts";
 
 const TOKEN_SECONDS = 86_400;
@@ -41,9 +42,7 @@ async function works(profile: Profile): Promise<boolean> {
 export async function ensurePolicy(api: ApiClient, path: string): Promise<void> {
   const { version } = await api.call(api.policies.getPolicy.bind(api.policies), {});
   if (version !== "") return;
-  const names = readdirSync(path).filter((name) => name.endsWith(".cedar"));
-  const files = names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
-  await api.call(api.policies.publishPolicy.bind(api.policies), { files, reason: "The starter policy." });
+  await api.call(api.policies.publishPolicy.bind(api.policies), { files: readPolicy(path), reason: "The starter policy." });
 }
 
 /** `sallyport agent join -`, as an operator would on the agent's machine; the token goes through standard input. */
