@@ -1,6 +1,8 @@
 import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, Policies, Previews, Resources } from "../application/ports.ts";
+import type { Approvals, ApprovalView, Resources } from "../application/ports.ts";
+import type { Policies } from "../application/policy-ports.ts";
+import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireText } from "../domain/names.ts";
 import type { Principal } from "../domain/decision.ts";

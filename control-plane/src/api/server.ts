@@ -17,7 +17,8 @@ import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Application } from "../application/application.ts";
-import type { AgentLinks, Previews } from "../application/ports.ts";
+import type { AgentLinks } from "../application/ports.ts";
+import type { Previews } from "../application/preview-ports.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";

@@ -1,5 +1,6 @@
 import type { Approval, Identity, PreviewResponse, RecordedEvent as EventMessage, SampleRow, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { ApprovalView, IdentityView, Preview } from "../application/ports.ts";
+import type { ApprovalView, IdentityView } from "../application/ports.ts";
+import type { Preview } from "../application/preview-ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
 import { groupsOf } from "../domain/approval/quorum.ts";

@@ -9,7 +9,8 @@ import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
-import type { Approvals, ApprovalView, CommandContext, Policies, Resources } from "./ports.ts";
+import type { Approvals, ApprovalView, CommandContext, Resources } from "./ports.ts";
+import type { Policies } from "./policy-ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface ApprovalService extends Approvals {

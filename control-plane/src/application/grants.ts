@@ -7,7 +7,8 @@ import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { evolveGrant, isOpenAt, isOverdue } from "./grant-view.ts";
-import type { AccessRequest, CommandContext, Grants, GrantView, Policies, Resources } from "./ports.ts";
+import type { AccessRequest, CommandContext, Grants, GrantView, Resources } from "./ports.ts";
+import type { Policies } from "./policy-ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 

@@ -12,7 +12,8 @@ import type { DecidedBy } from "../domain/vote.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import type { PolicyService } from "./policy-changes.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
-import type { CommandContext, PolicyCompiler, PolicyProblem, PolicyRehearsal } from "./ports.ts";
+import type { CommandContext } from "./ports.ts";
+import type { PolicyCompiler, PolicyProblem, PolicyRehearsal } from "./policy-ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 /** The same rules have the same version, whatever the order of the files and the ends of their lines. */

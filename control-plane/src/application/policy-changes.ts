@@ -1,7 +1,8 @@
 import type { Principal } from "../domain/decision.ts";
 import type { PolicyEvent, PolicyFile } from "../domain/policy/policy.events.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
-import type { CommandContext, Policies, RuleChange } from "./ports.ts";
+import type { CommandContext } from "./ports.ts";
+import type { Policies, RuleChange } from "./policy-ports.ts";
 
 /** How a policy comes into force: proposed, tried on history, agreed to by somebody else, published, retired. */
 export interface PolicyChanges {

@@ -1,6 +1,6 @@
 import type { PolicyEngine } from "../domain/decision.ts";
 import type { PolicyInForce, PublishedPolicy } from "./policy-in-force.ts";
-import type { PolicyCompiler } from "./ports.ts";
+import type { PolicyCompiler } from "./policy-ports.ts";
 
 /** The version in force does not load at this node. */
 export interface PolicyLoadFailure {

@@ -7,10 +7,9 @@ import type { CommandFacts } from "../domain/facts.ts";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { PreviewKind } from "../domain/approval/approval.events.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
-import type { Decision, Obligations, PolicyEngine, Principal, ResourceRef } from "../domain/decision.ts";
+import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
-import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { Actor } from "../ledger/ledger.ts";
 
@@ -288,55 +287,6 @@ export interface Approvals {
   list(): readonly ApprovalView[];
 }
 
-/** What a preview shows: masked, and bounded, by the agent. */
-export interface PreviewSight {
-  readonly plan: string;
-  readonly dryRun: DryRun | undefined;
-}
-
-export interface DryRun {
-  /** That the command changed. */
-  readonly rows: number;
-  readonly columns: readonly string[];
-  /** Some of the rows as they were, and as they became; null is NULL. */
-  readonly before: readonly (readonly (string | null)[])[];
-  readonly after: readonly (readonly (string | null)[])[];
-  readonly notes: readonly string[];
-}
-
-export interface PreviewRequest {
-  readonly previewId: string;
-  readonly command: RecordedCommand;
-  readonly requestedBy: string;
-  readonly resource: ResourceView;
-  /** Of the requester's session, as the client gave them. */
-  readonly parameters: Readonly<Record<string, string>>;
-  readonly obligations: Obligations;
-  readonly kind: PreviewKind;
-}
-
-/** One protocol's way to look at the effect of a command. */
-export interface Previewer {
-  /** Before anything is recorded or asked. Fails with `preview.unsafe`, `feature.unsupported`, `agent.offline`. */
-  require(request: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void;
-  /** Asks the agent. Fails with `preview.unsafe`, `preview.failed`, and what sessions fail with at the target. */
-  look(request: PreviewRequest): Promise<PreviewSight>;
-}
-
-export interface Previews {
-  /**
-   * Shows somebody who may decide what the held command would do. The intent is durable before the target is asked, and the outcome
-   * before it is answered. Fails like `approve`, like a `Previewer`, and with `session.limit`.
-   */
-  preview(approvalId: string, by: Principal, kind: PreviewKind, digest: string | undefined, context: CommandContext): Promise<Preview>;
-}
-
-export interface Preview extends PreviewSight {
-  readonly previewId: string;
-  /** Hex SHA-256 of what is shown, as it is in the record. */
-  readonly previewDigest: string;
-}
-
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
 
 /** Access for a while, from the request to its end. `lapsed`: nobody decided in time; `expired`: its time is over. */
@@ -419,68 +369,6 @@ export interface Grants {
   requireOpen(grantId: string): void;
   /** Tells once when it ends: on time, or when it is revoked. The answer calls it off. */
   onEnd(grantId: string, ended: (why: SallyportError) => void): () => void;
-}
-
-export interface PolicyProblem {
-  readonly severity: "error" | "warning";
-  readonly file: string;
-  readonly line: number;
-  readonly message: string;
-}
-
-export interface Policies {
-  /** The engine of the published version, undefined until one is published. */
-  current(): PolicyEngine | undefined;
-  published(): { readonly version: string; readonly files: readonly PolicyFile[]; readonly by: string; readonly at: Date } | undefined;
-  /** With the tests beside the rules, when the rules have no error; `passed` counts what they found as expected. */
-  check(files: readonly PolicyFile[]): Promise<{ readonly version: string; readonly problems: readonly PolicyProblem[]; readonly passed: number }>;
-  /**
-   * Proposes and publishes where nobody else must agree. Fails with `policy.invalid` naming every problem, and with `policy.unapproved`
-   * when it is proposed and waits for somebody else. Publishing what is in force changes nothing.
-   */
-  publish(files: readonly PolicyFile[], reason: string, context: CommandContext): Promise<string>;
-}
-
-export interface PolicyMention {
-  readonly kind: "group" | "identity" | "resource";
-  readonly name: string;
-  readonly file: string;
-  readonly line: number;
-}
-
-/** `effect`, `scope`, `conditions`, or the name of an annotation; empty where there is none. */
-export interface RulePart {
-  readonly part: string;
-  readonly before: string;
-  readonly after: string;
-}
-
-export interface RuleChange {
-  readonly kind: "added" | "removed" | "changed";
-  readonly rule: string;
-  /** Where it is now; of one that was removed, where it was. */
-  readonly file: string;
-  readonly line: number;
-  readonly parts: readonly RulePart[];
-}
-
-/** Runs the tests beside a policy set's rules against its engine. A test that fails is an error. */
-export type PolicyRehearsal = (
-  engine: PolicyEngine,
-  files: readonly PolicyFile[],
-) => Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }>;
-
-/** Compiles a policy set. The adapter is `src/policy`. */
-export interface PolicyCompiler {
-  check(files: readonly PolicyFile[]): readonly PolicyProblem[];
-  /** What the rules name, of files that were checked. */
-  names(files: readonly PolicyFile[]): PolicyNames;
-  /** Of files that were checked: whom and what they name, and where. */
-  mentions(files: readonly PolicyFile[]): readonly PolicyMention[];
-  /** What changed from one set to another; of files that do not parse, nothing is known. */
-  diff(before: readonly PolicyFile[], after: readonly PolicyFile[]): readonly RuleChange[];
-  /** Throws `policy.invalid`. */
-  compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }
 
 /** What agents of this release can do and earlier ones of the same tunnel version cannot. */

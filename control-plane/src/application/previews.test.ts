@@ -3,7 +3,8 @@ import { describe, it, type TestContext } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
 import { approvalStream } from "../domain/approval/approval.events.ts";
 import { noObligations, type Obligations } from "../domain/decision.ts";
-import type { PolicyCompiler, PreviewRequest, PreviewSight } from "./ports.ts";
+import type { PolicyCompiler } from "./policy-ports.ts";
+import type { PreviewRequest, PreviewSight } from "./preview-ports.ts";
 import { approvalRequest, human, machine, orders, requested } from "./testing/samples.ts";
 import { admin, compiler, fails, setStage, typesIn } from "./testing/stage.ts";
 

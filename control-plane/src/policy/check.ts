@@ -1,5 +1,5 @@
 import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/nodejs";
-import type { PolicyProblem } from "../application/ports.ts";
+import type { PolicyProblem } from "../application/policy-ports.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { annotationPlaces, readAnnotations } from "./annotations.ts";
 import { approvalAnnotations } from "./approval-annotations.ts";

@@ -1,4 +1,4 @@
-import type { PolicyProblem } from "../application/ports.ts";
+import type { PolicyProblem } from "../application/policy-ports.ts";
 import { annotationPlaces } from "./annotations.ts";
 import { ANYTHING } from "./rule-form.ts";
 import type { Rule } from "./rule.ts";

@@ -1,5 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { PolicyCompiler } from "../application/ports.ts";
+import type { PolicyCompiler } from "../application/policy-ports.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { checkPolicies } from "./check.ts";
 import { diffRules } from "./diff-rules.ts";

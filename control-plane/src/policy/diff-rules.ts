@@ -1,4 +1,4 @@
-import type { RuleChange, RulePart } from "../application/ports.ts";
+import type { RuleChange, RulePart } from "../application/policy-ports.ts";
 import type { Rule } from "./rule.ts";
 import { spellConditions, spellScope } from "./spell-rule.ts";
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { PolicyProblem } from "../application/ports.ts";
+import type { PolicyProblem } from "../application/policy-ports.ts";
 import type { Circumstances, Decision, DecisionRequest, MaskColumn, PolicyEngine } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";

@@ -15,7 +15,8 @@ import { openSealing, type Sealing } from "../../sealing/sealing.ts";
 // oxlint-disable-next-line no-restricted-imports -- as above
 import { sealedLedger } from "../../sealing/sealed-ledger.ts";
 import { type Application, createApplication } from "../application.ts";
-import type { CommandContext, PolicyCompiler } from "../ports.ts";
+import type { CommandContext } from "../ports.ts";
+import type { PolicyCompiler } from "../policy-ports.ts";
 import type { Scheduler } from "../scheduler.ts";
 import { ManualTime } from "./manual-time.ts";
 import { UnreliableLedger } from "./unreliable-ledger.ts";

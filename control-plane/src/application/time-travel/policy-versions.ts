@@ -4,7 +4,7 @@ import type { PolicyEngine } from "../../domain/decision.ts";
 import { type PolicyEvent, type PolicyFile, policyStream } from "../../domain/policy/policy.events.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
 import { policyVersion } from "../policies.ts";
-import type { PolicyCompiler } from "../ports.ts";
+import type { PolicyCompiler } from "../policy-ports.ts";
 import { readStreamUntil, type Cut } from "./moment.ts";
 
 export interface PolicyVersion {

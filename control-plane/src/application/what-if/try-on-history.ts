@@ -4,7 +4,7 @@ import { differenceBetween } from "../../domain/policy/difference.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
 import { policyVersion } from "../policies.ts";
-import type { PolicyCompiler } from "../ports.ts";
+import type { PolicyCompiler } from "../policy-ports.ts";
 import { nameless } from "./nameless-engine.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";

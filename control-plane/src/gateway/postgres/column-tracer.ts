@@ -1,4 +1,4 @@
-import type { Policies } from "../../application/ports.ts";
+import type { Policies } from "../../application/policy-ports.ts";
 import { columnsToTrace, OF_ANYTHING, OF_ITSELF, withOrigins } from "../../domain/column-origins.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { ColumnAsker } from "./column-asker.ts";

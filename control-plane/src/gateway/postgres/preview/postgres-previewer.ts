@@ -1,7 +1,8 @@
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { DryRun as WireDryRun, Preview, Previewed, PreviewRow } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
-import type { AgentLinks, DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/ports.ts";
+import type { AgentLinks } from "../../../application/ports.ts";
+import type { DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/preview-ports.ts";
 import { wireObligations } from "../wire-obligations.ts";
 import { requirePreviewable } from "./previewable.ts";
 import { type Restored, restoreCommand } from "./restore-command.ts";
