@@ -136,7 +136,7 @@ describe("a command that needs approval", () => {
 
   it("is not approved for another argument than the one that was shown, nor runs with one", async () => {
     const client = await stack.connect();
-    const text = "delete from victims where id = $1::int or true /* argument */";
+    const text = "delete from only victims where id = $1::int or true /* argument */";
     const asked = async (earlier: string): Promise<RecordedAs<"ApprovalRequested">> =>
       stack.event(
         "approval-",
