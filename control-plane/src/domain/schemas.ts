@@ -1,11 +1,27 @@
 import { z } from "zod";
 import { open, personal, sensitive } from "./classification.ts";
-import type { DataOf, EventType } from "./events.ts";
-import { weekdays } from "./decision.ts";
-import { hazards, riskClasses, transactionStates } from "./facts.ts";
 import { reviewVerdicts } from "./grant/grant.events.ts";
 import { approvalRules, differenceKinds } from "./policy/policy.events.ts";
 import { retainedCategories } from "./retention/retention-rules.ts";
+import type { DataOf, EventType } from "./events.ts";
+import {
+  id,
+  instant,
+  word,
+  count,
+  who,
+  people,
+  about,
+  prose,
+  digest,
+  words,
+  digestOrNone,
+  decision,
+  obligations,
+  facts,
+  command,
+  resource,
+} from "./schema-parts.ts";
 
 /**
  * The shape of each event's data at its current version, with the class of every field. Strict: an unknown field is an error.
@@ -13,85 +29,8 @@ import { retainedCategories } from "./retention/retention-rules.ts";
  */
 type Schemas = { readonly [T in EventType]: z.ZodType<DataOf<T>> };
 
-const id = () => open(z.string());
-const instant = () => open(z.iso.datetime({ precision: 3 }));
-const word = () => open(z.string());
-const count = () => open(z.int().min(0));
-/** Names of people and machines. */
-const who = () => personal(z.string());
-const people = () => z.array(who()).readonly();
-/** What tells about the person that is named there. */
-const about = (owner: string) => personal(z.string(), owner);
-const prose = () => sensitive(z.string());
-const digest = () => open(z.string().regex(/^[0-9a-f]{64}$/));
-const words = () => open(z.array(z.string()).readonly());
-const privateWords = () => sensitive(z.array(z.string()).readonly());
-
-const digestOrNone = () => open(z.string().regex(/^([0-9a-f]{64})?$/));
 const difference = () => open(z.enum(differenceKinds));
-
 const category = () => open(z.enum(retainedCategories));
-
-const decision = z.strictObject({
-  policyVersion: word(),
-  rules: words(),
-  reason: word(),
-  notify: words().exactOptional(),
-  seen: z.strictObject({ hour: open(z.int().min(0).max(23)), weekday: open(z.enum(weekdays)) }).exactOptional(),
-});
-
-const obligations = z.strictObject({
-  maskColumns: z.array(z.strictObject({ column: word(), table: word(), kind: open(z.enum(["full", "partial", "hash", "null", "token", "round"])) })).readonly(),
-  detectors: open(z.array(z.enum(["email", "card", "ssn", "phone", "iban"])).readonly()),
-  rowCap: count(),
-  computed: open(z.literal("show")).exactOptional(),
-  byteCap: count().exactOptional(),
-  timeoutMillis: count().exactOptional(),
-  readOnly: open(z.literal(true)).exactOptional(),
-  record: open(z.array(z.enum(["input", "output"])).readonly()).exactOptional(),
-});
-
-const facts = z.strictObject({
-  verbs: words(),
-  riskClass: open(z.enum(riskClasses)),
-  relationsRead: privateWords(),
-  relationsWritten: privateWords(),
-  functions: privateWords(),
-  hazards: open(z.array(z.enum(hazards)).readonly()),
-  statementCount: count(),
-  fingerprint: word(),
-  columnsRead: privateWords(),
-  columnsFiltered: privateWords(),
-  columnsMatched: privateWords(),
-  columnsWritten: privateWords(),
-  columnsCopied: privateWords(),
-  rowLimit: count(),
-  settings: words(),
-  transaction: open(z.enum(transactionStates)),
-  unclassifiedReason: word(),
-});
-
-const parameter = z.strictObject({
-  typeOid: count(),
-  format: open(z.enum(["text", "binary"])),
-  value: sensitive(z.string().nullable()).exactOptional(),
-  encoding: open(z.enum(["utf8", "hex"])).exactOptional(),
-  bytes: count(),
-});
-
-const command = z.strictObject({
-  commandId: open(z.int().min(1)),
-  via: open(z.enum(["simple", "parse", "execute", "bind", "function_call"])),
-  statement: prose().exactOptional(),
-  statementBytes: count(),
-  redacted: open(z.boolean()),
-  parameters: z.array(parameter).readonly(),
-  recording: z.strictObject({ from: count(), to: count() }).exactOptional(),
-  digest: digest(),
-  facts,
-});
-
-const resource = z.strictObject({ name: word(), protocol: word(), labels: open(z.record(z.string(), z.string())), agentId: id() });
 
 export const schemas = {
   JoinTokenIssued: z.strictObject({ agentId: id(), name: word(), tokenHash: sensitive(z.string()), expiresAt: instant() }),
