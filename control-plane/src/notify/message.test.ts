@@ -155,8 +155,8 @@ describe("a Slack message", () => {
 
   it("rings no bell and holds no link that somebody wrote into a field", () => {
     const mrkdwn = JSON.stringify(parsed.blocks.filter(({ type }) => type === "section"));
-    const marked = parsed.blocks.flatMap(({ fields = [], text }) => [...fields, ...(text === undefined ? [] : [text])]).filter(({ type }) => type === "mrkdwn");
-    for (const { text } of marked) assert.doesNotMatch(text, /</u);
+    const inMarkup = parsed.blocks.flatMap(({ fields = [], text }) => [...fields, ...(text === undefined ? [] : [text])]).filter(({ type }) => type === "mrkdwn");
+    for (const { text } of inMarkup) assert.doesNotMatch(text, /</u);
     assert.doesNotMatch(parsed.text, /</u);
     assert.ok(parsed.blocks.some(({ fields = [] }) => fields.some(({ type, text }) => type === "plain_text" && text.includes("<!here>"))));
     assert.ok(!mrkdwn.includes('"verbatim":false') && mrkdwn.includes('"verbatim":true'));

@@ -72,7 +72,7 @@ function send(url: URL, body: string, options: Parameters<typeof httpsRequest>[1
   request.on("close", () => {
     if (!isAnswered) reject(new Error("There was no answer."));
   });
-  options?.signal?.addEventListener("abort", () => reject(new Error("It was broken off.")), { once: true });
+  options.signal?.addEventListener("abort", () => reject(new Error("It was broken off.")), { once: true });
   request.end(body);
   return promise;
 }
