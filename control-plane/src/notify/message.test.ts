@@ -155,7 +155,9 @@ describe("a Slack message", () => {
 
   it("rings no bell and holds no link that somebody wrote into a field", () => {
     const mrkdwn = JSON.stringify(parsed.blocks.filter(({ type }) => type === "section"));
-    const inMarkup = parsed.blocks.flatMap(({ fields = [], text }) => [...fields, ...(text === undefined ? [] : [text])]).filter(({ type }) => type === "mrkdwn");
+    const inMarkup = parsed.blocks
+      .flatMap(({ fields = [], text }) => [...fields, ...(text === undefined ? [] : [text])])
+      .filter(({ type }) => type === "mrkdwn");
     for (const { text } of inMarkup) assert.doesNotMatch(text, /</u);
     assert.doesNotMatch(parsed.text, /</u);
     assert.ok(parsed.blocks.some(({ fields = [] }) => fields.some(({ type, text }) => type === "plain_text" && text.includes("<!here>"))));
