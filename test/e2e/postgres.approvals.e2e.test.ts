@@ -284,8 +284,8 @@ describe("a command that needs approval", () => {
         isType("CommandDenied", (event) => event.data.commandId === commandId),
       );
     assert.deepEqual([(await denied(1)).data.code, (await denied(2)).data.code], ["approval.drift", "approval.drift"]);
-    const types = (await stack.events(`session-${data.sessionId}`)).map(({ type }) => type);
-    assert.deepEqual([types.includes("CommandAuthorized"), types.includes("CommandReleased")], [false, false]);
+    const passed = (await stack.events(`session-${data.sessionId}`)).filter(({ type }) => type === "CommandAuthorized" || type === "CommandReleased");
+    assert.deepEqual(passed, []);
     client.destroy();
     await join("engineers");
     await stack.publish(starterPolicy);
