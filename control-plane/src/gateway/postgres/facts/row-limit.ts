@@ -48,7 +48,7 @@ function limitOfCopy({ is_from, query }: CopyStmt): number | undefined {
 function limitOfFetch({ direction, howMany, ismove }: FetchStmt): number | undefined {
   if (ismove === true) return undefined;
   if (direction === "FETCH_ABSOLUTE" || direction === "FETCH_RELATIVE") return 1;
-  const rows = Math.max(1, Math.abs(howMany ?? 0));
+  const rows = Math.max(1, Math.abs(Number(howMany ?? 0)));
   return rows < ALL_ROWS ? rows : 0;
 }
 
