@@ -13,8 +13,6 @@ export interface StoredEvent {
   readonly revision: bigint;
 }
 
-type Lift = (facts: object) => object;
-
 const withFactsLifted = (data: object): object => ({ ...data, facts: liftFacts(Reflect.get(data, "facts") as object) });
 const withClasses = (data: object): object => ({ ...data, facts: liftFunctionClasses(Reflect.get(data, "facts") as object) });
 
