@@ -350,9 +350,12 @@ export class CommandDesk {
     const events: SessionEvent[] = [];
     try {
       if (granted.length > 0) this.#setup.guard();
-      for (const { executable, command, approvalId = "" } of granted) {
+      for (const { executable, command, decision, approvalId = "" } of granted) {
         const now = this.#decide(executable);
         if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });
+        // The hour, groups or a purpose may have changed meanwhile: other rules ask for other people, and put other obligations on it.
+        if (now.rules.join() !== decision.rules.join() || now.quorum !== decision.quorum)
+          throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, { approval: approvalId });
         const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
         const { approvers } = await approvals.consume(approvalId, bound, context);
         events.push({ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } });
