@@ -14,7 +14,8 @@ const introduced: Readonly<Record<string, string>> = {
     AccessRequested.v2 ApprovalDenied.v2 ApprovalGiven.v2 ApprovalRequested.v2 CommandAuthorized.v2 CommandCompleted.v2 CommandDenied.v2 CommandHeld.v2
     CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3
     ApprovalGiven.v3 ApprovalGranted.v3 ApprovalDenied.v3
-    BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue`,
+    BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue
+    ApprovalCounterProposed.v2 ApprovalRequested.v3 CommandAuthorized.v3 CommandDenied.v3 CommandHeld.v3`,
 };
 
 const releases = new Map(
