@@ -62,8 +62,8 @@ describe("authority over the control plane", () => {
   it("could be somebody's who has it at one hour of the week, and is not for all that at another", () => {
     const standing = loaded(
       engineThat(({ circumstances }) => {
-        const { hour, weekday } = (circumstances ?? {}).time as TimeSeen;
-        return hour === 17 && weekday === "friday";
+        const seen = circumstances?.time as TimeSeen;
+        return seen.hour === 17 && seen.weekday === "friday";
       }, "administer"),
     );
     const question: AuthorityQuestion = { principal: as(), action: "administer", area: "policy" };
