@@ -480,7 +480,7 @@ export interface PolicyFile {
 }
 
 export interface PolicyProblem {
-  /** error or warning. */
+  /** error, warning, or note: what holds beside the rules. */
   severity: string;
   file: string;
   line: number;
