@@ -11,10 +11,10 @@ import { cancelRequest } from "./cancel.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
-import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
+import { DescribeReply, describeRequest } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
 import type { BackendKey } from "./login.ts";
-import type { CopyColumns, CopyLayout } from "./relay/copy-layout.ts";
+import { type CopyColumns, type CopyLayout, readableLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
@@ -295,7 +295,7 @@ export class PostgresSession implements TargetSession {
   #describeCopy(phase: Relaying, copy: DescribeCopy): void {
     if (phase.relay.busy()) return;
     phase.held = [];
-    phase.describing = { reply: new DescribeReply(), layout: copyLayoutOf(copy) };
+    phase.describing = { reply: new DescribeReply(), layout: copy.layout === undefined ? undefined : readableLayout(copy.layout) };
     phase.socket.write(describeRequest(copy));
   }
 
