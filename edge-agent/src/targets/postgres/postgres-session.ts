@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import type { DescribeCopy, Obligations, Open, Trace } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { DescribeCopy, Obligations, Open, Trace, Traced } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
@@ -126,10 +126,11 @@ export class PostgresSession implements TargetSession {
   #trace(phase: Relaying, trace: Trace): void {
     const answered = phase.tracing < MAX_TRACES_AT_ONCE ? traceColumns(trace, this.#deps.catalogue) : Promise.resolve({ id: trace.id, columns: [] });
     phase.tracing++;
-    void answered.then((value) => {
+    const answer = (value: Traced): void => {
       phase.tracing--;
-      if (this.#phase === phase && trace.id !== 0) this.#channel.post({ $case: "traced", value });
-    });
+      if (this.#phase === phase && trace.id !== 0) this.#attempt(() => this.#channel.post({ $case: "traced", value }));
+    };
+    answered.then(answer, () => answer({ id: trace.id, columns: [] }));
   }
 
   drained(): void {
