@@ -46,6 +46,7 @@ function together(own: CommandFacts, runs: CommandFacts): CommandFacts {
     relationsRead: both(own.relationsRead, runs.relationsRead),
     relationsWritten: both(own.relationsWritten, runs.relationsWritten),
     functions: both(own.functions, runs.functions),
+    functionClasses: both(own.functionClasses, runs.functionClasses),
     hazards: both(own.hazards, runs.hazards),
     columnsRead: both(own.columnsRead, runs.columnsRead),
     columnsFiltered: both(own.columnsFiltered, runs.columnsFiltered),

@@ -1,4 +1,5 @@
 import type { Purpose } from "../../../domain/decision.ts";
+import type { RiskClass } from "../../../domain/facts.ts";
 import { type FactsBuilder, type Risk, risk } from "./facts-builder.ts";
 import catalogue from "./catalogue.json" with { type: "json" };
 
@@ -8,6 +9,7 @@ import catalogue from "./catalogue.json" with { type: "json" };
  * with `standard_conforming_strings = off`, or a client encoding whose second bytes may be a backslash, a quote closes elsewhere.
  */
 
+/** Settings that every user may change, and that change nothing but the session. */
 const ordinary: ReadonlySet<string> = new Set(
   [
     ...catalogue.userSettings,
@@ -24,6 +26,9 @@ const ordinary: ReadonlySet<string> = new Set(
 );
 const privileged: ReadonlySet<string> = new Set(catalogue.otherSettings.map((name) => name.toLowerCase()));
 
+/** One that PostgreSQL itself has. */
+export const isKnownSetting = (name: string): boolean => ordinary.has(name.toLowerCase()) || privileged.has(name.toLowerCase());
+
 /** Extensions whose settings weaken what the server itself records or loads. */
 const auditing = /^(?:pgaudit|auto_explain|pg_stat_statements|set_user|pg_tle|plpython|plperl\.on|session_exec|passwordcheck|auth_delay)/;
 
@@ -39,8 +44,8 @@ export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
   ["sallyport.ticket", "ticket"],
 ]);
 
-/** `value` is undefined when the setting goes back to its default, null when it is computed. */
-export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): void {
+/** `value` is undefined when the setting goes back to its default, null when it is computed. Answers the class of the change. */
+export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): RiskClass {
   const setting = name.toLowerCase();
   if (setting === "search_path") facts.changesSearchPath = true;
   const isOn = value === undefined || (value !== null && onValues.has(value.toLowerCase()));
@@ -49,7 +54,9 @@ export function noteSetting(facts: FactsBuilder, name: string, value: string | u
   // A value that is computed states nothing that we could know.
   if (part !== undefined && value !== null && !facts.planned) facts.stated = { ...facts.stated, [part]: value?.trim() ?? null };
   facts.settings.add(setting);
-  facts.raise(settingRisk(facts, setting, value));
+  const found = settingRisk(facts, setting, value);
+  facts.raise(found);
+  return found.riskClass;
 }
 
 function settingRisk(facts: FactsBuilder, setting: string, value: string | undefined | null): Risk {
