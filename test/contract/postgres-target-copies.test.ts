@@ -39,9 +39,14 @@ describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
   it("shows none of it in any layout that the server writes, and the other columns in those of every day", async () => {
     const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking } });
     channel.control({ $case: "resultLineage", value: ofNothing });
-    const texts = each(["\t", "|", ",", "\u0001", "N", ";"], ["\\N", "", "x\\", "\\", "\\\\N", "z", "NULL"]).map(
-      ([delimiter, nullText]): CopyLayout => ({ format: "text", delimiter, quote: '"', escape: '"', nullText, header: false }),
-    );
+    const texts = each(["\t", "|", ",", "\u0001", "N", ";"], ["\\N", "", "x\\", "\\", "\\\\N", "z", "NULL"]).map(([delimiter, nullText]): CopyLayout => ({
+      format: "text",
+      delimiter,
+      quote: '"',
+      escape: '"',
+      nullText,
+      header: false,
+    }));
     const csvs = each(each([",", "|", "\t"], ['"', "'", "\n", "\r", "\\", "z"]), each(['"', "'", "\n", "\r", "\\", ","], ["", "x\\", "z"])).map(
       ([[delimiter, quote], [escape, nullText]]): CopyLayout => ({ format: "csv", delimiter, quote, escape, nullText, header: nullText === "z" }),
     );

@@ -31,8 +31,19 @@ const stated = (more: Partial<StatedLayout>): StatedLayout => ({
 
 const marks = fc.constantFrom("|", ",", "\t", "'", '"', "\\", "\n", "\r", "x", "N", "E", ".", "\b", "\x01", ";");
 const nulls = fc.constantFrom("\\N", "", "x\\", "\\", "\\\\", "N", '"', "''", "a|b", "null", "\n", "x", "SECRET-1");
-const layouts = fc.record({ format: fc.constantFrom("text", "csv"), delimiter: marks, quote: marks, escape: marks, nullText: nulls, header: fc.constant(false) });
-const cells = fc.oneof(fc.constant(null), nulls, fc.string({ unit: fc.constantFrom("|", ",", "\t", "'", '"', "\\", "\n", "\r", "x", "N", "E", ".", "a", "7"), maxLength: 5 }));
+const layouts = fc.record({
+  format: fc.constantFrom("text", "csv"),
+  delimiter: marks,
+  quote: marks,
+  escape: marks,
+  nullText: nulls,
+  header: fc.constant(false),
+});
+const cells = fc.oneof(
+  fc.constant(null),
+  nulls,
+  fc.string({ unit: fc.constantFrom("|", ",", "\t", "'", '"', "\\", "\n", "\r", "x", "N", "E", ".", "a", "7"), maxLength: 5 }),
+);
 const secrets = fc.constantFrom(null, "SECRET-1", "SECRET|2", 'SECRET"3"', "SECRET\\", "\nSECRET,", "SECRET\r\t");
 const masker = new CellMasker({ maskColumns: [{ table: "t", column: "s", kind: "full" }], detectors: [] }, { hash: randomBytes(32), token: randomBytes(32) });
 
@@ -73,7 +84,8 @@ describe("the layout of a COPY", () => {
   });
 
   it("is used with the options of every day", () => {
-    for (const more of [{}, { delimiter: "|" }, { delimiter: "\x01", nullText: "" }, { nullText: "NULL" }]) assert.ok(readableLayout(stated(more)) !== undefined);
+    for (const more of [{}, { delimiter: "|" }, { delimiter: "\x01", nullText: "" }, { nullText: "NULL" }])
+      assert.ok(readableLayout(stated(more)) !== undefined);
     for (const more of [{}, { delimiter: ";" }, { delimiter: "\t" }, { quote: "'", escape: "\\" }, { nullText: "\\N" }])
       assert.ok(readableLayout(stated({ format: "csv", delimiter: ",", nullText: "", ...more })) !== undefined);
   });

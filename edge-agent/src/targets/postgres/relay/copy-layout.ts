@@ -25,7 +25,7 @@ export const CSV_LAYOUT: CopyLayout = { format: "csv", delimiter: 0x2c, quote: 0
 const LINE_BREAK = /[\r\n]/;
 /** What a delimiter of the text format may not be, as what follows a backslash there may mean something else (PostgreSQL, "COPY"). */
 const TEXT_MEANING = /[\\.a-z0-9]/;
-const ONE_BYTE = /^[\x01-\x7f]$/;
+const isOneByte = (mark: string): boolean => mark.length === 1 && mark !== "\0" && Buffer.byteLength(mark) === 1;
 
 /**
  * The layout in which each row can be cut into its fields in one way only; undefined for any other, which leaves nothing but to mask all.
@@ -34,13 +34,11 @@ const ONE_BYTE = /^[\x01-\x7f]$/;
 export function readableLayout({ format, delimiter, quote, escape, nullText, header }: StatedLayout): CopyLayout | undefined {
   if (format !== "text" && format !== "csv") return undefined;
   const marks = [delimiter, quote, escape];
-  if (!marks.every((mark) => ONE_BYTE.test(mark) && !LINE_BREAK.test(mark)) || LINE_BREAK.test(nullText) || nullText.includes(delimiter)) return undefined;
+  if (!marks.every((mark) => isOneByte(mark) && !LINE_BREAK.test(mark)) || LINE_BREAK.test(nullText) || nullText.includes(delimiter)) return undefined;
   const readable =
     format === "text"
       ? !TEXT_MEANING.test(delimiter) && (nullText === "\\N" || !nullText.includes("\\"))
       : quote !== delimiter && escape !== delimiter && !nullText.includes(quote);
   const code = (mark: string): number => mark.charCodeAt(0);
-  return readable
-    ? { format, delimiter: code(delimiter), quote: code(quote), escape: code(escape), nullText: Buffer.from(nullText), header }
-    : undefined;
+  return readable ? { format, delimiter: code(delimiter), quote: code(quote), escape: code(escape), nullText: Buffer.from(nullText), header } : undefined;
 }
