@@ -212,6 +212,11 @@ export class Stack {
     return new ApiClient(this.#profile(person), this.tokens[person]);
   }
 
+  /** As somebody whom the test made itself. */
+  apiOf(identity: string, token: string): ApiClient {
+    return new ApiClient(this.#profile(identity), token);
+  }
+
   /** One call as `person`. */
   async call<T>(person: Person, run: (api: ApiClient) => Promise<T>): Promise<T> {
     const api = this.api(person);
@@ -316,14 +321,14 @@ export class Stack {
     });
   }
 
-  #profile(person: Person): Profile {
+  #profile(identity: string): Profile {
     const api = `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
     return {
-      identity: person,
+      identity,
       apiAddress: api,
       postgresAddress: `localhost:${this.gatewayPort}`,
       caFile: this.caFile,
-      tokenFile: join(this.folder, "profiles", `${person}.token`),
+      tokenFile: join(this.folder, "profiles", `${identity}.token`),
     };
   }
 
