@@ -1,7 +1,6 @@
 import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, Resources } from "../application/ports.ts";
-import type { Policies } from "../application/policy-ports.ts";
+import type { Approvals, ApprovalView } from "../application/ports.ts";
 import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireText } from "../domain/names.ts";
@@ -26,22 +25,19 @@ export function approvalService(
   api: ApiContext,
   deps: {
     readonly approvals: Approvals;
-    readonly policies: Policies;
-    readonly resources: Resources;
     readonly inspect: InspectProposal;
     readonly inspectPlan: InspectPlan;
     readonly previews: Previews;
   },
 ): ApprovalServiceServer {
-  const { approvals, policies, resources, inspect, inspectPlan, previews } = deps;
+  const { approvals, inspect, inspectPlan, previews } = deps;
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
-  const maySee = (principal: Principal, { requestedBy, resource: name, command, denyBy }: ApprovalView): boolean => {
-    if (requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS)) return true;
+  const maySee = (principal: Principal, approval: ApprovalView): boolean =>
+    approval.requestedBy === principal.id ||
+    belongsTo(principal, ADMINS, AUDITORS) ||
     // Whoever may refuse must see what.
-    if (belongsTo(principal, ...denyBy)) return true;
-    const resource = resources.find(name);
-    return resource !== undefined && policies.current()?.decide({ principal, action: "approve", resource, facts: command.facts }).effect === "allow";
-  };
+    belongsTo(principal, ...approval.denyBy) ||
+    approvals.mayDecide(approval, principal);
   return {
     listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) => {
       const wanted = approvals.list().filter((approval) => (!pendingOnly || approval.state === "pending") && maySee(principal, approval));

@@ -96,8 +96,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     ApprovalServiceService,
     approvalService(context, {
       approvals,
-      policies,
-      resources,
       inspect: options.inspectProposal,
       inspectPlan: options.inspectPlan,
       previews: options.previews,

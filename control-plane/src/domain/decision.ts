@@ -51,6 +51,10 @@ export type PolicyAction = "open" | "run" | "approve" | "request" | "break_glass
 /** Whether a session uses a grant, and whether that is one of break-glass. */
 export type ByGrant = boolean | "emergency";
 
+/** What events of sessions say of it. */
+export const grantedIn = ({ grantId, emergency }: { readonly grantId?: string; readonly emergency?: true }): ByGrant =>
+  emergency === true ? "emergency" : grantId !== undefined;
+
 export const weekdays = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] as const;
 export type Weekday = (typeof weekdays)[number];
 

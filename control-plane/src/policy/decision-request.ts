@@ -84,7 +84,20 @@ function resourcePart({ name, protocol, labels }: ResourceRef): Part<EntityJson>
 }
 
 function factsPart(facts: CommandFacts, possible: PossibleNames): Part<Context> {
-  const { verbs, riskClass, relationsRead, relationsWritten, functions, hazards, statementCount, fingerprint, rowLimit, settings, transaction } = facts;
+  const {
+    verbs,
+    riskClass,
+    relationsRead,
+    relationsWritten,
+    functions,
+    functionClasses,
+    hazards,
+    statementCount,
+    fingerprint,
+    rowLimit,
+    settings,
+    transaction,
+  } = facts;
   const { columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied } = facts;
   const columns = [columnsRead, columnsFiltered, columnsMatched, columnsWritten, columnsCopied];
   const names = [verbs, relationsRead, relationsWritten, functions, hazards, settings, ...columns].flat();
@@ -95,6 +108,7 @@ function factsPart(facts: CommandFacts, possible: PossibleNames): Part<Context> 
     relationsRead: possible.relations(relationsRead),
     relationsWritten: possible.relations(relationsWritten),
     functions: [...functions],
+    functionClasses: [...functionClasses],
     hazards: [...hazards],
     statementCount,
     unparsed: hazards.includes("unparsed"),

@@ -39,6 +39,7 @@ const oneOf = (known: readonly string[]): Words => ({ allows: (word) => known.in
 /** A comparison with a word that the attribute never holds never matches: silent, and fatal in a `forbid`. */
 const wordsOf: Readonly<Record<string, Words>> = {
   "context.riskClass": oneOf(riskClasses),
+  "context.functionClasses": oneOf(riskClasses),
   "context.hazards": oneOf(hazards),
   "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
   "context.weekday": oneOf(weekdays),

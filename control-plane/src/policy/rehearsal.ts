@@ -24,6 +24,7 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
   const problems: PolicyProblem[] = [];
   let passed = 0;
   let decided = 0;
+  let asked = 0;
   for (const { name: file, text } of files.filter(({ name }) => name.endsWith(TEST_FILE_SUFFIX))) {
     const error = (line: number, message: string): void => void problems.push({ severity: "error", file, line, message });
     const read = readTestFile(text);
@@ -37,12 +38,14 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
         error(line, `Test "${test.name}": ${why}`);
         continue;
       }
+      asked += test.as.length * test.on.length * (test.sql?.length ?? 1);
+      // Before anything is made or parsed for them: lists are short to write, and their product is not.
+      if (asked > MAX_POLICY_TEST_DECISIONS) {
+        error(line, `The tests ask for more than ${MAX_POLICY_TEST_DECISIONS} decisions.`);
+        return { problems, passed };
+      }
       for (const { request, label } of await requestsOf(test, read.file, factsOf)) {
-        if (++decided > MAX_POLICY_TEST_DECISIONS) {
-          error(line, `The tests ask for more than ${MAX_POLICY_TEST_DECISIONS} decisions.`);
-          return { problems, passed };
-        }
-        if (decided % DECISIONS_A_TURN === 0) await nextTurn();
+        if (++decided % DECISIONS_A_TURN === 0) await nextTurn();
         const decision = engine.decide(request);
         const differences = compare(test.expect, decision);
         if (differences.length === 0) passed++;

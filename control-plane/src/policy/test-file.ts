@@ -17,6 +17,7 @@ const facts = z
     relationsRead: list,
     relationsWritten: list,
     functions: list,
+    functionClasses: z.array(z.enum(riskClasses)).readonly(),
     hazards: z.array(z.enum(hazards)).readonly(),
     statementCount: z.int().min(0),
     fingerprint: z.string(),
