@@ -126,7 +126,7 @@ export class GatewayBed {
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
       policies: {
-        current: () => ({ version: this.policyVersion, maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
+        current: () => ({ version: this.policyVersion, speaksOf: new Set(), maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
         published: () => undefined,
         check: unused,
         publish: unused,

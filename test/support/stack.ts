@@ -142,6 +142,10 @@ export class Stack {
     return join(this.dataDir, "pki", "ca.crt");
   }
 
+  get apiAddress(): string {
+    return `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
+  }
+
   get gatewayPort(): number {
     return Number(this.#env["SALLYPORT_PG_PORT"]);
   }
@@ -322,10 +326,9 @@ export class Stack {
   }
 
   #profile(identity: string): Profile {
-    const api = `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
     return {
       identity,
-      apiAddress: api,
+      apiAddress: this.apiAddress,
       postgresAddress: `localhost:${this.gatewayPort}`,
       caFile: this.caFile,
       tokenFile: join(this.folder, "profiles", `${identity}.token`),
