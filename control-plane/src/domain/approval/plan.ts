@@ -35,6 +35,7 @@ export function mergedFacts(all: readonly CommandFacts[]): CommandFacts {
     relationsRead: union(({ relationsRead }) => relationsRead),
     relationsWritten: union(({ relationsWritten }) => relationsWritten),
     functions: union(({ functions }) => functions),
+    functionClasses: riskClasses.filter((riskClass) => all.some(({ functionClasses }) => functionClasses.includes(riskClass))),
     hazards: [...new Set(all.flatMap(({ hazards }) => hazards))],
     statementCount: all.reduce((sum, { statementCount }) => sum + statementCount, 0),
     columnsRead: union(({ columnsRead }) => columnsRead),

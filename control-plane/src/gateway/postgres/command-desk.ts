@@ -10,7 +10,7 @@ import { type CommandRecord, type Executable, recordCommand } from "./command-re
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
 import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./refusals.ts";
-import { readOnlyObjection } from "./read-only-session.ts";
+import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { plannedDigest } from "./plan-text.ts";
@@ -167,10 +167,12 @@ export class CommandDesk {
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
-      if (decision.effect !== "deny") continue;
+      const why = readOnly === undefined ? undefined : objectionTo(executable);
+      if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
-      return this.#refuse([{ executable, command, decision }], refusalOf(decision));
+      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
+      return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     const released: Judged[] = [];
