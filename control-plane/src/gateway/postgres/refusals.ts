@@ -32,6 +32,8 @@ export function hintFor(error: SallyportError): string {
       return howToState(error);
     case "policy.denied":
       return "An approval cannot lift this. Ask whoever keeps the policy.";
+    case "recording.full":
+      return "Connect again: each session has a recording of its own.";
     case "approval.expired":
     case "approval.drift":
       return "Run it again to ask again.";
