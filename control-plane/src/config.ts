@@ -47,7 +47,7 @@ export const configSchema = z.strictObject({
     .enum(["first", "always"])
     .default("first")
     .describe(
-      "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way.",
+      "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. With `always` that administrator may also look at and change the policy, whatever it says. Whoever reads the data directory owns the system either way.",
     ),
   SALLYPORT_POLICY_APPROVALS: z
     .union([z.literal("auto"), z.coerce.number().int().min(0).max(5)])

@@ -7,6 +7,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import pino from "pino";
 import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
+import { createAuthority } from "./application/authority.ts";
 import { createExecute } from "./application/execute-command.ts";
 import { RecordingRecord } from "./application/recording-record.ts";
 import { createRetention } from "./application/retention/retention.ts";
@@ -15,7 +16,7 @@ import { createTimeTravel } from "./application/time-travel/time-travel.ts";
 import { systemContext } from "./application/use-case.ts";
 import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
-import { bootstrap } from "./bootstrap.ts";
+import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
@@ -118,11 +119,16 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
   );
   const trials = createTrials({ whatIf: new WhatIfThread({ ledger: place, subjectKeys: config.subjectKeysFile }, log), policies: application.policies, clock });
+  const authority = createAuthority({
+    policies: application.policies,
+    clock,
+    ...(settings.SALLYPORT_BOOTSTRAP === "always" ? { recovery: BOOTSTRAP_IDENTITY } : {}),
+  });
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
     port: settings.SALLYPORT_API_PORT,
-    context: { identities: application.identities, log, newCorrelationId: randomUUID },
+    context: { identities: application.identities, authority, log, newCorrelationId: randomUUID },
     application,
     ledger,
     audit: integrity.audit,
@@ -150,7 +156,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       ? undefined
       : await startLedgerEndpoint({
           ledger: settings.SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA === "readable" ? ledger : stored,
-          access: auditorAccess(application.identities, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
+          access: auditorAccess(application.identities, authority, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,
           port: endpointPort,

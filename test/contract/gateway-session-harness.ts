@@ -14,7 +14,7 @@ import { ForwardingTally } from "@sallyport/edge-agent/src/attestation/forwardin
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { testCertificate } from "../support/certificate.ts";
 import type { Cleanup } from "../support/cleanup.ts";
-import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { type Flavour, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { WireClient, type WireMessage } from "../support/wire-client.ts";
 import { MemoryApprovals, RecordProbe, Watched } from "./gateway-session-ports.ts";
@@ -37,8 +37,8 @@ export async function prepareGround(cleanup: Cleanup): Promise<Ground> {
 }
 
 /** A server on which the role `app` logs in without a password, reached through the real agent's code. */
-export async function startRealTarget(cleanup: Cleanup): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
-  const server = await startTestPostgres(cleanup, { auth: "trust" });
+export async function startRealTarget(cleanup: Cleanup, flavour?: Flavour): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
+  const server = await startTestPostgres(cleanup, { auth: "trust", ...(flavour === undefined ? {} : { flavour }) });
   const resource = resourceOf(server, { database: "app", user: "app" });
   const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
   return { server, open: (open, channel) => target.open(open, channel, new ForwardingTally(() => {})) };
@@ -127,7 +127,7 @@ export class GatewayBed {
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
       policies: {
-        current: () => ({ version: this.policyVersion, maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
+        current: () => ({ version: this.policyVersion, speaksOf: new Set(), maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
         published: () => undefined,
         check: unused,
         publish: unused,

@@ -136,21 +136,22 @@ describe("notifications", { timeout: HANG_MS }, () => {
       { kind: "answer", status: 500 },
       { kind: "hang" },
       { kind: "cut" },
+      { kind: "switch" },
       { kind: "answer", status: 429, headers: { "retry-after": "7200" } },
       { kind: "answer", status: 204 },
     ];
     const notifications = await begin(channel("ops", server, { deadlineMs: SHORT_DEADLINE_MS }));
     await happen("edge");
     const failures: string[] = [];
-    for (let attempt = 1; attempt <= 4; attempt++) {
+    for (let attempt = 1; attempt <= 5; attempt++) {
       await server.count(attempt);
       await waitingFor(notifications, attempt);
       failures.push(notifications.list(1).deliveries[0]?.failure ?? "");
       time.advance(RETRY_LAST_MS);
     }
-    await server.count(5);
+    await server.count(6);
     await emptied(notifications);
-    assert.deepEqual(failures, ["http 500", "timeout", "econnreset", "http 429"]);
+    assert.deepEqual(failures, ["http 500", "timeout", "econnreset", "http 101", "http 429"]);
     assert.equal(new Set(server.received.map(({ id }) => id)).size, 1);
   });
 

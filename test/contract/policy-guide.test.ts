@@ -57,6 +57,15 @@ describe("the policy guide", () => {
     assert.equal(write(["ledger_entries"]).effect, "deny");
   });
 
+  it("shows functions that write, and those that do something to the server", () => {
+    const call = (id: string, over: Partial<CommandFacts>) => example(id, member("engineers"), over).effect;
+    assert.equal(call("sequences-and-locks", { riskClass: "write", functions: ["nextval"], functionClasses: ["write"] }), "allow");
+    const end = { riskClass: "administrative", functions: ["pg_terminate_backend"], functionClasses: ["administrative"] } as const;
+    assert.equal(call("server-functions-with-approval", end), "needs_approval");
+    assert.equal(call("server-functions-with-approval", { ...end, riskClass: "unclassified", functionClasses: ["administrative", "unclassified"] }), "deny");
+    assert.equal(call("server-functions-with-approval", { riskClass: "administrative", verbs: ["ALTER SYSTEM"] }), "deny");
+  });
+
   it("shows a machine that may run one kind of command on one resource", () => {
     const robot: Principal = { id: "ci-migrations", kind: "machine", groups: [] };
     assert.equal(example("ci-migrations", robot, { verbs: ["CREATE TABLE"], riskClass: "destructive", hazards: ["ddl"] }).effect, "allow");

@@ -91,6 +91,11 @@ describe("retention", () => {
     const open = await session(record, "open", true);
     await record.append("approval-1", ["ApprovalRequested", { approvalId: "1" }]);
     await record.append("approval-2", ["ApprovalRequested", { approvalId: "2" }], ["ApprovalDenied", { approvalId: "2" }]);
+    const plan = { commands: [{}, {}] };
+    await record.append("approval-3", ["ApprovalRequested", { approvalId: "3", plan }], ["ApprovalUsed", {}], ["ApprovalUsed", {}]);
+    await record.append("approval-4", ["ApprovalRequested", { approvalId: "4" }], ["ApprovalWithdrawn", {}], ["ApprovalPreviewed", {}]);
+    await record.append("approval-5", ["ApprovalRequested", { approvalId: "5", plan }], ["ApprovalUsed", {}]);
+    await record.append("approval-6", ["ApprovalRequested", { approvalId: "6" }], ["ApprovalUsed", {}], ["ApprovalUsed", {}]);
     await record.signed();
     record.daysAgo = 0;
     const { counts } = await record.retention("session=30d,recording=30d,forwarding=30d,approval=30d").run("schedule", admin);
@@ -99,11 +104,13 @@ describe("retention", () => {
       [
         ["recording", 0],
         ["session", 0],
-        ["approval", 1],
+        ["approval", 3],
         ["forwarding", 0],
       ],
     );
-    assert.deepEqual([await eventsOf(record, `session-${open}`), await eventsOf(record, "approval-1"), await eventsOf(record, "approval-2")], [2, 1, 0]);
+    assert.equal(await eventsOf(record, `session-${open}`), 2);
+    const left = await Promise.all([1, 2, 3, 4, 5, 6].map((id) => eventsOf(record, `approval-${id}`)));
+    assert.deepEqual(left, [1, 0, 0, 0, 2, 3]);
     await record.append(`session-${open}`, ended);
     await record.signed();
     // It is over now, but of yesterday.

@@ -235,6 +235,27 @@ describe("a command that needs approval", () => {
     assert.deepEqual((await client.query("select to_regclass('in_transaction') as t")).rows, [{ t: null }]);
   });
 
+  it("is not run when other rules decide on it by now, who ask for other people", async () => {
+    const needs = (id: string, group: string): string =>
+      `@id("${id}") permit (principal in Group::"${group}", action == Action::"run", resource) when { context.approvals >= 1 };`;
+    const rules = `@id("open") permit (principal, action == Action::"open", resource);
+      ${needs("of-juniors", "engineers")}
+      @approvals("2 from approvers") ${needs("of-seniors", "seniors")}
+      @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
+    await stack.publish([{ name: "ranks.cedar", text: rules }]);
+    const rank = (group: string) =>
+      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id: "ana", kind: "human", groups: [group] }));
+    const client = await stack.connect();
+    const dropped = failure(client.query("drop table victims /* promoted */"));
+    const { data } = await heldFor("/* promoted */");
+    await rank("seniors");
+    await stack.approve(data.approvalId);
+    assert.deepEqual(await dropped, ["42501", "approval.drift"]);
+    assert.equal(timesRun("/* promoted */"), 0);
+    await rank("engineers");
+    await stack.publish(starterPolicy);
+  });
+
   it("counts people, not clicks, where two must agree", async () => {
     const two =
       '@id("two") forbid (principal, action == Action::"run", resource) when { context.riskClass == "destructive" } unless { context.approvals >= 2 };';

@@ -142,6 +142,10 @@ export class Stack {
     return join(this.dataDir, "pki", "ca.crt");
   }
 
+  get apiAddress(): string {
+    return `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
+  }
+
   get gatewayPort(): number {
     return Number(this.#env["SALLYPORT_PG_PORT"]);
   }
@@ -321,10 +325,9 @@ export class Stack {
   }
 
   #profile(person: Person): Profile {
-    const api = `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
     return {
       identity: person,
-      apiAddress: api,
+      apiAddress: this.apiAddress,
       postgresAddress: `localhost:${this.gatewayPort}`,
       caFile: this.caFile,
       tokenFile: join(this.folder, "profiles", `${person}.token`),

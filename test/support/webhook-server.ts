@@ -14,7 +14,11 @@ type Behaviour =
   /** Takes the request and never answers. */
   | { readonly kind: "hang" }
   /** Cuts the connection after it has taken the request. */
-  | { readonly kind: "cut" };
+  | { readonly kind: "cut" }
+  /** Answers that it speaks another protocol from now on. */
+  | { readonly kind: "switch" };
+
+const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
 
 /** Whoever is told: takes what comes, and behaves as it is told to. */
 export class WebhookServer {
@@ -46,6 +50,7 @@ export class WebhookServer {
         this.received.push({ headers: request.headers, body, id: String(request.headers["webhook-id"]) });
         if (behaviour?.kind === "answer") response.writeHead(behaviour.status, behaviour.headers).end(behaviour.body);
         else if (behaviour?.kind === "cut") request.socket.destroy();
+        else if (behaviour?.kind === "switch") request.socket.write(SWITCHING);
         for (const wait of this.#waits) wait();
       });
     });

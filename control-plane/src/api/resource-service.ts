@@ -3,6 +3,7 @@ import type { AgentLinks, Grants, Resources, ResourceView } from "../application
 import type { Policies } from "../application/policy-ports.ts";
 import { grantedBy } from "../application/grant-view.ts";
 import type { ByGrant, Principal } from "../domain/decision.ts";
+import { takeDecision } from "../domain/take-decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 export function resourceService(
@@ -10,7 +11,8 @@ export function resourceService(
   deps: { readonly resources: Resources; readonly policies: Policies; readonly grants: Pick<Grants, "current" | "requestable">; readonly links: AgentLinks },
 ): ResourceServiceServer {
   const accessOf = (principal: Principal, resource: ResourceView): ResourceAccess => {
-    const mayOpen = (granted: ByGrant): boolean => deps.policies.current()?.decide({ principal, action: "open", resource, granted }).effect === "allow";
+    const mayOpen = (granted: ByGrant): boolean =>
+      takeDecision(deps.policies.current(), { principal, action: "open", resource, granted, circumstances: { time: new Date() } }).effect === "allow";
     const grant = deps.grants.current(principal.id, resource.name);
     return {
       standing: mayOpen(false),

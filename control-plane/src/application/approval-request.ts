@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { mergedFacts } from "../domain/approval/plan.ts";
 import { peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
-import type { Decision } from "../domain/decision.ts";
+import { type Decision, recordDecision } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import type { PlanRequest } from "./ports.ts";
 
@@ -55,7 +55,7 @@ export function planRequest(
       digest,
       facts: mergedFacts(commands.map(({ facts }) => facts)),
     },
-    decision: { policyVersion: first.policyVersion, rules: [...new Set(asking.flatMap(({ rules }) => rules))].toSorted(), reason: first.reason },
+    decision: { ...recordDecision(first), ...togetherOf(asking) },
     quorum: peopleIn(terms.steps),
     ...termsOf({ quorum, terms }, now),
     expiresAt: new Date(now.getTime() + waits).toISOString(),
@@ -65,4 +65,10 @@ export function planRequest(
       reason,
     },
   };
+}
+
+/** Everything that decided on any of them, and everybody who is to be told. */
+function togetherOf(decisions: readonly Decision[]): Pick<Requested["decision"], "rules" | "notify"> {
+  const notify = [...new Set(decisions.flatMap((decision) => decision.notify ?? []))].toSorted();
+  return { rules: [...new Set(decisions.flatMap(({ rules }) => rules))].toSorted(), ...(notify.length === 0 ? {} : { notify }) };
 }

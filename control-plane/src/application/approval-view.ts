@@ -53,8 +53,8 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, vote], decidedBy: by, comment };
     }
     case "ApprovalCounterProposed": {
-      const { by, comment, statement, digest } = event.data;
-      return { ...view, counter: { by, comment, statement, digest } };
+      const { by, comment, statement, digest, facts } = event.data;
+      return { ...view, counter: { by, comment, statement, digest, facts } };
     }
     case "ApprovalCounterAccepted":
       return { ...view, state: "replaced" };

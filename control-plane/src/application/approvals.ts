@@ -4,11 +4,12 @@ import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
-import type { CommandFacts } from "../domain/facts.ts";
+import { type CommandFacts, sameFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
+import { grantedBy } from "./grant-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
@@ -162,9 +163,12 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     accept: (approvalId, by, digest, context) => run(approvalId, { type: "Accept", by: by.id, digest }, context),
 
     async countersign(approvalId) {
-      const { counterTo } = await requireView(approvalId);
+      const { counterTo, command } = await requireView(approvalId);
       const { counter, state } = await requireView(counterTo ?? "");
       if (counter === undefined || state !== "replaced") throw new SallyportError("approval.drift", "Nobody proposed this.");
+      // Where it is asked for, a transaction may be open; what it touches must be what the proposer was shown.
+      if (!sameFacts({ ...counter.facts, transaction: command.facts.transaction }, command.facts))
+        throw new SallyportError("approval.drift", "The proposed text does something else by now.");
       const found = live.identities.get(identityStream(counter.by))?.state;
       if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
       const by = { id: counter.by, kind: found.kind, groups: found.groups };
@@ -183,7 +187,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       const own = live.approvals.all().filter(({ plan, state, requestedBy }) => plan !== undefined && state === "pending" && requestedBy === by.id);
       if (own.length >= MAX_PENDING_PLANS) throw new SallyportError("session.limit", `${MAX_PENDING_PLANS} plans of yours are waiting; withdraw one first.`);
       const now = clock.now();
-      const granted = live.grants.openFor(by.id, found.name, now) !== undefined;
+      const granted = grantedBy(live.grants.openFor(by.id, found.name, now));
       const circumstances = { time: now, purpose: { reason: asked.reason, ticket: "" } };
       const decide = (facts: CommandFacts): Decision =>
         takeDecision(policies.current(), { principal: by, resource: found, action: "run", facts, granted, circumstances });
@@ -202,7 +206,13 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 
     mayDecide: ({ resource, command }, by) =>
       by.kind === "human" &&
-      takeDecision(policies.current(), { principal: by, resource: resources.find(resource), action: "approve", facts: command.facts }).effect === "allow",
+      takeDecision(policies.current(), {
+        principal: by,
+        resource: resources.find(resource),
+        action: "approve",
+        facts: command.facts,
+        circumstances: { time: clock.now() },
+      }).effect === "allow",
 
     async withdraw(approvalId, cause, context) {
       await run(approvalId, { type: "Withdraw", cause }, context);

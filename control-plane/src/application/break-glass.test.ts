@@ -5,6 +5,7 @@ import type { Principal } from "../domain/decision.ts";
 import { ESCALATE_EVERY_SECONDS } from "../domain/grant/break-glass.ts";
 import { grantStream } from "../domain/grant/grant.events.ts";
 import { createCedarCompiler } from "../policy/compiler.ts";
+import { MAX_UNREVIEWED_BREAK_GLASS } from "./grants.ts";
 import { human, machine, orders } from "./testing/samples.ts";
 import { admin, fails, setStage, typesIn, until } from "./testing/stage.ts";
 
@@ -40,6 +41,15 @@ describe("break-glass", () => {
     await assert.rejects(app.grants.breakGlass({ ...asked, resource: "nowhere" }, ana, admin), fails("resource.not_found"));
     await assert.rejects(app.grants.breakGlass({ ...asked, durationSeconds: 3_601 }, ana, admin), fails("input.invalid"));
     await assert.rejects(app.grants.breakGlass(asked, robot, admin), fails("approval.machine"));
+  });
+
+  it("is refused to whoever has so many that nobody reviewed, until somebody does", async (t) => {
+    const { app } = await scene(t);
+    const ids: string[] = [];
+    for (let n = 0; n < MAX_UNREVIEWED_BREAK_GLASS; n++) ids.push((await app.grants.breakGlass(asked, ana, admin)).id);
+    await assert.rejects(app.grants.breakGlass(asked, ana, admin), fails("session.limit"));
+    await app.grants.review(ids[0] ?? "", bo, "justified", "it burnt", admin);
+    assert.equal((await app.grants.breakGlass(asked, ana, admin)).state, "open");
   });
 
   it("stays in sight until it is reviewed, and says so each day when nobody does, also after a restart", async (t) => {

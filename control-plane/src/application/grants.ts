@@ -24,6 +24,9 @@ export const MAX_OPEN_GRANTS = 10_000;
 /** Pending ones of one identity: a script in a loop must not use up what is there for all. */
 export const MAX_PENDING_REQUESTS = 20;
 
+/** Of one person, while nobody has reviewed them: so many emergencies at once are none. */
+export const MAX_UNREVIEWED_BREAK_GLASS = 20;
+
 export interface GrantDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
@@ -135,6 +138,9 @@ export function createGrants({
         throw new SallyportError("auth.forbidden", `Your break-glass ${overdue.id} is overdue for review: somebody else must review it first.`, {
           grant: overdue.id,
         });
+      const unreviewed = live.grants.all().filter(({ emergency, verdict, requestedBy }) => emergency && verdict === "" && requestedBy === by.id);
+      if (unreviewed.length >= MAX_UNREVIEWED_BREAK_GLASS)
+        throw new SallyportError("session.limit", `${MAX_UNREVIEWED_BREAK_GLASS} break-glass of yours wait for a review; somebody else must review one first.`);
       const decision = ask(by, "break_glass", asked.resource, asked);
       const data = { ...newRequest(asked, by, context), emergency: true } as const;
       return run(data.grantId, { type: "Request", data, decision }, context);

@@ -169,6 +169,8 @@ export interface CounterProposal {
   readonly comment: string;
   readonly statement: string;
   readonly digest: string;
+  /** Of the text, when it was proposed. */
+  readonly facts: CommandFacts;
 }
 
 /** One look at what a held command would do; what it showed is in the record only. */

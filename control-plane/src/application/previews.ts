@@ -76,7 +76,13 @@ export function createPreviews(
         kind,
         digest,
         by: decidedBy(by, context),
-        decision: takeDecision(policies.current(), { principal: by, resource: resources.find(view.resource), action: "approve", facts: command.facts }),
+        decision: takeDecision(policies.current(), {
+          principal: by,
+          resource: resources.find(view.resource),
+          action: "approve",
+          facts: command.facts,
+          circumstances: { time: clock.now() },
+        }),
       });
       // Who may not is told so before anything else.
       await check(stream, intent());

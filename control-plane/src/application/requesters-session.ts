@@ -1,5 +1,5 @@
 import { upcast } from "../domain/catalogue.ts";
-import type { Purpose } from "../domain/decision.ts";
+import { type ByGrant, grantedIn, type Purpose } from "../domain/decision.ts";
 import type { SessionEvent } from "../domain/session/session.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -8,7 +8,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 export interface RequestersSession {
   readonly parameters: Readonly<Record<string, string>>;
   readonly clientAddress: string;
-  readonly granted: boolean;
+  readonly granted: ByGrant;
   readonly purpose: Purpose | undefined;
 }
 
@@ -20,7 +20,7 @@ export async function readRequestersSession(ledger: Pick<Ledger, "readStream">, 
     if (event.type === "SessionRequested") {
       const { parameters, clientAddress } = event.data;
       found = { parameters, clientAddress, granted: false, purpose: undefined };
-    } else if (found !== undefined && event.type === "SessionOpened") found = { ...found, granted: event.data.grantId !== undefined };
+    } else if (found !== undefined && event.type === "SessionOpened") found = { ...found, granted: grantedIn(event.data) };
     else if (found !== undefined && event.type === "PurposeStated") found = { ...found, purpose: { reason: event.data.reason, ticket: event.data.ticket } };
   }
   return found;

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type Classification, fieldsOf, type PersonalField, personalFieldsOf } from "./classification.ts";
 import type { DomainEvent, EventType } from "./events.ts";
-import { liftFacts } from "./facts.ts";
+import { liftFacts, liftFunctionClasses } from "./facts.ts";
 import { schemas } from "./schemas.ts";
 
 /** What of a recorded event tells what it means. */
@@ -14,6 +14,10 @@ export interface StoredEvent {
 }
 
 const withFactsLifted = (data: object): object => ({ ...data, facts: liftFacts(Reflect.get(data, "facts") as object) });
+const withClasses = (data: object): object => ({ ...data, facts: liftFunctionClasses(Reflect.get(data, "facts") as object) });
+
+const planWithClasses = (plan: object | undefined): object =>
+  plan === undefined ? {} : { plan: { ...plan, commands: (Reflect.get(plan, "commands") as readonly object[]).map(withClasses) } };
 
 /** Lifts the data of one version to the next. Pure; released versions are never changed, only lifted. */
 type Upcaster = (data: object) => object;
@@ -32,9 +36,10 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, what is recorded, and that what is computed is
   // shown; masks may be tokens and roundings.
   // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.
-  CommandAuthorized: [withFactsLifted],
-  CommandDenied: [withFactsLifted],
-  CommandHeld: [withFactsLifted],
+  // 3: facts hold the classes of the functions that are called; the same of plans and of what is proposed instead.
+  CommandAuthorized: [withFactsLifted, withClasses],
+  CommandDenied: [withFactsLifted, withClasses],
+  CommandHeld: [withFactsLifted, withClasses],
   CommandReleased: [(data) => data],
   // And steps of groups, who may refuse, hours, escalation; there was one step before, for anybody whom policy lets decide.
   ApprovalRequested: [
@@ -45,7 +50,9 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
       denyBy: [],
       approverHours: [],
     }),
+    (data) => ({ ...data, command: withClasses(Reflect.get(data, "command") as object), ...planWithClasses(Reflect.get(data, "plan") as object | undefined) }),
   ],
+  ApprovalCounterProposed: [withClasses],
   ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
   ApprovalDenied: [(data) => data],
   // 2: may be for a while.

@@ -47,6 +47,8 @@ export interface CommandFacts extends ColumnFacts {
   readonly relationsWritten: readonly string[];
   /** Functions called that are not known to be free of side effects. */
   readonly functions: readonly string[];
+  /** The classes of what these may do, from harmless to worst; none where none is called. Of `set_config` that of the setting; of a command that cannot be looked into `unclassified`. */
+  readonly functionClasses: readonly RiskClass[];
   /** Named dangers, a closed list (see `hazards`). */
   readonly hazards: readonly Hazard[];
   readonly statementCount: number;
@@ -73,6 +75,7 @@ export const plainFacts: CommandFacts = {
   relationsRead: [],
   relationsWritten: [],
   functions: [],
+  functionClasses: [],
   hazards: [],
   statementCount: 1,
   fingerprint: "",
@@ -124,6 +127,12 @@ export function liftFacts(old: object): object {
     settings: [],
     transaction: "unknown",
   };
+}
+
+/** The facts of records that were written before functions had classes: at worst that of the command. */
+export function liftFunctionClasses(old: object): object {
+  const { functions = [], hazards: dangers = [], riskClass = "unclassified" } = old as Partial<CommandFacts>;
+  return { ...old, functionClasses: functions.length === 0 && !dangers.includes("unparsed") ? [] : [riskClass] };
 }
 
 /** A column's name has a table before it, and no schema. */

@@ -46,6 +46,7 @@ export const facts = z.strictObject({
   relationsRead: privateWords(),
   relationsWritten: privateWords(),
   functions: privateWords(),
+  functionClasses: open(z.array(z.enum(riskClasses)).readonly()),
   hazards: open(z.array(z.enum(hazards)).readonly()),
   statementCount: count(),
   fingerprint: word(),

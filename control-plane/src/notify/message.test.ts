@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { upcast, type StoredEvent } from "../domain/catalogue.ts";
+import { classificationOf, upcast, type StoredEvent } from "../domain/catalogue.ts";
 import type { DomainEvent } from "../domain/events.ts";
 import { type Discretion, MAX_FIELD_LENGTH, type Message, messageOf } from "./message.ts";
 import { type Notice, personal, sensitive, shown } from "./notice.ts";
@@ -28,12 +28,24 @@ const subjects: Readonly<Record<string, string>> = {
 
 const of = { id: "e1_ops", at: "2026-11-22T10:00:00.000Z", eventId: "e1", eventType: "AccessGranted" };
 const silent: Discretion = { people: false, statements: false };
-const messageAbout = (type: string, discretion: Discretion): Message | undefined => {
-  const event = golden(type);
+const messageAbout = (type: string, discretion: Discretion, as: (event: DomainEvent) => DomainEvent = (event) => event): Message | undefined => {
   const [first = ""] = /^[A-Z][a-z]+/u.exec(type) ?? [];
-  const notice = noticeOf(event, { subject: golden(subjects[first] ?? type), agentName: () => "edge" });
+  const notice = noticeOf(as(golden(type)), { subject: as(golden(subjects[first] ?? type)), agentName: () => "edge" });
   return notice === undefined ? undefined : messageOf(notice, { ...of, eventType: type }, discretion);
 };
+
+/** The event with each text replaced by the class that the schema gives it, unless that is public. Empty lists get a member. */
+function marked(event: DomainEvent): DomainEvent {
+  const classes = classificationOf(event.type);
+  const mark = (value: unknown, path: string): unknown => {
+    const found = classes.get(path);
+    if (Array.isArray(value)) return found === undefined ? value.map((each) => mark(each, `${path}.*`)) : found === "public" ? value : [`⟦${found}⟧`];
+    if (typeof value === "object" && value !== null)
+      return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, mark(each, path === "" ? name : `${path}.${name}`)]));
+    return typeof value === "string" && found !== undefined && found !== "public" ? `⟦${found}⟧` : value;
+  };
+  return { type: event.type, data: mark(event.data, "") } as DomainEvent;
+}
 const everyType = [...new Set([...toldTypes, ...notifyingTypes])];
 const bodies = (message: Message): string => `${webhookBody(message)}\n${slackBody(message)}`;
 
@@ -47,6 +59,27 @@ describe("what a channel is told", () => {
     const told = everyType.flatMap((type) => messageAbout(type, silent) ?? []);
     assert.ok(told.length >= everyType.length - 3, `only ${told.length} of ${everyType.length} tell anything`);
     for (const message of told) for (const pattern of [names, statement, written]) assert.doesNotMatch(bodies(message), pattern, message.eventType);
+  });
+
+  it("has the class of the event's own field in each of its own, as the schemas have it", () => {
+    const classesIn = (discretion: Discretion): readonly string[] => {
+      const all = everyType.flatMap((type) => messageAbout(type, discretion, marked) ?? []).map(bodies);
+      return [...new Set(all.join("\n").match(/⟦\w+⟧/gu))].toSorted();
+    };
+    assert.deepEqual(classesIn(silent), []);
+    assert.deepEqual(classesIn({ people: true, statements: false }), ["⟦personal⟧"]);
+    assert.deepEqual(classesIn({ people: false, statements: true }), ["⟦sensitive⟧"]);
+  });
+
+  it("begins no line of its own and turns no direction, whatever somebody wrote: each such character is a picture of itself", () => {
+    const forged = 'a"\r\n\r\nApprove: https://evil.example/\u001b[2K\u0085\u2028\u202e';
+    const { title, fields } = messageOf(
+      { kind: "k", title: forged, urgency: "info", next: [], fields: [shown("text", forged), shown("list", ["one", forged])] },
+      of,
+      silent,
+    );
+    const expected = 'a"␍␊␍␊Approve: https://evil.example/␛[2K\u{fffd}\u{fffd}\u{fffd}';
+    assert.deepEqual([title, ...fields.map(({ value }) => value)], [expected, expected, ["one", expected]]);
   });
 
   it("names whoever asks, and quotes the statement, when the channel may", () => {
@@ -117,22 +150,33 @@ describe("a Slack message", () => {
   const body = slackBody(messageOf(notice, of, { people: true, statements: true, links: "https://gate.example.com" }));
   const parsed = JSON.parse(body) as {
     text: string;
-    blocks: { type: string; fields?: unknown[]; text?: { type: string; text: string; verbatim?: boolean } }[];
+    blocks: { type: string; fields?: { type: string; text: string }[]; text?: { type: string; text: string; verbatim?: boolean } }[];
   };
 
   it("rings no bell and holds no link that somebody wrote into a field", () => {
     const mrkdwn = JSON.stringify(parsed.blocks.filter(({ type }) => type === "section"));
-    assert.doesNotMatch(mrkdwn, /<(?!\/?$)/u);
+    const inMarkup = parsed.blocks
+      .flatMap(({ fields = [], text }) => [...fields, ...(text === undefined ? [] : [text])])
+      .filter(({ type }) => type === "mrkdwn");
+    for (const { text } of inMarkup) assert.doesNotMatch(text, /</u);
     assert.doesNotMatch(parsed.text, /</u);
-    assert.match(mrkdwn, /&lt;!here&gt;/u);
+    assert.ok(parsed.blocks.some(({ fields = [] }) => fields.some(({ type, text }) => type === "plain_text" && text.includes("<!here>"))));
     assert.ok(!mrkdwn.includes('"verbatim":false') && mrkdwn.includes('"verbatim":true'));
   });
 
-  it("keeps to Slack's bounds: ten fields to a section, 150 characters in a header", () => {
+  it("has no markup in a value, so that none looks like the name of another", () => {
+    const fields = [shown("writes", ["x\n*requester*\nbo", "_a_ ~b~ `c` :tada:"])];
+    const { blocks } = JSON.parse(slackBody(messageOf({ ...notice, fields }, of, silent))) as typeof parsed;
+    const [name, value, ...more] = blocks.flatMap((block) => block.fields ?? []);
+    assert.deepEqual([name, more], [{ type: "mrkdwn", text: "*writes*", verbatim: true }, []]);
+    assert.deepEqual(value, { type: "plain_text", text: "x␊*requester*␊bo, _a_ ~b~ `c` :tada:", emoji: false });
+  });
+
+  it("keeps to Slack's bounds: ten texts to a section, 150 characters in a header", () => {
     assert.ok(parsed.blocks.every(({ fields = [] }) => fields.length <= 10));
     const [header] = parsed.blocks;
     assert.ok(header?.text?.type === "plain_text" && header.text.text.length <= 150);
-    assert.equal(parsed.blocks.flatMap(({ fields = [] }) => fields).length, 27);
+    assert.equal(parsed.blocks.flatMap(({ fields = [] }) => fields).length, 2 * 27);
   });
 
   it("has a button for each link, and none without links", () => {

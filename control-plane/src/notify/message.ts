@@ -39,7 +39,7 @@ export function messageOf(
   return {
     ...of,
     kind,
-    title: cut(title),
+    title: cut(oneLine(title)),
     urgency,
     fields: fields.filter(({ classification, value }) => may[classification] && !isEmpty(value)).map(({ name, value }) => ({ name, value: bounded(value) })),
     next: next.map(({ label, command, path }) => ({ label, command, ...(links === undefined ? {} : { link: `${links.replace(/\/+$/u, "")}/${path}` }) })),
@@ -52,10 +52,19 @@ const isEmpty = (value: Field["value"]): boolean => value === "" || (typeof valu
 
 function bounded(value: Field["value"]): Field["value"] {
   if (typeof value === "number") return value;
-  if (typeof value === "string") return cut(value);
-  const members = value.slice(0, LISTED).map(cut);
+  if (typeof value === "string") return cut(oneLine(value));
+  const members = value.slice(0, LISTED).map((member) => cut(oneLine(member)));
   return value.length > LISTED ? [...members, `and ${value.length - LISTED} more`] : members;
 }
+
+/** What begins a line, moves a cursor or turns the direction of writing: with it a value could pass for another field of the message. */
+const DISRUPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
+/** U+2400 is the picture of U+0000, and so on for the controls of ASCII. */
+const PICTURES = 0x2400;
+
+/** Nothing is hidden: each such character becomes its picture (␊, ␍, ␛), or the sign of one that cannot be shown. */
+const oneLine = (text: string): string =>
+  text.replaceAll(DISRUPTIVE, (character) => (character < " " ? String.fromCharCode(PICTURES + character.charCodeAt(0)) : "\u{fffd}"));
 
 /** Never in the middle of a character. */
 function cut(text: string): string {

@@ -1,4 +1,4 @@
-import { weekdays } from "../domain/decision.ts";
+import { areas, weekdays } from "../domain/decision.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 
@@ -39,9 +39,11 @@ const oneOf = (known: readonly string[]): Words => ({ allows: (word) => known.in
 /** A comparison with a word that the attribute never holds never matches: silent, and fatal in a `forbid`. */
 const wordsOf: Readonly<Record<string, Words>> = {
   "context.riskClass": oneOf(riskClasses),
+  "context.functionClasses": oneOf(riskClasses),
   "context.hazards": oneOf(hazards),
   "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
   "context.weekday": oneOf(weekdays),
+  "context.area": oneOf(areas),
   "context.transaction": oneOf(transactionStates),
   "principal.kind": oneOf(["human", "machine"]),
   "resource.labels": { allows: (word) => word.indexOf("=") > 0, expected: `written "key=value"` },

@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { PolicyProblem } from "../application/policy-ports.ts";
-import type { Circumstances, Decision, DecisionRequest, MaskColumn, PolicyEngine } from "../domain/decision.ts";
+import {
+  type Circumstances,
+  controlPlane,
+  type Decision,
+  type DecisionRequest,
+  type MaskColumn,
+  type PolicyEngine,
+  type ResourceRef,
+} from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { type Expected, type PolicyTest, readTestFile, type TestFile, TEST_FILE_SUFFIX } from "./test-file.ts";
@@ -24,6 +32,7 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
   const problems: PolicyProblem[] = [];
   let passed = 0;
   let decided = 0;
+  let asked = 0;
   for (const { name: file, text } of files.filter(({ name }) => name.endsWith(TEST_FILE_SUFFIX))) {
     const error = (line: number, message: string): void => void problems.push({ severity: "error", file, line, message });
     const read = readTestFile(text);
@@ -37,12 +46,14 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
         error(line, `Test "${test.name}": ${why}`);
         continue;
       }
+      asked += test.as.length * test.on.length * (test.sql?.length ?? 1);
+      // Before anything is made or parsed for them: lists are short to write, and their product is not.
+      if (asked > MAX_POLICY_TEST_DECISIONS) {
+        error(line, `The tests ask for more than ${MAX_POLICY_TEST_DECISIONS} decisions.`);
+        return { problems, passed };
+      }
       for (const { request, label } of await requestsOf(test, read.file, factsOf)) {
-        if (++decided > MAX_POLICY_TEST_DECISIONS) {
-          error(line, `The tests ask for more than ${MAX_POLICY_TEST_DECISIONS} decisions.`);
-          return { problems, passed };
-        }
-        if (decided % DECISIONS_A_TURN === 0) await nextTurn();
+        if (++decided % DECISIONS_A_TURN === 0) await nextTurn();
         const decision = engine.decide(request);
         const differences = compare(test.expect, decision);
         if (differences.length === 0) passed++;
@@ -54,7 +65,7 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
 }
 
 /** What makes a test mean nothing, or not what its author thinks. */
-function incomplete({ action, as, on, sql, facts }: PolicyTest, { principals, resources }: TestFile): string | undefined {
+function incomplete({ action, as, on, sql, facts, context }: PolicyTest, { principals, resources }: TestFile): string | undefined {
   const stranger = as.find((name) => !Object.hasOwn(principals, name));
   if (stranger !== undefined) return `"principals" has no ${JSON.stringify(stranger)}.`;
   const unknown = on.find((name) => !Object.hasOwn(resources, name));
@@ -62,7 +73,11 @@ function incomplete({ action, as, on, sql, facts }: PolicyTest, { principals, re
   if (sql !== undefined && facts !== undefined) return `It has "sql" and "facts"; the facts of a text are what its parser says.`;
   const given = sql !== undefined || facts !== undefined;
   if (action === "run" && !given) return `A test of "run" has "sql" or "facts".`;
-  if ((action === "open" || action === "request") && given) return `"${action}" has neither "sql" nor "facts".`;
+  const isOwn = action === "replay" || action === "administer";
+  if ((action === "open" || action === "request" || isOwn) && given) return `"${action}" has neither "sql" nor "facts".`;
+  if (on.length === 0 && !isOwn) return `A test of "${action}" says "on" what.`;
+  if (isOwn !== (context.area !== undefined)) return isOwn ? `A test of "${action}" has an "area" in its "context".` : `"${action}" has no "area".`;
+  if (context.own !== undefined && action !== "replay") return `"${action}" has no "own".`;
   return undefined;
 }
 
@@ -79,29 +94,31 @@ async function requestsOf({ as, on, action, sql, facts, context }: PolicyTest, {
   for (const text of sql ?? []) commands.push({ facts: await factsOf(text), shown: JSON.stringify(text) });
   if (commands.length === 0) commands.push({ shown: "" });
 
-  const { granted, hour, weekday, clientAddress, reason = "", ticket = "" } = context;
+  const { granted, area, own, hour, weekday, clientAddress, reason = "", ticket = "" } = context;
   const circumstances: Circumstances = {
     // An hour alone is of any day, and a day alone is all day.
     ...(hour === undefined && weekday === undefined ? {} : { time: { hour: hour ?? 12, weekday: weekday ?? "wednesday" } }),
     ...(clientAddress === undefined ? {} : { clientAddress }),
     purpose: { reason, ticket },
   };
-  const several = as.length * on.length * commands.length > 1;
+  const places = on.length === 0 ? [controlPlane] : on.map((name): ResourceRef => ({ name, protocol: "postgres", labels: {}, ...resources[name] }));
+  const several = as.length * places.length * commands.length > 1;
   return as.flatMap((person) =>
-    on.flatMap((place) =>
+    places.flatMap((resource) =>
       commands.map(({ facts: found, shown }): Asked => {
         const { kind = "human", groups = [] } = principals[person] ?? {};
-        const { protocol = "postgres", labels = {} } = resources[place] ?? {};
         return {
           request: {
             principal: { id: person, kind, groups },
             action,
-            resource: { name: place, protocol, labels },
+            resource,
             ...(granted === undefined ? {} : { granted }),
+            ...(area === undefined ? {} : { area }),
+            ...(own === undefined ? {} : { own }),
             ...(found === undefined ? {} : { facts: found }),
             circumstances,
           },
-          label: several ? ` (${[person, place, shown].filter((part) => part !== "").join(", ")})` : "",
+          label: several ? ` (${[person, resource.name, shown].filter((part) => part !== "").join(", ")})` : "",
         };
       }),
     ),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { weekdays } from "../domain/decision.ts";
+import { areas, weekdays } from "../domain/decision.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 import { policyActions } from "./schema.ts";
 
@@ -17,6 +17,7 @@ const facts = z
     relationsRead: list,
     relationsWritten: list,
     functions: list,
+    functionClasses: z.array(z.enum(riskClasses)).readonly(),
     hazards: z.array(z.enum(hazards)).readonly(),
     statementCount: z.int().min(0),
     fingerprint: z.string(),
@@ -61,14 +62,16 @@ const testCase = z.strictObject({
   /** Of `principals`; of several, the test holds for each. */
   as: names,
   action: z.enum(policyActions),
-  /** Of `resources`. */
-  on: names,
+  /** Of `resources`; nothing is the control plane itself, for `replay` and `administer`. */
+  on: names.default([]),
   /** Each of them. */
   sql: names.optional(),
   facts: facts.optional(),
   context: z
     .strictObject({
       granted: z.boolean(),
+      area: z.enum(areas),
+      own: z.boolean(),
       hour: z.int().min(0).max(23),
       weekday: z.enum(weekdays),
       clientAddress: z.string(),

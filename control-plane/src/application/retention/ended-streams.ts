@@ -37,6 +37,9 @@ const approvalSettled: ReadonlySet<string> = new Set([
   "ApprovalRevoked",
 ]);
 
+/** What may be the last word on an approval; only its plan says which use is the last. */
+const approvalLast = new Set([...approvalSettled, "ApprovalUsed"]);
+
 /**
  * The streams of a category that are over and were signed, to their last event, up to the horizon. One pass over what is that old; a
  * stream is read when something of it says that it may be over. A turn of the event loop passes between two streams.
@@ -46,18 +49,36 @@ export async function* endedStreams(deps: EndedStreamsDeps, category: RetainedCa
   const seen = new Set<string>();
   for await (const { stream, type, position } of ledger.readAll({ filter: { by: "stream", prefixes: [`${category}-`] } })) {
     if (position > horizon) return;
-    const last = category === "session" ? sessionOver : category === "approval" ? approvalSettled : undefined;
+    const last = category === "session" ? sessionOver : category === "approval" ? approvalLast : undefined;
     if (seen.has(stream) || (last !== undefined && !last.has(type))) continue;
     seen.add(stream);
     const head = await lastOf(ledger, stream);
-    const isOver = last === undefined ? await isSessionOver(ledger, stream.slice(category.length + 1)) : head !== undefined && last.has(head.type);
-    if (head !== undefined && head.position <= horizon && isOver) {
+    if (head !== undefined && head.position <= horizon && (await isOver(ledger, category, stream, head))) {
       const ended = await measured(deps, stream);
       if (ended !== undefined) yield ended;
     }
     await nextTurn();
   }
 }
+
+function isOver(ledger: EndedStreamsDeps["ledger"], category: RetainedCategory, stream: string, head: RecordedEvent): boolean | Promise<boolean> {
+  if (category === "approval") return isApprovalOver(ledger, stream);
+  return category === "session" ? sessionOver.has(head.type) : isSessionOver(ledger, stream.slice(category.length + 1));
+}
+
+/** Once it is settled, whatever came behind that; or when the last command of its plan was used. */
+async function isApprovalOver(ledger: EndedStreamsDeps["ledger"], stream: string): Promise<boolean> {
+  let unused = Infinity;
+  for await (const { type, data } of ledger.readStream(stream)) {
+    if (type === "ApprovalRequested") unused = plannedIn(data) ?? Infinity;
+    else if (type === "ApprovalUsed") unused--;
+    else if (approvalSettled.has(type)) return true;
+  }
+  return unused <= 0;
+}
+
+/** As it was recorded, whatever its version. */
+const plannedIn = (data: unknown): number | undefined => (data as { readonly plan?: { readonly commands: readonly unknown[] } }).plan?.commands.length;
 
 /** What has no events any more was removed: a session's first event comes before its recording's. */
 async function isSessionOver(ledger: EndedStreamsDeps["ledger"], sessionId: string): Promise<boolean> {

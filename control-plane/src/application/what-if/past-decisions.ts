@@ -1,5 +1,14 @@
 import { schemaVersionOf, upcast } from "../../domain/catalogue.ts";
-import type { ByGrant, Circumstances, Decision, Obligations, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import {
+  type ByGrant,
+  type Circumstances,
+  type Decision,
+  grantedIn,
+  type Obligations,
+  type Principal,
+  type RecordedDecision,
+  type ResourceRef,
+} from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -140,7 +149,7 @@ export class PastDecisions {
         return this.#ofSession(recorded, event.data.decision, "allow", grantedIn(event.data));
       case "SessionRefused": {
         const { decision, code } = event.data;
-        return decision === undefined ? undefined : this.#ofSession(recorded, decision, code === "policy.denied" ? "deny" : "allow", grantedIn(event.data));
+        return decision === undefined ? undefined : this.#ofSession(recorded, decision, code.startsWith("policy.") ? "deny" : "allow", grantedIn(event.data));
       }
       case "CommandAuthorized":
         // One with an approval needed it, and was approved before, for a while.
@@ -229,8 +238,6 @@ export class PastDecisions {
   }
 }
 
-const grantedIn = ({ grantId, emergency }: { readonly grantId?: string; readonly emergency?: true }): ByGrant =>
-  emergency === true ? "emergency" : grantId !== undefined;
 const principalOf = ({ identityId: id, kind, groups }: identity.IdentityState): Principal => ({ id, kind, groups });
 const resourceOf = ({ name, protocol, labels }: resource.ResourceState): ResourceRef => ({ name, protocol, labels });
 

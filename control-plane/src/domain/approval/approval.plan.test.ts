@@ -103,4 +103,11 @@ describe("the facts of a plan", () => {
       ["destructive", ["SELECT", "DROP TABLE"], ["drop"], ["a"], ["orders"], 2],
     );
   });
+
+  it("only looks up a column that none of its commands searches through", () => {
+    const looked = { ...facts, columnsFiltered: ["t.a", "t.b"], columnsMatched: ["t.a", "t.b"] };
+    const searched = { ...facts, columnsFiltered: ["t.b"], columnsMatched: [] };
+    assert.deepEqual(mergedFacts([looked, searched]).columnsMatched, ["t.a"]);
+    assert.deepEqual(mergedFacts([searched, looked]).columnsMatched, ["t.a"]);
+  });
 });

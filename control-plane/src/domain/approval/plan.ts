@@ -26,6 +26,8 @@ export const MAX_PLAN_BYTES = 32_768;
 /** What all of them together are: the worst class of any, and everything that any of them touches. */
 export function mergedFacts(all: readonly CommandFacts[]): CommandFacts {
   const union = (pick: (facts: CommandFacts) => readonly string[]): readonly string[] => [...new Set(all.flatMap(pick))];
+  // What one command only looks up, another may search through.
+  const searched = new Set(all.flatMap(({ columnsFiltered, columnsMatched }) => columnsFiltered.filter((column) => !columnsMatched.includes(column))));
   return {
     ...plainFacts,
     verbs: union(({ verbs }) => verbs),
@@ -33,11 +35,12 @@ export function mergedFacts(all: readonly CommandFacts[]): CommandFacts {
     relationsRead: union(({ relationsRead }) => relationsRead),
     relationsWritten: union(({ relationsWritten }) => relationsWritten),
     functions: union(({ functions }) => functions),
+    functionClasses: riskClasses.filter((riskClass) => all.some(({ functionClasses }) => functionClasses.includes(riskClass))),
     hazards: [...new Set(all.flatMap(({ hazards }) => hazards))],
     statementCount: all.reduce((sum, { statementCount }) => sum + statementCount, 0),
     columnsRead: union(({ columnsRead }) => columnsRead),
     columnsFiltered: union(({ columnsFiltered }) => columnsFiltered),
-    columnsMatched: union(({ columnsMatched }) => columnsMatched),
+    columnsMatched: union(({ columnsMatched }) => columnsMatched.filter((column) => !searched.has(column))),
     columnsWritten: union(({ columnsWritten }) => columnsWritten),
     columnsCopied: union(({ columnsCopied }) => columnsCopied),
     settings: union(({ settings }) => settings),

@@ -9,7 +9,7 @@ import { type CommandRecord, type Executable, recordCommand } from "./command-re
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { nextStep } from "./next-step.ts";
 import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./refusals.ts";
-import { readOnlyObjection } from "./read-only-session.ts";
+import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { plannedDigest } from "./plan-text.ts";
@@ -161,10 +161,12 @@ export class CommandDesk {
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
-      if (decision.effect !== "deny") continue;
+      const why = readOnly === undefined ? undefined : objectionTo(executable);
+      if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      return this.#refuse([{ executable, command, decision }], refusalOf(decision));
+      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
+      return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
     if (recordsOutput(obligations) && this.#setup.recording.full) return this.#refuse(judged, recordingFull);
@@ -349,9 +351,12 @@ export class CommandDesk {
     const events: SessionEvent[] = [];
     try {
       if (granted.length > 0) this.#setup.guard();
-      for (const { executable, command, approvalId = "" } of granted) {
+      for (const { executable, command, decision, approvalId = "" } of granted) {
         const now = this.#decide(executable);
         if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });
+        // The hour, groups or a purpose may have changed meanwhile: other rules ask for other people, and put other obligations on it.
+        if (now.rules.join() !== decision.rules.join() || now.quorum !== decision.quorum)
+          throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, { approval: approvalId });
         const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
         const { approvers } = await approvals.consume(approvalId, bound, context);
         events.push({ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } });

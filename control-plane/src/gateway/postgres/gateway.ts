@@ -43,7 +43,7 @@ export interface GatewayDeps {
   readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: SessionWriter; readonly recording: RecordingWriter };
   /** Lets an administrator end the session; answers how to take it off the list. */
   readonly register: (
-    session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string },
+    session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string; readonly resource: string },
     end: (cause: SessionEndCause, message: string) => void,
     /** Called when what its opening was decided on changed. */
     reconsider: () => void,

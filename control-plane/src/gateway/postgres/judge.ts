@@ -61,6 +61,7 @@ export type Step =
 const opaque = (reason: string, verb: string): CommandFacts => ({
   ...plainFacts,
   ...noColumnsKnown,
+  functionClasses: ["unclassified"],
   verbs: [verb],
   riskClass: "unclassified",
   hazards: ["unparsed"],

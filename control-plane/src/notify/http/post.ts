@@ -46,6 +46,7 @@ interface Answer {
 
 function send(url: URL, body: string, options: Parameters<typeof httpsRequest>[1]): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  let isAnswered = false;
   const request = (url.protocol === "https:" ? httpsRequest : httpRequest)(url, options, (response: IncomingMessage) => {
     const answer = { status: response.statusCode ?? 0, retryAfter: response.headers["retry-after"] };
     let read = 0;
@@ -58,8 +59,20 @@ function send(url: URL, body: string, options: Parameters<typeof httpsRequest>[1
     });
     response.on("end", () => resolve(answer));
     response.on("error", reject);
+    response.on("close", () => reject(new Error("The answer ended early.")));
+    isAnswered = true;
+  });
+  // 101: without somebody who listens for it, Node cuts the connection and says neither "response" nor "error".
+  request.on("upgrade", ({ statusCode = 0 }, socket) => {
+    socket.destroy();
+    resolve({ status: statusCode, retryAfter: undefined });
   });
   request.on("error", reject);
+  // Nobody may wait for an answer for ever, whatever else Node ends without a word. An answer that has begun ends by itself.
+  request.on("close", () => {
+    if (!isAnswered) reject(new Error("There was no answer."));
+  });
+  options.signal?.addEventListener("abort", () => reject(new Error("It was broken off.")), { once: true });
   request.end(body);
   return promise;
 }

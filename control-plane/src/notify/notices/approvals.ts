@@ -43,7 +43,7 @@ export const approvalNotices: Notices = {
     settled("revoked", "has lost its approval", approvalId, about, [personal("by", by), personal("reason", reason)]),
 };
 
-/** What it would do, without its text. */
+/** What it would do, without its text. Names of relations are words of whoever wrote the statement: they say what they like. */
 export const commandFields = (
   resource: string,
   { verbs, riskClass, relationsRead, relationsWritten, hazards, fingerprint }: CommandFacts,
@@ -51,8 +51,8 @@ export const commandFields = (
   shown("resource", resource),
   shown("verbs", verbs),
   shown("class", riskClass),
-  shown("reads", relationsRead),
-  shown("writes", relationsWritten),
+  sensitive("reads", relationsRead),
+  sensitive("writes", relationsWritten),
   shown("hazards", hazards),
   shown("fingerprint", fingerprint),
 ];

@@ -109,6 +109,7 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     facts: {
       ...plainFacts,
       ...noColumnsKnown,
+      functionClasses: ["unclassified"],
       riskClass: "unclassified",
       hazards: ["unparsed"],
       // Unknown, but not none: a count of 0 means an empty query.

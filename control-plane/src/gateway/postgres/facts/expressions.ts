@@ -1,8 +1,9 @@
-import type { ColumnRef, FuncCall, Node, RangeFunction } from "@pgsql/types";
+import type { ColumnRef, FuncCall, Node, RangeFunction, SelectStmt } from "@pgsql/types";
 import { dependsOnRow } from "./conditions.ts";
 import type { FactsBuilder } from "./facts-builder.ts";
 import { noteColumn, noteField, noteFunction, noteOperator } from "./functions.ts";
 import { relationName, strings } from "./names.ts";
+import { pinnedSettings } from "./pinned-settings.ts";
 import { noteSetting } from "./settings.ts";
 import { constantText } from "./statements-session.ts";
 import { noteWritten } from "./statement-handlers.ts";
@@ -15,6 +16,8 @@ export class Expressions {
   /** Aliases that stand for what one function returns, and the columns that the text itself gives to such. */
   readonly #functionAliases = new Set<string>();
   readonly #givenColumns = new Set<string>();
+  /** What calls of `set_config` with a computed name may change. */
+  readonly #pinned = new Map<FuncCall, readonly string[]>();
   readonly #columns = new Map<string, readonly [alias: string, column: string]>();
 
   readonly #handlers: { readonly [Tag in NodeTag]?: (node: NodeOf<Tag>, context: Context) => Descent | undefined } = {
@@ -74,6 +77,11 @@ export class Expressions {
     return handler?.(node, context);
   }
 
+  /** Before what is in it. */
+  enter(select: SelectStmt): void {
+    for (const [call, settings] of pinnedSettings(select)) this.#pinned.set(call, settings);
+  }
+
   /** Once all aliases are known. */
   finish(): void {
     for (const [alias, column] of this.#columns.values()) {
@@ -83,15 +91,18 @@ export class Expressions {
   }
 
   #call(node: FuncCall): void {
-    const name = strings(node.funcname);
-    noteFunction(this.#facts, name, this.#alsoHarmless);
-    if (name.at(-1) !== "set_config") return;
-    const [setting, value] = argumentsOf(node, "setting_name", "new_value").map(constantText);
-    const [, given] = argumentsOf(node, "setting_name", "new_value");
+    const parts = strings(node.funcname);
+    noteFunction(this.#facts, parts, this.#alsoHarmless);
+    if (parts.at(-1) !== "set_config") return;
+    const [name, given] = argumentsOf(node, "setting_name", "new_value");
     if (given !== undefined && dependsOnRow(given)) this.#facts.unclassified("puts what it reads into a setting", "session_control");
-    if (setting !== null && setting !== undefined) return noteSetting(this.#facts, setting, value ?? null);
+    const setting = constantText(name);
+    const settings = setting === null ? this.#pinned.get(node) : [setting];
+    for (const each of settings ?? []) this.#facts.calls("set_config", noteSetting(this.#facts, each, constantText(given)));
+    if (settings !== undefined) return;
     this.#facts.changesSearchPath = true;
     this.#facts.settings.add("*");
+    this.#facts.calls("set_config", "unclassified");
     this.#facts.unclassified("sets a setting whose name is computed", "session_control");
   }
 

@@ -47,6 +47,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   const expressions = new Expressions(facts, alsoHarmless);
   walk(parsed.stmts ?? [], (tag, node, context) => {
     facts.planned = context.planned;
+    if (tag === "SelectStmt") expressions.enter(node);
     const statement = handlers.get(tag);
     if (statement !== undefined) return statement(facts, node);
     if (tag.endsWith("Stmt") && !partsOfStatements.has(tag)) facts.unclassified(`${tag} is a kind of statement that is not known`);

@@ -37,6 +37,7 @@ export class FactsBuilder {
   readonly #read = new Set<string>();
   readonly #written = new Set<string>();
   readonly #functions = new Set<string>();
+  readonly #functionClasses = new Set<RiskClass>();
   readonly #hazards = new Set<Hazard>();
   readonly #reasons = new Set<string>();
   #worst = 0;
@@ -72,8 +73,10 @@ export class FactsBuilder {
     (this.planned ? this.#read : this.#written).add(relation);
   }
 
-  calls(name: string): void {
+  /** `riskClass`: of what the function may do. */
+  calls(name: string, riskClass: RiskClass): void {
     this.#functions.add(name);
+    this.#functionClasses.add(riskClass);
   }
 
   build(statementCount: number, fingerprint: string): CommandFacts {
@@ -88,6 +91,7 @@ export class FactsBuilder {
       relationsRead: some(this.#read),
       relationsWritten: some(this.#written),
       functions: some(this.#functions),
+      functionClasses: riskClasses.filter((riskClass) => this.#functionClasses.has(riskClass)),
       hazards: [...this.#hazards],
       statementCount,
       fingerprint,

@@ -77,7 +77,7 @@ export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filt
 /** They answer what somebody has put there before, from whatever column. */
 const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open"]);
 
-/** `set_config` is judged by its arguments (settings.ts); here it only counts as a call. */
+/** `set_config` is judged by its arguments (settings.ts), whoever does so counts the call. */
 const judgedByArguments = "set_config";
 
 export function noteFunction(facts: FactsBuilder, parts: readonly string[], alsoHarmless: ReadonlySet<string>): void {
@@ -88,10 +88,10 @@ export function noteFunction(facts: FactsBuilder, parts: readonly string[], also
   const builtIn = schema === undefined || schema === "pg_catalog";
   if (builtIn && harmless.has(name)) return;
   if (schema === "information_schema" && name.startsWith("_pg_")) return;
-  facts.calls(builtIn ? name : written);
   if (builtIn && name === judgedByArguments) return;
   // Whoever writes `public.pg_read_file` means the one of an extension: at least as bad as its namesake.
   const known = dangerous.get(name);
+  facts.calls(builtIn ? name : written, known !== undefined && builtIn ? known.riskClass : "unclassified");
   if (known !== undefined) facts.raiseEvenIfPlanned(known);
   if (known !== undefined && builtIn) {
     if (known.riskClass === "unclassified") facts.unclassified(`${name} runs a query that it is given`);
@@ -168,7 +168,7 @@ export function noteField(facts: FactsBuilder, name: string, alsoHarmless: Reado
 export function noteColumn(facts: FactsBuilder, name: string): void {
   const known = dangerous.get(name);
   if (known === undefined) return;
-  facts.calls(name);
+  facts.calls(name, known.riskClass);
   if (known.riskClass === "unclassified") facts.unclassified(`${name} runs a query that it is given`);
   facts.raiseEvenIfPlanned(known);
 }
@@ -179,7 +179,7 @@ export function noteOperator(facts: FactsBuilder, parts: readonly string[], also
   const schema = parts.length > 1 ? parts.at(-2) : "pg_catalog";
   const written = `operator(${parts.slice(-2).join(".")})`;
   if ((schema === "pg_catalog" && operators.has(name)) || alsoHarmless.has(written)) return;
-  facts.calls(written);
+  facts.calls(written, "unclassified");
   facts.unclassified(`uses ${written}, of which nothing is known`, "opaque_function");
 }
 

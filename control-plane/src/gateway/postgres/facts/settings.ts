@@ -1,4 +1,5 @@
 import type { Purpose } from "../../../domain/decision.ts";
+import type { RiskClass } from "../../../domain/facts.ts";
 import { type FactsBuilder, type Risk, risk } from "./facts-builder.ts";
 import catalogue from "./catalogue.json" with { type: "json" };
 
@@ -8,6 +9,7 @@ import catalogue from "./catalogue.json" with { type: "json" };
  * with `standard_conforming_strings = off`, or a client encoding whose second bytes may be a backslash, a quote closes elsewhere.
  */
 
+/** Settings that every user may change, and that change nothing but the session. */
 const ordinary: ReadonlySet<string> = new Set(
   [
     ...catalogue.userSettings,
@@ -24,14 +26,20 @@ const ordinary: ReadonlySet<string> = new Set(
 );
 const privileged: ReadonlySet<string> = new Set(catalogue.otherSettings.map((name) => name.toLowerCase()));
 
+/** One that PostgreSQL itself has. */
+export const isKnownSetting = (name: string): boolean => ordinary.has(name.toLowerCase()) || privileged.has(name.toLowerCase());
+
 /** Extensions whose settings weaken what the server itself records or loads. */
 const auditing = /^(?:pgaudit|auto_explain|pg_stat_statements|set_user|pg_tle|plpython|plperl\.on|session_exec|passwordcheck|auth_delay)/;
 
 const utf8Names = new Set(["utf8", "unicode"]);
 const onValues = new Set(["on", "true", "yes", "1", "t", "y"]);
 
-/** Back at their default they are what the session began with. */
-const readOnlySettings = new Set(["default_transaction_read_only", "transaction_read_only"]);
+/** Whether a reset leaves read-only: the one goes back to what the session began with; the other to "off", up to PostgreSQL 15 (16 refuses). */
+const readOnlySettings: ReadonlyMap<string, boolean> = new Map([
+  ["default_transaction_read_only", false],
+  ["transaction_read_only", true],
+]);
 
 /** Settings that the server keeps and nobody there looks at: how a client says why it acts. */
 export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
@@ -39,17 +47,20 @@ export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
   ["sallyport.ticket", "ticket"],
 ]);
 
-/** `value` is undefined when the setting goes back to its default, null when it is computed. */
-export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): void {
+/** `value` is undefined when the setting goes back to its default, null when it is computed. Answers the class of the change. */
+export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): RiskClass {
   const setting = name.toLowerCase();
   if (setting === "search_path") facts.changesSearchPath = true;
-  const isOn = value === undefined || (value !== null && onValues.has(value.toLowerCase()));
-  if (readOnlySettings.has(setting) && !isOn) facts.leavesReadOnly = true;
+  const resetLeaves = readOnlySettings.get(setting);
+  const isOn = value === undefined ? resetLeaves === false : value !== null && onValues.has(value.toLowerCase());
+  if (resetLeaves !== undefined && !isOn) facts.leavesReadOnly = true;
   const part = statedBy.get(setting);
   // A value that is computed states nothing that we could know.
   if (part !== undefined && value !== null && !facts.planned) facts.stated = { ...facts.stated, [part]: value?.trim() ?? null };
   facts.settings.add(setting);
-  facts.raise(settingRisk(facts, setting, value));
+  const found = settingRisk(facts, setting, value);
+  facts.raise(found);
+  return found.riskClass;
 }
 
 function settingRisk(facts: FactsBuilder, setting: string, value: string | undefined | null): Risk {

@@ -74,7 +74,7 @@ export const sessionStatements = {
   CallStmt(facts, node) {
     facts.verb("CALL");
     const name = strings(node.funccall?.funcname).slice(-2).join(".");
-    facts.calls(name);
+    facts.calls(name, "unclassified");
     facts.unclassified(`calls ${name}, of which nothing is known`, "opaque_function");
     // The name is dealt with; its arguments may call others.
     return { replace: { funccall: node.funccall?.args } };
@@ -99,8 +99,7 @@ function noteSet(facts: FactsBuilder, { kind, name = "", args = [] }: VariableSe
   if (kind === "VAR_SET_MULTI") noteTransactionModes(facts, args);
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, snapshot.
   if (kind === "VAR_RESET_ALL" || kind === "VAR_SET_MULTI") return;
-  if (kind === "VAR_SET_VALUE") return noteSetting(facts, name, args.length === 1 ? constantText(args[0]) : null);
-  noteSetting(facts, name, undefined);
+  noteSetting(facts, name, kind === "VAR_SET_VALUE" ? (args.length === 1 ? constantText(args[0]) : null) : undefined);
 }
 
 function noteTransactionModes(facts: FactsBuilder, modes: readonly Node[] = []): void {

@@ -476,7 +476,7 @@ export interface PolicyFile {
 }
 
 export interface PolicyProblem {
-  /** error or warning. */
+  /** error, warning, or note: what holds beside the rules. */
   severity: string;
   file: string;
   line: number;
