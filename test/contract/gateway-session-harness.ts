@@ -75,6 +75,7 @@ const limits: PostgresLimits = {
   holdMillis: 60_000,
   transactionHoldMillis: 60_000,
   clientStallMillis: 60_000,
+  outputChunkBytes: 262_144,
 };
 
 const RESOURCE = "orders";
@@ -126,7 +127,7 @@ export class GatewayBed {
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
       policies: {
-        current: () => ({ version: this.policyVersion, maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
+        current: () => ({ version: this.policyVersion, speaksOf: new Set(), maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
         published: () => undefined,
         check: unused,
         publish: unused,
@@ -162,7 +163,7 @@ export class GatewayBed {
         const record = new RecordProbe();
         this.records.push(record);
         this.onRecord(record);
-        return { session: record, recording: { append: async (event) => void record.recording.push(event) } };
+        return { session: record, recording: record.recording };
       },
       register: ({ sessionId }, end) => {
         this.running.set(sessionId, end);
