@@ -38,7 +38,7 @@ const exactValues = ({ lexpr, rexpr }: A_Expr): readonly string[] =>
 /** Of a value; undefined for a column. */
 function spelling(node: Node | undefined): string | undefined {
   if (node === undefined) return undefined;
-  if ("A_Const" in node) return "sval" in node.A_Const ? `'${node.A_Const.sval?.sval ?? ""}` : `@${node.A_Const.location ?? 0}`;
+  if ("A_Const" in node) return "sval" in node.A_Const ? `'${node.A_Const.sval.sval ?? ""}` : `@${node.A_Const.location ?? 0}`;
   if ("ParamRef" in node) return `$${node.ParamRef.number ?? 0}`;
   if ("TypeCast" in node) return spelling(node.TypeCast.arg);
   return "FuncCall" in node ? spelling(node.FuncCall.args?.[0]) : undefined;
