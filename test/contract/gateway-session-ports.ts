@@ -205,6 +205,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       counterTo: undefined,
       plan: undefined,
       until: undefined,
+      scope: undefined,
       uses: 0,
       approvers: ["bo"],
       requestedAt: new Date(0),

@@ -259,8 +259,8 @@ export class Stack {
     return version;
   }
 
-  async approve(approvalId: string, person: Person = "bo", forSeconds = 0): Promise<void> {
-    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds }));
+  async approve(approvalId: string, person: Person = "bo", forSeconds = 0, wholeSession = false): Promise<void> {
+    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds, wholeSession }));
   }
 
   async deny(approvalId: string, person: Person = "bo", comment = ""): Promise<void> {

@@ -13,8 +13,9 @@ import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./re
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
+import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
-import { sameFacts } from "../../domain/facts.ts";
+import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -185,12 +186,8 @@ export class CommandDesk {
       }
       released.push({ ...each, approvalId: granted.approvalId });
     }
-    const held = new Set(released.map(({ command }) => command));
-    const byStanding = await this.#useStanding(
-      judged.filter(({ command }) => !held.has(command)),
-      released,
-    );
-    const events = [...(released.length === 0 ? [] : await this.#release(released, obligations)), ...byStanding.map((each) => authorised(each, obligations))];
+    const isPlain = released.length === 0 && judged.every((each) => each.decision.effect === "allow" && this.#standingFor(each) === undefined);
+    const events = isPlain ? judged.map((each) => authorised(each, obligations)) : await this.#authorise(judged, released, obligations);
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
     const overlap = this.#setup.overlapReads && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
@@ -279,7 +276,7 @@ export class CommandDesk {
       const proposed = counterTo === undefined ? {} : { counterTo };
       await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
       // If whoever proposed it may not decide on it after all, it waits for others.
-      if (counterTo !== undefined) await approvals.countersign(approvalId).catch(() => undefined);
+      if (counterTo !== undefined) await approvals.countersign(approvalId, executable.ofText ?? command.facts).catch(() => undefined);
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
@@ -303,72 +300,85 @@ export class CommandDesk {
     }
   }
 
-  /** What this requester was given for a while, for the very same command, or for a plan that it is the next command of. */
-  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string } | undefined {
+  /** What this requester was given for a while, for the very same command, for what does no more in this session, or for a plan that it is the next command of. */
+  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string; readonly facts: CommandFacts } | undefined {
     const { approvals, principal, resource, clock } = this.#setup;
     const open = approvals.standing(principal.id, resource.name);
     if (open.length === 0) return undefined;
     const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
-    for (const { id, until, policyVersion, rules, command: asked, plan, uses } of open) {
+    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId } of open) {
       if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
       const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
-      const digest = plan === undefined ? command.digest : planned;
-      if (next === undefined || digest !== next.digest || next.rules.join() !== decision.rules.join() || !sameFacts(next.facts, command.facts)) continue;
-      return { approvalId: id, digest };
+      if (next === undefined || next.rules.join() !== decision.rules.join()) continue;
+      // A plan was put before people by its text; what the target's catalogue says of it by now shows in the rules.
+      const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
+      if (digest === undefined) continue;
+      const covered =
+        scope === "session" ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) : digest === next.digest && sameFacts(next.facts, facts);
+      if (covered) return { approvalId: id, digest, facts };
     }
     return undefined;
   }
 
-  /** Recorded, durably, before anything goes. What ended meanwhile denies everything; what needs nobody's word only takes its turn in a plan. */
-  async #useStanding(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
-    const { approvals, sessionId, principal, context } = this.#setup;
-    const used: Judged[] = [];
-    try {
-      for (const each of commands) {
-        const standing = this.#standingFor(each);
-        if (standing === undefined) {
-          if (each.decision.effect !== "allow") throw new SallyportError("approval.expired", "What was approved for a while has ended.");
-          used.push(each);
-          continue;
-        }
-        const { commandId, facts } = each.command;
-        const { policyVersion, rules } = each.decision;
-        const use = { requestedBy: principal.id, sessionId, commandId, digest: standing.digest, facts, policyVersion, rules };
-        await approvals.use(standing.approvalId, use, context);
-        used.push({ ...each, approvalId: standing.approvalId });
-      }
-      return used;
-    } catch (error) {
-      const known = SallyportError.from(error);
-      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
-      this.#deny([...commands, ...released], known.code);
-      throw known;
-    }
-  }
-
-  /** Uses the approvals up, durably, after policy was asked once more. Fails, with everything denied, when one of them cannot be used. */
-  async #release(granted: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
-    const { approvals, policies, sessionId, context } = this.#setup;
+  /**
+   * What is to be appended before any of a unit goes. Where people were waited for, policy is asked once more about all of it: what
+   * was decided before stands under what was true then. Uses approvals up, durably. Fails, with everything denied, when one of
+   * them cannot be used.
+   */
+  async #authorise(judged: readonly Judged[], released: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
+    const held = new Map(released.map((each) => [each.command, each]));
+    const unit = judged.map((each) => held.get(each.command) ?? each);
     const events: SessionEvent[] = [];
     try {
-      if (granted.length > 0) this.#setup.guard();
-      for (const { executable, command, decision, approvalId = "" } of granted) {
-        const now = this.#decide(executable);
-        if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });
-        // The hour, groups or a purpose may have changed meanwhile: other rules ask for other people, and put other obligations on it.
-        if (now.rules.join() !== decision.rules.join() || now.quorum !== decision.quorum)
-          throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, { approval: approvalId });
-        const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
-        const { approvers } = await approvals.consume(approvalId, bound, context);
-        events.push({ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } });
+      if (released.length > 0) {
+        this.#setup.guard();
+        for (const each of unit) this.#requireUnchanged(each);
+      }
+      for (const [index, each] of unit.entries()) {
+        if (held.has(each.command)) events.push(await this.#release(each, obligations));
+        else {
+          const used = await this.#useStanding(each);
+          unit[index] = used;
+          events.push(authorised(used, obligations));
+        }
       }
       return events;
     } catch (error) {
       const known = SallyportError.from(error);
-      for (const { approvalId = "" } of granted.slice(events.length)) await this.#withdraw(approvalId, "drift");
-      this.#deny(granted, known.code);
+      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
+      this.#deny(unit, known.code);
       throw known;
     }
+  }
+
+  /** The hour, groups or a purpose may have changed: other rules ask for other people, and put other obligations on a command. */
+  #requireUnchanged({ executable, decision, approvalId }: Judged): void {
+    const details = approvalId === undefined ? {} : { approval: approvalId };
+    const now = this.#decide(executable);
+    if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, details);
+    const isSame = now.policyVersion === decision.policyVersion && now.rules.join() === decision.rules.join() && now.quorum === decision.quorum;
+    if (!isSame) throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, details);
+  }
+
+  /** One execution under what was approved for a while. What needs nobody's word only takes its turn in a plan. */
+  async #useStanding(each: Judged): Promise<Judged> {
+    const { approvals, sessionId, principal, context } = this.#setup;
+    const standing = this.#standingFor(each);
+    if (standing === undefined) {
+      if (each.decision.effect === "allow") return each;
+      throw new SallyportError("approval.expired", "What was approved for a while has ended.");
+    }
+    const { approvalId, digest, facts } = standing;
+    const { policyVersion, rules } = each.decision;
+    await approvals.use(approvalId, { requestedBy: principal.id, sessionId, commandId: each.command.commandId, digest, facts, policyVersion, rules }, context);
+    return { ...each, approvalId };
+  }
+
+  async #release({ command, approvalId = "" }: Judged, obligations: Obligations): Promise<SessionEvent> {
+    const { approvals, policies, sessionId, context } = this.#setup;
+    const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
+    const { approvers } = await approvals.consume(approvalId, bound, context);
+    return { type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } };
   }
 
   async #withdraw(approvalId: string, cause: "cancelled" | "client_gone" | "drift"): Promise<void> {
