@@ -3,20 +3,21 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
-import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
-import type { RecordingEvent } from "../../domain/session/recording.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
+import { authorised, denial, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
-import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./refusals.ts";
+import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
 import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
-import { strictestObligations } from "../../domain/obligations.ts";
+import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
+import type { RecordingWriter } from "./recording/output-recorder.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -24,11 +25,6 @@ export interface SessionWriter {
   append(events: readonly SessionEvent[], patience: "fail" | "keep"): Promise<void>;
   /** Resolves when nothing waits to be written any more. */
   drained(): Promise<void>;
-}
-
-/** The writer of its recording; durable when it resolves. */
-export interface RecordingWriter {
-  append(event: RecordingEvent): Promise<void>;
 }
 
 export type Verdict =
@@ -83,14 +79,6 @@ export interface DeskSetup {
   readonly guard: () => void;
 }
 
-interface Judged {
-  readonly executable: Executable;
-  readonly command: RecordedCommand;
-  readonly decision: Decision;
-  /** Set when it was held, or runs by what was approved for a while. */
-  readonly approvalId?: string;
-}
-
 /** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
 const APPEND_COMMANDS = 8;
 
@@ -106,7 +94,6 @@ const APPEND_COMMANDS = 8;
 export class CommandDesk {
   readonly #setup: DeskSetup;
   #lastId = 0;
-  #recorded = 0;
 
   constructor(setup: DeskSetup) {
     this.#setup = setup;
@@ -160,7 +147,7 @@ export class CommandDesk {
     for (const executable of executables) {
       const decision = this.#decide(executable);
       const { command, input } = this.#describe(executable);
-      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
+      if (command.recording !== undefined) await this.#recordInput(input);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
@@ -171,11 +158,12 @@ export class CommandDesk {
       const why = readOnly === undefined ? undefined : objectionTo(executable);
       if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
-      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
+      if (command.recording !== undefined) await this.#recordInput(input);
       const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
+    if (recordsOutput(obligations) && this.#setup.recording.full) return this.#refuse(judged, recordingFull());
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
@@ -190,7 +178,9 @@ export class CommandDesk {
     const events = isPlain ? judged.map((each) => authorised(each, obligations)) : await this.#authorise(judged, released, obligations);
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
-    const overlap = this.#setup.overlapReads && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
+    // What is recorded is what the client saw: a result that is withheld in the end must not have been recorded.
+    const overlap =
+      this.#setup.overlapReads && !recordsOutput(obligations) && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
     const durable = this.#append(events);
     if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
     try {
@@ -238,14 +228,16 @@ export class CommandDesk {
   }
 
   #describe(executable: Executable): CommandRecord {
-    const { resource, principal } = this.#setup;
-    return recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
+    const { resource, principal, recording } = this.#setup;
+    const record = recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, recording.reserve(0));
+    const { from, to } = record.command.recording ?? { from: 0, to: 0 };
+    recording.reserve(to - from);
+    return record;
   }
 
   /** What is too long for the command's own event is durable before that. */
-  async #recordInput(input: CommandRecord["input"], recorded: number): Promise<void> {
-    for (const event of input) await this.#setup.recording.append(event);
-    this.#recorded = recorded;
+  async #recordInput(input: CommandRecord["input"]): Promise<void> {
+    for (const event of input) await this.#setup.recording.append([event]);
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
@@ -398,13 +390,3 @@ interface NotGranted {
   readonly error: SallyportError;
   readonly instead?: Instead;
 }
-
-const authorised = ({ command, decision, approvalId }: Judged, obligations: Obligations): SessionEvent => ({
-  type: "CommandAuthorized",
-  data: { ...command, decision: recordDecision(decision), obligations, ...(approvalId === undefined ? {} : { approvalId }) },
-});
-
-const denial = ({ command, decision, approvalId }: Judged, code: string): SessionEvent => ({
-  type: "CommandDenied",
-  data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
-});
