@@ -187,16 +187,24 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       holdMillis: settings.SALLYPORT_PG_HOLD_SECONDS * 1_000,
       transactionHoldMillis: settings.SALLYPORT_PG_TRANSACTION_HOLD_SECONDS * 1_000,
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
+      outputChunkBytes: settings.SALLYPORT_TUNNEL_WINDOW_BYTES / 4,
     },
     secureContext: () => secureContext,
     overlapReads: settings.SALLYPORT_PG_READ_OVERLAP === "on",
     guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
       const session = application.openRecord(sessionId);
-      const recording = new RecordingRecord({ ledger: watched, clock }, sessionId);
+      const maxOutputBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
+      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxOutputBytes }, sessionId);
       return {
         session: { append: (events, patience) => session.append(events, context, { patience }), drained: () => session.drained() },
-        recording: { append: (event) => recording.append(event, context) },
+        recording: {
+          reserve: (count) => recording.reserve(count),
+          append: (events) => recording.append(events, context),
+          get full() {
+            return recording.full;
+          },
+        },
       };
     },
     register: (session, end, reconsider) => application.running.register(session, end, reconsider),

@@ -75,6 +75,7 @@ const limits: PostgresLimits = {
   holdMillis: 60_000,
   transactionHoldMillis: 60_000,
   clientStallMillis: 60_000,
+  outputChunkBytes: 262_144,
 };
 
 const RESOURCE = "orders";
@@ -162,7 +163,7 @@ export class GatewayBed {
         const record = new RecordProbe();
         this.records.push(record);
         this.onRecord(record);
-        return { session: record, recording: { append: async (event) => void record.recording.push(event) } };
+        return { session: record, recording: record.recording };
       },
       register: ({ sessionId }, end) => {
         this.running.set(sessionId, end);

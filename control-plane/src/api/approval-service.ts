@@ -52,9 +52,11 @@ export function approvalService(
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       return { approval: approvalView(approval) };
     }),
-    approve: unary(api, async ({ approvalId, comment, digest, forSeconds }, { principal, context }) => {
+    approve: unary(api, async ({ approvalId, comment, digest, forSeconds, wholeSession }, { principal, context }) => {
       const shown = digest === "" ? undefined : digest;
-      return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, forSeconds === 0 ? undefined : forSeconds)) };
+      // A session without a time is refused by the decider, in words.
+      const window = forSeconds === 0 && !wholeSession ? undefined : { seconds: forSeconds, ...(wholeSession ? { scope: "session" as const } : {}) };
+      return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, window)) };
     }),
     requestPlan: unary(api, async ({ resource, text, forSeconds, reason }, { principal, context }) => {
       const { commands, digest } = await inspectPlan(text, { resource, requester: principal.id });

@@ -139,6 +139,7 @@ function compare(expect: Expected, { effect, rules, quorum, lacks = [], notify =
   differ("rowCap", wanted.rowCap, obligations.rowCap);
   differ("byteCap", wanted.byteCap, obligations.byteCap ?? 0);
   differ("timeoutMillis", wanted.timeoutMillis, obligations.timeoutMillis ?? 0);
+  differ("record", wanted.record?.toSorted(), obligations.record ?? []);
   differ("readOnly", wanted.readOnly, obligations.readOnly ?? false);
   differ("detectors", wanted.detectors?.toSorted(), obligations.detectors.toSorted());
   const masks = new Set(obligations.maskColumns.map(written));

@@ -13,6 +13,8 @@ export interface Executable {
   readonly parameterTypes: readonly number[];
   readonly parameters: readonly BoundParameter[];
   readonly facts: CommandFacts;
+  /** Those of the text alone, where what the target's catalogue says of it came to `facts`. */
+  readonly ofText?: CommandFacts;
   /** The statement as it may be recorded. */
   readonly recordable: string;
   readonly redacted: boolean;

@@ -12,13 +12,14 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
-import type { RecordingWriter, SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-desk.ts";
 import { ColumnCatalogue } from "./column-catalogue.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
 import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
+import type { RecordingWriter } from "./recording/output-recorder.ts";
 import type { PostgresSession } from "./session.ts";
 
 export interface GatewayDeps {

@@ -155,6 +155,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
         gateway,
         socket,
         desk,
+        recording,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
         resource: resource.name,
