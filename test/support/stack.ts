@@ -216,6 +216,11 @@ export class Stack {
     return new ApiClient(this.#profile(person), this.tokens[person]);
   }
 
+  /** As somebody whom the test made itself. */
+  apiOf(identity: string, token: string): ApiClient {
+    return new ApiClient(this.#profile(identity), token);
+  }
+
   /** One call as `person`. */
   async call<T>(person: Person, run: (api: ApiClient) => Promise<T>): Promise<T> {
     const api = this.api(person);
@@ -320,13 +325,13 @@ export class Stack {
     });
   }
 
-  #profile(person: Person): Profile {
+  #profile(identity: string): Profile {
     return {
-      identity: person,
+      identity,
       apiAddress: this.apiAddress,
       postgresAddress: `localhost:${this.gatewayPort}`,
       caFile: this.caFile,
-      tokenFile: join(this.folder, "profiles", `${person}.token`),
+      tokenFile: join(this.folder, "profiles", `${identity}.token`),
     };
   }
 
