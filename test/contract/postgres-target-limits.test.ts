@@ -4,6 +4,7 @@ import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunne
 import { encodeFrame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
+import { ForwardingTally } from "../../edge-agent/src/attestation/forwarding-tally.ts";
 import type { MemoryChannel } from "./postgres-target-channel.ts";
 import { openedSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer } from "./postgres-target-server.ts";
 
@@ -17,7 +18,8 @@ describe("limits of policy on PostgreSQL", { timeout: 60_000 }, () => {
   before(async () => {
     server = await startTargetServer(cleanup);
   });
-  const open = (obligations: Partial<Obligations>) => openedSession(resourceOf(server), { open: { obligations: oblige(obligations) } });
+  const open = (obligations: Partial<Obligations>, tally = new ForwardingTally(() => undefined)) =>
+    openedSession(resourceOf(server), { tally, open: { obligations: oblige(obligations) } });
 
   it("cuts what a COPY sends at the cap of bytes, as it does rows", async () => {
     const { channel, messages } = await open({ byteCap: 100n });
@@ -65,6 +67,25 @@ describe("limits of policy on PostgreSQL", { timeout: 60_000 }, () => {
     channel.write(encodeQuery("select pg_sleep(0.5); ".repeat(8)));
     await channel.until(() => ready(messages) === 2);
     assert.match(messages.join("|"), /Stopped by policy/);
+  });
+
+  it("measures planning, too, in which the target works out constants", async () => {
+    const prepare = (sql: string): Buffer =>
+      Buffer.concat([
+        encodeFrame(frontend.parse, Buffer.concat([Buffer.from(`\0${sql}\0`), Buffer.alloc(2)])),
+        encodeFrame(frontend.bind, Buffer.alloc(8)),
+        encodeFrame(frontend.flush, Buffer.alloc(0)),
+      ]);
+    const tally = new ForwardingTally(() => undefined);
+    const { channel, messages } = await open({ timeoutMillis: 200 }, tally);
+    channel.write(prepare(`select ${Array.from({ length: 40 }, (_, i) => `length(md5(repeat('a${i}', 100000000)))`).join(" + ")}`));
+    await channel.until(() => messages.some((message) => message.startsWith("E")));
+    assert.match(messages.join("|"), /Stopped by policy: a command may run for 200 ms/);
+    assert.ok(!messages.includes("2"));
+    assert.equal(tally.forwarded().commands, 0);
+    channel.write(encodeFrame(frontend.sync, Buffer.alloc(0)));
+    await channel.until(() => ready(messages) === 1);
+    channel.hangUp();
   });
 
   it("passes what else the target says when it fails just then", async () => {

@@ -187,6 +187,11 @@ export class PostgresSession implements TargetSession {
         this.#tally.command();
         timer.started();
       },
+      prepares: () => timer.started(),
+      // Nothing else is under way: what the client does until its next message is its own time.
+      answered: () => {
+        if (!relay.busy()) timer.ended(false);
+      },
       report: (report) => {
         if (!relay.inQuery) timer.ended(relay.busy());
         if (this.#phase.kind === "relaying") this.#channel.post({ $case: "report", value: report });
@@ -304,7 +309,7 @@ export class PostgresSession implements TargetSession {
     const answer = reply.push(chunk);
     if (answer === undefined) return;
     phase.describing = undefined;
-    if (answer.forClient.length > 0) phase.relay.fromTarget(answer.forClient);
+    if (answer.rest.length > 0) phase.relay.fromTarget(answer.rest);
     if (answer.columns === "unknown") this.#expectCopy(phase, "unknown", layout);
     else this.#traceCopy(phase, answer.columns, layout, 0);
   }

@@ -37,6 +37,7 @@ export interface TargetSideDeps {
   readonly learn: (unlearnt: Unlearnt) => void;
   readonly definitionsChanged: () => void;
   readonly ready: () => void;
+  readonly answered: () => void;
 }
 
 /** A result whose columns are being looked up. */
@@ -182,6 +183,11 @@ export class TargetSide implements MessageHandler {
       case backend.errorResponse:
         this.#expected(type);
         this.#report();
+        return;
+      case backend.parseComplete:
+      case backend.bindComplete:
+        this.#expected(type);
+        this.#deps.answered();
         return;
       default:
         this.#expected(type);
