@@ -5,8 +5,11 @@ import { encodeFrame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { ForwardingTally } from "../../edge-agent/src/attestation/forwarding-tally.ts";
-import type { MemoryChannel } from "./postgres-target-channel.ts";
-import { openedSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer } from "./postgres-target-server.ts";
+import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
+import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
+import { pino } from "pino";
+import { MemoryChannel } from "./postgres-target-channel.ts";
+import { openedSession, openSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer, timeouts } from "./postgres-target-server.ts";
 
 const oblige = (obligations: Partial<Obligations>): Obligations => ({ maskColumns: [], detectors: [], rowCap: 0n, ...obligations });
 const ready = (messages: readonly string[]): number => messages.filter((message) => message.startsWith("Z")).length;
@@ -94,6 +97,28 @@ describe("limits of policy on PostgreSQL", { timeout: 60_000 }, () => {
     await channel.until(() => ready(messages) === 1);
     assert.match(messages.join("|"), /something else/);
     assert.deepEqual(limits(channel), [undefined]);
+  });
+
+  it("ends the session that makes the agent hold too much, and no other", async () => {
+    const heldBytes = new HeldBytes(100 * 1_048_576);
+    const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32), heldBytes });
+    const large = async (): Promise<MemoryChannel> => {
+      // Enough for the description of the row.
+      const channel = new MemoryChannel(1_000);
+      await openSession(resourceOf(server), { target, channel, open: { obligations: oblige({ detectors: ["email"] }) } });
+      channel.write(encodeQuery("select repeat('x', 40000000)"));
+      await channel.until(() => channel.queuedBytes > 40_000_000 || channel.reason !== undefined);
+      return channel;
+    };
+    const [one, two] = [await large(), await large()];
+    const three = await large();
+    assert.equal(three.reason?.code, "session.limit");
+    assert.deepEqual([one.reason, two.reason], [undefined, undefined]);
+    one.grant(50_000_000);
+    await one.until(() => one.posted.some(({ $case }) => $case === "report"));
+    const four = await large();
+    assert.equal(four.reason, undefined);
+    for (const channel of [one, two, four]) channel.hangUp();
   });
 
   it("ends the session of a command that ignores being cancelled", async () => {

@@ -1,4 +1,5 @@
 import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { HoldBytes } from "../../held-bytes.ts";
 import { ClientSide } from "./client-side.ts";
 import type { Lineage } from "../../../masking/lineage.ts";
 import type { MaskKeys } from "../../../masking/mask-value.ts";
@@ -26,6 +27,8 @@ export interface PostgresRelayDeps {
   readonly executes: () => void;
   /** For each that makes it plan something: constants are worked out by then. */
   readonly prepares?: () => void;
+  /** Of results, until they are passed on. What it throws ends the session. */
+  readonly hold?: HoldBytes;
   /** After the target's answer to a message that executes nothing. */
   readonly answered?: () => void;
   /** After the bytes of each message that ends a command. */
@@ -50,13 +53,13 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, maskKeys, toTarget, executes, prepares = nothing, answered = nothing, ready = nothing } = deps;
+    const { obligations, maskKeys, toTarget, executes, prepares = nothing, answered = nothing, ready = nothing, hold = nothing } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKeys);
     expectations.strict = duties.columns;
     this.#maskKeys = maskKeys;
     this.#client = new ClientSide(expectations, toTarget, executes, prepares);
-    this.#target = new TargetSide(duties, { ...deps, expectations, ready, answered });
+    this.#target = new TargetSide(duties, { ...deps, expectations, ready, answered, hold });
   }
 
   /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */
