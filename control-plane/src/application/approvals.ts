@@ -4,7 +4,7 @@ import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
-import { type CommandFacts, sameFacts } from "../domain/facts.ts";
+import { type CommandFacts, sameAsText } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
@@ -167,7 +167,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       const { counter, state } = await requireView(counterTo ?? "");
       if (counter === undefined || state !== "replaced") throw new SallyportError("approval.drift", "Nobody proposed this.");
       // Where it is asked for, a transaction may be open; what it touches must be what the proposer was shown.
-      if (!sameFacts({ ...counter.facts, transaction: command.facts.transaction }, command.facts))
+      if (!sameAsText({ ...counter.facts, transaction: command.facts.transaction }, command.facts))
         throw new SallyportError("approval.drift", "The proposed text does something else by now.");
       const found = live.identities.get(identityStream(counter.by))?.state;
       if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");

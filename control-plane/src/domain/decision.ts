@@ -140,5 +140,7 @@ export interface PolicyEngine {
    * name. Undefined: nothing masks, or nobody asks.
    */
   readonly maskedTables?: readonly string[] | undefined;
+  /** Its rules name relations with their schemas: then it matters in which schema a name is. */
+  readonly namesSchemas?: boolean;
   decide(request: DecisionRequest): Decision;
 }

@@ -2,7 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import { type Decision, recordDecision } from "../decision.ts";
-import { type CommandFacts, sameFacts } from "../facts.ts";
+import { type CommandFacts, sameAsText, sameFacts } from "../facts.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
@@ -237,7 +237,7 @@ function isSameCommand(asked: DataOf<"ApprovalRequested">, { uses }: ApprovalCon
     now.digest === digest &&
     now.requestedBy === asked.requestedBy &&
     now.policyVersion === asked.decision.policyVersion &&
-    sameFacts(now.facts, facts) &&
+    (planned === undefined ? sameFacts(facts, now.facts) : sameAsText(facts, now.facts)) &&
     JSON.stringify(now.rules) === JSON.stringify(rules)
   );
 }

@@ -14,7 +14,7 @@ import { readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { plannedDigest } from "./plan-text.ts";
-import { sameFacts } from "../../domain/facts.ts";
+import { sameAsText, sameFacts } from "../../domain/facts.ts";
 import { strictestObligations } from "../../domain/obligations.ts";
 import { RunningCommand } from "./running-command.ts";
 
@@ -311,7 +311,8 @@ export class CommandDesk {
       if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
       const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
       const digest = plan === undefined ? command.digest : planned;
-      if (next === undefined || digest !== next.digest || next.rules.join() !== decision.rules.join() || !sameFacts(next.facts, command.facts)) continue;
+      if (next === undefined || digest !== next.digest || next.rules.join() !== decision.rules.join()) continue;
+      if (!(plan === undefined ? sameFacts : sameAsText)(next.facts, command.facts)) continue;
       return { approvalId: id, digest };
     }
     return undefined;

@@ -19,6 +19,11 @@ export interface Executable {
   /** Its words ask for transactions that may write. */
   readonly leavesReadOnly: boolean;
   readonly stated?: StatedPurpose | undefined;
+  /** Schemas that it may put on the search path; undefined: it leaves the path alone. */
+  readonly searchPath?: readonly string[] | undefined;
+  readonly makesTemporary?: boolean;
+  /** What it runs was bound in a group before: its names were looked up then. */
+  readonly boundBefore?: boolean;
 }
 
 /** A statement, or the parameters of one command together, above this go to the recording: events stay under 64 KiB. */

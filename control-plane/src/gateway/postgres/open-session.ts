@@ -157,6 +157,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
         desk,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
+        searchPath: carried["search_path"],
         resource: resource.name,
         traces: opened.traces,
         obligations,

@@ -14,6 +14,7 @@ import { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
+import { NameResolver } from "./name-resolver.ts";
 import { SessionKnowledge } from "./session-knowledge.ts";
 import { TargetLine } from "./target-line.ts";
 import { UnitHandler } from "./unit-handler.ts";
@@ -25,6 +26,8 @@ export interface SessionSetup {
   readonly desk: CommandDesk;
   readonly log: Logger;
   readonly clientEncoding: string;
+  /** What the client asked for when it connected. */
+  readonly searchPath: string | undefined;
   readonly resource: string;
   /** The agent tells what columns are made of. */
   readonly traces: boolean;
@@ -63,7 +66,7 @@ export class PostgresSession implements ChannelHandlers {
     const output = new ClientOutput(socket, (bytes) => {
       if (!this.#line.over && bytes > 0) channel().consumed(bytes);
     });
-    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled());
+    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled(), setup.searchPath);
     const line = new TargetLine({ channel, output, knowledge, complete: (command) => desk.complete(command) });
     this.#output = output;
     this.#line = line;
@@ -74,7 +77,14 @@ export class PostgresSession implements ChannelHandlers {
       asker: this.#asker,
       answers: setup.traces,
     });
-    this.#handler = new UnitHandler({ desk, analyser: gateway.analyser, line, output, knowledge, tracer: this.#tracer, obligations });
+    const names = new NameResolver({
+      policies: gateway.deps.policies,
+      path: knowledge.searchPath,
+      userSchemas: gateway.userSchemasOf(setup.resource),
+      asker: this.#asker,
+      answers: setup.traces,
+    });
+    this.#handler = new UnitHandler({ desk, analyser: gateway.analyser, line, output, knowledge, tracer: this.#tracer, names, obligations });
   }
 
   /** The target's greeting, and from here on the client's commands. */

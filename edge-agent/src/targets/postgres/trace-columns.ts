@@ -6,11 +6,13 @@ import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 export const MAX_TRACED_COLUMNS = 400;
 /** Origins of one answer: with names of 63 bytes they fit into one frame of the tunnel. What has more may be made of anything. */
 export const MAX_TRACED_ORIGINS = 800;
+/** A database with more schemas that have the name of a role has one for each of its users: a name may then be in any. */
+export const MAX_USER_SCHEMAS = 100;
 /** The catalogue may change while it is asked; after so many attempts the answer is that nothing is known. */
 const MAX_LOOKUPS_PER_TRACE = 3;
 
 /** Answers what columns are made of, for the control plane to decide with. Never fails: what cannot be told is left out (I3). */
-export async function traceColumns({ id, columns, maskedTables }: Trace, catalogue: Catalogue): Promise<Traced> {
+export async function traceColumns({ id, columns, maskedTables, userSchemas = false }: Trace, catalogue: Catalogue): Promise<Traced> {
   const unknown: Traced = { id, columns: [] };
   if (columns.length > MAX_TRACED_COLUMNS) return unknown;
   catalogue.heed(maskedTables);
@@ -21,7 +23,11 @@ export async function traceColumns({ id, columns, maskedTables }: Trace, catalog
       // What was not there when somebody last looked may have been made since.
       const absent = lookups === 0 ? columns.filter(({ table }) => catalogue.isAbsent(table)) : [];
       for (const { table } of absent) unlearnt.names.add(table);
-      if (unlearnt.names.size === 0) return { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue)) };
+      const schemas = userSchemas ? catalogue.userSchemas(unlearnt) : undefined;
+      if (unlearnt.names.size === 0 && !unlearnt.userSchemas) {
+        const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue)) };
+        return schemas === undefined || schemas.length > MAX_USER_SCHEMAS ? answer : { ...answer, userSchemas: { names: [...schemas] } };
+      }
       await catalogue.learn(unlearnt);
     }
   } catch {

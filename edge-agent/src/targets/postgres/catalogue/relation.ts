@@ -49,6 +49,7 @@ export class Relation {
         break;
       case "relation":
       case "pure_function":
+      case "user_schema":
     }
   }
 
