@@ -66,6 +66,22 @@ describeOnEach("what an agent says that columns are made of", (flavour) => {
     assert.deepEqual(await traceColumns({ id: 7, columns: [source("customers.secret")], maskedTables: [] }, mute), { id: 7, columns: [] });
   });
 
+  it("says which schemas have the name of the role, or of one that it may become", async () => {
+    const asked = async (): Promise<readonly string[] | undefined> => {
+      const { userSchemas } = await traceColumns({ id: 8, columns: [], maskedTables: [], userSchemas: true }, catalogue);
+      return userSchemas?.names.toSorted();
+    };
+    assert.deepEqual(await asked(), []);
+    const superuser = await server.connectAsSuperuser("app");
+    await superuser.query("create role boss; create role stranger; grant boss to app; create schema app; create schema boss; create schema stranger");
+    catalogue.invalidate();
+    assert.deepEqual(await asked(), ["app", "boss"]);
+    const { userSchemas } = await traceColumns({ id: 8, columns: [source("customers.secret")], maskedTables: [] }, catalogue);
+    assert.equal(userSchemas, undefined);
+    const mute = new Catalogue(() => Promise.reject(new Error("no connection")));
+    assert.deepEqual(await traceColumns({ id: 8, columns: [], maskedTables: [], userSchemas: true }, mute), { id: 8, columns: [] });
+  });
+
   it("is said in a session that is busy with something else", async () => {
     const { channel } = await openedSession(resourceOf(server, { user: "app", database: "app" }));
     assert.equal(

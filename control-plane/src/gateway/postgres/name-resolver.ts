@@ -25,7 +25,7 @@ export class NameResolver {
   /** A promise only when the agent must be asked: where policy names schemas, and what the path holds is up to the role. */
   resolve(executables: readonly Executable[]): readonly Executable[] | Promise<readonly Executable[]> {
     const { policies, path, userSchemas, asker, answers } = this.#deps;
-    const asks = answers && path.dependsOnUser && policies.current()?.namesSchemas === true;
+    const asks = answers && path.dependsOnUser(executables) && policies.current()?.namesSchemas === true;
     const schemas = asks ? userSchemas.get(() => asker.askUserSchemas()) : undefined;
     return schemas instanceof Promise ? schemas.then((known) => path.resolve(executables, known)) : path.resolve(executables, schemas);
   }

@@ -39,7 +39,8 @@ describe("where the server reports the search path", () => {
 
   it("$user is what the catalogue says that it may be, for whatever role", () => {
     const path = session('"$user", public');
-    assert.equal(path.dependsOnUser, true);
+    assert.equal(path.dependsOnUser([executable("select * from orders")]), true);
+    assert.equal(path.dependsOnUser([executable("select * from sales.orders")]), false);
     assert.equal(readBy(path, "select * from orders", []), "public.orders");
     assert.equal(readBy(path, "select * from orders", ["app", "public"]), "app.orders public.orders");
     assert.equal(readBy(path, "select * from orders", undefined), "orders");
@@ -169,6 +170,14 @@ describe("where the server does not report the search path", () => {
     }
     const path = session(undefined);
     path.ran(undefined);
+    assert.equal(readBy(path, "select * from orders"), "orders *.orders");
+  });
+
+  it("it may be in any under another role, which may come in the same text", () => {
+    const path = session(undefined);
+    assert.equal(readBy(path, "set role hr; select * from orders"), "orders *.orders");
+    path.ran(analyse("set role hr"));
+    path.ready();
     assert.equal(readBy(path, "select * from orders"), "orders *.orders");
   });
 

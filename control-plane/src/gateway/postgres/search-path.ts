@@ -67,14 +67,16 @@ export class SearchPath {
     this.#anySinceReady = false;
   }
 
-  /** `$user` is on the path, and what it means would tell what names mean. */
-  get dependsOnUser(): boolean {
-    return this.#certain()?.includes(USER_SCHEMA) === true;
+  /** What `$user` means would tell what their names mean. */
+  dependsOnUser(executables: readonly Executable[]): boolean {
+    return this.#certain()?.includes(USER_SCHEMA) === true && executables.some(({ facts }) => hasUnqualified(facts));
   }
 
   /** The commands of one unit, with what their names may mean. `userSchemas`: what `$user` may mean, undefined where that cannot be told. */
   resolve(executables: readonly Executable[], userSchemas: readonly string[] | undefined): readonly Executable[] {
     const path = withUserSchemas(this.#certain(), userSchemas);
+    const [only, second] = executables;
+    if (path === undefined && this.#seen.size === 0 && !this.#anySinceReady && second === undefined && (only === undefined || mayPut(only).length === 0)) return executables;
     const seen = new Set(this.#seen);
     if (this.#anySinceReady) seen.add(ANY_SCHEMA);
     let first = true;
@@ -127,7 +129,7 @@ const known = new WeakMap<CommandFacts, { readonly key: string; readonly facts: 
 /** `orders` as `sales.orders`, for each of the schemas; `keeping` it beside them. */
 function qualified(facts: CommandFacts, schemas: readonly string[], keeping: boolean): CommandFacts {
   if (keeping && schemas.length === 0) return facts;
-  if (![facts.relationsRead, facts.relationsWritten].some((names) => names.some(isUnqualified))) return facts;
+  if (!hasUnqualified(facts)) return facts;
   const key = JSON.stringify([keeping, schemas]);
   const before = known.get(facts);
   if (before?.key === key) return before.facts;
@@ -138,6 +140,9 @@ function qualified(facts: CommandFacts, schemas: readonly string[], keeping: boo
   known.set(facts, { key, facts: after });
   return after;
 }
+
+const hasUnqualified = ({ relationsRead, relationsWritten }: CommandFacts): boolean =>
+  relationsRead.some(isUnqualified) || relationsWritten.some(isUnqualified);
 
 const isUnqualified = (name: string): boolean => nameParts(name).length === 1 && !SYSTEM.test(name);
 
