@@ -6,7 +6,7 @@ import { code, page, quantity, table } from "./markdown.ts";
 
 /** Where the bounds that cannot be set are. The masks' own numbers (digits of a card) are not bounds. */
 export const areas: Readonly<Record<string, readonly string[]>> = {
-  "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/{,preview/}*.ts"],
+  "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/{,preview/,recording/}*.ts"],
   "Gateway: telling what a statement does": ["control-plane/src/gateway/postgres/facts/**/*.ts"],
   "Policy": ["control-plane/src/policy/**/*.ts"],
   "Sessions, approvals, identities, agents": ["control-plane/src/application/**/*.ts", "control-plane/src/domain/**/*.ts", "control-plane/src/what-if/**/*.ts"],

@@ -49,21 +49,28 @@ export function approvalsVerb(program: Command): void {
     );
   for (const decision of ["approve", "deny"] as const) {
     const deciding = approvals.command(decision);
-    if (decision === "approve") deciding.option("--for <duration>", "the same command of the same person for so long, rather than once: 15m, 8h at most");
+    if (decision === "approve")
+      deciding
+        .option("--for <duration>", "the same command of the same person for so long, rather than once: 15m, 8h at most")
+        .option("--session", "with --for: also what does no more than this command (same verbs, tables, columns, dangers), in the session that asked");
     deciding
       .argument("<id>", "the approval, or the first characters of its id")
       .option("--comment <text>", "why; the requester sees it", "")
       .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
-      .action((id: string, { comment, for: duration }: { comment: string; for?: string }, command: Command) =>
+      .action((id: string, { comment, for: duration, session = false }: { comment: string; for?: string; session?: boolean }, command: Command) =>
         runVerb(command, async (verb) => {
           const { approvals: service } = verb.api();
           // The digest goes back with the decision, so that it is for what was shown and nothing else.
           const { id: approvalId, digest } = await find(verb, id);
           const { approval } =
             decision === "approve"
-              ? await verb
-                  .api()
-                  .call(service.approve.bind(service), { approvalId, comment, digest, forSeconds: duration === undefined ? 0 : parseDuration(duration) })
+              ? await verb.api().call(service.approve.bind(service), {
+                  approvalId,
+                  comment,
+                  digest,
+                  forSeconds: duration === undefined ? 0 : parseDuration(duration),
+                  wholeSession: session,
+                })
               : await verb.api().call(service.deny.bind(service), { approvalId, comment });
           if (verb.io.json) verb.io.out(toJson(approval));
           else
@@ -101,6 +108,7 @@ function show(io: Io, approval: Approval): void {
     escalatesAt,
     counter,
     until,
+    wholeSession,
     uses,
     plan,
     reason,
@@ -109,6 +117,7 @@ function show(io: Io, approval: Approval): void {
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
   if (until !== undefined) io.out(`${bold("For")}        a while: until ${until.toISOString()}, used ${uses} ${uses === 1 ? "time" : "times"}`);
+  if (wholeSession) io.out(`${bold("Covers")}     what does no more than it, in the session that asked`);
   io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
   io.out(
     `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,

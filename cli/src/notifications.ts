@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { bold, toJson, tone } from "./io.ts";
-import { byPrefix } from "./by-prefix.ts";
 import { table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
@@ -13,12 +12,12 @@ export function notificationsVerb(program: Command): void {
     .action(({ failed = false }: { failed?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
-        const { channels, notifications: all } = await client.call(client.notifications.listNotifications.bind(client.notifications), { limit: 0 });
-        const found = all.filter(({ state }) => !failed || state === "failed");
+        const asked = { limit: 0, state: failed ? "failed" : "" };
+        const { channels, notifications: found } = await client.call(client.notifications.listNotifications.bind(client.notifications), asked);
         if (io.json) return io.out(toJson({ channels, notifications: found }));
         if (channels.length === 0) io.out("No channel is configured (SALLYPORT_NOTIFICATIONS).");
-        const rows = channels.map((channel) => [channel.name, channel.kind, String(channel.waiting), String(channel.failed)]);
-        if (rows.length > 0) for (const line of table(["CHANNEL", "KIND", "WAITING", "FAILED"], rows)) io.out(line);
+        const rows = channels.map((channel) => [channel.name, channel.kind, String(channel.waiting), String(channel.failed), String(channel.forgotten)]);
+        if (rows.length > 0) for (const line of table(["CHANNEL", "KIND", "WAITING", "FAILED", "FORGOTTEN"], rows)) io.out(line);
         if (found.length === 0) return;
         io.out("");
         const each = found.map(({ id, eventType, state, attempts, dueAt, failure }) => [
@@ -34,15 +33,13 @@ export function notificationsVerb(program: Command): void {
     );
   notifications
     .command("retry")
-    .argument("<id>", "the notification, or the first characters of its id")
+    .argument("<id>", "the notification, or the first characters of its id, four at least")
     .description("try a failed one again, as if it were new; for administrators")
     .action((id: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
         const service = client.notifications;
-        const { notifications: all } = await client.call(service.listNotifications.bind(service), { limit: 0 });
-        const failed = all.filter(({ state }) => state === "failed");
-        const { notification } = await client.call(service.retryNotification.bind(service), { id: byPrefix("notification", failed, id).id });
+        const { notification } = await client.call(service.retryNotification.bind(service), { id });
         if (io.json || notification === undefined) return io.out(toJson(notification));
         io.out(`${bold(notification.id)}: ${tone("green", "waits for its next attempt")}`);
       }),

@@ -1,7 +1,7 @@
 import type { PolicyFile } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
-import { type Io, toJson, tone } from "./io.ts";
+import { dim, type Io, toJson, tone } from "./io.ts";
 import { diffVerb } from "./policy/diff.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
@@ -22,7 +22,7 @@ export function policyVerb(program: Command): void {
         if (io.json) io.out(toJson({ version, problems, testsPassed }));
         else {
           for (const { severity, file, line, message } of problems)
-            io.out(`${file}:${line}: ${tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
+            io.out(`${file}:${line}: ${severity === "note" ? dim(severity) : tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
           io.out(
             errors.length === 0
               ? `${version}: good${testsPassed === 0 ? "" : `; ${testsPassed} ${testsPassed === 1 ? "decision" : "decisions"} as its tests expect`}`

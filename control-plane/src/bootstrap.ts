@@ -4,6 +4,8 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { CommandContext, Identities } from "./application/ports.ts";
 
+/** Whom the operator of the machine gets in as. */
+export const BOOTSTRAP_IDENTITY = "admin";
 /** Long enough to set things up, short enough that a forgotten file is soon worth nothing. */
 const BOOTSTRAP_TTL_SECONDS = 86_400;
 /** A token about to expire is no way in. */
@@ -16,8 +18,8 @@ const MIN_LEFT_MILLIS = 3_600_000;
 export async function bootstrap(identities: Identities, tokenFile: string, when: "first" | "always", context: CommandContext, log: Logger): Promise<void> {
   const empty = identities.list().length === 0;
   if (!empty && (when === "first" || (await works(identities, tokenFile)))) return;
-  await identities.put({ id: "admin", kind: "human", groups: ["admins"] }, context);
-  const { token, expiresAt } = await identities.issueToken("admin", BOOTSTRAP_TTL_SECONDS, "bootstrap", context);
+  await identities.put({ id: BOOTSTRAP_IDENTITY, kind: "human", groups: ["admins"] }, context);
+  const { token, expiresAt } = await identities.issueToken(BOOTSTRAP_IDENTITY, BOOTSTRAP_TTL_SECONDS, "bootstrap", context);
   mkdirSync(dirname(tokenFile), { recursive: true, mode: 0o700 });
   writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
   log.info({ tokenFile, expiresAt }, "an administrator's token was written to a file");
@@ -26,7 +28,7 @@ export async function bootstrap(identities: Identities, tokenFile: string, when:
 async function works(identities: Identities, tokenFile: string): Promise<boolean> {
   if (!existsSync(tokenFile)) return false;
   try {
-    const { expiresAt } = await identities.authenticate(readFileSync(tokenFile, "utf8").trim(), "bootstrap", "admin");
+    const { expiresAt } = await identities.authenticate(readFileSync(tokenFile, "utf8").trim(), "bootstrap", BOOTSTRAP_IDENTITY);
     return expiresAt.getTime() - Date.now() > MIN_LEFT_MILLIS;
   } catch (error) {
     if (error instanceof SallyportError) return false;

@@ -47,7 +47,7 @@ export const configSchema = z.strictObject({
     .enum(["first", "always"])
     .default("first")
     .describe(
-      "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. Whoever reads the data directory owns the system either way.",
+      "When to write an administrator's token to bootstrap-admin.token: at the first start only, or at each start that finds it missing or expired. With `always` that administrator may also look at and change the policy, whatever it says. Whoever reads the data directory owns the system either way.",
     ),
   SALLYPORT_POLICY_APPROVALS: z
     .union([z.literal("auto"), z.coerce.number().int().min(0).max(5)])
@@ -152,6 +152,15 @@ export const configSchema = z.strictObject({
   SALLYPORT_PG_OPEN_TIMEOUT_SECONDS: seconds(20, 600).describe("From the request to the target's greeting."),
   SALLYPORT_PG_HOLD_SECONDS: seconds(900, 86_400).describe("How long a held command waits for people."),
   SALLYPORT_PG_TRANSACTION_HOLD_SECONDS: seconds(120, 86_400).describe("The same inside an open transaction, whose locks others wait for meanwhile."),
+  SALLYPORT_PG_MAX_RECORDED_BYTES: z.coerce
+    .number()
+    .int()
+    .min(MIB)
+    .max(2 ** 40)
+    .default(4_096 * MIB)
+    .describe(
+      "Output of one session that is recorded where policy says so (`@record`), before compression. Beyond it commands are refused until the client connects again, so that no session fills the disk that everybody's record is on.",
+    ),
   SALLYPORT_PG_CLIENT_STALL_SECONDS: seconds(900, 86_400).describe("A client that takes nothing of a result for this long is cut."),
 });
 

@@ -7,6 +7,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import pino from "pino";
 import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
+import { createAuthority } from "./application/authority.ts";
 import { createExecute } from "./application/execute-command.ts";
 import { RecordingRecord } from "./application/recording-record.ts";
 import { createRetention } from "./application/retention/retention.ts";
@@ -15,7 +16,7 @@ import { createTimeTravel } from "./application/time-travel/time-travel.ts";
 import { systemContext } from "./application/use-case.ts";
 import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
-import { bootstrap } from "./bootstrap.ts";
+import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
@@ -118,11 +119,16 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
   );
   const trials = createTrials({ whatIf: new WhatIfThread({ ledger: place, subjectKeys: config.subjectKeysFile }, log), policies: application.policies, clock });
+  const authority = createAuthority({
+    policies: application.policies,
+    clock,
+    ...(settings.SALLYPORT_BOOTSTRAP === "always" ? { recovery: BOOTSTRAP_IDENTITY } : {}),
+  });
   const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
   const api = await startApiServer({
     host,
     port: settings.SALLYPORT_API_PORT,
-    context: { identities: application.identities, log, newCorrelationId: randomUUID },
+    context: { identities: application.identities, authority, log, newCorrelationId: randomUUID },
     application,
     ledger,
     audit: integrity.audit,
@@ -150,7 +156,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       ? undefined
       : await startLedgerEndpoint({
           ledger: settings.SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA === "readable" ? ledger : stored,
-          access: auditorAccess(application.identities, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
+          access: auditorAccess(application.identities, authority, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,
           port: endpointPort,
@@ -181,16 +187,24 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       holdMillis: settings.SALLYPORT_PG_HOLD_SECONDS * 1_000,
       transactionHoldMillis: settings.SALLYPORT_PG_TRANSACTION_HOLD_SECONDS * 1_000,
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
+      outputChunkBytes: settings.SALLYPORT_TUNNEL_WINDOW_BYTES / 4,
     },
     secureContext: () => secureContext,
     overlapReads: settings.SALLYPORT_PG_READ_OVERLAP === "on",
     guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
       const session = application.openRecord(sessionId);
-      const recording = new RecordingRecord({ ledger: watched, clock }, sessionId);
+      const maxOutputBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
+      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxOutputBytes }, sessionId);
       return {
         session: { append: (events, patience) => session.append(events, context, { patience }), drained: () => session.drained() },
-        recording: { append: (event) => recording.append(event, context) },
+        recording: {
+          reserve: (count) => recording.reserve(count),
+          append: (events) => recording.append(events, context),
+          get full() {
+            return recording.full;
+          },
+        },
       };
     },
     register: (session, end, reconsider) => application.running.register(session, end, reconsider),

@@ -11,6 +11,7 @@ import { enrol } from "./link/enrol.ts";
 import { loadIdentity } from "./link/identity-store.ts";
 import { runAgent } from "./link/run-agent.ts";
 import { PostgresTarget } from "./targets/postgres/postgres-target.ts";
+import { containDefects } from "./targets/session-defects.ts";
 import { TargetDirectory } from "./targets/target.ts";
 import { applyV8Settings } from "./v8-settings.ts";
 
@@ -53,6 +54,7 @@ async function join(token: string): Promise<ExitStatus> {
 
 async function run(config: AgentConfig): Promise<ExitStatus> {
   applyV8Settings();
+  containDefects();
   const log = pino({ level: config.logLevel });
   const identity = await loadIdentity(config.stateDir);
   if (identity === undefined) throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`join\` with a token first.`);
@@ -61,6 +63,7 @@ async function run(config: AgentConfig): Promise<ExitStatus> {
   const targets = new TargetDirectory(
     config.resources.map((resource) => ({ name: resource.name, labels: resource.labels, target: new PostgresTarget(resource, deps) })),
     (sessionId) => attestor.open(sessionId),
+    log,
   );
   const signals = shutdownSignals(process, config.stopWithStdin ? stdin : undefined);
   const outcome = await runAgent({

@@ -251,6 +251,13 @@ export const errorCodes = {
   "ledger.unavailable": { grpc: grpc.unavailable, http: 503, sqlstate: "58030", retryable: true, meaning: "The record cannot be written, so nothing may run." },
   "ledger.corrupt": { grpc: grpc.internal, http: 500, sqlstate: "58P01", retryable: false, meaning: "The ledger file is damaged or is not a ledger." },
   "ledger.too_large": { grpc: grpc.resourceExhausted, http: 413, sqlstate: "54000", retryable: false, meaning: "An event is larger than the ledger accepts." },
+  "recording.full": {
+    grpc: grpc.resourceExhausted,
+    http: 413,
+    sqlstate: "54000",
+    retryable: false,
+    meaning: "Policy has the output recorded, and the session's recording takes no more of it.",
+  },
   "read_models.unavailable": {
     grpc: grpc.unavailable,
     http: 503,

@@ -93,6 +93,36 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
     assert.deepEqual(judged(record), ["EXECUTE q read u", "EXECUTE p unclassified"]);
   });
 
+  it("have the limit of what was prepared, or of the smaller of both", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    const texts = [
+      "PREPARE p AS SELECT id FROM t LIMIT 3",
+      "EXECUTE p",
+      "BEGIN",
+      "DECLARE c CURSOR FOR SELECT id FROM t LIMIT 5",
+      "DECLARE d CURSOR FOR TABLE t",
+    ];
+    for (const text of [...texts, "FETCH 10 FROM c", "FETCH 2 FROM c", "FETCH ALL FROM c", "FETCH 7 FROM d", "FETCH ALL FROM d"])
+      await ask(client, query(text));
+    assert.deepEqual(
+      record.of("CommandAuthorized").map(({ facts }) => facts.rowLimit),
+      [3, 3, 0, 5, 0, 5, 2, 5, 7, 0],
+    );
+  });
+
+  it("state the purpose that was prepared", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    await ask(client, Buffer.concat([parse("SELECT set_config('sallyport.reason', 'stuck orders', false)", "p"), sync]));
+    assert.deepEqual(record.of("PurposeStated"), []);
+    await ask(client, query("EXECUTE p"));
+    assert.deepEqual(
+      record.of("PurposeStated").map(({ reason }) => reason),
+      ["stuck orders"],
+    );
+  });
+
   it("bind by the protocol what SQL prepared", { timeout: HANG_MS }, async (t) => {
     const bed = await GatewayBed.start(t, ground, { target });
     const { client, record } = await bed.open();
@@ -125,6 +155,15 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
     ]) {
       assert.equal((await after(t, undefined, ...texts)).at(-1), "FETCH 1 FROM c read");
     }
+  });
+
+  it("fetch nothing that is known where the protocol declared the cursor anew", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open();
+    for (const text of ["BEGIN", "DECLARE c CURSOR FOR SELECT id FROM u", "DECLARE d CURSOR FOR SELECT id FROM u", "CLOSE c"]) await ask(client, query(text));
+    await ask(client, Buffer.concat([parse("DECLARE c CURSOR FOR SELECT email FROM t"), bind(), execute(), sync]));
+    for (const text of ["FETCH 1 FROM c", "FETCH 1 FROM d"]) await ask(client, query(text));
+    assert.deepEqual(judged(record).slice(-2), ["FETCH 1 FROM c read", "FETCH 1 FROM d read u"]);
   });
 
   it("say in which state of its transaction a command comes", { timeout: HANG_MS }, async (t) => {

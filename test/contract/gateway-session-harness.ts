@@ -14,7 +14,7 @@ import { ForwardingTally } from "@sallyport/edge-agent/src/attestation/forwardin
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { testCertificate } from "../support/certificate.ts";
 import type { Cleanup } from "../support/cleanup.ts";
-import { startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
+import { type Flavour, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { WireClient, type WireMessage } from "../support/wire-client.ts";
 import { MemoryApprovals, RecordProbe, Watched } from "./gateway-session-ports.ts";
@@ -37,8 +37,8 @@ export async function prepareGround(cleanup: Cleanup): Promise<Ground> {
 }
 
 /** A server on which the role `app` logs in without a password, reached through the real agent's code. */
-export async function startRealTarget(cleanup: Cleanup): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
-  const server = await startTestPostgres(cleanup, { auth: "trust" });
+export async function startRealTarget(cleanup: Cleanup, flavour?: Flavour): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
+  const server = await startTestPostgres(cleanup, { auth: "trust", ...(flavour === undefined ? {} : { flavour }) });
   const resource = resourceOf(server, { database: "app", user: "app" });
   const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
   return { server, open: (open, channel) => target.open(open, channel, new ForwardingTally(() => {})) };
@@ -77,6 +77,7 @@ const limits: PostgresLimits = {
   holdMillis: 60_000,
   transactionHoldMillis: 60_000,
   clientStallMillis: 60_000,
+  outputChunkBytes: 262_144,
 };
 
 const RESOURCE = "orders";
@@ -130,6 +131,7 @@ export class GatewayBed {
       policies: {
         current: () => ({
           version: this.policyVersion,
+          speaksOf: new Set(),
           maskedTables: options.maskedTables,
           namesSchemas: options.namesSchemas ?? false,
           decide: (request) => this.#decide(request),
@@ -169,7 +171,7 @@ export class GatewayBed {
         const record = new RecordProbe();
         this.records.push(record);
         this.onRecord(record);
-        return { session: record, recording: { append: async (event) => void record.recording.push(event) } };
+        return { session: record, recording: record.recording };
       },
       register: ({ sessionId }, end) => {
         this.running.set(sessionId, end);

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { gunzipSync } from "node:zlib";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ApprovalRequest, Approvals, ApprovalState, ApprovalView } from "../../control-plane/src/application/ports.ts";
 import type { RecordingEvent } from "../../control-plane/src/domain/session/recording.events.ts";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
 import type { SessionWriter } from "../../control-plane/src/gateway/postgres/command-desk.ts";
+import type { RecordingWriter } from "../../control-plane/src/gateway/postgres/recording/output-recorder.ts";
 
 /** Something that tests wait for the state of. */
 export class Watched {
@@ -26,10 +28,41 @@ export const unwritten = (recorded: "no" | "unknown"): SallyportError => new Sal
 
 type Of<T extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: T }>["data"];
 
+/** A session's recording. `fate` as for its stream; what is refused is not in it. */
+export class RecordingProbe extends Watched implements RecordingWriter {
+  readonly events: RecordingEvent[] = [];
+  full = false;
+  fate: (events: readonly RecordingEvent[]) => Promise<void> | undefined = () => undefined;
+  #next = 0;
+
+  reserve(count: number): number {
+    this.#next += count;
+    return this.#next - count;
+  }
+
+  async append(events: readonly RecordingEvent[]): Promise<void> {
+    const fate = this.fate(events);
+    this.changed();
+    await fate;
+    this.events.push(...events);
+    this.changed();
+  }
+
+  get outputs(): Extract<RecordingEvent, { type: "OutputRecorded" }>["data"][] {
+    return this.events.flatMap((event) => (event.type === "OutputRecorded" ? [event.data] : []));
+  }
+
+  /** What the client was shown in answer to a command, as it stands in the recording. */
+  shown(commandId?: number): Buffer {
+    const own = this.outputs.filter((each) => commandId === undefined || each.commandId === commandId);
+    return Buffer.concat(own.map(({ gzipBase64 }) => gunzipSync(Buffer.from(gzipBase64, "base64"))));
+  }
+}
+
 /** A session's stream. What is accepted keeps its place in it, whether or not it is ever answered, as in the real one. */
 export class RecordProbe extends Watched implements SessionWriter {
   readonly events: SessionEvent[] = [];
-  readonly recording: RecordingEvent[] = [];
+  readonly recording = new RecordingProbe();
   fate: (events: readonly SessionEvent[], patience: "fail" | "keep") => Fate = () => undefined;
 
   append(events: readonly SessionEvent[], patience: "fail" | "keep"): Promise<void> {
@@ -205,6 +238,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       counterTo: undefined,
       plan: undefined,
       until: undefined,
+      scope: undefined,
       uses: 0,
       approvers: ["bo"],
       requestedAt: new Date(0),

@@ -71,17 +71,17 @@ describe("a notification by e-mail", { timeout: HANG_MS }, () => {
     const strange = await send({ ca: readFileSync((await testCertificate(tempDir(t, "other"))).caFile, "utf8") });
     assert.equal(strange.kind, "failed");
     const { server: plain, send: sendPlain } = await scene(t, false);
-    assert.deepEqual(await sendPlain(), { kind: "failed", failure: "no starttls" });
+    assert.deepEqual(await sendPlain(), { kind: "failed", failure: "no starttls", ofChannel: true });
     for (const each of [server, plain]) assert.deepEqual([each.mails.length, /AUTH|MAIL/u.test(each.clear)], [0, false]);
   });
 
   it("fails with the code of the refusal alone: for good when it is about the message, to be tried again otherwise", async (t) => {
     const { server, send } = await scene(t);
     for (const [verb, answer, expected] of [
-      ["AUTH", "535 5.7.8 correct-horse is wrong", { kind: "failed", failure: "smtp 535", final: false }],
-      ["RCPT", "450 4.2.0 greylisted", { kind: "failed", failure: "smtp 450", final: false }],
-      ["RCPT", "550 5.1.1 nobody", { kind: "failed", failure: "smtp 550", final: true }],
-      ["END", "452 full", { kind: "failed", failure: "smtp 452", final: false }],
+      ["AUTH", "535 5.7.8 correct-horse is wrong", { kind: "failed", failure: "smtp 535", final: false, ofChannel: true }],
+      ["RCPT", "450 4.2.0 greylisted", { kind: "failed", failure: "smtp 450", final: false, ofChannel: false }],
+      ["RCPT", "550 5.1.1 nobody", { kind: "failed", failure: "smtp 550", final: true, ofChannel: false }],
+      ["END", "452 full", { kind: "failed", failure: "smtp 452", final: false, ofChannel: false }],
     ] as const) {
       server.answers.clear();
       server.answers.set(verb, answer);
@@ -90,10 +90,26 @@ describe("a notification by e-mail", { timeout: HANG_MS }, () => {
     assert.equal(server.mails.length, 0);
   });
 
+  it("goes to those of its receivers whom the server takes, and says how many it did not", async (t) => {
+    const { server, send } = await scene(t);
+    const [first = "", second = ""] = TO;
+    server.answers.set(`RCPT TO:<${first}>`, "550 5.1.1 nobody").set(`RCPT TO:<${second}>`, "251 will forward");
+    assert.deepEqual(await send(), { kind: "delivered", refusedReceivers: 1 });
+    assert.deepEqual(
+      server.mails.map(({ to }) => to),
+      [[second]],
+    );
+    server.answers.set(`RCPT TO:<${second}>`, "450 4.2.0 greylisted");
+    assert.deepEqual(await send(), { kind: "failed", failure: "smtp 450", final: false, ofChannel: false }, "one of them may take it later");
+    server.answers.set(`RCPT TO:<${second}>`, "421 closing");
+    assert.deepEqual(await send(), { kind: "failed", failure: "smtp 421", final: false, ofChannel: true });
+    assert.equal(server.mails.length, 1);
+  });
+
   it("is broken off when the server says nothing, too much, or nonsense", async (t) => {
     const { server, send } = await scene(t);
     server.answers.set("DATA", "");
-    assert.deepEqual(await send({ deadlineMs: SHORT_DEADLINE_MS }), { kind: "failed", failure: "timeout" });
+    assert.deepEqual(await send({ deadlineMs: SHORT_DEADLINE_MS }), { kind: "failed", failure: "timeout", ofChannel: true });
     for (const answer of [`250-${"x".repeat(100_000)}`, "hello there"]) {
       server.answers.clear();
       server.answers.set("EHLO", answer);

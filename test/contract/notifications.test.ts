@@ -14,7 +14,8 @@ import { sessionStream } from "@sallyport/control-plane/src/domain/session/sessi
 import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
 import type { Channel } from "@sallyport/control-plane/src/notify/channel.ts";
 import { Notifications } from "@sallyport/control-plane/src/notify/notifications.process.ts";
-import { Outbox } from "@sallyport/control-plane/src/notify/outbox.ts";
+import { REST_LAST_MS } from "@sallyport/control-plane/src/notify/courier.ts";
+import { Outbox, type OutboxBounds } from "@sallyport/control-plane/src/notify/outbox.ts";
 import { GIVE_UP_AFTER_MS, RETRY_LAST_MS } from "@sallyport/control-plane/src/notify/retry-schedule.ts";
 import { typesOf } from "@sallyport/control-plane/src/notify/topics.ts";
 import { webhookChannel } from "@sallyport/control-plane/src/notify/webhook/webhook-channel.ts";
@@ -25,12 +26,14 @@ import { isSigned, WebhookServer } from "../support/webhook-server.ts";
 const HANG_MS = 20_000;
 /** For servers that never answer, in tests that wait for that. */
 const SHORT_DEADLINE_MS = 200;
+const bounds: OutboxBounds = { waiting: 200, alarmShare: 20, perSource: 50, failed: 200 };
 
 const newSecret = (): string => `whsec_${randomBytes(32).toString("base64")}`;
 
 describe("notifications", { timeout: HANG_MS }, () => {
   interface Scene extends Stage {
     readonly secretFile: string;
+    readonly outboxFile: string;
     readonly channel: (
       name: string,
       server: WebhookServer,
@@ -47,10 +50,12 @@ describe("notifications", { timeout: HANG_MS }, () => {
     const folder = tempDir(t, "notifications");
     const secretFile = join(folder, "secret");
     writeFileSync(secretFile, newSecret());
+    const outboxFile = join(folder, "notifications.db");
     const { ledger, time, app } = stage;
     return {
       ...stage,
       secretFile,
+      outboxFile,
       channel: (name, server, { events = ["agents"], groups = [], ...more } = {}) =>
         webhookChannel(
           {
@@ -68,7 +73,7 @@ describe("notifications", { timeout: HANG_MS }, () => {
       async begin(...channels) {
         const notifications = await Notifications.start({
           ledger,
-          outbox: new Outbox(join(folder, "notifications.db")),
+          outbox: new Outbox(outboxFile, bounds),
           channels,
           execute: createExecute({ ledger, clock: time }),
           context: systemContext("one"),
@@ -147,12 +152,19 @@ describe("notifications", { timeout: HANG_MS }, () => {
       await server.count(attempt);
       await waitingFor(notifications, attempt);
       failures.push(notifications.list(1).deliveries[0]?.failure ?? "");
-      time.advance(RETRY_LAST_MS);
+      if (attempt === 5) {
+        // It asked for two hours, and is given one, not less.
+        time.advance(RETRY_LAST_MS - 60_000);
+        await happen("later");
+        await until("that waits too", () => notifications.list(2).deliveries.length === 2);
+        assert.equal(server.received.length, 5);
+        time.advance(60_000);
+      } else time.advance(RETRY_LAST_MS);
     }
-    await server.count(6);
+    await server.count(7);
     await emptied(notifications);
     assert.deepEqual(failures, ["http 500", "timeout", "econnreset", "http 101", "http 429"]);
-    assert.equal(new Set(server.received.map(({ id }) => id)).size, 1);
+    assert.equal(new Set(server.received.filter(about("edge")).map(({ id }) => id)).size, 1);
   });
 
   it("wait for a server that is gone, and reach it when it is back", async (t) => {
@@ -166,6 +178,110 @@ describe("notifications", { timeout: HANG_MS }, () => {
     await server.listen();
     time.advance(RETRY_LAST_MS);
     await server.first(about("edge"));
+  });
+
+  it("are not brought to a channel that asked to be let alone, whichever they are, until it wants to hear again", async (t) => {
+    const { channel, begin, happen, time } = await scene(t);
+    const [busy, swift] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    busy.behaviours = [
+      { kind: "answer", status: 429, headers: { "retry-after": "600" } },
+      { kind: "answer", status: 204 },
+    ];
+    const notifications = await begin(channel("busy", busy), channel("swift", swift));
+    await happen("one");
+    await until("the first attempt has failed", () => notifications.list(10).deliveries.some(({ attempts }) => attempts === 1));
+    await happen("two");
+    await swift.first(about("two"));
+    await until("only the busy one has anything left", () => notifications.list(10).deliveries.length === 2);
+    time.advance(599_000);
+    await happen("three");
+    await swift.first(about("three"));
+    assert.equal(busy.received.length, 1);
+    time.advance(1_000);
+    await busy.count(4);
+  });
+
+  it("that somebody asked for again just before a crash can be asked for again", async (t) => {
+    const { channel, begin, happen, outboxFile, time } = await scene(t);
+    const server = await WebhookServer.start(t);
+    server.behaviours = [
+      { kind: "answer", status: 410 },
+      { kind: "answer", status: 204 },
+    ];
+    const notifications = await begin(channel("ops", server));
+    await happen("edge");
+    await until("it is given up", () => notifications.list(1).deliveries[0]?.state === "failed");
+    const [dead] = notifications.list(1).deliveries;
+    assert.ok(dead);
+    await notifications.close();
+    // As a crash leaves it: the retry is recorded, and the outbox does not know.
+    const crashed = await begin(channel("ops", server));
+    await crashed.retry(dead.id, "root", admin);
+    await server.count(2);
+    await emptied(crashed);
+    await crashed.close();
+    const outbox = new Outbox(outboxFile);
+    outbox.bury(dead, 1, time.now(), "http 410");
+    outbox.close();
+    const again = await begin(channel("ops", server));
+    await again.retry(dead.id.slice(0, 8), "root", admin);
+    await server.count(3);
+    await emptied(again);
+  });
+
+  it("of one who fills their share leave room for others, and are no reason not to tell of an alarm at once", async (t) => {
+    const { channel, begin, ledger, recorded, time, happen } = await scene(t);
+    const server = await WebhookServer.start(t);
+    server.behaviours = [
+      { kind: "answer", status: 503 },
+      { kind: "answer", status: 204 },
+    ];
+    const notifications = await begin(channel("ops", server, { events: ["agents"], groups: ["ops"] }));
+    const sessionId = randomUUID();
+    const decision = { policyVersion: "p1", rules: ["r1"], reason: "because", notify: ["ops"] };
+    const allowed = Array.from({ length: bounds.perSource + 10 }, (_, index): DomainEvent => ({
+      type: "CommandAuthorized",
+      data: { ...command(index + 1, "select 1"), decision, obligations: noObligations },
+    }));
+    const context = { actor: { kind: "human", id: "ana" }, correlationId: sessionId } as const;
+    const events = [requested(sessionId), ...allowed].map((event, index) => newEvent(eventId(sessionId, index), event, context, time.now().toISOString()));
+    await ledger.append(sessionStream(sessionId), events, "none");
+    await until("their share is full", () => notifications.list(1).channels[0]?.failed === 10);
+    assert.equal(notifications.list(1).channels[0]?.waiting, bounds.perSource);
+    await until("the attempt has failed", () => server.received.length === 1);
+    await happen("edge");
+    const lost: DomainEvent = { type: "AgentDisconnected", data: { agentId: "a1", cause: "lost" } };
+    const control = { actor: { kind: "system", id: "one" }, correlationId: "c" } as const;
+    await ledger.append("agent-a1", [newEvent(randomUUID(), lost, control, time.now().toISOString())], "none");
+    await until("others have room", () => notifications.list(1).channels[0]?.waiting === bounds.perSource + 2);
+    time.advance(REST_LAST_MS);
+    await server.count(2);
+    assert.match(titleOf(server.received[1] ?? { body: "" }), /is offline/u);
+    assert.equal((await recorded("NotificationFailed")).length, 1, "a record of every loss would be as much again as what is lost");
+    await notifications.close();
+  });
+
+  it("for which there is no room are recorded each when they are alarms", async (t) => {
+    const { channel, begin, ledger, recorded, time, outboxFile } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const full = new Outbox(outboxFile, bounds);
+    const waiting = Array.from({ length: bounds.waiting }, (_, index) => {
+      const id = `e${index}`;
+      return { id: `${id}_ops`, channel: "ops", eventId: id, eventType: "x", stream: "x", revision: 0n, urgency: "alarm", source: "" } as const;
+    });
+    full.take(waiting, 0n, new Date(time.now().getTime() + GIVE_UP_AFTER_MS));
+    full.moveTo(undefined);
+    full.close();
+    const notifications = await begin(channel("ops", server));
+    const control = { actor: { kind: "system", id: "one" }, correlationId: "c" } as const;
+    const lost = (agentId: string): DomainEvent => ({ type: "AgentDisconnected", data: { agentId, cause: "lost" } });
+    const gone = (agentId: string): DomainEvent => ({ type: "AgentRevoked", data: { agentId, reason: "gone" } });
+    const events = [lost("a1"), gone("a1"), lost("a1"), gone("a1")].map((event) => newEvent(randomUUID(), event, control, time.now().toISOString()));
+    await ledger.append("agent-a1", events, "none");
+    await until("nothing had room", () => notifications.list(1).channels[0]?.failed === 4);
+    await notifications.close();
+    const types = (await recorded("NotificationFailed")).map((data) => ("eventType" in data ? data.eventType : ""));
+    assert.deepEqual(types, ["AgentDisconnected", "AgentDisconnected"], "the queue was full before the others came: of those nothing is said twice");
   });
 
   it("of one channel never wait for another one that hangs", async (t) => {
@@ -263,7 +379,7 @@ describe("notifications", { timeout: HANG_MS }, () => {
     await waitingFor(first, 1);
     await first.close();
     const none = await begin();
-    assert.equal(none.list(1).deliveries[0]?.failure, "channel removed");
+    await until("it is given up", () => none.list(1).deliveries[0]?.failure === "channel removed");
     assert.equal((await recorded("NotificationFailed")).length, 1);
     await happen("two");
     await none.close();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { before, it } from "node:test";
 import type { Client } from "pg";
-import type { ColumnSource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { type ColumnSource, Traced } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { MAX_CONTROL_BYTES } from "@sallyport/proto/tunnel/limits";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { Catalogue } from "../../edge-agent/src/targets/postgres/catalogue/catalogue.ts";
 import { CatalogueConnection } from "../../edge-agent/src/targets/postgres/catalogue/catalogue-connection.ts";
@@ -80,6 +81,25 @@ describeOnEach("what an agent says that columns are made of", (flavour) => {
     assert.equal(userSchemas, undefined);
     const mute = new Catalogue(() => Promise.reject(new Error("no connection")));
     assert.deepEqual(await traceColumns({ id: 8, columns: [], maskedTables: [], userSchemas: true }, mute), { id: 8, columns: [] });
+  });
+
+  it("keeps the answer within one frame of the tunnel, and calls the columns that it has no room for opaque", async () => {
+    const columns = (letter: string): string =>
+      Array.from({ length: 700 }, (_, i) => `"${letter}_a_rather_long_name_of_a_column_of_a_wide_table_${String(i).padStart(4, "0")}" int`).join(", ");
+    const tables = ["x", "y", "z"].map((letter) => `wide_table_of_the_company_${letter}`);
+    for (const table of tables) await admin.query(`create table ${table} (${columns(table.slice(-1))})`);
+    const asked = tables.map((table) => source(`${table}.*`));
+    const answer = await traceColumns({ id: 1, columns: [...asked, source("customers.secret")], maskedTables: [] }, catalogue);
+    assert.ok(Traced.encode(answer).finish().length <= MAX_CONTROL_BYTES);
+    assert.deepEqual(
+      answer.columns.map(({ shows, opaque }) => [shows.length, opaque]),
+      [
+        [700, false],
+        [0, true],
+        [0, true],
+        [1, false],
+      ],
+    );
   });
 
   it("is said in a session that is busy with something else", async () => {

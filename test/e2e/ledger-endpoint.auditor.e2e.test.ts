@@ -10,6 +10,7 @@ import {
   streamNameFilter,
 } from "@eventstore/db-client";
 import { freePort } from "../support/free-port.ts";
+import { openPolicy, starterPolicy } from "../support/policies.ts";
 import { isType, type Person, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 
@@ -115,6 +116,19 @@ describe("an auditor with EventStoreDB's client, while the product runs", () => 
     const refusal = new Promise((resolve) => subscription.on("error", resolve));
     await failed.catch(() => undefined);
     assert.equal(((await refusal) as { type?: unknown }).type, "access-denied");
+  });
+
+  it("is let in, and cut off, by the policy", async () => {
+    const subscription = signedIn("bo").subscribeToAll({ fromPosition: "end", filter: streamNameFilter({ prefixes: ["nothing-"] }) });
+    await once(subscription, "caughtUp");
+    const refusal = new Promise((resolve) => subscription.on("error", resolve));
+    const only = `@id("cy-replays") permit (principal == Identity::"cy", action == Action::"replay", resource);`;
+    await stack.publish([...openPolicy, { name: "replay.cedar", text: only }]);
+    assert.equal(((await refusal) as { type?: unknown }).type, "access-denied");
+    await assert.rejects(read(signedIn("bo").readAll({ maxCount: 1 })), { type: "access-denied" });
+    assert.equal((await read(signedIn("cy").readAll({ maxCount: 1 }))).length, 1);
+    await stack.publish(starterPolicy);
+    assert.equal((await read(signedIn("bo").readAll({ maxCount: 1 }))).length, 1);
   });
 
   it("reads it as the product itself reads it, where that is configured", async () => {

@@ -79,6 +79,32 @@ describe("an approval for a while", () => {
     assert.deepEqual(await late, ["42501", "approval.denied"]);
   });
 
+  it("is for what does no more than it in its session, where those who agree say so", async () => {
+    const client = await stack.connect();
+    const first = client.query("update other set id = 1");
+    const { data, stream } = await heldFor("update other set id = 1");
+    const alone = stack.cli("bo", "approvals", "approve", data.approvalId, "--session");
+    assert.equal((await alone.exited).status, 2, "for how long, it must say");
+    const approved = stack.cli("bo", "approvals", "approve", data.approvalId, "--for", "15m", "--session");
+    assert.equal((await approved.exited).status, 0, approved.stderr);
+    await first;
+    await client.query("update other set id = 2");
+    await client.query("begin");
+    await client.query("update other set id = 3");
+    await client.query("commit");
+    assert.deepEqual(
+      (await stack.events(stream)).map(({ type }) => type),
+      ["ApprovalRequested", "ApprovalGiven", "ApprovalGranted", "ApprovalUsed", "ApprovalUsed", "ApprovalUsed"],
+    );
+    const wider = failure(client.query("update t set id = 2"));
+    await stack.deny((await heldFor("update t set id = 2")).data.approvalId);
+    assert.deepEqual(await wider, ["42501", "approval.denied"]);
+    const elsewhere = failure((await stack.connect()).query("update other set id = 4"));
+    await stack.deny((await heldFor("update other set id = 4")).data.approvalId);
+    assert.deepEqual(await elsewhere, ["42501", "approval.denied"]);
+    assert.equal(ran("update other set id = 2"), 1);
+  });
+
   it("outlives the control plane, where what was only held does not", async () => {
     await grantFor("truncate only t");
     const client = await stack.connect();

@@ -151,7 +151,9 @@ describe("a command that needs approval", () => {
     const other = (await asked(shown.approvalId)).data;
     assert.notEqual(other.command.digest, shown.command.digest);
     const approve = (digest: string): Promise<unknown> =>
-      stack.call("bo", (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId: other.approvalId, comment: "", digest, forSeconds: 0 }));
+      stack.call("bo", (api) =>
+        api.call(api.approvals.approve.bind(api.approvals), { approvalId: other.approvalId, comment: "", digest, forSeconds: 0, wholeSession: false }),
+      );
     await assert.rejects(approve(shown.command.digest), { code: "approval.drift" });
     assert.equal(timesRun("/* argument */"), 0);
     await stack.deny(other.approvalId);
@@ -253,6 +255,39 @@ describe("a command that needs approval", () => {
     assert.deepEqual(await dropped, ["42501", "approval.drift"]);
     assert.equal(timesRun("/* promoted */"), 0);
     await rank("engineers");
+    await stack.publish(starterPolicy);
+  });
+
+  it("takes the whole of its group along when something else of it is decided otherwise by now", async () => {
+    const reads = (id: string, group: string): string =>
+      `@id("${id}") permit (principal in Group::"${group}", action == Action::"run", resource) when { context.riskClass == "read" };`;
+    const rules = `@id("open") permit (principal, action == Action::"open", resource);
+      ${reads("finance-reads", "finance")} @mask("*.id:null") ${reads("others-read", "others")}
+      @id("ask") permit (principal, action == Action::"run", resource) when { context.riskClass == "destructive" && context.approvals >= 1 };
+      @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
+    await stack.publish([{ name: "finance.cedar", text: rules }]);
+    const join = (group: string) =>
+      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id: "ana", kind: "human", groups: [group] }));
+    await join("finance");
+    const client = await openWire(cleanup, stack);
+    const answered = client.more("Z");
+    client.write(Buffer.concat([parse("select id from victims"), bind(), execute(), parse("drop table victims /* mixed */"), bind(), execute(), sync]));
+    const { data } = await heldFor("/* mixed */");
+    await join("others");
+    await stack.approve(data.approvalId);
+    await answered;
+    assert.match(heard(client), /approval\.drift/u);
+    assert.equal(timesRun("/* mixed */"), 0);
+    const denied = (commandId: number) =>
+      stack.event(
+        `session-${data.sessionId}`,
+        isType("CommandDenied", (event) => event.data.commandId === commandId),
+      );
+    assert.deepEqual([(await denied(1)).data.code, (await denied(2)).data.code], ["approval.drift", "approval.drift"]);
+    const passed = (await stack.events(`session-${data.sessionId}`)).filter(({ type }) => type === "CommandAuthorized" || type === "CommandReleased");
+    assert.deepEqual(passed, []);
+    client.destroy();
+    await join("engineers");
     await stack.publish(starterPolicy);
   });
 

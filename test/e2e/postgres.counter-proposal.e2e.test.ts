@@ -6,7 +6,7 @@ import { isType, type RecordedAs, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { failure } from "./failure.ts";
 
-const schema = "create table t (id int); insert into t select generate_series(1, 10)";
+const schema = "create table t (id int); insert into t select generate_series(1, 10); create view v as select id from t";
 const twoPeople =
   '@id("two") forbid (principal, action == Action::"run", resource) when { context.hazards.contains("truncate") } unless { context.approvals >= 2 };';
 
@@ -75,6 +75,18 @@ describe("a counter-proposal", () => {
     await accept(data.approvalId, approval?.counter?.digest ?? "");
     assert.equal((await answered).rowCount, 1);
     assert.deepEqual((await client.query("select count(*)::int as n from t")).rows, [{ n: 9 }]);
+  });
+
+  it("is agreed to by its text, whatever the target's catalogue has to say of the views in it", async () => {
+    const client = await stack.connect();
+    const answered = client.query("delete from t  ");
+    const { data } = await heldFor("delete from t  ");
+    const instead = "create table few as select id from v where v.id < 3";
+    const { approval } = await propose(data.approvalId, instead);
+    await accept(data.approvalId, approval?.counter?.digest ?? "");
+    assert.equal((await answered).command, "SELECT");
+    const second = await heldFor(instead);
+    assert.ok(second.data.command.facts.columnsFiltered.includes("t.id"), "the view is seen through");
   });
 
   it("that policy denies is refused like any command, and what was held does not run either", async () => {

@@ -1,70 +1,95 @@
 import assert from "node:assert/strict";
 import { performance } from "node:perf_hooks";
 import { stderr, stdout } from "node:process";
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Client } from "pg";
 import type { Cleanup } from "../support/cleanup.ts";
 import { Stack } from "../support/stack.ts";
 import { bomb, deadly } from "./bombs.ts";
+import { Others } from "./others.ts";
 
 /**
- * Sessions that run short statements, each text a new one, alone at first and then beside somebody who sends statements that are
- * hard to parse; `--deadly`: of those alone that end their parser. Prints how much slower they were in each second, as a ratio to the time before; fails when a bomb is not decided.
+ * Sessions that run short statements, each text a new one, while somebody sends statements that are hard to parse; `--deadly`: of those
+ * alone that end their parser. Bombs come in volleys, and each second of a volley is compared with the calm before and after it, so that
+ * what else the machine does falls on both. What was let through is then fired again at the server itself, past the gateway: what it costs
+ * the others there is the server's own work. Fails when a bomb is not decided.
  */
-const steps: (() => Promise<void>)[] = [];
-const cleanup: Cleanup = { after: (run) => void steps.push(run) };
 const { values } = parseArgs({
-  options: { bombs: { type: "string", default: "200" }, sessions: { type: "string", default: "4" }, deadly: { type: "boolean", default: false } },
+  options: {
+    bombs: { type: "string", default: "200" },
+    volley: { type: "string", default: "10" },
+    sessions: { type: "string", default: "4" },
+    deadly: { type: "boolean", default: false },
+  },
 });
-const WINDOW_MS = 1_000;
-/** Of time before the first bomb. */
-const BEFORE_MS = 5_000;
+const bombs = Number(values.bombs);
+/** Enough statements for a median that stands still. */
+const CALM_MS = 3_000;
 
-const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? Number.NaN;
-
+const steps: (() => void | Promise<void>)[] = [];
+const cleanup: Cleanup = { after: (run) => void steps.push(run) };
 try {
-  const stack = await Stack.start(cleanup);
-  const sessions = await Promise.all(Array.from({ length: Number(values.sessions) }, () => stack.connect("bo")));
-  const taken: { readonly at: number; readonly millis: number }[] = [];
-  let over = false;
-  let n = 0;
-  const busy = sessions.map(async (session) => {
-    while (!over) {
-      const start = performance.now();
-      // Its column's name makes each text one that was never parsed.
-      await session.query(`select 1 as c${n++}`);
-      taken.push({ at: performance.now(), millis: performance.now() - start });
-    }
-  });
-  await new Promise((resolve) => setTimeout(resolve, BEFORE_MS));
-  const begin = performance.now();
+  const stack = await Stack.start(cleanup, { settings: { log_statement: "none" } });
+  // Made beforehand: this process has work to do beside them.
+  const texts = Array.from({ length: bombs }, (_, n) => (values.deadly ? deadly : bomb)(n));
+  const others = new Others(await Promise.all(Array.from({ length: Number(values.sessions) }, () => stack.connect("bo"))));
   const hostile = await stack.connect("bo");
+  const direct = await stack.connectDirect();
   const outcomes = new Map<string, number>();
-  for (let sent = 0; sent < Number(values.bombs); sent++) {
-    const outcome = await decided(hostile, (values.deadly ? deadly : bomb)(sent));
-    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  const through: number[] = [];
+  const past: number[] = [];
+  const nothing: number[] = [];
+  await pause(CALM_MS);
+  for (let first = 0; first < bombs; first += Number(values.volley)) {
+    const volley = texts.slice(first, first + Number(values.volley));
+    const passed: string[] = [];
+    const begun = performance.now();
+    through.push(
+      ...(await others.during(CALM_MS, async () => {
+        for (const text of volley) {
+          const outcome = await decided(hostile, text);
+          outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+          if (outcome === "answered" || outcome.startsWith("server")) passed.push(text);
+        }
+      })),
+    );
+    const took = performance.now() - begun - 2 * CALM_MS;
+    nothing.push(...(await others.during(CALM_MS, () => pause(took))));
+    if (passed.length === 0) continue;
+    past.push(
+      ...(await others.during(CALM_MS, async () => {
+        for (const text of passed) await direct.query(text).catch(() => undefined);
+      })),
+    );
   }
-  const end = performance.now();
-  over = true;
-  await Promise.all(busy);
-  const before = median(taken.filter(({ at }) => at > begin - BEFORE_MS / 2 && at < begin).map(({ millis }) => millis));
-  const ratios: number[] = [];
-  for (let from = begin; from + WINDOW_MS < end; from += WINDOW_MS)
-    ratios.push(median(taken.filter(({ at }) => at >= from && at < from + WINDOW_MS).map(({ millis }) => millis)) / before);
-  const slow = ratios.filter((ratio) => ratio > 1.2).length;
+  await others.stop();
+  const figures = { load: "bombs", bombs, deadly: values.deadly, outcomes: Object.fromEntries(outcomes) };
   stdout.write(
-    `${JSON.stringify({ load: "bombs", bombs: Number(values.bombs), outcomes: Object.fromEntries(outcomes), seconds: ratios.length, secondsOver1_2: slow, medianRatio: median(ratios), worstRatio: Math.max(...ratios), medianMillisBefore: before })}\n`,
+    `${JSON.stringify({ ...figures, throughTheGateway: summary(through), atTheServerAlone: summary(past), withNothing: summary(nothing), calmMillis: others.calmMillis })}\n`,
   );
   assert.equal(
     [...outcomes.values()].reduce((sum, count) => sum + count, 0),
-    Number(values.bombs),
+    bombs,
     "not every bomb was decided",
   );
 } catch (error) {
-  stderr.write(`${String(error)}\n`);
+  stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = 1;
 } finally {
   for (const step of steps.toReversed()) await step();
+}
+
+/** Of the seconds of all volleys: how much slower the others were than in the calm. */
+function summary(ratios: readonly number[]): Record<string, number> {
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const round = (value: number | undefined): number => Number((value ?? Number.NaN).toFixed(2));
+  return {
+    seconds: ratios.length,
+    over1_2: ratios.filter((ratio) => ratio > 1.2).length,
+    median: round(sorted[Math.floor(sorted.length / 2)]),
+    worst: round(sorted.at(-1)),
+  };
 }
 
 /** Refused by us, or let through as the read that it is: then the server has its own opinion. */

@@ -14,7 +14,7 @@ export interface Mail {
   readonly login: string | undefined;
 }
 
-/** A mail server that takes submissions, with STARTTLS when it has a certificate; `answers` replaces its answer to a verb. */
+/** A mail server that takes submissions, with STARTTLS when it has a certificate; `answers` replaces its answer to a verb, or to a whole line. */
 export class SmtpServer {
   readonly mails: Mail[] = [];
   readonly answers = new Map<string, string>();
@@ -69,8 +69,9 @@ export class SmtpServer {
     };
     const obey = (line: string): void => {
       const verb = line.split(/[ :]/u)[0]?.toUpperCase() ?? "";
-      const answer = this.answers.get(verb);
+      const answer = this.answers.get(line) ?? this.answers.get(verb);
       if (answer !== undefined) {
+        if (verb === "RCPT" && answer.startsWith("25")) mail.to.push(/<(.*)>/u.exec(line)?.[1] ?? "");
         if (answer !== "") socket.write(`${answer}\r\n`);
         return;
       }

@@ -142,6 +142,10 @@ export class Stack {
     return join(this.dataDir, "pki", "ca.crt");
   }
 
+  get apiAddress(): string {
+    return `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
+  }
+
   get gatewayPort(): number {
     return Number(this.#env["SALLYPORT_PG_PORT"]);
   }
@@ -212,6 +216,11 @@ export class Stack {
     return new ApiClient(this.#profile(person), this.tokens[person]);
   }
 
+  /** As somebody whom the test made itself. */
+  apiOf(identity: string, token: string): ApiClient {
+    return new ApiClient(this.#profile(identity), token);
+  }
+
   /** One call as `person`. */
   async call<T>(person: Person, run: (api: ApiClient) => Promise<T>): Promise<T> {
     const api = this.api(person);
@@ -255,8 +264,8 @@ export class Stack {
     return version;
   }
 
-  async approve(approvalId: string, person: Person = "bo", forSeconds = 0): Promise<void> {
-    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds }));
+  async approve(approvalId: string, person: Person = "bo", forSeconds = 0, wholeSession = false): Promise<void> {
+    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds, wholeSession }));
   }
 
   async deny(approvalId: string, person: Person = "bo", comment = ""): Promise<void> {
@@ -265,6 +274,10 @@ export class Stack {
 
   async token(person: Exclude<Person, "admin">, ttlSeconds = TOKEN_SECONDS): Promise<{ readonly tokenId: string; readonly token: string }> {
     return this.call("admin", (api) => api.call(api.identities.createToken.bind(api.identities), { identityId: person, ttlSeconds, note: "" }));
+  }
+
+  get controlPlanePid(): number {
+    return this.#controlPlane.pid;
   }
 
   /** SIGKILL, unless told otherwise; resolves when the process is gone. */
@@ -316,14 +329,13 @@ export class Stack {
     });
   }
 
-  #profile(person: Person): Profile {
-    const api = `localhost:${this.#env["SALLYPORT_API_PORT"]}`;
+  #profile(identity: string): Profile {
     return {
-      identity: person,
-      apiAddress: api,
+      identity,
+      apiAddress: this.apiAddress,
       postgresAddress: `localhost:${this.gatewayPort}`,
       caFile: this.caFile,
-      tokenFile: join(this.folder, "profiles", `${person}.token`),
+      tokenFile: join(this.folder, "profiles", `${identity}.token`),
     };
   }
 

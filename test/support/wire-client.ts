@@ -28,6 +28,7 @@ export class WireClient {
   readonly #socket: Socket;
   #pending: Buffer = Buffer.alloc(0);
   #over = false;
+  #sink: ((piece: Buffer) => void) | undefined;
   #wake: (() => void) | undefined;
 
   private constructor(socket: Socket) {
@@ -99,6 +100,11 @@ export class WireClient {
     this.#socket.destroy();
   }
 
+  /** From here on nothing is kept: what comes goes there as it comes. */
+  pour(sink: (piece: Buffer) => void): void {
+    this.#sink = sink;
+  }
+
   /** Rejects when the connection ends before `condition` holds. */
   async until(condition: (messages: readonly WireMessage[]) => boolean): Promise<void> {
     while (!condition(this.messages)) {
@@ -123,6 +129,10 @@ export class WireClient {
   }
 
   #take(chunk: Buffer): void {
+    if (this.#sink !== undefined) {
+      this.#sink(chunk);
+      return;
+    }
     let bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     while (bytes.length >= 5) {
       const size = 1 + bytes.readInt32BE(1);

@@ -1,11 +1,11 @@
 import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView } from "../application/ports.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireText } from "../domain/names.ts";
-import type { Principal } from "../domain/decision.ts";
-import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
+import type { OwnAction, Principal } from "../domain/decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
 import { approvalView, previewView } from "./views.ts";
 
@@ -25,19 +25,22 @@ export function approvalService(
   api: ApiContext,
   deps: {
     readonly approvals: Approvals;
+    readonly resources: RecordedResources;
     readonly inspect: InspectProposal;
     readonly inspectPlan: InspectPlan;
     readonly previews: Previews;
   },
 ): ApprovalServiceServer {
-  const { approvals, inspect, inspectPlan, previews } = deps;
+  const { approvals, resources, inspect, inspectPlan, previews } = deps;
+  const may = (principal: Principal, action: OwnAction, { resource }: ApprovalView): boolean =>
+    api.authority.may({ principal, action, area: "approvals", resource: resources.of(resource) });
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
   const maySee = (principal: Principal, approval: ApprovalView): boolean =>
     approval.requestedBy === principal.id ||
-    belongsTo(principal, ADMINS, AUDITORS) ||
     // Whoever may refuse must see what.
-    belongsTo(principal, ...approval.denyBy) ||
-    approvals.mayDecide(approval, principal);
+    approval.denyBy.some((group) => principal.groups.includes(group)) ||
+    approvals.mayDecide(approval, principal) ||
+    may(principal, "replay", approval);
   return {
     listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) => {
       const wanted = approvals.list().filter((approval) => (!pendingOnly || approval.state === "pending") && maySee(principal, approval));
@@ -49,9 +52,11 @@ export function approvalService(
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       return { approval: approvalView(approval) };
     }),
-    approve: unary(api, async ({ approvalId, comment, digest, forSeconds }, { principal, context }) => {
+    approve: unary(api, async ({ approvalId, comment, digest, forSeconds, wholeSession }, { principal, context }) => {
       const shown = digest === "" ? undefined : digest;
-      return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, forSeconds === 0 ? undefined : forSeconds)) };
+      // A session without a time is refused by the decider, in words.
+      const window = forSeconds === 0 && !wholeSession ? undefined : { seconds: forSeconds, ...(wholeSession ? { scope: "session" as const } : {}) };
+      return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, window)) };
     }),
     requestPlan: unary(api, async ({ resource, text, forSeconds, reason }, { principal, context }) => {
       const { commands, digest } = await inspectPlan(text, { resource, requester: principal.id });
@@ -60,12 +65,12 @@ export function approvalService(
     revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
       const approval = await approvals.load(approvalId);
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      const may = approval.requestedBy === principal.id || belongsTo(principal, ADMINS) || approvals.mayDecide(approval, principal);
+      const mayRevoke = approval.requestedBy === principal.id || approvals.mayDecide(approval, principal) || may(principal, "administer", approval);
       if (approval.plan !== undefined && approval.state === "pending" && approval.requestedBy === principal.id) {
         await approvals.withdraw(approvalId, "cancelled", context);
         return { approval: approvalView((await approvals.load(approvalId)) ?? approval) };
       }
-      if (!may) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
+      if (!mayRevoke) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
       return { approval: approvalView(await approvals.revoke(approvalId, principal, reason, context)) };
     }),
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {

@@ -3,9 +3,12 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import { type AuditScope, streamsAbout } from "../application/audit-selection.ts";
 import type { Erasures, ErasureView } from "../application/ports.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Retention } from "../application/retention/retention.ts";
+import type { Sessions } from "../application/sessions.ts";
+import type { AuthorityQuestion } from "../domain/authority.ts";
+import type { Principal } from "../domain/decision.ts";
 import type { Ledger } from "../ledger/ledger.ts";
-import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
 import { reportView, ruleView, runView } from "./retention-views.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 
@@ -28,6 +31,8 @@ export interface AuditServiceDeps {
   readonly ledger: Ledger;
   readonly retention: Pick<Retention, "rules" | "lastRuns" | "preview" | "run">;
   readonly erasures: Pick<Erasures, "list">;
+  readonly sessions: Pick<Sessions, "get">;
+  readonly resources: RecordedResources;
   /** What a stream is called where it is stored. */
   readonly storedStream: (stream: string) => string;
 }
@@ -39,7 +44,7 @@ const MAX_RUNS = 400;
 /** Lines are gathered into messages of about this size: a message each would cost more than the line. */
 const MESSAGE_BYTES = 65_536;
 
-export function auditService(api: ApiContext, { audit, ledger, erasures, storedStream, retention }: AuditServiceDeps): AuditServiceServer {
+export function auditService(api: ApiContext, { audit, ledger, erasures, storedStream, retention, sessions, resources }: AuditServiceDeps): AuditServiceServer {
   async function* linesOf({ scope, sealed }: ExportRequest): AsyncGenerator<string> {
     const options = { sealed, forgotten: (await erasures.list()).filter(({ state }) => state === "destroyed").map((each) => forgottenSubject(each, sealed)) };
     if (scope?.$case === "range") {
@@ -50,26 +55,29 @@ export function auditService(api: ApiContext, { audit, ledger, erasures, storedS
     const streams = new Set(Array.from(await streamsAbout(ledger, about), storedStream));
     yield* audit.streams({ ...about, ...(sealed ? { value: "" } : {}), streams }, options);
   }
+  /** What is about one resource needs no more than that resource. */
+  async function scopeOf({ scope }: ExportRequest, principal: Principal): Promise<AuthorityQuestion> {
+    const record = { principal, action: "replay", area: "record" } as const;
+    if (scope?.$case === "resource") return { ...record, resource: resources.of(scope.value) };
+    if (scope?.$case !== "sessionId") return record;
+    try {
+      return { ...record, resource: resources.of((await sessions.get(scope.value)).resource) };
+    } catch {
+      return record; // it is gone, or never was; its stream has what is left
+    }
+  }
   return {
-    export: streaming(api, (request, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
-      return messages(linesOf(request));
+    export: streaming(api, async function* (request, { principal }) {
+      api.authority.require(await scopeOf(request, principal));
+      yield* messages(linesOf(request));
     }),
-    promiseEvent: unary(api, ({ stream, revision }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
-      return audit.promise(storedStream(stream), revision);
-    }),
-    getRetention: unary(api, async ({ runs }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+    promiseEvent: unary(api, ({ stream, revision }) => audit.promise(storedStream(stream), revision)),
+    getRetention: unary(api, async ({ runs }) => {
       const last = await retention.lastRuns(Math.min(runs || DEFAULT_RUNS, MAX_RUNS));
       return { rules: retention.rules.map(ruleView), runs: last.map(runView) };
     }),
-    runRetention: unary(api, async ({ dryRun }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
-      return reportView(await (dryRun ? retention.preview() : retention.run("administrator", context)));
-    }),
-    getCheckpoint: unary(api, (_request, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+    runRetention: unary(api, async ({ dryRun }, { context }) => reportView(await (dryRun ? retention.preview() : retention.run("administrator", context)))),
+    getCheckpoint: unary(api, () => {
       const { note, key, treeSize } = audit.head();
       return { note, key, treeSize: BigInt(treeSize) };
     }),

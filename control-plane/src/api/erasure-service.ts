@@ -1,26 +1,19 @@
 import type { Erasure, ErasureServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Erasures, ErasureView } from "../application/ports.ts";
-import { ADMINS, AUDITORS, requireGroup } from "./authorise.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 export function erasureService(api: ApiContext, erasures: Erasures): ErasureServiceServer {
   return {
-    requestErasure: unary(api, async ({ identityId, reason }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
-      return { erasure: erasureView(await erasures.request(identityId, reason, principal, context)) };
-    }),
-    listErasures: unary(api, async (_request, { principal }) => {
-      requireGroup(principal, ADMINS, AUDITORS);
-      return { erasures: (await erasures.list()).map(erasureView) };
-    }),
-    approveErasure: unary(api, async ({ erasureId, comment }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
-      return { erasure: erasureView(await erasures.approve(erasureId, principal, comment, context)) };
-    }),
-    denyErasure: unary(api, async ({ erasureId, comment }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
-      return { erasure: erasureView(await erasures.deny(erasureId, principal, comment, context)) };
-    }),
+    requestErasure: unary(api, async ({ identityId, reason }, { principal, context }) => ({
+      erasure: erasureView(await erasures.request(identityId, reason, principal, context)),
+    })),
+    listErasures: unary(api, async () => ({ erasures: (await erasures.list()).map(erasureView) })),
+    approveErasure: unary(api, async ({ erasureId, comment }, { principal, context }) => ({
+      erasure: erasureView(await erasures.approve(erasureId, principal, comment, context)),
+    })),
+    denyErasure: unary(api, async ({ erasureId, comment }, { principal, context }) => ({
+      erasure: erasureView(await erasures.deny(erasureId, principal, comment, context)),
+    })),
   };
 }
 

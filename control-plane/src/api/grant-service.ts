@@ -2,20 +2,22 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { GrantServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Grants, GrantView } from "../application/ports.ts";
 import { isSettled } from "../application/grant-view.ts";
-import type { Principal } from "../domain/decision.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
+import type { OwnAction, Principal } from "../domain/decision.ts";
 import { reviewVerdicts } from "../domain/grant/grant.events.ts";
-import { ADMINS, AUDITORS, belongsTo } from "./authorise.ts";
 import { grantView } from "./grant-view.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 /** A listing holds no more than this, whatever is asked. */
 const MAX_LISTED = 1_000;
 
-export function grantService(api: ApiContext, grants: Grants): GrantServiceServer {
+export function grantService(api: ApiContext, { grants, resources }: { readonly grants: Grants; readonly resources: RecordedResources }): GrantServiceServer {
+  const may = (principal: Principal, action: OwnAction, { resource }: GrantView): boolean =>
+    api.authority.may({ principal, action, area: "access", resource: resources.of(resource) });
   const maySee = (principal: Principal, grant: GrantView): boolean =>
-    grant.requestedBy === principal.id || belongsTo(principal, ADMINS, AUDITORS) || grants.mayDecide(grant, principal);
+    grant.requestedBy === principal.id || grants.mayDecide(grant, principal) || may(principal, "replay", grant);
   const mayRevoke = (principal: Principal, grant: GrantView): boolean =>
-    grant.requestedBy === principal.id || belongsTo(principal, ADMINS) || grants.mayDecide(grant, principal);
+    grant.requestedBy === principal.id || grants.mayDecide(grant, principal) || may(principal, "administer", grant);
 
   async function visible(grantId: string, principal: Principal): Promise<GrantView> {
     const grant = await grants.load(grantId);

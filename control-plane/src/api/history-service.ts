@@ -2,10 +2,12 @@ import type { HistoryServiceServer, Moment as MomentMessage, SearchCommandsReque
 import { SallyportError } from "@sallyport/proto/errors";
 import type { CommandQuery } from "../application/projections/read-model-store.ts";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
+import type { Sessions } from "../application/sessions.ts";
 import type { Moment } from "../application/time-travel/moment.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
+import { visibleSessions } from "../application/visible-sessions.ts";
 import type { Principal } from "../domain/decision.ts";
-import { ADMINS, AUDITORS, belongsTo, requireGroup } from "./authorise.ts";
 import { accessView, asOfView, explanationView, foundCommand, stateView } from "./history-views.ts";
 import { cursorOf, textOf } from "./paging.ts";
 import { type ApiContext, unary } from "./unary.ts";
@@ -19,26 +21,38 @@ const MAX_WORDS_CHARACTERS = 500;
 export interface HistoryServiceDeps {
   readonly readModels: Pick<ReadModelsService, "commands">;
   readonly timeTravel: TimeTravel;
+  readonly sessions: Pick<Sessions, "get">;
+  readonly resources: RecordedResources;
 }
 
-export function historyService(api: ApiContext, { readModels, timeTravel }: HistoryServiceDeps): HistoryServiceServer {
+export function historyService(api: ApiContext, { readModels, timeTravel, sessions, resources }: HistoryServiceDeps): HistoryServiceServer {
+  async function requireHistoryOf(sessionId: string, principal: Principal): Promise<void> {
+    const about = { principal, action: "replay", area: "history" } as const;
+    let session;
+    try {
+      session = await sessions.get(sessionId);
+    } catch (error) {
+      // Whether there is, or was, such a session is told to those who may look at history.
+      api.authority.require(about);
+      throw error;
+    }
+    api.authority.require({ ...about, resource: resources.of(session.resource), own: session.identity === principal.id });
+  }
   return {
     searchCommands: unary(api, async (request, { principal }) => {
-      const { rows, next } = await readModels.commands(queryOf(request, principal));
+      const visible = visibleSessions({ authority: api.authority, resources }, principal, request.identity);
+      const { rows, next } = await readModels.commands({ ...queryOf(request), ...(visible === undefined ? {} : { visible }) });
       return { commands: rows.map(foundCommand), nextCursor: textOf(next) };
     }),
-    getStateAsOf: unary(api, async ({ moment }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+    getStateAsOf: unary(api, async ({ moment }) => {
       return stateView(await timeTravel.state(momentOf(moment)));
     }),
-    getAccessAsOf: unary(api, async ({ moment, identity, resource }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+    getAccessAsOf: unary(api, async ({ moment, identity, resource }) => {
       const filter = { ...(identity === "" ? {} : { identity }), ...(resource === "" ? {} : { resource }) };
       const { asOf, policyVersion, access } = await timeTravel.access(momentOf(moment), filter);
       return { asOf: asOfView(asOf), policyVersion: policyVersion ?? "", access: access.map(accessView) };
     }),
-    getPolicyAsOf: unary(api, async ({ moment }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+    getPolicyAsOf: unary(api, async ({ moment }) => {
       const { asOf, policy } = await timeTravel.policy(momentOf(moment));
       return {
         asOf: asOfView(asOf),
@@ -50,7 +64,7 @@ export function historyService(api: ApiContext, { readModels, timeTravel }: Hist
       };
     }),
     explainDecision: unary(api, async ({ sessionId, commandId }, { principal }) => {
-      requireGroup(principal, AUDITORS, ADMINS);
+      await requireHistoryOf(sessionId, principal);
       return explanationView(await timeTravel.explain(sessionId, commandId));
     }),
   };
@@ -62,15 +76,13 @@ function momentOf(message: MomentMessage | undefined): Moment {
   return at.$case === "position" ? { kind: "position", position: at.value } : { kind: "instant", at: at.value };
 }
 
-function queryOf({ words, identity, resource, since, until, cursor, limit }: SearchCommandsRequest, principal: Principal): CommandQuery {
+function queryOf({ words, identity, resource, since, until, cursor, limit }: SearchCommandsRequest): CommandQuery {
   if (words.length > MAX_WORDS_CHARACTERS)
     throw new SallyportError("input.invalid", `A search is at most ${MAX_WORDS_CHARACTERS} characters long.`, { field: "words" });
-  const whose = belongsTo(principal, AUDITORS, ADMINS) ? identity : principal.id;
-  if (identity !== "" && identity !== whose) requireGroup(principal, AUDITORS, ADMINS);
   return {
     words,
     limit: Math.min(limit || DEFAULT_FOUND, MAX_FOUND),
-    ...(whose === "" ? {} : { identity: whose }),
+    ...(identity === "" ? {} : { identity }),
     ...(resource === "" ? {} : { resource }),
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),

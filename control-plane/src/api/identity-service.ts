@@ -1,31 +1,25 @@
 import type { IdentityServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import { ADMINS, requireGroup } from "./authorise.ts";
 import { type ApiContext, unary } from "./unary.ts";
 import { identityView } from "./views.ts";
 
 export function identityService(api: ApiContext, maxTtlSeconds: number): IdentityServiceServer {
   return {
     getSelf: unary(api, (_request, { principal }) => ({ identity: identityView({ ...principal, disabled: false }) })),
-    putIdentity: unary(api, async ({ id, kind, groups }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
+    putIdentity: unary(api, async ({ id, kind, groups }, { context }) => {
       if (kind !== "human" && kind !== "machine") throw new SallyportError("input.invalid", "An identity's kind is human or machine.", { kind });
       const identity = await api.identities.put({ id, kind, groups }, context);
       return { identity: identityView({ ...identity, disabled: false }) };
     }),
-    listIdentities: unary(api, (_request, { principal }) => {
-      requireGroup(principal, ADMINS);
-      return { identities: api.identities.list().map(identityView) };
-    }),
+    listIdentities: unary(api, () => ({ identities: api.identities.list().map(identityView) })),
     createToken: unary(api, async ({ identityId, ttlSeconds, note }, { principal, context }) => {
-      if (identityId !== principal.id) requireGroup(principal, ADMINS);
+      if (identityId !== principal.id) api.authority.require({ principal, action: "administer", area: "tokens" });
       if (ttlSeconds < 1 || ttlSeconds > maxTtlSeconds) {
         throw new SallyportError("input.invalid", `A token lives between 1 and ${maxTtlSeconds} seconds.`, { ttlSeconds: String(ttlSeconds) });
       }
       return api.identities.issueToken(identityId, ttlSeconds, note, context);
     }),
-    revokeToken: unary(api, async ({ tokenId }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
+    revokeToken: unary(api, async ({ tokenId }, { context }) => {
       await api.identities.revokeToken(tokenId, context);
       return {};
     }),

@@ -75,7 +75,7 @@ const SHUTDOWN_MILLIS = 2_000;
 /** The API for the command line, and the enrolment of agents: TLS, one token per call. */
 export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
   const { host, context, application, credential, links, readModels, timeTravel } = options;
-  const { agents, resources, policies, approvals, grants, sessions, running } = application;
+  const { agents, resources, policies, approvals, grants, sessions, running, recordedResources } = application;
   const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
   let port = options.port;
   server.addService(IdentityServiceService, identityService(context, options.maxTokenTtlSeconds));
@@ -91,23 +91,24 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     }),
   );
   server.addService(ResourceServiceService, resourceService(context, { resources, policies, grants, links }));
-  server.addService(SessionServiceService, sessionService(context, { sessions, running, readModels }));
+  server.addService(SessionServiceService, sessionService(context, { sessions, running, resources: recordedResources, readModels }));
   server.addService(
     ApprovalServiceService,
     approvalService(context, {
       approvals,
+      resources: recordedResources,
       inspect: options.inspectProposal,
       inspectPlan: options.inspectPlan,
       previews: options.previews,
     }),
   );
-  server.addService(GrantServiceService, grantService(context, grants));
+  server.addService(GrantServiceService, grantService(context, { grants, resources: recordedResources }));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
-  server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures }));
-  server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel }));
+  server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures, sessions, resources: recordedResources }));
+  server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel, sessions, resources: recordedResources }));
   server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(NotificationServiceService, notificationService(context, options.notifications));
   server.addService(EnrolmentServiceService, options.enrolment);

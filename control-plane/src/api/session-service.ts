@@ -9,10 +9,11 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ReadModelsService } from "../application/projections/read-models.ts";
 import type { SessionQuery } from "../application/projections/read-model-store.ts";
 import type { Principal } from "../domain/decision.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { RunningSessions } from "../application/running-sessions.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
 import { MAX_LISTED_SESSIONS, type Sessions } from "../application/sessions.ts";
-import { ADMINS, AUDITORS, belongsTo, requireGroup } from "./authorise.ts";
+import { isVisible, visibleSessions } from "../application/visible-sessions.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 import { cursorOf, textOf } from "./paging.ts";
 import { eventView, listedSession, sessionView } from "./views.ts";
@@ -22,20 +23,21 @@ const DEFAULT_LISTED = 50;
 export interface SessionServiceDeps {
   readonly sessions: Sessions;
   readonly running: RunningSessions;
+  readonly resources: RecordedResources;
   readonly readModels: Pick<ReadModelsService, "sessions">;
 }
 
-export function sessionService(api: ApiContext, { sessions, running, readModels }: SessionServiceDeps): SessionServiceServer {
-  /** One's own sessions are open to everybody, all of them to auditors. */
-  const mayRead = (principal: Principal, { identity }: SessionSummary): boolean => identity === principal.id || belongsTo(principal, AUDITORS, ADMINS);
+export function sessionService(api: ApiContext, { sessions, running, resources, readModels }: SessionServiceDeps): SessionServiceServer {
+  const { authority } = api;
   const requireReadable = async (sessionId: string, principal: Principal): Promise<SessionSummary> => {
     const session = await sessions.get(sessionId);
-    if (!mayRead(principal, session)) requireGroup(principal, AUDITORS, ADMINS);
+    authority.require({ principal, action: "replay", area: "sessions", resource: resources.of(session.resource), own: session.identity === principal.id });
     return session;
   };
   return {
     listSessions: unary(api, async (request, { principal }): Promise<ListSessionsResponse> => {
-      const query = queryOf(request, principal);
+      const visible = visibleSessions({ authority, resources }, principal, request.identity);
+      const query = { ...queryOf(request), ...(visible === undefined ? {} : { visible }) };
       try {
         const { rows, next } = await readModels.sessions(query);
         return { sessions: rows.map(listedSession), nextCursor: textOf(next) };
@@ -44,7 +46,7 @@ export function sessionService(api: ApiContext, { sessions, running, readModels 
         const plain = !request.openOnly && query.resource === undefined && query.since === undefined && query.until === undefined && query.cursor === undefined;
         if (!plain || !(error instanceof SallyportError) || error.code !== "read_models.unavailable") throw error;
         const last = await sessions.list(MAX_LISTED_SESSIONS);
-        const wanted = last.filter((session) => query.identity === undefined || session.identity === query.identity);
+        const wanted = last.filter((session) => isVisible(visible, session) && (request.identity === "" || session.identity === request.identity));
         return { sessions: wanted.slice(0, query.limit).map(sessionView), nextCursor: "" };
       }
     }),
@@ -53,7 +55,8 @@ export function sessionService(api: ApiContext, { sessions, running, readModels 
       events: [],
     })),
     endSession: unary(api, ({ sessionId, reason }, { principal, context }) => {
-      requireGroup(principal, ADMINS);
+      const { resource } = running.list().find((session) => session.sessionId === sessionId) ?? {};
+      authority.require({ principal, action: "administer", area: "sessions", ...(resource === undefined ? {} : { resource: resources.of(resource) }) });
       running.end(sessionId, reason === "" ? "An administrator ended this session." : reason, context);
       return {};
     }),
@@ -65,13 +68,11 @@ export function sessionService(api: ApiContext, { sessions, running, readModels 
   };
 }
 
-function queryOf({ limit, openOnly, identity, resource, since, until, cursor }: ListSessionsRequest, principal: Principal): SessionQuery {
-  const whose = belongsTo(principal, AUDITORS, ADMINS) ? identity : principal.id;
-  if (identity !== "" && identity !== whose) requireGroup(principal, AUDITORS, ADMINS);
+function queryOf({ limit, openOnly, identity, resource, since, until, cursor }: ListSessionsRequest): SessionQuery {
   return {
     limit: Math.min(limit || DEFAULT_LISTED, MAX_LISTED_SESSIONS),
     openOnly,
-    ...(whose === "" ? {} : { identity: whose }),
+    ...(identity === "" ? {} : { identity }),
     ...(resource === "" ? {} : { resource }),
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),

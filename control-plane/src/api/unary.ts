@@ -1,12 +1,15 @@
 import type { handleServerStreamingCall, handleUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
+import type { Authority } from "../application/authority.ts";
 import type { CommandContext, Identities } from "../application/ports.ts";
 import type { Principal } from "../domain/decision.ts";
 import { serviceErrorOf } from "../grpc-status.ts";
+import { gateOf } from "./gates.ts";
 
 export interface ApiContext {
   readonly identities: Identities;
+  readonly authority: Authority;
   readonly log: Logger;
   readonly newCorrelationId: () => string;
 }
@@ -23,7 +26,7 @@ export function unary<Request, Response>(
   run: (request: Request, caller: Caller) => Promise<Response> | Response,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    authenticate(api, call.metadata, call.getPeer())
+    admit(api, call.getPath(), call.metadata, call.getPeer())
       .then((caller) => run(call.request, caller))
       .then(
         (response) => callback(null, response),
@@ -41,7 +44,7 @@ export function streaming<Request, Response>(
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort());
     const pump = async (): Promise<void> => {
-      const caller = await authenticate(api, call.metadata, call.getPeer());
+      const caller = await admit(api, call.getPath(), call.metadata, call.getPeer());
       for await (const response of run(call.request, caller, gone.signal)) {
         if (gone.signal.aborted) return;
         if (!call.write(response)) await drained(call, gone.signal);
@@ -65,6 +68,16 @@ async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<
     call.on("drain", done);
     signal.addEventListener("abort", done);
   });
+}
+
+/** Who calls, once they may. */
+async function admit(api: ApiContext, path: string, metadata: Metadata, peer: string): Promise<Caller> {
+  const caller = await authenticate(api, metadata, peer);
+  const gate = gateOf(path);
+  // Nobody has said yet who may: a defect, and closed until then.
+  if (gate === undefined) throw new Error(`The verb ${path} has no gate.`);
+  if (gate.kind === "policy") api.authority.require({ principal: caller.principal, action: gate.action, area: gate.area });
+  return caller;
 }
 
 async function authenticate({ identities, newCorrelationId }: ApiContext, metadata: Metadata, peer: string): Promise<Caller> {

@@ -22,7 +22,7 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, uses, plan, previews } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, scope, uses, plan, previews } = approval;
   return {
     id,
     state,
@@ -54,6 +54,7 @@ export function approvalView(approval: ApprovalView): Approval {
     counter,
     counterTo,
     until,
+    wholeSession: scope === "session",
     uses,
     plan: (plan?.commands ?? []).map((each) => ({ statement: each.statement, riskClass: each.facts.riskClass })),
     reason: plan?.reason ?? "",

@@ -21,6 +21,7 @@ import type { PolicyCompiler, PolicyRehearsal } from "./policy-ports.ts";
 import type { Previewer, Previews } from "./preview-ports.ts";
 import { createPreviews } from "./previews.ts";
 import { createRecovery, type Recovery } from "./recovery.process.ts";
+import { createRecordedResources, type RecordedResources } from "./recorded-resources.ts";
 import { createResources } from "./resources.ts";
 import { createRunningSessions, type RunningSessions } from "./running-sessions.ts";
 import { type Scheduler, systemScheduler } from "./scheduler.ts";
@@ -61,6 +62,7 @@ export interface Application {
   previews(previewer: Previewer): Previews;
   /** For a new session: nobody else writes its stream. */
   openRecord(sessionId: string): SessionRecord;
+  readonly recordedResources: RecordedResources;
   /** Records NodeStopped and lets go of everything but the ledger. */
   close(): Promise<void>;
 }
@@ -171,6 +173,7 @@ export async function createApplication({
     failClosed,
     recovery,
     live,
+    recordedResources: createRecordedResources(live),
     previews: (previewer) => createPreviews({ ...deps, approvals, policies, resources, identities }, previewer),
     openRecord: (sessionId) => new SessionRecord(recordDeps, sessionId),
     async close() {

@@ -1,5 +1,6 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
+import { heard, voteIn } from "../domain/approval/quorum.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
 import type { ApprovalView } from "./ports.ts";
 import { ViewIndex } from "./view-index.ts";
@@ -37,7 +38,7 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
   rename(from: string, to: string): void {
     this.change((view) => {
       const { requestedBy, approvers, decidedBy } = view;
-      if (![requestedBy, decidedBy, view.counter?.by, ...approvers, ...view.previews.map(({ by }) => by)].includes(from)) return view;
+      if (![requestedBy, decidedBy, view.counter?.by, ...approvers, ...heard(view.votes), ...view.previews.map(({ by }) => by)].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       // A comment is whoever's who decided.
       const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
@@ -51,7 +52,9 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
         previews: view.previews.map((preview) => ({ ...preview, by: renamed(preview.by) })),
-        votes: view.votes.map((vote) => ({ ...vote, by: renamed(vote.by) })),
+        votes: view.votes.map((vote) =>
+          voteIn({ ...vote, by: renamed(vote.by), ...(vote.onBehalfOf === undefined ? {} : { onBehalfOf: renamed(vote.onBehalfOf) }) }),
+        ),
         comment,
       };
     });

@@ -1,4 +1,5 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
+import { voteIn } from "../domain/approval/quorum.ts";
 import type { ApprovalState, ApprovalView, PreviewView } from "./ports.ts";
 
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
@@ -35,6 +36,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       counterTo,
       plan,
       until: undefined,
+      scope: undefined,
       uses: 0,
       requestedAt: new Date(at),
       expiresAt: new Date(expiresAt),
@@ -48,9 +50,8 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
   if (isFinal(view.state)) return view;
   switch (event.type) {
     case "ApprovalGiven": {
-      const { by, comment, step, forSeconds } = event.data;
-      const vote = { by, step, ...(forSeconds === undefined ? {} : { forSeconds }) };
-      return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, vote], decidedBy: by, comment };
+      const { by, comment } = event.data;
+      return { ...view, approvers: [...view.approvers, by], votes: [...view.votes, voteIn(event.data)], decidedBy: by, comment };
     }
     case "ApprovalCounterProposed": {
       const { by, comment, statement, digest, facts } = event.data;
@@ -65,7 +66,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
     case "ApprovalEscalated":
       return { ...view, escalated: true };
     case "ApprovalGranted":
-      return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until) };
+      return { ...view, state: "granted", until: event.data.until === undefined ? undefined : new Date(event.data.until), scope: event.data.scope };
     case "ApprovalUsed":
       return { ...view, uses: view.uses + 1, state: view.uses + 1 === view.plan?.commands.length ? "consumed" : view.state };
     case "ApprovalDenied":

@@ -4,7 +4,7 @@ import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
-import { type CommandFacts, sameAsText } from "../domain/facts.ts";
+import { type CommandFacts, sameFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
@@ -144,9 +144,9 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       });
     },
 
-    async approve(approvalId, by, comment, digest, context, forSeconds) {
+    async approve(approvalId, by, comment, digest, context, window) {
       const voter = { by: decidedBy(by, context), groups: by.groups, comment, decision: await judge(approvalId, by) };
-      return run(approvalId, { type: "Approve", ...voter, digest, forSeconds }, context);
+      return run(approvalId, { type: "Approve", ...voter, digest, forSeconds: window?.seconds, scope: window?.scope }, context);
     },
 
     async deny(approvalId, by, comment, context) {
@@ -162,13 +162,12 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 
     accept: (approvalId, by, digest, context) => run(approvalId, { type: "Accept", by: by.id, digest }, context),
 
-    async countersign(approvalId) {
-      const { counterTo, command } = await requireView(approvalId);
+    async countersign(approvalId, facts) {
+      const { counterTo } = await requireView(approvalId);
       const { counter, state } = await requireView(counterTo ?? "");
       if (counter === undefined || state !== "replaced") throw new SallyportError("approval.drift", "Nobody proposed this.");
-      // Where it is asked for, a transaction may be open; what it touches must be what the proposer was shown.
-      if (!sameAsText({ ...counter.facts, transaction: command.facts.transaction }, command.facts))
-        throw new SallyportError("approval.drift", "The proposed text does something else by now.");
+      // The text alone does not say what it touches.
+      if (!sameFacts(counter.facts, facts)) throw new SallyportError("approval.drift", "The proposed text does something else by now.");
       const found = live.identities.get(identityStream(counter.by))?.state;
       if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
       const by = { id: counter.by, kind: found.kind, groups: found.groups };

@@ -7,8 +7,9 @@ import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
 import { type PolicyEvent, type PolicyFile, type PolicyNames, policyStream } from "../domain/policy/policy.events.ts";
-import { ADMINS } from "../domain/roles.ts";
 import type { DecidedBy } from "../domain/vote.ts";
+import { policyStanding } from "./authority.ts";
+import { keepers, lockout, silences } from "./policy-keepers.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import type { PolicyService } from "./policy-changes.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
@@ -105,17 +106,14 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
     const unknown = strangers(files);
     if (unknown.some(({ severity }) => severity === "error")) return { problems: [...unknown, ...found], passed: 0 };
-    const { problems, passed } = await rehearse(compiler.compile(policyVersion(files), files), files);
-    return { problems: [...problems, ...unknown, ...found], passed };
+    const engine = compiler.compile(policyVersion(files), files);
+    const { problems, passed } = await rehearse(engine, files);
+    return { problems: [...problems, ...lockout(engine, files, live.identities.states()), ...unknown, ...found, ...silences(engine, files)], passed };
   }
 
-  /** Active people: a machine among the administrators decides on nothing. */
-  const administrators = (): string[] =>
-    Array.from(live.identities.states())
-      .filter(({ status, kind, groups }) => status === "active" && kind === "human" && groups.includes(ADMINS))
-      .map(({ identityId }) => identityId);
+  const current = (): PolicyEngine | undefined => (live.failure === undefined ? engines.inForce(live.policy) : undefined);
 
-  const electorate = () => ({ administrators: administrators(), configured });
+  const electorate = () => ({ administrators: keepers(policyStanding(current(), live.policy.published), live.identities.states()), configured });
 
   const run = (command: policy.PolicyCommand, context: CommandContext) =>
     execute({ decider: policy, stream: policyStream(), command, context, believed: live.policies.get(policyStream()) });
@@ -166,14 +164,15 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     requireView(version);
     const files = await filesOf(version);
     const engine: PolicyEngine = compiler.compile(version, files);
+    // Again: people come and go while a proposal waits.
+    const [locked] = lockout(engine, files, live.identities.states());
+    if (locked !== undefined) throw new SallyportError("policy.invalid", locked.message, { policy: version });
     await run({ type: "Publish", version, digest: policyDigest(files, compiler.names(files)), ...electorate() }, context);
     if (live.policy.published?.version === version) engines.prepared(engine);
   }
 
   return {
-    current() {
-      return live.failure === undefined ? engines.inForce(live.policy) : undefined;
-    },
+    current,
 
     published: () => live.policy.published,
 

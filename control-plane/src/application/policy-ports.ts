@@ -3,7 +3,8 @@ import type { PolicyFile, PolicyNames } from "../domain/policy/policy.events.ts"
 import type { CommandContext } from "./ports.ts";
 
 export interface PolicyProblem {
-  readonly severity: "error" | "warning";
+  /** A note is no problem: it says what holds beside the rules. */
+  readonly severity: "error" | "warning" | "note";
   readonly file: string;
   readonly line: number;
   readonly message: string;

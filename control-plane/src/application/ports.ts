@@ -173,6 +173,13 @@ export interface CounterProposal {
   readonly facts: CommandFacts;
 }
 
+/** Agreed to for longer than one execution. */
+export interface ApprovedWindow {
+  readonly seconds: number;
+  /** Also what does no more than the command, in its session. */
+  readonly scope?: "session";
+}
+
 /** One look at what a held command would do; what it showed is in the record only. */
 export interface PreviewView {
   readonly id: string;
@@ -215,6 +222,8 @@ export interface ApprovalView {
   readonly plan: Plan | undefined;
   /** Granted for a while, rather than for one execution. */
   readonly until: Date | undefined;
+  /** And for whatever does no more than its command, in the session that asked. */
+  readonly scope: "session" | undefined;
   readonly uses: number;
   readonly requestedAt: Date;
   readonly expiresAt: Date;
@@ -256,15 +265,15 @@ export interface Approvals {
     digest: string | undefined,
     context: CommandContext,
     /** The same command for so long, rather than once. All who agree must say so; the shortest holds. */
-    forSeconds?: number,
+    window?: ApprovedWindow,
   ): Promise<ApprovalView>;
   deny(approvalId: string, by: Principal, comment: string, context: CommandContext): Promise<ApprovalView>;
   /** An approver answers with another text, that they agree to. Fails as `approve` does, and with `feature.unsupported`. */
   propose(approvalId: string, by: Principal, proposed: Proposed, comment: string, digest: string | undefined, context: CommandContext): Promise<ApprovalView>;
   /** Whoever asked takes the text with this digest; what is held never runs. */
   accept(approvalId: string, by: Principal, digest: string, context: CommandContext): Promise<ApprovalView>;
-  /** Counts whoever proposed what this approval is for as having agreed to it: to exactly this text, for this requester. */
-  countersign(approvalId: string): Promise<ApprovalView>;
+  /** Counts whoever proposed what this approval is for as having agreed to it: to exactly this text with these facts, for this requester. */
+  countersign(approvalId: string, facts: CommandFacts): Promise<ApprovalView>;
   /** Takes the one execution, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`, `approval.already_decided`. */
   consume(
     approvalId: string,

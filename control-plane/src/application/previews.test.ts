@@ -16,7 +16,7 @@ const masking: PolicyCompiler = {
   ...compiler,
   compile(version, files) {
     const engine = compiler.compile(version, files);
-    return { version, decide: (request) => ({ ...engine.decide(request), obligations: masked(request.principal.id) }) };
+    return { ...engine, decide: (request) => ({ ...engine.decide(request), obligations: masked(request.principal.id) }) };
   },
 };
 

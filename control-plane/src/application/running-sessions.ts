@@ -7,6 +7,7 @@ export interface RunningSession {
   readonly sessionId: string;
   readonly identityId: string;
   readonly tokenId: string;
+  readonly resource: string;
 }
 
 /** Ends the session in its own protocol, and in the record. `by` is whoever ended it, when it was somebody. */

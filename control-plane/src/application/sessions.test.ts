@@ -112,7 +112,7 @@ describe("running sessions", () => {
   it("are ended by an administrator, once, and only where they run", async (t) => {
     const { app } = await setStage(t);
     const ends: string[] = [];
-    const unregister = app.running.register({ sessionId: "s1", identityId: "ana", tokenId: "t1" }, (cause, message, by) =>
+    const unregister = app.running.register({ sessionId: "s1", identityId: "ana", tokenId: "t1", resource: "orders" }, (cause, message, by) =>
       ends.push(`${cause} ${message} ${by?.actor.id ?? ""}`),
     );
     app.running.end("s1", "maintenance", admin);
@@ -129,7 +129,7 @@ describe("running sessions", () => {
     const ends = new Map<string, SessionEndCause>();
     const bothEnded = Promise.withResolvers<void>();
     const run = (sessionId: string, identityId: string, tokenId: string) =>
-      app.running.register({ sessionId, identityId, tokenId }, (cause) => {
+      app.running.register({ sessionId, identityId, tokenId, resource: "orders" }, (cause) => {
         ends.set(sessionId, cause);
         if (ends.size === 2) bothEnded.resolve();
       });

@@ -53,10 +53,11 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
     (data) => ({ ...data, command: withClasses(Reflect.get(data, "command") as object), ...planWithClasses(Reflect.get(data, "plan") as object | undefined) }),
   ],
   ApprovalCounterProposed: [withClasses],
-  ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] })],
-  ApprovalDenied: [(data) => data],
-  // 2: may be for a while.
-  ApprovalGranted: [(data) => data],
+  // 3: may be for what does no more than the command, in its session, and be given in somebody else's place.
+  ApprovalGiven: [(data) => ({ ...data, step: 0, groups: [] }), (data) => data],
+  ApprovalDenied: [(data) => data, (data) => data],
+  // 2: may be for a while. 3: and for what does no more, in the session.
+  ApprovalGranted: [(data) => data, (data) => data],
   AccessRequested: [(data) => data],
   AccessApproved: [(data) => data],
   AccessDenied: [(data) => data],

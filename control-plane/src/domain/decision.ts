@@ -46,7 +46,31 @@ export interface ResourceRef {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-export type PolicyAction = "open" | "run" | "approve" | "request" | "break_glass";
+export type PolicyAction = "open" | "run" | "approve" | "request" | "break_glass" | OwnAction;
+
+/** What is done with the control plane itself and its record, rather than with a target. */
+export type OwnAction = "replay" | "administer";
+
+/** What these are about. Words of policies: closed, and never renamed. */
+export const areas = [
+  "sessions",
+  "approvals",
+  "access",
+  "record",
+  "history",
+  "policy",
+  "identities",
+  "tokens",
+  "agents",
+  "retention",
+  "forgetting",
+  "notifications",
+  "read_models",
+] as const;
+export type Area = (typeof areas)[number];
+
+/** What is asked about where no resource is: the control plane itself. Only this very object stands for it, whatever resources are called. */
+export const controlPlane: ResourceRef = Object.freeze({ name: "control-plane", protocol: "", labels: Object.freeze({}) });
 
 /** Whether a session uses a grant, and whether that is one of break-glass. */
 export type ByGrant = boolean | "emergency";
@@ -88,6 +112,10 @@ export interface DecisionRequest {
   /** For `open` and `run`: in a session that uses a grant. False when absent. */
   readonly granted?: ByGrant;
   readonly circumstances?: Circumstances;
+  /** For `replay` and `administer`, always. */
+  readonly area?: Area;
+  /** For `replay`: it is what whoever asks did themselves. False when absent. */
+  readonly own?: boolean;
 }
 
 /** I14: everything that is needed to take the decision again. */
@@ -142,5 +170,7 @@ export interface PolicyEngine {
   readonly maskedTables?: readonly string[] | undefined;
   /** Its rules name relations with their schemas: then it matters in which schema a name is. */
   readonly namesSchemas?: boolean;
+  /** Actions that some rule names. Of `replay` and `administer`, where none does, the built-in rule decides (`authority.ts`). */
+  readonly speaksOf: ReadonlySet<PolicyAction>;
   decide(request: DecisionRequest): Decision;
 }

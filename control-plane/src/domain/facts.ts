@@ -66,23 +66,6 @@ export interface CommandFacts extends ColumnFacts {
 /** By value, whatever the order in which the fields were written; the session's transaction is beside the point. */
 export const sameFacts = (a: CommandFacts, b: CommandFacts): boolean => a === b || canonical(a) === canonical(b);
 
-/**
- * The same of facts that were made of the text alone, and of the same text in a session, which may know in which schemas its names are.
- * That another relation than foreseen is meant shows in what policy decides.
- */
-export const sameAsText = (ofText: CommandFacts, inSession: CommandFacts): boolean =>
-  sameFacts(ofText, {
-    ...inSession,
-    relationsRead: asWritten(ofText.relationsRead, inSession.relationsRead),
-    relationsWritten: asWritten(ofText.relationsWritten, inSession.relationsWritten),
-  });
-
-function asWritten(text: readonly string[], names: readonly string[]): readonly string[] {
-  const unqualified = new Set(text.filter((name) => nameParts(name).length === 1));
-  const written = (name: string): string => columnName(nameParts(name).at(-1) ?? "");
-  return [...new Set(names.map((name) => (!text.includes(name) && unqualified.has(written(name)) ? written(name) : name)))];
-}
-
 const canonical = (facts: CommandFacts): string => JSON.stringify(Object.entries({ ...facts, transaction: "none" }).toSorted(([x], [y]) => (x < y ? -1 : 1)));
 
 /** Of one read that touches nothing; what there is to say of another is said beside it. */

@@ -29,6 +29,9 @@ export function ofCommand(obligations: Obligations): Obligations {
 }
 export const ofSession = ({ readOnly }: Obligations): Obligations => (readOnly === undefined ? noObligations : { ...noObligations, readOnly });
 
+/** What the client is shown is recorded. */
+export const recordsOutput = ({ record }: Obligations): boolean => record?.includes("output") === true;
+
 const keys = new WeakMap<Obligations, string>();
 
 /** By value; the key of each object is made once, since decisions are cached and compared for every command. */

@@ -10,6 +10,7 @@ function permissive(): PolicyEngine & { readonly asked: DecisionRequest[] } {
   const asked: DecisionRequest[] = [];
   return {
     version: "p1",
+    speaksOf: new Set(),
     asked,
     decide: (request) => {
       asked.push(request);

@@ -2,14 +2,17 @@ import type { Discretion, Message } from "./message.ts";
 
 /** What became of one attempt. `failure` is a word or two of our own: what a peer says may hold anything. */
 export type Outcome =
-  | { readonly kind: "delivered" }
+  /** `refusedReceivers`: so many of several were not told, and never will be of this. */
+  | { readonly kind: "delivered"; readonly refusedReceivers?: number }
   | {
       readonly kind: "failed";
       readonly failure: string;
       /** Not to be tried again: the other side said so. */
       readonly final?: boolean;
-      /** Not before this long, if the other side said so. */
+      /** Not before this long, this message and any other, if the other side said so. */
       readonly retryAfterMs?: number;
+      /** It is about the channel, not about the message: another one would fare no better now. */
+      readonly ofChannel?: boolean;
     };
 
 /** One way of telling somebody. */
@@ -26,7 +29,7 @@ export interface Channel {
 }
 
 export const delivered: Outcome = { kind: "delivered" };
-export const failed = (failure: string, more: { readonly final?: boolean; readonly retryAfterMs?: number } = {}): Outcome => ({
+export const failed = (failure: string, more: Omit<Extract<Outcome, { kind: "failed" }>, "kind" | "failure"> = {}): Outcome => ({
   kind: "failed",
   failure,
   ...more,

@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import type { Execute } from "../application/execute-command.ts";
 import type { Clock, CommandContext } from "../application/ports.ts";
@@ -5,12 +6,15 @@ import { backOff, pause, type Scheduler } from "../application/scheduler.ts";
 import { upcast } from "../domain/catalogue.ts";
 import * as notification from "../domain/notification/notification.decider.ts";
 import { notificationStream } from "../domain/notification/notification.events.ts";
-import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
+import type { Actor, Ledger, RecordedEvent } from "../ledger/ledger.ts";
+import type { DomainEvent } from "../domain/events.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel } from "./channel.ts";
 import { Courier } from "./courier.ts";
 import { type Message, messageOf } from "./message.ts";
-import { type Delivery, type Outbox, QUEUE_FULL, type QueuedDelivery } from "./outbox.ts";
+import type { Delivery, DeliveryState, QueuedDelivery } from "./delivery.ts";
+import { type Outbox, type Overflow, QUEUE_FULL, SHARE_FULL } from "./outbox.ts";
+import type { Urgency } from "./notice.ts";
 import { groupsToTell, noticeOf, notifyingTypes } from "./topics.ts";
 
 /** A dropped subscription is taken up at once; a dead ledger is not hammered. */
@@ -19,6 +23,11 @@ export const REFOLLOW_LAST_MS = 5_000;
 
 /** What a restart may look at again for nothing; an own write for each event that nobody wants to hear of would cost as much as the event. */
 export const CHECKPOINT_EVENTS = 1_000;
+
+/** Of a digest: as many as tell the few who act within the life of a process apart. */
+const SOURCE_CHARACTERS = 16;
+/** Fewer characters of an id are a slip of the hand. */
+const MIN_PREFIX = 4;
 
 export interface NotificationDeps {
   /** With names in it. */
@@ -43,8 +52,9 @@ export interface NotificationList {
 /**
  * Follows the ledger and tells channels of what they want to hear.
  *
- * N1. At least once: an event is in the outbox, or behind the checkpoint, or told, or given up in the record. The id of a message is
- *     that of event and channel, so that whoever hears it twice can tell.
+ * N1. At least once: an event is in the outbox, or behind the checkpoint, or told, or given up in the record; of those for which a
+ *     queue had no room, each alarm and the first of the others. The id of a message is that of event and channel, so that whoever
+ *     hears it twice can tell.
  * N2. It begins at the end of the ledger the first time, and where it was from then on; without channels it forgets where that was.
  * N3. Nobody waits for it, and no channel for another: each has a courier of its own, and the outbox bounds them all.
  * N4. One node of an installation sends. A second one with an outbox of its own would tell everything twice.
@@ -54,11 +64,14 @@ export class Notifications {
   readonly #stop = new AbortController();
   readonly #couriers: ReadonlyMap<string, Courier>;
   readonly #following: Promise<void>;
+  readonly #buryingStrays: Promise<void>;
   #closing: Promise<void> | undefined;
   /** Events since the checkpoint that nobody wanted to hear of. */
   #passedOver = 0;
-  /** Channels whose queue is full. */
+  /** What is full: queues, and shares of them. */
   readonly #full = new Set<string>();
+  /** Of this process alone: what stands in the outbox for somebody means nothing to anybody else. */
+  readonly #sourceKey = randomBytes(32);
 
   private constructor(deps: NotificationDeps) {
     this.#deps = deps;
@@ -74,6 +87,7 @@ export class Notifications {
     };
     this.#couriers = new Map(deps.channels.map((channel) => [channel.name, new Courier(channel, courier)]));
     this.#following = deps.channels.length === 0 ? Promise.resolve() : this.#follow();
+    this.#buryingStrays = this.#buryStrays();
   }
 
   /** Resolves when the place to begin at is durable: from then on nothing is missed. */
@@ -91,31 +105,38 @@ export class Notifications {
       for await (const { position } of ledger.readAll({ direction: "backwards", limit: 1 })) head = position;
       outbox.moveTo(head);
     }
-    const notifications = new Notifications(deps);
-    await notifications.#buryStrays();
-    return notifications;
+    return new Notifications(deps);
   }
 
-  /** A dead letter is tried again, as if it were new. Fails with `input.invalid` when there is none. */
-  async retry(id: string, by: string, context: CommandContext): Promise<QueuedDelivery> {
+  /** A dead letter is tried again, as if it were new; the first characters of its id do. Fails with `input.invalid` when there is none. */
+  async retry(idOrPrefix: string, by: string, context: CommandContext): Promise<QueuedDelivery> {
     const { outbox, clock, execute } = this.#deps;
-    const delivery = outbox.find(id);
-    const courier = delivery === undefined ? undefined : this.#couriers.get(delivery.channel);
-    if (delivery?.state !== "failed") throw new SallyportError("input.invalid", `No notification ${id} has failed.`, { field: "id" });
+    const delivery = this.#failed(idOrPrefix);
+    const { id } = delivery;
+    const courier = this.#couriers.get(delivery.channel);
     if (courier === undefined) throw new SallyportError("input.invalid", `There is no channel ${delivery.channel} any more.`, { field: "id" });
-    if (delivery.failure === QUEUE_FULL) await this.#record(delivery, 0, QUEUE_FULL); // as far as it is not
+    if (delivery.failure === QUEUE_FULL || delivery.failure === SHARE_FULL) await this.#record(delivery, 0, delivery.failure); // as far as it is not
     await execute({ decider: notification, stream: notificationStream(id), command: { type: "Retry", notificationId: id, by }, context });
     outbox.revive(id, clock.now());
     courier.wake();
     return { ...delivery, state: "waiting", attempts: 0 };
   }
 
+  #failed(idOrPrefix: string): QueuedDelivery {
+    const { outbox } = this.#deps;
+    const whole = outbox.find(idOrPrefix);
+    const [found, another] = whole?.state === "failed" ? [whole] : idOrPrefix.length < MIN_PREFIX ? [] : outbox.failedLike(idOrPrefix);
+    if (found === undefined) throw new SallyportError("input.invalid", `No notification ${idOrPrefix} has failed.`, { field: "id" });
+    if (another !== undefined) throw new SallyportError("input.invalid", `More than one notification begins with ${idOrPrefix}.`, { field: "id" });
+    return found;
+  }
+
   /** Each channel with what waits for it, and the newest deliveries that were not made yet. */
-  list(limit: number): NotificationList {
+  list(limit: number, states?: readonly DeliveryState[]): NotificationList {
     const { outbox, channels } = this.#deps;
     return {
       channels: channels.map(({ name, kind }) => ({ name, kind, ...outbox.counts(name) })),
-      deliveries: outbox.list(limit),
+      deliveries: outbox.list(limit, states),
     };
   }
 
@@ -126,7 +147,7 @@ export class Notifications {
 
   async #close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#following, ...Array.from(this.#couriers.values(), (courier) => courier.close())]);
+    await Promise.all([this.#following, this.#buryingStrays, ...Array.from(this.#couriers.values(), (courier) => courier.close())]);
     this.#deps.outbox.close();
   }
 
@@ -151,23 +172,38 @@ export class Notifications {
     }
   }
 
-  async #take({ id: eventId, type: eventType, stream, revision, position, data }: RecordedEvent): Promise<void> {
-    const { outbox, channels, clock, log } = this.#deps;
+  async #take(recorded: RecordedEvent): Promise<void> {
+    const { outbox, channels, clock } = this.#deps;
+    const { id: eventId, type: eventType, stream, revision, position, data, metadata } = recorded;
     const own = eventType === "NotificationFailed" && "channel" in data ? data.channel : undefined;
     const notify = groupsToTell(data);
     const wanting = channels.filter(({ name, types, groups }) => name !== own && (types.has(eventType) || notify.some((group) => groups.has(group))));
     if (wanting.length === 0 && ++this.#passedOver < CHECKPOINT_EVENTS) return;
     this.#passedOver = 0;
-    const deliveries = wanting.map(({ name }): Delivery => ({ id: `${eventId}_${name}`, channel: name, eventId, eventType, stream, revision }));
+    const of = { eventId, eventType, stream, revision, urgency: urgencyOf(upcast(recorded)), source: this.#sourceOf(metadata.actor) };
+    const deliveries = wanting.map(({ name }): Delivery => ({ ...of, id: `${eventId}_${name}`, channel: name }));
     const overflow = outbox.take(deliveries, position, clock.now());
     for (const { name } of wanting) this.#couriers.get(name)?.wake();
-    for (const delivery of overflow) {
-      // Once for each time that a queue fills: a record of every loss would be as much again as what is lost.
-      if (this.#full.has(delivery.channel)) continue;
-      this.#full.add(delivery.channel);
-      await this.#record(delivery, 0, QUEUE_FULL).catch((error: unknown) => log.warn({ err: error }, "a dead letter is not in the record yet"));
+    for (const each of overflow) await this.#tellOverflow(each);
+    for (const delivery of deliveries) {
+      if (overflow.some((each) => each.delivery === delivery)) continue;
+      for (const failure of [QUEUE_FULL, SHARE_FULL] as const) this.#full.delete(placeOf({ delivery, failure }));
     }
-    for (const { name } of wanting) if (!overflow.some(({ channel }) => channel === name)) this.#full.delete(name);
+  }
+
+  /** Each alarm; else once for each time that a queue fills: a record of every loss would be as much again as what is lost. */
+  async #tellOverflow(overflow: Overflow): Promise<void> {
+    const { delivery, failure } = overflow;
+    const place = placeOf(overflow);
+    if (delivery.urgency !== "alarm" && this.#full.has(place)) return;
+    this.#full.add(place);
+    await this.#record(delivery, 0, failure).catch((error: unknown) => this.#deps.log.warn({ err: error }, "a dead letter is not in the record yet"));
+  }
+
+  /** What the control plane does by itself is nobody's. */
+  #sourceOf({ kind, id }: Actor): string {
+    if (kind !== "human" && kind !== "machine") return "";
+    return createHmac("sha256", this.#sourceKey).update(`${kind}:${id}`).digest("base64url").slice(0, SOURCE_CHARACTERS);
   }
 
   async #read({ id, eventId, stream, revision }: Delivery, channel: Channel): Promise<Message | undefined> {
@@ -196,12 +232,35 @@ export class Notifications {
     await execute({ decider: notification, stream: notificationStream(notificationId), command: { type: "Fail", data }, context });
   }
 
-  /** What waits for channels that are configured no more. */
+  /** What waits for channels that are configured no more. Nothing waits for that, least of all a start. */
   async #buryStrays(): Promise<void> {
+    const { scheduler, log } = this.#deps;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        if (!(await this.#buryStray())) return;
+        failures = 0;
+      } catch (error) {
+        log.warn({ err: error }, "what waits for channels that are no more is not given up yet");
+        await pause(scheduler, backOff(failures, REFOLLOW_FIRST_MS, REFOLLOW_LAST_MS), signal);
+      }
+    }
+  }
+
+  /** Answers whether there was one. */
+  async #buryStray(): Promise<boolean> {
     const { outbox, channels } = this.#deps;
-    for (const delivery of outbox.strays(channels.map(({ name }) => name))) await this.#giveUp(delivery, delivery.attempts, "channel removed");
+    const stray = outbox.stray(channels.map(({ name }) => name));
+    if (stray !== undefined) await this.#giveUp(stray, stray.attempts, "channel removed");
+    return stray !== undefined;
   }
 }
+
+/** Before it is read again to be told; without its subject a notice has the same urgency. */
+const urgencyOf = (event: DomainEvent): Urgency => noticeOf(event, { subject: event, agentName: (agentId) => agentId })?.urgency ?? "info";
+
+/** A queue, or somebody's share of it. */
+const placeOf = ({ delivery: { channel, source }, failure }: Overflow): string => (failure === QUEUE_FULL ? channel : `${channel} ${source}`);
 
 async function eventAt(ledger: Ledger, stream: string, revision: bigint): Promise<RecordedEvent | undefined> {
   for await (const recorded of ledger.readStream(stream, { from: revision, limit: 1 })) return recorded.revision === revision ? recorded : undefined;

@@ -10,7 +10,7 @@ import type { Logger } from "pino";
 import type { Channel } from "./channel.ts";
 import { Notifications } from "./notifications.process.ts";
 import { OutageAlert } from "./outage-alert.ts";
-import { Outbox } from "./outbox.ts";
+import { openOutbox } from "./open-outbox.ts";
 
 export interface NotificationsOptions {
   readonly ledger: Ledger;
@@ -29,7 +29,7 @@ export interface NotificationsOptions {
 export async function startNotifications({ live, failClosed, file, nodeId, ...rest }: NotificationsOptions): Promise<Notifications> {
   const notifications = await Notifications.start({
     ...rest,
-    outbox: new Outbox(file),
+    outbox: openOutbox({ path: file, hasChannels: rest.channels.length > 0, clock: rest.clock, log: rest.log }),
     context: systemContext(nodeId),
     agentName: (agentId) => live.agents.get(agentStream(agentId))?.state.name ?? agentId,
     scheduler: systemScheduler,

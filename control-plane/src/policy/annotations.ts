@@ -1,5 +1,5 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
-import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
+import type { Detector, MaskColumn, MaskKind, Obligations, PolicyAction, Purpose, RecordedPart } from "../domain/decision.ts";
 import { canonicalObligations, maskKinds } from "../domain/obligations.ts";
 import { approvalAnnotations, readTerms } from "./approval-annotations.ts";
 
@@ -55,6 +55,7 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   rowCap: ["run"],
   byteCap: ["run"],
   timeout: ["run"],
+  record: ["run"],
   readOnly: ["open"],
   reasonRequired: ["open", "run", "request", "break_glass"],
   ticketRequired: ["open", "run", "request", "break_glass"],
@@ -82,6 +83,7 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
   const flag = (name: string): boolean => read(name, (text) => readFlag(name, text, problem), false);
   const byteCap = read("byteCap", readByteCap, undefined);
   const timeoutMillis = read("timeout", readTimeout, undefined);
+  const record = read("record", readRecord, []);
   return {
     id: id ?? "",
     reason: reason.trim(),
@@ -100,6 +102,7 @@ export function readAnnotations(written: Readonly<Record<string, string | null>>
       ...(byteCap === undefined ? {} : { byteCap }),
       ...(timeoutMillis === undefined ? {} : { timeoutMillis }),
       ...(flag("readOnly") ? { readOnly: true } : {}),
+      ...(record.length === 0 ? {} : { record }),
     }),
   };
 }
@@ -158,6 +161,12 @@ function readTimeout(written: string, problem: (message: string) => void): numbe
   if (millis > 0 && millis <= MAX_TIMEOUT_SECONDS * 1_000) return millis;
   problem(`@timeout(${JSON.stringify(written)}) is not a time such as "30s" or "5m", at most "24h".`);
   return undefined;
+}
+
+function readRecord(written: string, problem: (message: string) => void): RecordedPart[] {
+  if (written === "output") return ["output"];
+  problem(`@record(${JSON.stringify(written)}) is not "output": commands themselves are recorded whatever policy says.`);
+  return [];
 }
 
 function readFlag(name: string, written: string, problem: (message: string) => void): boolean {

@@ -85,6 +85,14 @@ describe("checking policy files", () => {
     ...["", "0s", "30", "25h", "1d"].map(
       (written) => [`a time-out written ${JSON.stringify(written)}`, run("true", `@timeout("${written}")`), /@timeout\(.*\) is not a time/] as const,
     ),
+    ...["", "input", "output, input", "all"].map(
+      (written) => [`a record of ${JSON.stringify(written)}`, run("true", `@record("${written}")`), /@record\(.*\) is not "output"/] as const,
+    ),
+    [
+      "a record of what opens",
+      `@id("a") @record("output") permit (principal, action == Action::"open", resource);`,
+      /@record belongs on a permit of Action::"run"/,
+    ],
     ["a read-only command, for it is sessions that are", run("true", "@readOnly"), /@readOnly belongs on a permit of Action::"open"/],
     ["a flag with a value", run("true", `@reasonRequired("no")`), /@reasonRequired takes no value/],
     [

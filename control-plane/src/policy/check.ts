@@ -1,5 +1,6 @@
 import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/nodejs";
 import type { PolicyProblem } from "../application/policy-ports.ts";
+import type { PolicyAction } from "../domain/decision.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { annotationPlaces, readAnnotations } from "./annotations.ts";
 import { approvalAnnotations } from "./approval-annotations.ts";
@@ -8,7 +9,7 @@ import { compareRules } from "./compare-rules.ts";
 import { formOf } from "./rule-form.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
-import { policyActions, policySchema } from "./schema.ts";
+import { policyActions, policySchema, sessionActions, sessionSchema } from "./schema.ts";
 import { TEST_FILE_SUFFIX } from "./test-file.ts";
 import { lineOf, type PolicyText, splitPolicies } from "./split.ts";
 
@@ -48,11 +49,16 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
     rules.push(rule);
   }
   checkTimezone(rules, error);
-  validate(
-    cedar,
-    rules.map((rule) => rule.source),
-    problems,
-  );
+  for (const [schema, wanted] of [
+    [policySchema, true],
+    [sessionSchema, false],
+  ] as const)
+    validate(
+      cedar,
+      schema,
+      rules.filter((rule) => namesAction(rule) === wanted).map((rule) => rule.source),
+      problems,
+    );
   // Of rules with errors nothing is worth saying.
   if (problems.every(({ severity }) => severity === "warning")) problems.push(...compareRules(rules));
   return { problems: problems.length > MAX_PROBLEMS ? cutShort(problems) : problems, rules };
@@ -115,7 +121,8 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
   const policy = parsed.json;
   const { written, ...annotations } = readAnnotations(policy.annotations ?? {}, error);
   const expression = readExpression(policy, error);
-  const actions = policyActions.filter((action) => admits(policy.action, action));
+  const namedActions = policyActions.filter((action) => isNamed(policy.action, action));
+  const actions: readonly PolicyAction[] = policy.action.op === "All" ? sessionActions : namedActions;
   for (const name of written) {
     const places = annotationPlaces[name];
     if (places !== undefined && (policy.effect === "forbid" || !places.some((action) => actions.includes(action))))
@@ -123,20 +130,21 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
   }
   if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => action !== "run")))
     error(`${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" alone that asks for context.approvals.`);
-  if (policy.effect === "permit" && policy.action.op === "All") add("warning", "The permit names no action: it permits every one, later ones included.");
-  return { ...annotations, ...expression, source: text, effect: policy.effect, actions, form: formOf(policy) };
+  if (written.includes("notify") && namedActions.some((action) => action === "replay" || action === "administer"))
+    error(`Nobody is notified of Action::"replay" or Action::"administer": put @notify on a rule without them.`);
+  if (policy.effect === "permit" && policy.action.op === "All")
+    add("warning", `The permit names no action: it permits every one but Action::"replay" and Action::"administer".`);
+  return { ...annotations, ...expression, source: text, effect: policy.effect, actions, namedActions, form: formOf(policy) };
 }
 
 /** What Cedar's validator says: all policies in one call, as each call reads the schema anew; one by one when they break it. */
-function validate(cedar: CedarInstance, texts: readonly PolicyText[], problems: PolicyProblem[]): void {
-  const staticPolicies = Object.fromEntries(texts.map(({ text }, index) => [String(index), text]));
-  const answer = attempt(() =>
-    cedar.use((module) => module.validate({ schema: policySchema, policies: { staticPolicies }, validationSettings: { mode: "strict" } })),
-  );
+function validate(cedar: CedarInstance, schema: string, texts: readonly PolicyText[], problems: PolicyProblem[]): void {
   const [first] = texts;
   if (first === undefined) return;
+  const staticPolicies = Object.fromEntries(texts.map(({ text }, index) => [String(index), text]));
+  const answer = attempt(() => cedar.use((module) => module.validate({ schema, policies: { staticPolicies }, validationSettings: { mode: "strict" } })));
   if (answer instanceof Error) {
-    if (texts.length > 1) for (const text of texts) validate(cedar, [text], problems);
+    if (texts.length > 1) for (const text of texts) validate(cedar, schema, [text], problems);
     else problems.push({ severity: "error", file: first.file, line: first.line, message: `Cedar cannot validate this policy (${answer.message}).` });
     return;
   }
@@ -167,9 +175,10 @@ function attempt<T>(work: () => T): T | Error {
   }
 }
 
-/** Whether the scope lets `action` through. Actions are in no groups. */
-function admits(scope: ActionConstraint, action: string): boolean {
-  if (scope.op === "All") return true;
+const namesAction = ({ namedActions }: Rule): boolean => namedActions.length > 0;
+
+/** Whether the scope names `action`. Actions are in no groups. */
+function isNamed(scope: ActionConstraint, action: string): boolean {
   const named = "entities" in scope ? scope.entities : "entity" in scope ? [scope.entity] : [];
   return named.some((uid) => ("__entity" in uid ? uid.__entity : uid).id === action);
 }

@@ -105,8 +105,20 @@ describe("whom to notify", () => {
 });
 
 describe("obligations of a session and of its commands", () => {
+  it("have the output recorded when one of the permits that decide says so", () => {
+    const engine = engineOf(
+      `@id("a") permit (principal, action == Action::"run", resource);
+       @id("b") @record("output") permit (principal, action == Action::"run", resource) when { context.relationsRead.contains("people") };`,
+    );
+    const decide = (relationsRead: readonly string[]) => engine.decide({ ...request("run"), facts: { ...plainFacts, relationsRead } }).obligations.record;
+    assert.deepEqual(decide(["people"]), ["output"]);
+    assert.equal(decide(["orders"]), undefined);
+  });
+
   it("are parted where one permit speaks of both", () => {
-    const engine = engineOf(`@id("a") @readOnly @timeout("30s") @byteCap("10MB") permit (principal, action in [Action::"open", Action::"run"], resource);`);
+    const engine = engineOf(
+      `@id("a") @readOnly @timeout("30s") @byteCap("10MB") @record("output") permit (principal, action in [Action::"open", Action::"run"], resource);`,
+    );
     const facts = {
       ...plainFacts,
     } as const;
@@ -117,6 +129,7 @@ describe("obligations of a session and of its commands", () => {
       rowCap: 0,
       byteCap: 10_000_000,
       timeoutMillis: 30_000,
+      record: ["output"],
     });
   });
 });

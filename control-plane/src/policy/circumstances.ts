@@ -24,6 +24,8 @@ const attributesOf: Readonly<Record<PolicyAction, readonly string[]>> = {
   request: ["hour", "weekday", "purpose", "ticket"],
   break_glass: ["hour", "weekday", "purpose", "ticket"],
   approve: ["hour", "weekday"],
+  replay: ["hour", "weekday"],
+  administer: ["hour", "weekday"],
 };
 
 /** What the rules of one action look at, and ask to be said. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
-import type { DecisionRequest, ByGrant, Principal, ResourceRef } from "../domain/decision.ts";
+import { type ByGrant, controlPlane, type DecisionRequest, type Principal, type ResourceRef } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import { PossibleNames } from "./possible-names.ts";
 import type { CircumstanceReader, Situation } from "./circumstances.ts";
@@ -23,6 +23,8 @@ export type CedarRequest =
       readonly principal: EntityJson;
       readonly resource: EntityJson;
       readonly context: Context;
+      /** For `replay` and `administer`. */
+      readonly about: Context;
       readonly granted: ByGrant;
       readonly situation: Extract<Situation, { kind: "ready" }>;
     }
@@ -34,23 +36,35 @@ export type CedarRequest =
  *
  * R1. Of a principal's groups only those that some policy names are passed on, so that a decision costs the same with two
  *     groups and with 50,000. No policy can tell the difference: groups have neither attributes nor groups of their own.
- * R2. Every attribute of the schema is always there.
+ * R2. Identities that no policy names are all called the same, so that a decision on one is remembered for others of its kind and groups.
+ * R3. Every attribute of the schema is always there.
  */
 export class RequestTranslator {
   readonly #namedGroups: ReadonlySet<string>;
+  readonly #namedIdentities: ReadonlySet<string>;
+  /** An id that no policy names. */
+  readonly #anybody: string;
   readonly #circumstances: CircumstanceReader;
   readonly #names: PossibleNames;
   readonly #principals = new WeakMap<Principal, Part<EntityJson>>();
   readonly #resources = new WeakMap<ResourceRef, Part<EntityJson>>();
   readonly #facts = new WeakMap<CommandFacts, Part<Context>>();
 
-  constructor(namedGroups: ReadonlySet<string>, names: PossibleNames, circumstances: CircumstanceReader) {
+  constructor(
+    named: { readonly groups: ReadonlySet<string>; readonly identities: ReadonlySet<string> },
+    names: PossibleNames,
+    circumstances: CircumstanceReader,
+  ) {
     this.#names = names;
-    this.#namedGroups = namedGroups;
+    this.#namedGroups = named.groups;
+    this.#namedIdentities = named.identities;
+    let anybody = "anybody";
+    while (named.identities.has(anybody)) anybody += "-";
+    this.#anybody = anybody;
     this.#circumstances = circumstances;
   }
 
-  translate({ principal, action, resource, facts, granted = false, circumstances = {} }: DecisionRequest): CedarRequest {
+  translate({ principal, action, resource, facts, granted = false, circumstances = {}, area, own = false }: DecisionRequest): CedarRequest {
     const who = remember(this.#principals, principal, () => this.#principal(principal));
     const where = remember(this.#resources, resource, () => resourcePart(resource));
     const what = this.#what(action, facts);
@@ -59,28 +73,35 @@ export class RequestTranslator {
     if (what.kind === "unfit") return what;
     const situation = this.#circumstances.read(action, circumstances);
     if (situation.kind === "unfit") return situation;
-    const key = `${action}${granted === "emergency" ? "!" : granted ? "+" : ""}${who.key}${where.key}${what.key}${situation.key}`;
-    return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, granted, situation };
+    const isOwn = action === "replay" || action === "administer";
+    if (isOwn && area === undefined) return { kind: "unfit", why: "what it is about is missing" };
+    const about = isOwn && area !== undefined ? (action === "replay" ? { area, own } : { area }) : {};
+    const subject = isOwn ? `${area ?? ""}${own ? "=" : ""}:` : "";
+    const key = `${action}${granted === "emergency" ? "!" : granted ? "+" : ""}${subject}${who.key}${where.key}${what.key}${situation.key}`;
+    return { kind: "ready", key, action, principal: who.value, resource: where.value, context: what.value, about, granted, situation };
   }
 
   #what(action: DecisionRequest["action"], facts: CommandFacts | undefined): Part<Context> {
-    if (action === "open" || action === "request" || action === "break_glass") return noFacts;
+    if (action !== "run" && action !== "approve") return noFacts;
     if (facts !== undefined) return remember(this.#facts, facts, () => factsPart(facts, this.#names));
     return action === "approve" ? factsOfAccess : missingFacts;
   }
 
   #principal({ id, kind, groups }: Principal): Part<EntityJson> {
     const named = [...new Set(groups.filter((group) => this.#namedGroups.has(group)))].toSorted();
-    return part([id], { uid: { type: "Identity", id }, attrs: { kind }, parents: named.map((group) => ({ type: "Group", id: group })) });
+    const called = this.#namedIdentities.has(id) ? id : this.#anybody;
+    return part([id], { uid: { type: "Identity", id: called }, attrs: { kind }, parents: named.map((group) => ({ type: "Group", id: group })) });
   }
 }
 
-function resourcePart({ name, protocol, labels }: ResourceRef): Part<EntityJson> {
+function resourcePart(resource: ResourceRef): Part<EntityJson> {
+  const { name, protocol, labels } = resource;
+  const type = resource === controlPlane ? "Sallyport" : "Resource";
   const pairs = Object.entries(labels);
   const ambiguous = pairs.find(([key]) => key.includes("="));
   if (ambiguous !== undefined) return { kind: "unfit", why: `the label key ${JSON.stringify(ambiguous[0])} of the resource contains "="` };
   const written = pairs.map(([key, value]) => `${key}=${value}`).toSorted();
-  return part([name, protocol, ...written], { uid: { type: "Resource", id: name }, attrs: { name, protocol, labels: written }, parents: [] });
+  return part([name, protocol, ...written], { uid: { type, id: name }, attrs: { name, protocol, labels: written }, parents: [] });
 }
 
 function factsPart(facts: CommandFacts, possible: PossibleNames): Part<Context> {

@@ -197,6 +197,7 @@ describe("deciding", () => {
       },
       effect: "permit",
       actions: ["run"],
+      namedActions: ["run"],
       reason: "",
       obligations: noObligations,
       maxDurationSeconds: undefined,
@@ -234,16 +235,24 @@ describe("deciding", () => {
     const first = engine.decide(request());
     assert.equal(engine.decide(structuredClone(request())), first);
     assert.equal(engine.decide(request({ principal: { id: "ana", kind: "human", groups: ["engineers", "of no policy"] } })), first);
+    assert.equal(engine.decide(request({ principal: { id: "bo", kind: "human", groups: ["engineers"] } })), first, "no rule names either of them");
     for (const other of [
       request({ facts: { ...read, statementCount: 2 } }),
       request({ facts: { ...read, relationsRead: [], relationsWritten: ["customers"] } }),
-      request({ principal: { id: "bo", kind: "human", groups: ["engineers"] } }),
       request({ principal: { id: "ana", kind: "machine", groups: ["engineers"] } }),
       request({ resource: { name: "orders", protocol: "postgres", labels: { env: "prod" } } }),
     ]) {
       assert.notEqual(engine.decide(other), first);
     }
   });
+});
+
+it("tells identities apart that a rule names, whatever others are called", () => {
+  const engine = engineOf(`
+    @id("all") permit (principal, action == Action::"run", resource);
+    @id("not-anybody") forbid (principal == Identity::"anybody", action == Action::"run", resource);`);
+  const as = (id: string): string => engine.decide(request({ principal: { id, kind: "human", groups: [] } })).effect;
+  assert.deepEqual([as("ana"), as("anybody"), as("bo"), as("anybody-")], ["allow", "deny", "allow", "allow"]);
 });
 
 describe("deciding on access for a while", () => {

@@ -1,5 +1,5 @@
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
-import { type Decision, type DecisionRequest, noObligations, type PolicyEngine, type Purpose } from "../domain/decision.ts";
+import { type Decision, type DecisionRequest, noObligations, type PolicyAction, type PolicyEngine, type Purpose } from "../domain/decision.ts";
 import { nameParts } from "../domain/facts.ts";
 import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
@@ -41,6 +41,7 @@ export class CedarEngine implements PolicyEngine {
   readonly version: string;
   readonly maskedTables: readonly string[] | undefined;
   readonly namesSchemas: boolean;
+  readonly speaksOf: ReadonlySet<PolicyAction>;
   readonly #rules: ReadonlyMap<string, Rule>;
   /** Ascending; only `run` and `request` have approvals. */
   readonly #thresholds: readonly number[];
@@ -51,10 +52,11 @@ export class CedarEngine implements PolicyEngine {
 
   constructor(version: string, rules: readonly Rule[]) {
     this.version = version;
+    this.speaksOf = new Set(rules.flatMap(({ namedActions }) => namedActions));
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
     this.#thresholds = [...new Set(rules.flatMap((rule) => rule.approvals))].toSorted((a, b) => a - b);
     this.#translator = new RequestTranslator(
-      new Set(rules.flatMap((rule) => rule.groups)),
+      { groups: new Set(rules.flatMap((rule) => rule.groups)), identities: new Set(rules.flatMap((rule) => rule.identities)) },
       new PossibleNames({ relations: rules.flatMap(({ named }) => named.relations), columns: rules.flatMap(({ named }) => named.columns) }),
       new CircumstanceReader(rules),
     );
@@ -119,7 +121,7 @@ export class CedarEngine implements PolicyEngine {
     return denied;
   }
 
-  #ask({ action, principal, resource, context, granted, situation }: ReadyRequest, use: MaskedUse, approvals: number): Verdict {
+  #ask({ action, principal, resource, context, about, granted, situation }: ReadyRequest, use: MaskedUse, approvals: number): Verdict {
     const answer = this.#cedar.use((cedar) =>
       cedar.statefulIsAuthorized({
         principal: principal.uid,
@@ -128,6 +130,7 @@ export class CedarEngine implements PolicyEngine {
         context: {
           ...context,
           ...situation.context,
+          ...about,
           ...(action === "run" ? use : {}),
           ...(isApprovable(action) ? { approvals } : {}),
           ...(action === "open" || action === "run" ? { granted: granted !== false, emergency: granted === "emergency" } : {}),

@@ -1,4 +1,4 @@
-import { weekdays } from "../domain/decision.ts";
+import { areas, weekdays } from "../domain/decision.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 
@@ -43,6 +43,7 @@ const wordsOf: Readonly<Record<string, Words>> = {
   "context.hazards": oneOf(hazards),
   "context.verbs": { allows: (word) => word !== "" && word === word.toUpperCase(), expected: "in upper case" },
   "context.weekday": oneOf(weekdays),
+  "context.area": oneOf(areas),
   "context.transaction": oneOf(transactionStates),
   "principal.kind": oneOf(["human", "machine"]),
   "resource.labels": { allows: (word) => word.indexOf("=") > 0, expected: `written "key=value"` },

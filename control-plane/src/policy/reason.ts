@@ -1,4 +1,4 @@
-import type { DecisionRequest, Purpose } from "../domain/decision.ts";
+import { controlPlane, type DecisionRequest, type Purpose } from "../domain/decision.ts";
 import type { Rule } from "./rule.ts";
 
 /** A refusal is one error of the client's protocol: the ids of all rules are in the decision, the text of these in the reason. */
@@ -14,7 +14,9 @@ export function explain(rules: readonly Rule[], outcome: string): string {
 }
 
 /** Names nobody: it is stored with the decision, and people can be forgotten. */
-export function nothingPermits({ action, resource, facts }: DecisionRequest): string {
+export function nothingPermits({ action, resource, facts, area }: DecisionRequest): string {
+  if (action === "replay" || action === "administer")
+    return `No rule permits this identity to ${action} "${area ?? ""}"${resource === controlPlane ? "" : ` of "${resource.name}"`}.`;
   if (action === "break_glass") return `No rule permits this identity to break the glass of "${resource.name}".`;
   const object = action === "request" ? "access to" : `${facts === undefined ? "this" : `a command of class ${facts.riskClass}`} on`;
   const what = action === "open" ? "open" : `${action} ${object}`;

@@ -27,7 +27,7 @@ const test = (over: object) => ({ name: "t", as: "ana", action: "run", on: "db",
 
 describe("tests beside the rules", () => {
   it("pass when decisions are as expected, in every respect that is expected", async () => {
-    const obligations = { masks: ["*.ssn:full"], rowCap: 10, byteCap: 0, timeoutMillis: 0, detectors: [], readOnly: false };
+    const obligations = { masks: ["*.ssn:full"], rowCap: 10, byteCap: 0, timeoutMillis: 0, detectors: [], readOnly: false, record: [] };
     const open = { action: "open", facts: undefined, context: { hour: 9, ticket: "OPS-7" } };
     const { said, passed } = await run(
       test({ expect: { decision: "allow", rules: ["read"], quorum: 0, lacks: [], notify: [], obligations } }),
@@ -47,10 +47,10 @@ describe("tests beside the rules", () => {
   it("fail at their line, and say what was expected, what came, and why", async () => {
     const { said } = await run(
       test({}),
-      test({ expect: { decision: "deny", rules: ["x", "y"], quorum: 1, obligations: { masks: ["*.email:full"], rowCap: 5 } } }),
+      test({ expect: { decision: "deny", rules: ["x", "y"], quorum: 1, obligations: { masks: ["*.email:full"], rowCap: 5, record: ["output"] } } }),
     );
     assert.deepEqual(said, [
-      `error a.test.json:4: Test "t": expected decision deny, got allow; expected rules x, y, got read; expected quorum 1, got 0; expected rowCap 5, got 10; expected masks *.email:full, which are not there. It was decided: Rule "read": allowed.`,
+      `error a.test.json:4: Test "t": expected decision deny, got allow; expected rules x, y, got read; expected quorum 1, got 0; expected rowCap 5, got 10; expected record output, got none; expected masks *.email:full, which are not there. It was decided: Rule "read": allowed.`,
     ]);
   });
 

@@ -1,6 +1,14 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { PolicyProblem } from "../application/policy-ports.ts";
-import type { Circumstances, Decision, DecisionRequest, MaskColumn, PolicyEngine } from "../domain/decision.ts";
+import {
+  type Circumstances,
+  controlPlane,
+  type Decision,
+  type DecisionRequest,
+  type MaskColumn,
+  type PolicyEngine,
+  type ResourceRef,
+} from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import { type Expected, type PolicyTest, readTestFile, type TestFile, TEST_FILE_SUFFIX } from "./test-file.ts";
@@ -57,7 +65,7 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
 }
 
 /** What makes a test mean nothing, or not what its author thinks. */
-function incomplete({ action, as, on, sql, facts }: PolicyTest, { principals, resources }: TestFile): string | undefined {
+function incomplete({ action, as, on, sql, facts, context }: PolicyTest, { principals, resources }: TestFile): string | undefined {
   const stranger = as.find((name) => !Object.hasOwn(principals, name));
   if (stranger !== undefined) return `"principals" has no ${JSON.stringify(stranger)}.`;
   const unknown = on.find((name) => !Object.hasOwn(resources, name));
@@ -65,7 +73,11 @@ function incomplete({ action, as, on, sql, facts }: PolicyTest, { principals, re
   if (sql !== undefined && facts !== undefined) return `It has "sql" and "facts"; the facts of a text are what its parser says.`;
   const given = sql !== undefined || facts !== undefined;
   if (action === "run" && !given) return `A test of "run" has "sql" or "facts".`;
-  if ((action === "open" || action === "request") && given) return `"${action}" has neither "sql" nor "facts".`;
+  const isOwn = action === "replay" || action === "administer";
+  if ((action === "open" || action === "request" || isOwn) && given) return `"${action}" has neither "sql" nor "facts".`;
+  if (on.length === 0 && !isOwn) return `A test of "${action}" says "on" what.`;
+  if (isOwn !== (context.area !== undefined)) return isOwn ? `A test of "${action}" has an "area" in its "context".` : `"${action}" has no "area".`;
+  if (context.own !== undefined && action !== "replay") return `"${action}" has no "own".`;
   return undefined;
 }
 
@@ -82,29 +94,31 @@ async function requestsOf({ as, on, action, sql, facts, context }: PolicyTest, {
   for (const text of sql ?? []) commands.push({ facts: await factsOf(text), shown: JSON.stringify(text) });
   if (commands.length === 0) commands.push({ shown: "" });
 
-  const { granted, hour, weekday, clientAddress, reason = "", ticket = "" } = context;
+  const { granted, area, own, hour, weekday, clientAddress, reason = "", ticket = "" } = context;
   const circumstances: Circumstances = {
     // An hour alone is of any day, and a day alone is all day.
     ...(hour === undefined && weekday === undefined ? {} : { time: { hour: hour ?? 12, weekday: weekday ?? "wednesday" } }),
     ...(clientAddress === undefined ? {} : { clientAddress }),
     purpose: { reason, ticket },
   };
-  const several = as.length * on.length * commands.length > 1;
+  const places = on.length === 0 ? [controlPlane] : on.map((name): ResourceRef => ({ name, protocol: "postgres", labels: {}, ...resources[name] }));
+  const several = as.length * places.length * commands.length > 1;
   return as.flatMap((person) =>
-    on.flatMap((place) =>
+    places.flatMap((resource) =>
       commands.map(({ facts: found, shown }): Asked => {
         const { kind = "human", groups = [] } = principals[person] ?? {};
-        const { protocol = "postgres", labels = {} } = resources[place] ?? {};
         return {
           request: {
             principal: { id: person, kind, groups },
             action,
-            resource: { name: place, protocol, labels },
+            resource,
             ...(granted === undefined ? {} : { granted }),
+            ...(area === undefined ? {} : { area }),
+            ...(own === undefined ? {} : { own }),
             ...(found === undefined ? {} : { facts: found }),
             circumstances,
           },
-          label: several ? ` (${[person, place, shown].filter((part) => part !== "").join(", ")})` : "",
+          label: several ? ` (${[person, resource.name, shown].filter((part) => part !== "").join(", ")})` : "",
         };
       }),
     ),
@@ -125,6 +139,7 @@ function compare(expect: Expected, { effect, rules, quorum, lacks = [], notify =
   differ("rowCap", wanted.rowCap, obligations.rowCap);
   differ("byteCap", wanted.byteCap, obligations.byteCap ?? 0);
   differ("timeoutMillis", wanted.timeoutMillis, obligations.timeoutMillis ?? 0);
+  differ("record", wanted.record?.toSorted(), obligations.record ?? []);
   differ("readOnly", wanted.readOnly, obligations.readOnly ?? false);
   differ("detectors", wanted.detectors?.toSorted(), obligations.detectors.toSorted());
   const masks = new Set(obligations.maskColumns.map(written));

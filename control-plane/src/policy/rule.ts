@@ -11,6 +11,8 @@ export interface Rule {
   readonly effect: "permit" | "forbid";
   /** Actions that its scope lets through; it can decide on no other. */
   readonly actions: readonly PolicyAction[];
+  /** Of these, those that it names. */
+  readonly namedActions: readonly PolicyAction[];
   readonly reason: string;
   readonly obligations: Obligations;
   readonly form: RuleForm;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { weekdays } from "../domain/decision.ts";
+import { areas, weekdays } from "../domain/decision.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 import { policyActions } from "./schema.ts";
 
@@ -50,6 +50,7 @@ const expected = z
         byteCap: z.int().min(0),
         timeoutMillis: z.int().min(0),
         readOnly: z.boolean(),
+        record: z.array(z.enum(["output"])).readonly(),
       })
       .partial(),
   })
@@ -61,14 +62,16 @@ const testCase = z.strictObject({
   /** Of `principals`; of several, the test holds for each. */
   as: names,
   action: z.enum(policyActions),
-  /** Of `resources`. */
-  on: names,
+  /** Of `resources`; nothing is the control plane itself, for `replay` and `administer`. */
+  on: names.default([]),
   /** Each of them. */
   sql: names.optional(),
   facts: facts.optional(),
   context: z
     .strictObject({
       granted: z.boolean(),
+      area: z.enum(areas),
+      own: z.boolean(),
       hour: z.int().min(0).max(23),
       weekday: z.enum(weekdays),
       clientAddress: z.string(),

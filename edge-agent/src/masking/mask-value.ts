@@ -1,6 +1,6 @@
 import { createHmac } from "node:crypto";
 import { AT, DOT, isLetter, STAR } from "./byte-classes.ts";
-import { tokenOf } from "./token.ts";
+import { MAX_TOKEN_BYTES, tokenOf } from "./token.ts";
 
 /** From the one that reveals nothing to the one that reveals most. */
 export const MASK_KINDS = ["null", "full", "hash", "token", "partial", "round"] as const;
@@ -33,7 +33,7 @@ export function maskValue(kind: MaskKind, value: Buffer, keys: MaskKeys): Buffer
     case "full":
       return FULL_MASK;
     case "token":
-      return tokenOf(value, keys.token);
+      return value.length > MAX_TOKEN_BYTES ? FULL_MASK : tokenOf(value, keys.token);
     case "hash":
       return Buffer.from(createHmac("sha256", keys.hash).update(value).digest("hex").slice(0, HASH_HEX_DIGITS));
     case "partial":

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { tokenOf } from "./token.ts";
+import { typedMask } from "../targets/postgres/relay/typed-mask.ts";
+import { CellMasker } from "./cell-masker.ts";
+import { maskValue } from "./mask-value.ts";
+import { MAX_TOKEN_BYTES, tokenOf } from "./token.ts";
 
 const key = Buffer.alloc(32, 3);
 const token = (text: string, by = key): string => tokenOf(Buffer.from(text), by).toString();
@@ -33,6 +36,27 @@ describe("a token", () => {
     }
     const mixed = Array.from({ length: 2_600 }, (_, n) => `${String.fromCharCode(97 + (n % 26))}-${String(Math.floor(n / 26)).padStart(2, "0")}`);
     assert.equal(new Set(mixed.map((value) => token(value))).size, mixed.length);
+  });
+
+  it("stays what it was for values that were masked by earlier agents", () => {
+    assert.equal(token("078-05-1120"), "361-93-4309");
+    assert.equal(token("ada@navy.example"), "wqg@elna.lcpgdwz");
+    assert.equal(tokenOf(Buffer.from("00112233aabbcc"), key, "hex").toString(), "71abc66c2d0643");
+  });
+
+  it("is of one value only where values are longer than a digest, too", () => {
+    const values = Array.from({ length: 2_000 }, (_, n) => `${"x".repeat(40)}${n}@mail.example`);
+    assert.equal(new Set(values.map((value) => token(value))).size, values.length);
+    assert.equal(token(values[7] ?? ""), token(values[7] ?? ""));
+  });
+
+  it("is made of no value that is so long that others would wait for it", () => {
+    const keys = { hash: key, token: key };
+    const masked = (length: number): string => String(maskValue("token", Buffer.alloc(length, "a"), keys));
+    assert.match(masked(MAX_TOKEN_BYTES), /^[a-z]{1024}$/);
+    assert.equal(masked(MAX_TOKEN_BYTES + 1), "****");
+    const numeric = typedMask("token", 1700, "text", new CellMasker({ maskColumns: [], detectors: [] }, keys));
+    assert.equal(numeric?.(Buffer.alloc(MAX_TOKEN_BYTES + 1, "1")), null);
   });
 
   it("depends on all of the value: a change at one place changes the rest", () => {

@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createCipheriv, createHmac } from "node:crypto";
 import { isDigit, isLetter, isUpper } from "./byte-classes.ts";
 
 /** What counts as a character to be replaced: digits and letters, digits alone, or hexadecimal digits. */
@@ -7,6 +7,8 @@ export type TokenAlphabet = "text" | "digits" | "hex";
 /** NIST SP 800-38G asks ten of FF1, whose construction this is, with addition per character in place of addition of numbers. */
 const ROUNDS = 10;
 const LETTERS = 26;
+/** Longer values are no identifiers that anybody joins by; their cells are masked whole, as rows of them would keep other sessions waiting. */
+export const MAX_TOKEN_BYTES = 1_024;
 const CHARACTER_X = 0x78;
 
 /**
@@ -61,17 +63,17 @@ function characterOf(digit: number, was: number, alphabet: TokenAlphabet): numbe
   return (isUpper(was) ? 0x41 : 0x61) + digit;
 }
 
-/** 32 bits for each character: their remainder by 26 is uneven by less than one part in 10^8. */
+/**
+ * 32 bits for each character: their remainder by 26 is uneven by less than one part in 10^8. Form and other half are hashed once, whatever
+ * the length: what a digest has no room for is AES in counter mode under that digest, which is then used for nothing else.
+ */
 function keystream(key: Buffer, round: number, form: Buffer, other: readonly number[], length: number): number[] {
-  const numbers: number[] = [];
-  for (let block = 0; numbers.length < length; block++) {
-    const hash = createHmac("sha256", key)
-      .update(Buffer.from([round, block & 0xff, (block >>> 8) & 0xff, (block >>> 16) & 0xff]))
-      .update(`${form.length}:`)
-      .update(form)
-      .update(Buffer.from(other))
-      .digest();
-    for (let at = 0; at < hash.length; at += 4) numbers.push(hash.readUInt32BE(at));
-  }
-  return numbers;
+  const digest = createHmac("sha256", key)
+    .update(Buffer.from([round, 0, 0, 0]))
+    .update(`${form.length}:`)
+    .update(form)
+    .update(Buffer.from(other))
+    .digest();
+  const stream = length * 4 <= digest.length ? digest : createCipheriv("aes-256-ctr", digest, Buffer.alloc(16)).update(Buffer.alloc(length * 4));
+  return Array.from({ length }, (_, i) => stream.readUInt32BE(i * 4));
 }

@@ -1,6 +1,8 @@
 import type { Open, Preview, Resource } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { ForwardingTally } from "../attestation/forwarding-tally.ts";
 import type { Channel, ChannelHandlers } from "@sallyport/proto/tunnel/channel";
+import type { Logger } from "pino";
+import { withDefectsContained } from "./session-defects.ts";
 
 /** One session on a target. It lives until it closes its channel or is told `closed`, and then frees all that it holds. */
 export interface TargetSession extends ChannelHandlers {}
@@ -28,9 +30,11 @@ export const nobody: TargetSession = { data: () => {}, control: () => {}, draine
 export class TargetDirectory {
   readonly #served: ReadonlyMap<string, ServedResource>;
   readonly #tallyOf: (sessionId: string) => ForwardingTally;
+  readonly #log: Logger;
 
-  constructor(served: readonly ServedResource[], tallyOf: (sessionId: string) => ForwardingTally) {
+  constructor(served: readonly ServedResource[], tallyOf: (sessionId: string) => ForwardingTally, log: Logger) {
     this.#tallyOf = tallyOf;
+    this.#log = log;
     this.#served = new Map(served.map((resource) => [resource.name, resource]));
     if (this.#served.size !== served.length) throw new Error("two resources have one name");
   }
@@ -46,7 +50,9 @@ export class TargetDirectory {
       channel.close({ code: "resource.not_found", message: "The agent does not serve this resource." });
       return nobody;
     }
-    if (open.preview !== undefined) return resource.target.preview(open, open.preview, channel);
-    return resource.target.open(open, channel, this.#tallyOf(open.sessionId));
+    const { preview, sessionId } = open;
+    const begin = (): TargetSession =>
+      preview === undefined ? resource.target.open(open, channel, this.#tallyOf(sessionId)) : resource.target.preview(open, preview, channel);
+    return withDefectsContained(begin, channel, this.#log.child({ session: sessionId }));
   }
 }

@@ -21,7 +21,22 @@ export interface Batch {
   readonly checkpoint: Checkpoint;
 }
 
+/** Names: only these, or all but these. */
+export interface NameFilter {
+  readonly only: boolean;
+  readonly names: readonly string[];
+}
+
+/** Rows that whoever asks may see: of their own those of some resources, of others' those of some. */
+export interface VisibleRows {
+  readonly identity: string;
+  readonly own: NameFilter;
+  readonly others: NameFilter;
+}
+
 export interface SessionQuery {
+  /** All of them when absent. */
+  readonly visible?: VisibleRows;
   readonly identity?: string;
   readonly resource?: string;
   readonly openOnly?: boolean;
@@ -50,6 +65,8 @@ export interface SessionRow {
 }
 
 export interface CommandQuery {
+  /** All of them when absent. */
+  readonly visible?: VisibleRows;
   /** As a person types it: words that must all be there, in any order; "quoted words" as they stand; `word*` as a beginning. */
   readonly words: string;
   /** Only this identity's. */

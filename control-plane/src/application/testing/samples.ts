@@ -23,14 +23,14 @@ export const command = (commandId: number, statement = "select 1"): RecordedComm
 
 const decision = { policyVersion: "p1", rules: ["r1"], reason: "because" };
 
-export const requested = (sessionId: string, identity = human("ana"), tokenId = "0123456789abcdef", nodeId = "one"): SessionEvent => ({
+export const requested = (sessionId: string, identity = human("ana"), tokenId = "0123456789abcdef", nodeId = "one", resource = "orders"): SessionEvent => ({
   type: "SessionRequested",
   data: {
     sessionId,
     nodeId,
     identity,
     tokenId,
-    resource: "orders",
+    resource,
     protocol: "postgres",
     clientAddress: "192.0.2.1:1",
     application: "psql",

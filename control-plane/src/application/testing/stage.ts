@@ -35,6 +35,7 @@ export const compiler: PolicyCompiler = {
     const approvers = new Set(files.flatMap(({ text }) => text.replace("approvers:", "").trim().split(" ")));
     return {
       version,
+      speaksOf: new Set(),
       decide({ principal, action }): Decision {
         const effect = action === "approve" && !approvers.has(principal.id) ? "deny" : "allow";
         return { effect, policyVersion: version, rules: ["the-rule"], reason: "by the list", obligations: noObligations, quorum: 0 };

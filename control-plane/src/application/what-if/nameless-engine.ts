@@ -24,5 +24,9 @@ export function nameless(engine: PolicyEngine, files: readonly PolicyFile[]): Po
     return one;
   }
 
-  return { version: engine.version, decide: ({ principal, ...request }) => engine.decide({ ...request, principal: anybody(principal) }) };
+  return {
+    version: engine.version,
+    speaksOf: engine.speaksOf,
+    decide: ({ principal, ...request }) => engine.decide({ ...request, principal: anybody(principal) }),
+  };
 }

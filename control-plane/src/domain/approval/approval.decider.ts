@@ -2,13 +2,14 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import { type Decision, recordDecision } from "../decision.ts";
-import { type CommandFacts, sameAsText, sameFacts } from "../facts.ts";
+import { type CommandFacts, sameFacts } from "../facts.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
 import { isWithinHours } from "./approver-hours.ts";
-import { countsAs, currentStep, groupsOf, windowSeconds } from "./quorum.ts";
+import { isNoMoreThan } from "./no-more-than.ts";
+import { countsAs, currentStep, groupsOf, heard, sharedScope, type Vote, voteIn, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
@@ -29,7 +30,12 @@ interface Voter {
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
   /** `digest` is what the approver saw; absent when the client shows none. */
-  | ({ readonly type: "Approve"; readonly digest: string | undefined; readonly forSeconds?: number | undefined } & Voter)
+  | ({
+      readonly type: "Approve";
+      readonly digest: string | undefined;
+      readonly forSeconds?: number | undefined;
+      readonly scope?: "session" | undefined;
+    } & Voter)
   | ({ readonly type: "Deny" } & Voter)
   /** Answers what is held with another text. `onProposed`: whether policy lets them decide on that one. */
   | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
@@ -89,20 +95,28 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       if (command.decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
+      requireUnheard(state.context.votes, command.by);
       const decision = requirePermitted(command.decision);
       requireHours(asked, at);
       requireWindow(asked, command.forSeconds);
-      const forSeconds = command.forSeconds === undefined ? {} : { forSeconds: command.forSeconds };
+      requireScope(asked, command);
       const escalated = escalate(state, at);
       const { context } = escalated.reduce(evolve, state);
       const { step, groups } = requireStep(asked, context, command.groups);
-      const given: ApprovalEvent = {
-        type: "ApprovalGiven",
-        data: { approvalId, by: command.by.id, comment: command.comment, decision, step, groups, ...forSeconds },
-      };
+      const { by, comment, forSeconds, scope } = command;
+      const vote = voteIn({
+        ...inPlaceOf(by),
+        by: by.id,
+        step,
+        ...(forSeconds === undefined ? {} : { forSeconds }),
+        ...(scope === undefined ? {} : { scope }),
+      });
+      const given: ApprovalEvent = { type: "ApprovalGiven", data: { approvalId, comment, decision, groups, ...vote } };
       const agreed = accepted(escalated.reduce(evolve, state), given);
       const seconds = asked.plan?.forSeconds ?? windowSeconds(agreed.context.votes);
-      const until = seconds === undefined ? {} : { until: new Date(Date.parse(at) + seconds * 1_000).toISOString() };
+      const shared = sharedScope(agreed.context.votes);
+      const until =
+        seconds === undefined ? {} : { until: new Date(Date.parse(at) + seconds * 1_000).toISOString(), ...(shared === undefined ? {} : { scope: shared }) };
       const granted: ApprovalEvent = { type: "ApprovalGranted", data: { approvalId, approvers: agreed.context.approvers, ...until } };
       return agreed.can(granted) ? [...escalated, given, granted] : [...escalated, given];
     }
@@ -112,7 +126,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       const vetoOf = command.decision.effect === "allow" ? undefined : asked.denyBy.find((group) => command.groups.includes(group));
       const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
-      const said = { approvalId, by: command.by.id, comment: command.comment, decision };
+      const said = { approvalId, by: command.by.id, comment: command.comment, decision, ...inPlaceOf(command.by) };
       return checked(state, { type: "ApprovalDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
     }
     case "Propose":
@@ -223,22 +237,40 @@ function requireWindow({ plan }: DataOf<"ApprovalRequested">, seconds: number | 
   if (seconds !== undefined) requireSeconds(seconds);
 }
 
+/** For how long must be said: a session may last for days. What cannot be classified is like nothing. */
+function requireScope({ plan, command }: DataOf<"ApprovalRequested">, { scope, forSeconds }: Extract<ApprovalCommand, { type: "Approve" }>): void {
+  if (scope === undefined) return;
+  const refuse = (why: string): never => {
+    throw new SallyportError("input.invalid", why, { field: "scope" });
+  };
+  if (forSeconds === undefined) refuse("Say for how long the session may do so.");
+  if (plan !== undefined) refuse("A plan says itself what it is for.");
+  if (command.facts.riskClass === "unclassified") refuse("Nobody can tell what does no more than a command that cannot be classified.");
+}
+
+/** Somebody may have spoken in their place, or they in somebody's. */
+function requireUnheard(votes: readonly Vote[], { id, onBehalfOf }: DecidedBy): void {
+  const before = heard(votes);
+  const twice = [id, onBehalfOf].find((each) => each !== undefined && before.has(each));
+  if (twice !== undefined) throw new SallyportError("approval.already_decided", `${twice} has agreed already, or somebody in their place.`, { by: twice });
+}
+
+const inPlaceOf = ({ onBehalfOf }: DecidedBy): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
+
 function requireSeconds(seconds: number): void {
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS) return;
   throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
 }
 
 /** The text alone does not say what it does: the same facts must follow from it, and the same rules must have decided. */
-function isSameCommand(asked: DataOf<"ApprovalRequested">, { uses }: ApprovalContext, now: Extract<ApprovalCommand, { type: "Use" }>): boolean {
+function isSameCommand(asked: DataOf<"ApprovalRequested">, { uses, scope }: ApprovalContext, now: Extract<ApprovalCommand, { type: "Use" }>): boolean {
   const planned = asked.plan?.commands[uses];
   if (asked.plan !== undefined && planned === undefined) return false;
   const { digest, facts, rules } = planned ?? { ...asked.command, rules: asked.decision.rules };
+  const isSame =
+    scope === "session" ? now.sessionId === asked.sessionId && isNoMoreThan(facts, now.facts) : now.digest === digest && sameFacts(now.facts, facts);
   return (
-    now.digest === digest &&
-    now.requestedBy === asked.requestedBy &&
-    now.policyVersion === asked.decision.policyVersion &&
-    (planned === undefined ? sameFacts(facts, now.facts) : sameAsText(facts, now.facts)) &&
-    JSON.stringify(now.rules) === JSON.stringify(rules)
+    isSame && now.requestedBy === asked.requestedBy && now.policyVersion === asked.decision.policyVersion && JSON.stringify(now.rules) === JSON.stringify(rules)
   );
 }
 

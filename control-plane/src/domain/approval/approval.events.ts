@@ -49,6 +49,10 @@ export type ApprovalEvent =
         readonly groups: readonly string[];
         /** Agreed to the same command for so long, from when it is granted; absent: to one execution. */
         readonly forSeconds?: number;
+        /** And, for so long, to whatever does no more than it in the session that asks. */
+        readonly scope?: "session";
+        /** Whose place they take: for whom the decision was taken, and who does not count beside them. */
+        readonly onBehalfOf?: string;
       };
     }
   /** An approver would agree to this text in place of the one that is held. */
@@ -109,6 +113,8 @@ export type ApprovalEvent =
         readonly approvers: readonly string[];
         /** The same command may run until then, as often as its requester likes; absent: one execution. */
         readonly until?: string;
+        /** And whatever does no more than it, in the session that asked. */
+        readonly scope?: "session";
       };
     }
   /** One execution of what may run several times: appended before its bytes go. */
@@ -125,6 +131,8 @@ export type ApprovalEvent =
         readonly decision: RecordedDecision;
         /** The group that lets them refuse where policy does not let them decide. */
         readonly vetoOf?: string;
+        /** Whose place they take, and for whom the decision was taken. */
+        readonly onBehalfOf?: string;
       };
     }
   | { readonly type: "ApprovalExpired"; readonly data: { readonly approvalId: string; readonly expiresAt: string } }

@@ -1,10 +1,11 @@
 import { assign, setup } from "xstate";
 import type { ApprovalEvent } from "./approval.events.ts";
-import { countsAs, currentStep, type Vote } from "./quorum.ts";
+import { countsAs, currentStep, heard, type Vote, voteIn } from "./quorum.ts";
 
 type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
 type Given = Extract<ApprovalEvent, { type: "ApprovalGiven" }>["data"];
 type Countered = Extract<ApprovalEvent, { type: "ApprovalCounterProposed" }>["data"];
+type DataOfUse = Extract<ApprovalEvent, { type: "ApprovalUsed" }>["data"];
 type Consumed = Extract<ApprovalEvent, { type: "ApprovalConsumed" }>["data"];
 
 export interface ApprovalContext {
@@ -20,6 +21,8 @@ export interface ApprovalContext {
   readonly counter: Countered | undefined;
   /** Granted for a while, rather than for one execution. */
   readonly until: string | undefined;
+  /** And for whatever does no more than what was asked for, in the session that asked. */
+  readonly scope: "session" | undefined;
   readonly uses: number;
   /** Everybody's, and whether an outcome is recorded. */
   readonly previews: readonly { readonly id: string; readonly answered: boolean }[];
@@ -38,6 +41,7 @@ export const MAX_PREVIEWS = 20;
  * A3. It is consumed once, by the command that it was requested for.
  *     Where all agreed to a while, it is used by the same command as often as its requester likes, and never consumed.
  *     A plan is used by its commands in their order, each once, and is consumed by the last.
+ *     Where all agreed to that in so many words, it is also used by what does no more than it, in the session that asked.
  * A4. A counter-proposal is somebody else's, and taken by whoever asked, in the very words that were last proposed. It ends the
  *     approval: what was asked for can then never run by it.
  * A5. A preview is asked for while it is pending, by somebody else, and has one outcome at most. It decides nothing.
@@ -62,10 +66,11 @@ export const approvalMachine = setup({
     isAwaited: ({ context: { previews }, event }) => isOutcome(event) && previews.some(({ id, answered }) => id === event.data.previewId && !answered),
     isAccepted: ({ context: { request, counter }, event }) =>
       event.type === "ApprovalCounterAccepted" && event.data.by === request?.requestedBy && event.data.digest === counter?.digest,
-    byOther: ({ context: { request }, event }) => event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by),
+    byOther: ({ context: { request }, event }) =>
+      event.type === "ApprovalDenied" && request !== undefined && !isParty(request, event.data.by) && !isParty(request, event.data.onBehalfOf ?? event.data.by),
     isBound: ({ context: { request, until }, event }) =>
       event.type === "ApprovalConsumed" && until === undefined && request !== undefined && isBoundTo(request, event.data),
-    isSame: ({ context, event }) => event.type === "ApprovalUsed" && context.until !== undefined && event.data.digest === nextDigest(context),
+    isSame: ({ context, event }) => event.type === "ApprovalUsed" && context.until !== undefined && isUseOf(context, event.data),
     isLast: ({ context, event }) =>
       event.type === "ApprovalUsed" && context.uses + 1 === context.request?.plan?.commands.length && event.data.digest === nextDigest(context),
   },
@@ -73,11 +78,9 @@ export const approvalMachine = setup({
     open: assign(({ event, context }) => (event.type === "ApprovalRequested" ? { request: event.data } : context)),
     count: assign(({ event, context }) => {
       if (event.type !== "ApprovalGiven") return context;
-      const { by, step, forSeconds } = event.data;
-      const vote = { by, step, ...(forSeconds === undefined ? {} : { forSeconds }) };
-      return { approvers: [...context.approvers, by], votes: [...context.votes, vote] };
+      return { approvers: [...context.approvers, event.data.by], votes: [...context.votes, voteIn(event.data)] };
     }),
-    grant: assign(({ event }) => (event.type === "ApprovalGranted" ? { until: event.data.until } : {})),
+    grant: assign(({ event }) => (event.type === "ApprovalGranted" ? { until: event.data.until, scope: event.data.scope } : {})),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
     propose: assign(({ event }) => (event.type === "ApprovalCounterProposed" ? { counter: event.data } : {})),
     look: assign(({ context, event }) =>
@@ -90,7 +93,17 @@ export const approvalMachine = setup({
   },
 }).createMachine({
   id: "approval",
-  context: { request: undefined, approvers: [], votes: [], escalatedTo: undefined, counter: undefined, until: undefined, uses: 0, previews: [] },
+  context: {
+    request: undefined,
+    approvers: [],
+    votes: [],
+    escalatedTo: undefined,
+    counter: undefined,
+    until: undefined,
+    scope: undefined,
+    uses: 0,
+    previews: [],
+  },
   initial: "absent",
   states: {
     absent: { on: { ApprovalRequested: { target: "pending", actions: "open" } } },
@@ -141,8 +154,13 @@ export const isParty = ({ requestedBy, onBehalfOf }: Requested, id: string): boo
 const isOutcome = (event: ApprovalEvent): event is Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }> =>
   event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed";
 
-function counts({ request, approvers, votes, escalatedTo }: ApprovalContext, { by, step, groups }: Given): boolean {
-  if (request === undefined || isParty(request, by) || approvers.includes(by)) return false;
+/** The facts of another command are not in the event; the decider looks at them. */
+const isUseOf = (context: ApprovalContext, { sessionId, digest }: DataOfUse): boolean =>
+  context.scope === "session" ? sessionId === context.request?.sessionId : digest === nextDigest(context);
+
+function counts({ request, votes, escalatedTo }: ApprovalContext, { by, onBehalfOf = by, step, groups }: Given): boolean {
+  const before = heard(votes);
+  if (request === undefined || [by, onBehalfOf].some((id) => isParty(request, id) || before.has(id))) return false;
   const { steps } = request;
   return step === currentStep({ steps, votes }) && countsAs({ steps, escalatedTo }, step, groups) !== undefined;
 }

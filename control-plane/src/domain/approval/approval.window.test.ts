@@ -12,6 +12,10 @@ const forAWhile = (by: string, forSeconds: number): ApprovalEvent => {
   const said = givenBy(by);
   return { ...said, data: { ...said.data, forSeconds } } as ApprovalEvent;
 };
+const sessionWide = (by: string, forSeconds: number): ApprovalEvent => {
+  const said = forAWhile(by, forSeconds);
+  return { ...said, data: { ...said.data, scope: "session" } } as ApprovalEvent;
+};
 const open = (end: string, ...approvers: string[]): ApprovalEvent => ({ type: "ApprovalGranted", data: { approvalId, approvers, until: end } });
 const used = (sessionId: string, commandId: number): ApprovalEvent => ({ type: "ApprovalUsed", data: { approvalId, sessionId, commandId, digest: "d1" } });
 const { facts } = asked(1).data.command;
@@ -79,5 +83,57 @@ describe("an approval for a while", () => {
   it("is no use of what was granted once", () => {
     given(asked(1), givenBy("bo"), granted("bo")).when(use).fails("approval.expired");
     given(asked(1), givenBy("bo"), granted("bo"), used("s2", 7)).when(use).fails("approval.expired");
+  });
+});
+
+describe("an approval for a session", () => {
+  const history = [asked(2), sessionWide("bo", 3_600), sessionWide("cy", 900)] as const;
+  const openFor = (end: string, ...approvers: string[]): ApprovalEvent => ({
+    type: "ApprovalGranted",
+    data: { approvalId, approvers, until: end, scope: "session" },
+  });
+
+  it("is what all of them agreed to, for the shortest time; otherwise it is for the same command", () => {
+    given(...history.slice(0, 2))
+      .when({ ...approve("cy", 900), scope: "session" })
+      .gives(sessionWide("cy", 900), openFor(until, "bo", "cy"));
+    given(...history.slice(0, 2))
+      .when(approve("cy", 900))
+      .gives(forAWhile("cy", 900), open(until, "bo", "cy"));
+    given(...history.slice(0, 2))
+      .when(approve("cy"))
+      .gives(givenBy("cy"), granted("bo", "cy"));
+  });
+
+  it("needs a time, and a command that can be classified", () => {
+    given(asked(1))
+      .when({ ...approve("bo"), scope: "session" })
+      .fails("input.invalid");
+    const opaque = asked(1);
+    const command = { ...opaque.data.command, facts: { ...facts, riskClass: "unclassified" as const } };
+    given({ ...opaque, data: { ...opaque.data, command } })
+      .when({ ...approve("bo", 900), scope: "session" })
+      .fails("input.invalid");
+  });
+
+  it("is used by what does no more, in the session that asked alone", () => {
+    const granting = [...history, openFor(until, "bo", "cy")];
+    const inSession = { ...use, sessionId: "s1", digest: "d7" };
+    given(...granting)
+      .when(inSession)
+      .gives({ type: "ApprovalUsed", data: { approvalId, sessionId: "s1", commandId: 7, digest: "d7" } });
+    for (const other of [
+      { sessionId: "s2" },
+      { requestedBy: "eve" },
+      { policyVersion: "p2" },
+      { rules: ["r2"] },
+      { facts: { ...facts, relationsWritten: ["orders", "payments"] } },
+    ])
+      given(...granting)
+        .when({ ...inSession, ...other })
+        .fails("approval.drift");
+    given(...granting)
+      .when(inSession, until)
+      .fails("approval.expired");
   });
 });

@@ -6,7 +6,23 @@ export interface Vote {
   readonly step: number;
   /** For a while, rather than once. */
   readonly forSeconds?: number;
+  readonly scope?: "session";
+  /** Whose place they took. */
+  readonly onBehalfOf?: string;
 }
+
+/** Of what events say of a vote, what counts. */
+export const voteIn = ({ by, step, forSeconds, scope, onBehalfOf }: Vote): Vote => ({
+  by,
+  step,
+  ...(forSeconds === undefined ? {} : { forSeconds }),
+  ...(scope === undefined ? {} : { scope }),
+  ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+});
+
+/** Everybody who has spoken, themselves or by somebody in their place: nobody does twice. */
+export const heard = (votes: readonly Vote[]): ReadonlySet<string> =>
+  new Set(votes.flatMap(({ by, onBehalfOf }) => (onBehalfOf === undefined ? [by] : [by, onBehalfOf])));
 
 export interface Standing {
   readonly steps: readonly ApprovalStep[];
@@ -26,6 +42,10 @@ export function windowSeconds(votes: readonly Vote[]): number | undefined {
   const all = votes.flatMap(({ forSeconds }) => (forSeconds === undefined ? [] : [forSeconds]));
   return all.length === 0 || all.length < votes.length ? undefined : Math.min(...all);
 }
+
+/** Only what all of them agreed to. */
+export const sharedScope = (votes: readonly Vote[]): "session" | undefined =>
+  votes.length > 0 && votes.every(({ scope }) => scope === "session") ? "session" : undefined;
 
 /** A step without groups is for anybody whom policy lets decide. */
 export function groupsOf({ steps, escalatedTo }: Omit<Standing, "votes">, step: number): readonly string[] {

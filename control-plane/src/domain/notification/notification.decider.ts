@@ -15,7 +15,9 @@ export function decide(command: NotificationCommand, state: NotificationState): 
       // A crash between the record and the outbox makes it fail again.
       return state === "failed" ? [] : [{ type: "NotificationFailed", data: command.data }];
     case "Retry":
-      if (state !== "failed") throw new SallyportError("input.invalid", `No notification ${command.notificationId} has failed.`, { field: "id" });
+      // A crash between the record and the outbox leaves a dead letter behind: whoever asks again must get it going.
+      if (state === "retried") return [];
+      if (state === "absent") throw new SallyportError("input.invalid", `No notification ${command.notificationId} has failed.`, { field: "id" });
       return [{ type: "NotificationRetried", data: { notificationId: command.notificationId, by: command.by } }];
   }
 }

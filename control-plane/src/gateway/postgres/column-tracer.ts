@@ -34,7 +34,7 @@ export class ColumnTracer {
     const { policies, catalogue, asker, answers } = this.#deps;
     const tables = answers ? policies.current()?.maskedTables : undefined;
     if (tables === undefined) return executables;
-    if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts) }));
+    if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts), ofText: one.facts }));
     const ask = (columns: readonly string[]): ReturnType<ColumnAsker["ask"]> => asker.ask(columns, tables);
     const traced = executables.map(({ facts }) => catalogue.trace(facts, ask));
     const known = traced.filter((facts): facts is CommandFacts => !(facts instanceof Promise));
@@ -70,7 +70,7 @@ function changesFirst(executables: readonly Executable[]): boolean {
 /** The very same list where nothing came to the facts. */
 function withFacts(executables: readonly Executable[], traced: readonly CommandFacts[]): readonly Executable[] {
   if (executables.every(({ facts }, index) => facts === traced[index])) return executables;
-  return executables.map((one, index) => ({ ...one, facts: traced[index] ?? one.facts }));
+  return executables.map((one, index) => ({ ...one, facts: traced[index] ?? one.facts, ofText: one.facts }));
 }
 
 function ofAnything(facts: CommandFacts): CommandFacts {

@@ -3,19 +3,21 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
-import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
-import type { RecordingEvent } from "../../domain/session/recording.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
+import { authorised, denial, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
-import { hintFor, readOnlyError, refusalOf, settledError, withdrawn } from "./refusals.ts";
-import { readOnlyObjection } from "./read-only-session.ts";
+import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, withdrawn } from "./refusals.ts";
+import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
+import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
-import { sameAsText, sameFacts } from "../../domain/facts.ts";
-import { strictestObligations } from "../../domain/obligations.ts";
+import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
+import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
+import type { RecordingWriter } from "./recording/output-recorder.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -23,11 +25,6 @@ export interface SessionWriter {
   append(events: readonly SessionEvent[], patience: "fail" | "keep"): Promise<void>;
   /** Resolves when nothing waits to be written any more. */
   drained(): Promise<void>;
-}
-
-/** The writer of its recording; durable when it resolves. */
-export interface RecordingWriter {
-  append(event: RecordingEvent): Promise<void>;
 }
 
 export type Verdict =
@@ -82,14 +79,6 @@ export interface DeskSetup {
   readonly guard: () => void;
 }
 
-interface Judged {
-  readonly executable: Executable;
-  readonly command: RecordedCommand;
-  readonly decision: Decision;
-  /** Set when it was held, or runs by what was approved for a while. */
-  readonly approvalId?: string;
-}
-
 /** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
 const APPEND_COMMANDS = 8;
 
@@ -105,7 +94,6 @@ const APPEND_COMMANDS = 8;
 export class CommandDesk {
   readonly #setup: DeskSetup;
   #lastId = 0;
-  #recorded = 0;
 
   constructor(setup: DeskSetup) {
     this.#setup = setup;
@@ -159,7 +147,7 @@ export class CommandDesk {
     for (const executable of executables) {
       const decision = this.#decide(executable);
       const { command, input } = this.#describe(executable);
-      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
+      if (command.recording !== undefined) await this.#recordInput(input);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
@@ -167,12 +155,15 @@ export class CommandDesk {
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
-      if (decision.effect !== "deny") continue;
+      const why = readOnly === undefined ? undefined : objectionTo(executable);
+      if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
-      if (command.recording !== undefined) await this.#recordInput(input, command.recording.to);
-      return this.#refuse([{ executable, command, decision }], refusalOf(decision));
+      if (command.recording !== undefined) await this.#recordInput(input);
+      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
+      return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
+    if (recordsOutput(obligations) && this.#setup.recording.full) return this.#refuse(judged, recordingFull());
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
@@ -183,15 +174,13 @@ export class CommandDesk {
       }
       released.push({ ...each, approvalId: granted.approvalId });
     }
-    const held = new Set(released.map(({ command }) => command));
-    const byStanding = await this.#useStanding(
-      judged.filter(({ command }) => !held.has(command)),
-      released,
-    );
-    const events = [...(released.length === 0 ? [] : await this.#release(released, obligations)), ...byStanding.map((each) => authorised(each, obligations))];
+    const isPlain = released.length === 0 && judged.every((each) => each.decision.effect === "allow" && this.#standingFor(each) === undefined);
+    const events = isPlain ? judged.map((each) => authorised(each, obligations)) : await this.#authorise(judged, released, obligations);
     const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
-    const overlap = this.#setup.overlapReads && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
+    // What is recorded is what the client saw: a result that is withheld in the end must not have been recorded.
+    const overlap =
+      this.#setup.overlapReads && !recordsOutput(obligations) && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
     const durable = this.#append(events);
     if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
     try {
@@ -239,14 +228,16 @@ export class CommandDesk {
   }
 
   #describe(executable: Executable): CommandRecord {
-    const { resource, principal } = this.#setup;
-    return recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, this.#recorded);
+    const { resource, principal, recording } = this.#setup;
+    const record = recordCommand(++this.#lastId, executable, { resource: resource.name, requester: principal.id }, recording.reserve(0));
+    const { from, to } = record.command.recording ?? { from: 0, to: 0 };
+    recording.reserve(to - from);
+    return record;
   }
 
   /** What is too long for the command's own event is durable before that. */
-  async #recordInput(input: CommandRecord["input"], recorded: number): Promise<void> {
-    for (const event of input) await this.#setup.recording.append(event);
-    this.#recorded = recorded;
+  async #recordInput(input: CommandRecord["input"]): Promise<void> {
+    for (const event of input) await this.#setup.recording.append([event]);
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
@@ -277,7 +268,7 @@ export class CommandDesk {
       const proposed = counterTo === undefined ? {} : { counterTo };
       await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
       // If whoever proposed it may not decide on it after all, it waits for others.
-      if (counterTo !== undefined) await approvals.countersign(approvalId).catch(() => undefined);
+      if (counterTo !== undefined) await approvals.countersign(approvalId, executable.ofText ?? command.facts).catch(() => undefined);
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
@@ -301,73 +292,85 @@ export class CommandDesk {
     }
   }
 
-  /** What this requester was given for a while, for the very same command, or for a plan that it is the next command of. */
-  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string } | undefined {
+  /** What this requester was given for a while, for the very same command, for what does no more in this session, or for a plan that it is the next command of. */
+  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string; readonly facts: CommandFacts } | undefined {
     const { approvals, principal, resource, clock } = this.#setup;
     const open = approvals.standing(principal.id, resource.name);
     if (open.length === 0) return undefined;
     const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
-    for (const { id, until, policyVersion, rules, command: asked, plan, uses } of open) {
+    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId } of open) {
       if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
       const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
-      const digest = plan === undefined ? command.digest : planned;
-      if (next === undefined || digest !== next.digest || next.rules.join() !== decision.rules.join()) continue;
-      if (!(plan === undefined ? sameFacts : sameAsText)(next.facts, command.facts)) continue;
-      return { approvalId: id, digest };
+      if (next === undefined || next.rules.join() !== decision.rules.join()) continue;
+      // A plan was put before people by its text; what the target's catalogue says of it by now shows in the rules.
+      const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
+      if (digest === undefined) continue;
+      const covered =
+        scope === "session" ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) : digest === next.digest && sameFacts(next.facts, facts);
+      if (covered) return { approvalId: id, digest, facts };
     }
     return undefined;
   }
 
-  /** Recorded, durably, before anything goes. What ended meanwhile denies everything; what needs nobody's word only takes its turn in a plan. */
-  async #useStanding(commands: readonly Judged[], released: readonly Judged[]): Promise<readonly Judged[]> {
-    const { approvals, sessionId, principal, context } = this.#setup;
-    const used: Judged[] = [];
-    try {
-      for (const each of commands) {
-        const standing = this.#standingFor(each);
-        if (standing === undefined) {
-          if (each.decision.effect !== "allow") throw new SallyportError("approval.expired", "What was approved for a while has ended.");
-          used.push(each);
-          continue;
-        }
-        const { commandId, facts } = each.command;
-        const { policyVersion, rules } = each.decision;
-        const use = { requestedBy: principal.id, sessionId, commandId, digest: standing.digest, facts, policyVersion, rules };
-        await approvals.use(standing.approvalId, use, context);
-        used.push({ ...each, approvalId: standing.approvalId });
-      }
-      return used;
-    } catch (error) {
-      const known = SallyportError.from(error);
-      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
-      this.#deny([...commands, ...released], known.code);
-      throw known;
-    }
-  }
-
-  /** Uses the approvals up, durably, after policy was asked once more. Fails, with everything denied, when one of them cannot be used. */
-  async #release(granted: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
-    const { approvals, policies, sessionId, context } = this.#setup;
+  /**
+   * What is to be appended before any of a unit goes. Where people were waited for, policy is asked once more about all of it: what
+   * was decided before stands under what was true then. Uses approvals up, durably. Fails, with everything denied, when one of
+   * them cannot be used.
+   */
+  async #authorise(judged: readonly Judged[], released: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
+    const held = new Map(released.map((each) => [each.command, each]));
+    const unit = judged.map((each) => held.get(each.command) ?? each);
     const events: SessionEvent[] = [];
     try {
-      if (granted.length > 0) this.#setup.guard();
-      for (const { executable, command, decision, approvalId = "" } of granted) {
-        const now = this.#decide(executable);
-        if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, { approval: approvalId });
-        // The hour, groups or a purpose may have changed meanwhile: other rules ask for other people, and put other obligations on it.
-        if (now.rules.join() !== decision.rules.join() || now.quorum !== decision.quorum)
-          throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, { approval: approvalId });
-        const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
-        const { approvers } = await approvals.consume(approvalId, bound, context);
-        events.push({ type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } });
+      if (released.length > 0) {
+        this.#setup.guard();
+        for (const each of unit) this.#requireUnchanged(each);
+      }
+      for (const [index, each] of unit.entries()) {
+        if (held.has(each.command)) events.push(await this.#release(each, obligations));
+        else {
+          const used = await this.#useStanding(each);
+          unit[index] = used;
+          events.push(authorised(used, obligations));
+        }
       }
       return events;
     } catch (error) {
       const known = SallyportError.from(error);
-      for (const { approvalId = "" } of granted.slice(events.length)) await this.#withdraw(approvalId, "drift");
-      this.#deny(granted, known.code);
+      for (const { approvalId = "" } of released) await this.#withdraw(approvalId, "drift");
+      this.#deny(unit, known.code);
       throw known;
     }
+  }
+
+  /** The hour, groups or a purpose may have changed: other rules ask for other people, and put other obligations on a command. */
+  #requireUnchanged({ executable, decision, approvalId }: Judged): void {
+    const details = approvalId === undefined ? {} : { approval: approvalId };
+    const now = this.#decide(executable);
+    if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, details);
+    const isSame = now.policyVersion === decision.policyVersion && now.rules.join() === decision.rules.join() && now.quorum === decision.quorum;
+    if (!isSame) throw new SallyportError("approval.drift", `Policy decides by other rules by now. ${now.reason}`, details);
+  }
+
+  /** One execution under what was approved for a while. What needs nobody's word only takes its turn in a plan. */
+  async #useStanding(each: Judged): Promise<Judged> {
+    const { approvals, sessionId, principal, context } = this.#setup;
+    const standing = this.#standingFor(each);
+    if (standing === undefined) {
+      if (each.decision.effect === "allow") return each;
+      throw new SallyportError("approval.expired", "What was approved for a while has ended.");
+    }
+    const { approvalId, digest, facts } = standing;
+    const { policyVersion, rules } = each.decision;
+    await approvals.use(approvalId, { requestedBy: principal.id, sessionId, commandId: each.command.commandId, digest, facts, policyVersion, rules }, context);
+    return { ...each, approvalId };
+  }
+
+  async #release({ command, approvalId = "" }: Judged, obligations: Obligations): Promise<SessionEvent> {
+    const { approvals, policies, sessionId, context } = this.#setup;
+    const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
+    const { approvers } = await approvals.consume(approvalId, bound, context);
+    return { type: "CommandReleased", data: { commandId: command.commandId, approvalId, digest: command.digest, approvers, obligations } };
   }
 
   async #withdraw(approvalId: string, cause: "cancelled" | "client_gone" | "drift"): Promise<void> {
@@ -387,13 +390,3 @@ interface NotGranted {
   readonly error: SallyportError;
   readonly instead?: Instead;
 }
-
-const authorised = ({ command, decision, approvalId }: Judged, obligations: Obligations): SessionEvent => ({
-  type: "CommandAuthorized",
-  data: { ...command, decision: recordDecision(decision), obligations, ...(approvalId === undefined ? {} : { approvalId }) },
-});
-
-const denial = ({ command, decision, approvalId }: Judged, code: string): SessionEvent => ({
-  type: "CommandDenied",
-  data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
-});

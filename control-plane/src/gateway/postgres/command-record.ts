@@ -13,6 +13,8 @@ export interface Executable {
   readonly parameterTypes: readonly number[];
   readonly parameters: readonly BoundParameter[];
   readonly facts: CommandFacts;
+  /** Those of the text alone, where what the target says of its names came to `facts`. */
+  readonly ofText?: CommandFacts;
   /** The statement as it may be recorded. */
   readonly recordable: string;
   readonly redacted: boolean;

@@ -20,7 +20,7 @@ export function asNamed(text: Prepared, { statements, cursors }: SessionNames): 
 
 /** Bound to what runs as well as to the text: an approval of `EXECUTE p` is for what p is now (I4). */
 function resolved({ sql, parameterTypes, analysis }: Prepared, own: CommandFacts, runs: Prepared): Prepared {
-  const { recordable, outputs, redacted, searchPath } = runs.analysis;
+  const { recordable, outputs, redacted, searchPath, leavesReadOnly, stated } = runs.analysis;
   return {
     sql: Buffer.concat([sql, Buffer.from("\n-- runs: "), runs.sql]),
     parameterTypes,
@@ -31,6 +31,8 @@ function resolved({ sql, parameterTypes, analysis }: Prepared, own: CommandFacts
       recordable: `${analysis.recordable}\n-- runs: ${recordable}`,
       redacted: analysis.redacted || redacted,
       searchPath: analysis.searchPath === undefined ? searchPath : both(analysis.searchPath, searchPath ?? []),
+      leavesReadOnly: analysis.leavesReadOnly || leavesReadOnly,
+      ...(stated === undefined ? {} : { stated: { ...stated, ...analysis.stated } }),
     },
   };
 }
@@ -54,9 +56,13 @@ function together(own: CommandFacts, runs: CommandFacts): CommandFacts {
     columnsWritten: both(own.columnsWritten, runs.columnsWritten),
     columnsCopied: both(own.columnsCopied, runs.columnsCopied),
     settings: both(own.settings, runs.settings),
+    rowLimit: smallest(own.rowLimit, runs.rowLimit),
     unclassifiedReason: own.unclassifiedReason,
   };
 }
+
+/** FETCH 10 of a cursor over LIMIT 5 gives five; 0 says nothing. */
+const smallest = (...limits: readonly number[]): number => limits.reduce((least, limit) => (least === 0 || (limit > 0 && limit < least) ? limit : least), 0);
 
 /** What a name that was just made stands for: what follows AS, or FOR. */
 export function madeBy(text: Prepared): Prepared | undefined {

@@ -12,13 +12,14 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
-import type { RecordingWriter, SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-desk.ts";
 import { ColumnCatalogue } from "./column-catalogue.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
 import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
+import type { RecordingWriter } from "./recording/output-recorder.ts";
 import type { PostgresSession } from "./session.ts";
 import { UserSchemas } from "./user-schemas.ts";
 
@@ -43,7 +44,7 @@ export interface GatewayDeps {
   readonly openRecord: (sessionId: string, context: CommandContext) => { readonly session: SessionWriter; readonly recording: RecordingWriter };
   /** Lets an administrator end the session; answers how to take it off the list. */
   readonly register: (
-    session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string },
+    session: { readonly sessionId: string; readonly identityId: string; readonly tokenId: string; readonly resource: string },
     end: (cause: SessionEndCause, message: string) => void,
     /** Called when what its opening was decided on changed. */
     reconsider: () => void,

@@ -18,6 +18,8 @@ export interface PostgresLimits {
   readonly transactionHoldMillis: number;
   /** A client that takes no byte of a result for this long is cut, in milliseconds. */
   readonly clientStallMillis: number;
+  /** Bytes of output that are recorded as one, where policy has it recorded. At most a quarter of the tunnel's window, which they hold. */
+  readonly outputChunkBytes: number;
 }
 
 /** Extended-protocol messages collected before they are judged together, even without Sync or Flush. */

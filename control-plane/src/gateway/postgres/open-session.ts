@@ -66,7 +66,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
   };
   let reconsider = (): void => undefined;
   const unregister = deps.register(
-    { sessionId, identityId: principal.id, tokenId },
+    { sessionId, identityId: principal.id, tokenId, resource: name },
     (cause, message) => end(cause, message),
     () => reconsider(),
   );
@@ -155,6 +155,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
         gateway,
         socket,
         desk,
+        recording,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
         searchPath: carried["search_path"],

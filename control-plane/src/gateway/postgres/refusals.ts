@@ -26,12 +26,17 @@ export function readOnlyError(why: string, rules: readonly string[]): SallyportE
   return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
 }
 
+export const recordingFull = (): SallyportError =>
+  new SallyportError("recording.full", "Policy has the output recorded, and the recording of this session is full.");
+
 export function hintFor(error: SallyportError): string {
   switch (error.code) {
     case "policy.purpose_required":
       return howToState(error);
     case "policy.denied":
       return "An approval cannot lift this. Ask whoever keeps the policy.";
+    case "recording.full":
+      return "Connect again: each session has a recording of its own.";
     case "approval.expired":
     case "approval.drift":
       return "Run it again to ask again.";

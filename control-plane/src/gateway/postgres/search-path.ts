@@ -76,7 +76,8 @@ export class SearchPath {
   resolve(executables: readonly Executable[], userSchemas: readonly string[] | undefined): readonly Executable[] {
     const path = withUserSchemas(this.#certain(), userSchemas);
     const [only, second] = executables;
-    if (path === undefined && this.#seen.size === 0 && !this.#anySinceReady && second === undefined && (only === undefined || mayPut(only).length === 0)) return executables;
+    if (path === undefined && this.#seen.size === 0 && !this.#anySinceReady && second === undefined && (only === undefined || mayPut(only).length === 0))
+      return executables;
     const seen = new Set(this.#seen);
     if (this.#anySinceReady) seen.add(ANY_SCHEMA);
     let first = true;
@@ -89,7 +90,7 @@ export class SearchPath {
       return after;
     });
     if (executables.every(({ facts }, index) => facts === resolved[index])) return executables;
-    return executables.map((one, index) => ({ ...one, facts: resolved[index] ?? one.facts }));
+    return executables.map((one, index) => ({ ...one, facts: resolved[index] ?? one.facts, ofText: one.ofText ?? one.facts }));
   }
 
   #certain(): readonly string[] | undefined {

@@ -77,10 +77,14 @@ export class SessionKnowledge implements SessionNames {
     if (names === "all") this.statements.clear();
     else for (const name of names) this.statements.delete(name);
     if (touchesPortals(analysis)) this.portals.clear(portal);
-    if (analysis === undefined || analysis.facts.riskClass === "unclassified" || (analysis.named === undefined && analysis.facts.verbs.includes("DECLARE"))) {
+    if (analysis === undefined || analysis.facts.riskClass === "unclassified") {
       this.cursors.clear();
+      this.#suspect = true;
+      return;
     }
-    if (analysis === undefined || analysis.facts.riskClass === "unclassified") this.#suspect = true;
+    // Known again when the target confirms a DECLARE that was sent by itself; one that a portal ran stays unknown.
+    if (analysis.named?.kind === "declare") this.cursors.delete(analysis.named.name);
+    else if (analysis.facts.verbs.includes("DECLARE")) this.cursors.clear();
   }
 
   /** A text that makes a name is sent. What the name meant before holds until the target says that it is done. */

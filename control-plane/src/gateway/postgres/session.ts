@@ -15,6 +15,7 @@ import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
 import { NameResolver } from "./name-resolver.ts";
+import { OutputRecorder, type RecordingWriter } from "./recording/output-recorder.ts";
 import { SessionKnowledge } from "./session-knowledge.ts";
 import { TargetLine } from "./target-line.ts";
 import { UnitHandler } from "./unit-handler.ts";
@@ -24,6 +25,7 @@ export interface SessionSetup {
   readonly gateway: PostgresGateway;
   readonly socket: Socket;
   readonly desk: CommandDesk;
+  readonly recording: RecordingWriter;
   readonly log: Logger;
   readonly clientEncoding: string;
   /** What the client asked for when it connected. */
@@ -51,6 +53,7 @@ export class PostgresSession implements ChannelHandlers {
   readonly #decoder: FrameDecoder;
   readonly #units = new UnitQueue();
   readonly #output: ClientOutput;
+  readonly #recorder: OutputRecorder;
   readonly #line: TargetLine;
   readonly #handler: UnitHandler;
   readonly #asker: ColumnAsker;
@@ -59,7 +62,7 @@ export class PostgresSession implements ChannelHandlers {
   #running: Promise<void> = Promise.resolve();
 
   constructor(setup: SessionSetup, channel: () => Channel) {
-    const { gateway, socket, desk, obligations } = setup;
+    const { gateway, socket, desk, recording, obligations } = setup;
     this.#setup = setup;
     this.#channel = channel;
     this.#decoder = new FrameDecoder(gateway.limits.messageBytes);
@@ -67,8 +70,15 @@ export class PostgresSession implements ChannelHandlers {
       if (!this.#line.over && bytes > 0) channel().consumed(bytes);
     });
     const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled(), setup.searchPath);
-    const line = new TargetLine({ channel, output, knowledge, complete: (command) => desk.complete(command) });
+    const recorder = new OutputRecorder({
+      output,
+      writer: recording,
+      chunkBytes: gateway.limits.outputChunkBytes,
+      failed: (error) => this.#handler.unrecorded(error),
+    });
+    const line = new TargetLine({ channel, recorder, knowledge, complete: (command) => desk.complete(command) });
     this.#output = output;
+    this.#recorder = recorder;
     this.#line = line;
     this.#asker = new ColumnAsker((body) => line.post(body));
     this.#tracer = new ColumnTracer({
@@ -84,7 +94,18 @@ export class PostgresSession implements ChannelHandlers {
       asker: this.#asker,
       answers: setup.traces,
     });
-    this.#handler = new UnitHandler({ desk, analyser: gateway.analyser, line, output, knowledge, tracer: this.#tracer, names, obligations });
+    this.#handler = new UnitHandler({
+      desk,
+      analyser: gateway.analyser,
+      line,
+      output,
+      knowledge,
+      tracer: this.#tracer,
+      names,
+      recorder,
+      lost: (error) => this.#end("ledger_lost", error.message, recorder.whole, error),
+      obligations,
+    });
   }
 
   /** The target's greeting, and from here on the client's commands. */
@@ -197,7 +218,20 @@ export class PostgresSession implements ChannelHandlers {
     this.#account();
     this.#handler.withdraw("client_gone");
     this.#channel().close({ code: "", message: "" });
-    const { socket, ended } = this.#setup;
+    this.#units.wake();
+    // What the target said last is still the client's to see. Whoever ends the session from outside wants it to see no more.
+    const lastWords = cause === "target_closed" && !this.#recorder.idle ? this.#recorder.settled() : undefined;
+    const recorded = lastWords ?? this.#recorder.drop();
+    if (lastWords === undefined) this.#hangUp(cause, message, tell, error);
+    else void lastWords.then(() => this.#hangUp(cause, message, tell, error));
+    // The end is the last thing recorded: the unit in hand has its own to record first.
+    void Promise.allSettled([this.#running, recorded]).then(() =>
+      this.#setup.ended(cause, message, { toTarget: this.#line.bytesSent, toClient: this.#output.bytesSent }),
+    );
+  }
+
+  #hangUp(cause: SessionEndCause, message: string, tell: boolean, error: SallyportError | undefined): void {
+    const { socket } = this.#setup;
     this.#output.flush();
     if (tell && socket.writable && !this.#line.fatal) {
       const refusal =
@@ -209,9 +243,6 @@ export class PostgresSession implements ChannelHandlers {
     socket.end();
     // A client that reads nothing must not keep the socket for ever.
     setTimeout(() => socket.destroy(), CLOSE_GRACE_MILLIS).unref();
-    this.#units.wake();
-    // The end is the last thing recorded: the unit in hand has its own to record first.
-    void this.#running.finally(() => ended(cause, message, { toTarget: this.#line.bytesSent, toClient: this.#output.bytesSent }));
   }
 }
 

@@ -4,7 +4,7 @@ import type { TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import { encodeFrame, type Frame } from "@sallyport/proto/wire/postgres/frames";
 import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { BackendSkimmer } from "./backend-skimmer.ts";
-import type { ClientOutput } from "./client-output.ts";
+import type { OutputRecorder } from "./recording/output-recorder.ts";
 import { ReportCollector } from "./report-collector.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
@@ -12,7 +12,7 @@ import { type Expectation, TargetReplies } from "./target-replies.ts";
 
 export interface TargetLineDeps {
   readonly channel: () => Channel;
-  readonly output: ClientOutput;
+  readonly recorder: OutputRecorder;
   readonly knowledge: SessionKnowledge;
   readonly complete: (command: RunningCommand) => void;
 }
@@ -90,6 +90,11 @@ export class TargetLine {
 
   get withheld(): boolean {
     return this.#withheld;
+  }
+
+  /** Something is owed, or a message of the target is under way. */
+  get answering(): boolean {
+    return !this.#quiet;
   }
 
   get bytesSent(): number {
@@ -178,6 +183,7 @@ export class TargetLine {
   /** Bytes of the target. */
   received(bytes: Buffer): void {
     if (this.#over) return;
+    const { recorder } = this.#deps;
     const out: Buffer[] = [];
     let from = 0;
     const passed = this.#skimmer.push(bytes, (message) => {
@@ -188,14 +194,23 @@ export class TargetLine {
       if (message.type === backend.errorResponse) this.#copying = false;
       // ReadyForQuery ends what is withheld; it is itself the client's to see.
       if (withheld && !this.#withheld) from = message.start;
-      if (!swallow || this.#replies.fatal) return;
-      this.#swallowError = false;
-      if (!withheld) out.push(message.buffer.subarray(from, message.start));
+      if (swallow && !this.#replies.fatal) {
+        this.#swallowError = false;
+        if (!withheld) out.push(message.buffer.subarray(from, message.start));
+        from = message.end;
+      }
+      if (recorder.commandId === undefined) return;
+      const { owner } = this.#replies;
+      if (owner === undefined || owner.commandId === recorder.commandId) return;
+      // Behind this message another command's answer begins.
+      if (!this.#withheld) out.push(message.buffer.subarray(from, message.end));
       from = message.end;
+      recorder.write(joined(out.splice(0)));
+      recorder.begin(owner.commandId);
     });
     if (!this.#withheld) out.push(passed.subarray(from));
-    const [only, more] = out;
-    this.#deps.output.write(more === undefined ? (only ?? Buffer.alloc(0)) : Buffer.concat(out), bytes.length);
+    recorder.write(joined(out), bytes.length);
+    if (this.#quiet || this.#copying) recorder.flush();
     if (this.#quiet) this.#idleWaiter?.();
   }
 
@@ -272,6 +287,8 @@ export class TargetLine {
     });
   }
 }
+
+const joined = (pieces: readonly Buffer[]): Buffer => (pieces.length > 1 ? Buffer.concat(pieces) : (pieces[0] ?? Buffer.alloc(0)));
 
 const flushMessage = encodeFrame(frontend.flush, Buffer.alloc(0));
 const syncMessage = encodeFrame(frontend.sync, Buffer.alloc(0));

@@ -66,6 +66,12 @@ export class TargetReplies {
     return this.#owed[0]?.kind === "whole";
   }
 
+  /** Whose answer comes next; undefined where no command is owed one. */
+  get owner(): RunningCommand | undefined {
+    for (const owed of this.#owed) if ("command" in owed && owed.command !== undefined) return owed.command;
+    return undefined;
+  }
+
   expect(expectation: Expectation): void {
     if (this.#failedGroup && expectation.kind !== "sync") {
       if ("command" in expectation && expectation.command !== undefined) {

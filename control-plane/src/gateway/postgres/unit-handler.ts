@@ -7,7 +7,7 @@ import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Obligations } from "../../domain/decision.ts";
-import { sameObligations } from "../../domain/obligations.ts";
+import { recordsOutput, sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
@@ -18,6 +18,8 @@ import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared 
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { NameResolver } from "./name-resolver.ts";
+import type { OutputRecorder } from "./recording/output-recorder.ts";
+import { hintFor } from "./refusals.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
 import type { TargetLine } from "./target-line.ts";
@@ -32,6 +34,9 @@ export interface UnitHandlerDeps {
   readonly knowledge: SessionKnowledge;
   readonly tracer: ColumnTracer;
   readonly names: NameResolver;
+  readonly recorder: OutputRecorder;
+  /** Ends the session: what the client should have seen cannot be recorded, and it cannot be told in the middle of it. */
+  readonly lost: (error: SallyportError) => void;
   /** Those that the agent opened the target with. */
   readonly obligations: Obligations;
 }
@@ -45,6 +50,8 @@ export interface UnitHandlerDeps {
  * P2. Nothing is forwarded that the desk has not let through; what is forwarded are the client's own bytes (I4, I12).
  * P3. A refusal is an error like the target's own: the transaction it stands in fails, at the target too, the rest of its
  *     group is skipped, ReadyForQuery ends it, and the connection goes on (I13).
+ * P4. A unit whose output is recorded is over when all of its answer is, so that the next one finds nothing waiting. Where it could
+ *     not be recorded, what is left of the answer is dropped, and the client told.
  */
 export class UnitHandler {
   readonly #deps: UnitHandlerDeps;
@@ -55,6 +62,8 @@ export class UnitHandler {
   #clientGone = false;
   /** The group was refused: what the client still sends of it is dropped, as the target would. */
   #skipping = false;
+  /** A unit whose output is recorded was sent, and its answer is awaited here. */
+  #awaited = false;
 
   constructor(deps: UnitHandlerDeps) {
     this.#deps = deps;
@@ -73,14 +82,23 @@ export class UnitHandler {
     return this.#hold !== undefined;
   }
 
+  /** What the client should have seen could not be recorded: nothing more of it will come. */
+  unrecorded(error: SallyportError): void {
+    const { line, recorder, lost } = this.#deps;
+    if (!this.#awaited || line.copying || !recorder.whole) lost(error);
+    // Nobody will see what it goes on to answer.
+    else if (line.answering) line.post({ $case: "cancel", value: {} });
+  }
+
   async handle(unit: Exclude<Unit, { kind: "terminate" }>): Promise<void> {
-    const { line } = this.#deps;
-    if (unit.kind === "copy") return line.copy(unit.frame, unit.last);
+    const { line, recorder } = this.#deps;
+    if (unit.kind === "copy") return this.#released(recorder.commandId !== undefined && unit.last, () => line.copy(unit.frame, unit.last));
     if (line.copying) {
       if (unit.kind === "extended" && unit.frames.every(endsPart)) return line.duringCopy(unit.frames);
       throw new SallyportError("wire.malformed", "A command came in the middle of COPY data.");
     }
     if (!line.settled) await line.settle();
+    if (!recorder.idle) await recorder.settled();
     if (line.over) return;
     const sync = unit.kind === "extended" && unit.end === "sync";
     // In a group that has failed, here or at the target, everything is ignored up to Sync.
@@ -113,7 +131,8 @@ export class UnitHandler {
     knowledge.ran(analysis);
     if (text !== undefined) knowledge.makes(text, verdict.commands[0]);
     const settled = verdict.durable && this.#guard(verdict.durable);
-    await line.whole(frame, verdict.commands[0]);
+    const recorded = this.#recorded(verdict);
+    await this.#released(recorded, () => line.whole(frame, verdict.commands[0]));
     if (settled !== undefined) await settled;
   }
 
@@ -151,8 +170,36 @@ export class UnitHandler {
     const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
     if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);
-    await line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync);
+    const recorded = nothing ? line.groupOpen && this.#deps.recorder.commandId !== undefined : this.#recorded(verdict);
+    if (!recorded) this.#deps.recorder.begin(undefined);
+    await this.#released(recorded, () => line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync));
     if (settled !== undefined) await settled;
+  }
+
+  /** Whether the answer to it is, from its first byte on. */
+  #recorded({ commands, obligations }: Extract<Verdict, { kind: "passed" }>): boolean {
+    const recorded = recordsOutput(obligations);
+    this.#deps.recorder.begin(recorded ? commands[0]?.commandId : undefined);
+    return recorded;
+  }
+
+  /** Sends it and, where its output is recorded, waits until the client may have all of the answer, or until it is told why not. */
+  async #released(recorded: boolean, send: () => Promise<void>): Promise<void> {
+    const { line, output, recorder } = this.#deps;
+    if (!recorded) return send();
+    this.#awaited = true;
+    await send();
+    await line.settle();
+    const failure = await recorder.settled();
+    this.#awaited = false;
+    if (failure === undefined || line.over) return;
+    recorder.begin(undefined);
+    if (line.groupOpen) {
+      if (!line.failed) await line.fail({ sync: false });
+      this.#skipping = true;
+    }
+    output.write(encodeRefusal(failure, "ERROR", failure.code === "recording.full" ? hintFor(failure) : UNRECORDED_HINT));
+    if (!line.groupOpen) await this.#endRefused();
   }
 
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
@@ -230,7 +277,8 @@ export class UnitHandler {
 
   /** ReadyForQuery after a refusal: of the target, where something of it may be undone, which has failed by then. */
   async #endRefused(): Promise<void> {
-    const { line, output } = this.#deps;
+    const { line, output, recorder } = this.#deps;
+    recorder.begin(undefined);
     if (line.groupOpen || line.status === "T") await line.fail({ sync: true });
     else if (!line.over) output.write(encodeReadyForQuery(line.status));
   }
@@ -259,6 +307,9 @@ export class UnitHandler {
     this.#deps.line.post({ $case: "resultLineage", value: lineage });
   }
 }
+
+/** Its transaction, if it is in one, fails. */
+const UNRECORDED_HINT = "What it did outside of a transaction stands; its result was not released.";
 
 const frameOf = (raw: Buffer): Frame => ({ type: raw[0] ?? 0, raw, payload: raw.subarray(FRAME_HEADER_BYTES) });
 

@@ -23,7 +23,7 @@ export function emailChannel({ name, types, groups, discretion, login, ...server
       try {
         credentials = login === undefined ? undefined : { user: login.user, password: readSecret(login.password) };
       } catch {
-        return failed("secret unreadable");
+        return failed("secret unreadable", { ofChannel: true });
       }
       return submit({ ...server, login: credentials, message: emailMessage(message, server.from, server.to, clock.now()) }, signal);
     },

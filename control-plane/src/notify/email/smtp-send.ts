@@ -21,15 +21,18 @@ export interface Submission {
   readonly deadlineMs?: number;
 }
 
-/** What the server said no to; 5xx about the message itself is its last word. */
+/** What the server said no to: 5xx about the message itself is its last word, about the session it is not. */
 class Refused extends Error {
   readonly code: number;
   readonly isFinal: boolean;
+  readonly ofChannel: boolean;
 
-  constructor({ code }: Reply, isFinal: boolean) {
+  constructor({ code }: Reply, isAboutMessage: boolean) {
     super(`The server answered ${code}.`);
     this.code = code;
-    this.isFinal = isFinal && code >= 500;
+    this.isFinal = isAboutMessage && code >= 500;
+    // 421 ends a session whenever it is said.
+    this.ofChannel = !isAboutMessage || code === 421;
   }
 }
 
@@ -43,11 +46,13 @@ export async function submit(submission: Submission, signal: AbortSignal): Promi
   try {
     if (over.aborted) return failed("timeout");
     socket = submission.tls === "implicit" ? connectTls(tlsOptions(submission)) : connect(submission.port, submission.host);
-    await converse(socket, submission, over, (encrypted) => (socket = encrypted));
-    return delivered;
+    const refused = await converse(socket, submission, over, (encrypted) => (socket = encrypted));
+    return refused === 0 ? delivered : { kind: "delivered", refusedReceivers: refused };
   } catch (error) {
-    if (deadline.aborted) return failed("timeout");
-    return error instanceof Refused ? failed(`smtp ${error.code}`, { final: error.isFinal }) : failed(reasonOf(error));
+    if (deadline.aborted) return failed("timeout", { ofChannel: true });
+    return error instanceof Refused
+      ? failed(`smtp ${error.code}`, { final: error.isFinal, ofChannel: error.ofChannel })
+      : failed(reasonOf(error), { ofChannel: true });
   } finally {
     over.removeEventListener("abort", cut);
     socket?.destroy();
@@ -56,19 +61,23 @@ export async function submit(submission: Submission, signal: AbortSignal): Promi
 
 const tlsOptions = ({ host, port, ca }: Submission) => ({ host, port, servername: host, minVersion: "TLSv1.2", ...(ca === undefined ? {} : { ca }) }) as const;
 
-async function converse(first: Socket, submission: Submission, over: AbortSignal, encrypted: (socket: Socket) => void): Promise<void> {
+/** RFC 5321, 4.2.3: taken; taken and sent on; taken without a check. */
+const TAKEN: ReadonlySet<number> = new Set([250, 251, 252]);
+
+/** Answers how many of the receivers the server did not take. */
+async function converse(first: Socket, submission: Submission, over: AbortSignal, encrypted: (socket: Socket) => void): Promise<number> {
   const { tls, login, from, to, message, host, ca } = submission;
   first.on("error", () => undefined); // whoever reads from it is told
   let socket = first;
   let replies = new SmtpReplies(socket);
-  const expect = async (code: number, isFinal = false): Promise<Reply> => {
+  const expect = async (code: number, isAboutMessage = false): Promise<Reply> => {
     const reply = await replies.next();
-    if (reply.code !== code) throw new Refused(reply, isFinal);
+    if (reply.code !== code) throw new Refused(reply, isAboutMessage);
     return reply;
   };
-  const say = (line: string, code: number, isFinal = false): Promise<Reply> => {
+  const say = (line: string, code: number, isAboutMessage = false): Promise<Reply> => {
     socket.write(`${line}\r\n`);
-    return expect(code, isFinal);
+    return expect(code, isAboutMessage);
   };
 
   await expect(220);
@@ -87,11 +96,21 @@ async function converse(first: Socket, submission: Submission, over: AbortSignal
   }
   if (login !== undefined) await say(`AUTH PLAIN ${Buffer.from(`\0${login.user}\0${login.password}`).toString("base64")}`, 235);
   await say(`MAIL FROM:<${from}>`, 250, true);
-  for (const each of to) await say(`RCPT TO:<${each}>`, 250, true);
+  const refused: Reply[] = [];
+  for (const each of to) {
+    socket.write(`RCPT TO:<${each}>\r\n`);
+    const reply = await replies.next();
+    if (reply.code === 421) throw new Refused(reply, true);
+    if (!TAKEN.has(reply.code)) refused.push(reply);
+  }
+  // Nobody takes it: for good only when that is each one's last word.
+  const [none] = refused.toSorted((a, b) => a.code - b.code);
+  if (none !== undefined && refused.length === to.length) throw new Refused(none, true);
   await say("DATA", 354, true);
   // A line that begins with a dot gets a second one.
   await say(`${message.replaceAll(/^\./gmu, "..")}\r\n.`, 250, true);
   socket.write("QUIT\r\n");
+  return refused.length;
 }
 
 function reasonOf(error: unknown): string {

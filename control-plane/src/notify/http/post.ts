@@ -35,7 +35,7 @@ export async function post({ url, headers, body, privateAddresses, ca, deadlineM
     });
     return outcomeOf(answer);
   } catch (error) {
-    return failed(deadline.aborted ? "timeout" : reasonOf(error));
+    return failed(deadline.aborted ? "timeout" : reasonOf(error), { ofChannel: true });
   }
 }
 
@@ -82,8 +82,10 @@ function outcomeOf({ status, retryAfter }: Answer): Outcome {
   const failure = `http ${status}`;
   // 410: whoever is there wants no more of it.
   if (status === 410) return failed(failure, { final: true });
+  // 429 and 503 are about whoever asks and whoever answers, not about what is said.
+  const ofChannel = status === 429 || status === 503;
   const seconds = /^\d{1,7}$/u.test(retryAfter ?? "") ? Number(retryAfter) : 0;
-  return seconds > 0 ? failed(failure, { retryAfterMs: Math.min(seconds * 1_000, MAX_RETRY_AFTER_MS) }) : failed(failure);
+  return failed(failure, { ofChannel, ...(seconds > 0 ? { retryAfterMs: Math.min(seconds * 1_000, MAX_RETRY_AFTER_MS) } : {}) });
 }
 
 /** A code of Node's, which says what happened and holds nothing of anybody's. */

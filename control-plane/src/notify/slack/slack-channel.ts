@@ -24,7 +24,7 @@ export function slackChannel({ name, types, groups, discretion, url, privateAddr
       try {
         address = requireWebUrl(readSecret(url));
       } catch {
-        return failed("secret unreadable");
+        return failed("secret unreadable", { ofChannel: true });
       }
       return post({ url: address, headers: { "content-type": "application/json; charset=utf-8" }, body: slackBody(message), privateAddresses, ca }, signal);
     },

@@ -30,7 +30,7 @@ export function webhookChannel(
       try {
         keys = secrets.map((ref) => webhookKey(readSecret(ref)));
       } catch {
-        return failed("secret unreadable");
+        return failed("secret unreadable", { ofChannel: true });
       }
       const timestamp = Math.floor(clock.now().getTime() / 1_000);
       const body = webhookBody(message);

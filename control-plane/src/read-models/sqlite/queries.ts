@@ -1,15 +1,16 @@
 import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { CommandQuery, CommandRow, Page, SessionQuery, SessionRow } from "../../application/projections/read-model-store.ts";
+import type { CommandQuery, CommandRow, NameFilter, Page, SessionQuery, SessionRow, VisibleRows } from "../../application/projections/read-model-store.ts";
 import { matchWords } from "./match-words.ts";
 
-type Condition = readonly [sql: string, value: SQLInputValue];
+type Condition = readonly [sql: string, ...values: readonly SQLInputValue[]];
 
 /** Nothing beyond what was asked for is read: the key is the order. */
-export function sessionPage(db: DatabaseSync, { identity, resource, openOnly, since, until, cursor, limit }: SessionQuery): Page<SessionRow> {
+export function sessionPage(db: DatabaseSync, { visible, identity, resource, openOnly, since, until, cursor, limit }: SessionQuery): Page<SessionRow> {
   const conditions = [
+    ...whenVisible("", visible),
     ...when("identity = ?", identity),
     ...when("resource = ?", resource),
-    ...(openOnly === true ? [["state = ?", "open"] as const] : []),
+    ...when("state = ?", openOnly === true ? "open" : undefined),
     ...when("started_at >= ?", since?.toISOString()),
     ...when("started_at < ?", until?.toISOString()),
     ...when("position < ?", cursor),
@@ -19,11 +20,12 @@ export function sessionPage(db: DatabaseSync, { identity, resource, openOnly, si
   return page<SessionRow>(db, `SELECT ${columns} FROM sessions`, conditions, "position", limit);
 }
 
-export function commandPage(db: DatabaseSync, { words, identity, resource, since, until, cursor, limit }: CommandQuery): Page<CommandRow> {
+export function commandPage(db: DatabaseSync, { visible, words, identity, resource, since, until, cursor, limit }: CommandQuery): Page<CommandRow> {
   const match = matchWords(words);
   if (match === undefined) return { rows: [] };
   const conditions = [
     ...when("command_text MATCH ?", match),
+    ...whenVisible("c.", visible),
     ...when("c.identity = ?", identity),
     ...when("c.resource = ?", resource),
     ...when("c.at >= ?", since?.toISOString()),
@@ -39,12 +41,23 @@ export function commandPage(db: DatabaseSync, { words, identity, resource, since
 
 const when = (sql: string, value: SQLInputValue | undefined): readonly Condition[] => (value === undefined ? [] : [[sql, value]]);
 
+/** Nobody else's rows at all is the common case, and an index finds those. */
+function whenVisible(table: string, visible: VisibleRows | undefined): readonly Condition[] {
+  if (visible === undefined) return [];
+  const { identity, own, others } = visible;
+  const named = ({ only }: NameFilter): string => `${table}resource ${only ? "" : "NOT "}IN (SELECT value FROM json_each(?))`;
+  const names = (filter: NameFilter): string => JSON.stringify(filter.names);
+  if (others.only && others.names.length === 0) return [[`${table}identity = ? AND ${named(own)}`, identity, names(own)]];
+  const sql = `(${table}identity = ? AND ${named(own)} OR ${table}identity <> ? AND ${named(others)})`;
+  return [[sql, identity, names(own), identity, names(others)]];
+}
+
 function page<Row>(db: DatabaseSync, select: string, conditions: readonly Condition[], key: string, limit: number): Page<Row> {
   const where = conditions.length === 0 ? "" : ` WHERE ${conditions.map(([sql]) => sql).join(" AND ")}`;
   const statement = db.prepare(`${select}${where} ORDER BY ${key} DESC LIMIT ?`);
   statement.setReadBigInts(true);
   // One more than was asked for tells whether there is a next page.
-  const found = statement.all(...conditions.map(([, value]) => value), limit + 1);
+  const found = statement.all(...conditions.flatMap(([, ...values]) => values), limit + 1);
   const rows = found.slice(0, limit);
   const last = rows.at(-1)?.["position"];
   return {

@@ -7,9 +7,11 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { pino } from "pino";
 import { newEvent } from "../../application/new-event.ts";
+import type { NameFilter, VisibleRows } from "../../application/projections/read-model-store.ts";
 import { ReadModels } from "../../application/projections/read-models.ts";
+import { isVisible } from "../../application/visible-sessions.ts";
 import { systemScheduler } from "../../application/scheduler.ts";
-import { authorized, completed, opened, requested } from "../../application/testing/samples.ts";
+import { authorized, completed, human, opened, requested } from "../../application/testing/samples.ts";
 import { fails, until } from "../../application/testing/stage.ts";
 import { UnreliableLedger } from "../../application/testing/unreliable-ledger.ts";
 import { sessionStream } from "../../domain/session/session.events.ts";
@@ -45,11 +47,10 @@ async function using<T>({ ledger, file }: Pick<Place, "ledger" | "file">, run: (
   }
 }
 
-async function addSession(ledger: Ledger, statement = "select 1"): Promise<string> {
+async function addSession(ledger: Ledger, statement = "select 1", identity = "ana", resource = "orders"): Promise<string> {
   const id = randomUUID();
-  const events = [requested(id), opened(id), authorized(1, statement), completed(1)].map((event) =>
-    newEvent(randomUUID(), event, context, "2026-11-22T10:00:00.000Z"),
-  );
+  const asked = requested(id, human(identity), "0123456789abcdef", "one", resource);
+  const events = [asked, opened(id), authorized(1, statement), completed(1)].map((event) => newEvent(randomUUID(), event, context, "2026-11-22T10:00:00.000Z"));
   await ledger.append(sessionStream(id), events, "none");
   return id;
 }
@@ -88,6 +89,39 @@ describe("read models", () => {
         await addSession(at.ledger); // what comes meanwhile moves nothing
       } while (cursor !== undefined);
       assert.deepEqual(seen, ids);
+    });
+  });
+
+  it("show whoever asks of their own and of others' what is on the resources that they may see", async (t) => {
+    const at = await place(t);
+    const all: { readonly id: string; readonly identity: string; readonly resource: string }[] = [];
+    for (const identity of ["ana", "bo"])
+      for (const resource of ["orders", "stock", "o'brien"])
+        all.unshift({ id: await addSession(at.ledger, "select 1", identity, resource), identity, resource });
+    const filters: readonly NameFilter[] = [
+      { only: true, names: [] },
+      { only: false, names: [] },
+      { only: true, names: ["stock", "o'brien"] },
+      { only: false, names: ["stock"] },
+    ];
+    await using(at, async (models) => {
+      for (const own of filters)
+        for (const others of filters) {
+          const visible: VisibleRows = { identity: "ana", own, others };
+          const expected = all.filter((row) => isVisible(visible, row)).map(({ id }) => id);
+          const what = JSON.stringify(visible);
+          assert.deepEqual(
+            (await models.sessions({ limit: 100, visible })).rows.map(({ id }) => id),
+            expected,
+            what,
+          );
+          assert.deepEqual(
+            (await models.commands({ words: "select", limit: 100, visible })).rows.map(({ session }) => session),
+            expected,
+            what,
+          );
+        }
+      assert.equal((await models.sessions({ limit: 100 })).rows.length, all.length);
     });
   });
 

@@ -1,7 +1,6 @@
 import type { DescribeCopy } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeFrame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
 import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types";
-import type { CopyLayout } from "./relay/copy-layout.ts";
 import { readResultColumns, type ResultColumn } from "./relay/result-columns.ts";
 
 /** No client has a statement of this name, and it is gone again before the client's next message. */
@@ -40,14 +39,4 @@ export class DescribeReply {
     }
     return over ? { columns: this.#columns, forClient: Buffer.concat(this.#forClient) } : undefined;
   }
-}
-
-/** Undefined for binary, which has a layout of its own, and for one that is not made of single bytes. */
-export function copyLayoutOf({ layout }: DescribeCopy): CopyLayout | undefined {
-  if (layout === undefined || (layout.format !== "text" && layout.format !== "csv")) return undefined;
-  const [delimiter, quote, escape] = [layout.delimiter, layout.quote, layout.escape].map((text) =>
-    Buffer.byteLength(text) === 1 ? text.charCodeAt(0) : undefined,
-  );
-  if (delimiter === undefined || quote === undefined || escape === undefined) return undefined;
-  return { format: layout.format, delimiter, quote, escape, nullText: Buffer.from(layout.nullText), header: layout.header };
 }

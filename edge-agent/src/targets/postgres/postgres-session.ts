@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import type { DescribeCopy, Obligations, Open, Trace } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { DescribeCopy, Obligations, Open, Trace, Traced } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
@@ -11,10 +11,10 @@ import { cancelRequest } from "./cancel.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
-import { copyLayoutOf, DescribeReply, describeRequest } from "./describe-copy.ts";
+import { DescribeReply, describeRequest } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
 import type { BackendKey } from "./login.ts";
-import type { CopyColumns, CopyLayout } from "./relay/copy-layout.ts";
+import { type CopyColumns, type CopyLayout, readableLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
@@ -126,10 +126,11 @@ export class PostgresSession implements TargetSession {
   #trace(phase: Relaying, trace: Trace): void {
     const answered = phase.tracing < MAX_TRACES_AT_ONCE ? traceColumns(trace, this.#deps.catalogue) : Promise.resolve({ id: trace.id, columns: [] });
     phase.tracing++;
-    void answered.then((value) => {
+    const answer = (value: Traced): void => {
       phase.tracing--;
-      if (this.#phase === phase && trace.id !== 0) this.#channel.post({ $case: "traced", value });
-    });
+      if (this.#phase === phase && trace.id !== 0) this.#attempt(() => this.#channel.post({ $case: "traced", value }));
+    };
+    answered.then(answer, () => answer({ id: trace.id, columns: [] }));
   }
 
   drained(): void {
@@ -295,7 +296,7 @@ export class PostgresSession implements TargetSession {
   #describeCopy(phase: Relaying, copy: DescribeCopy): void {
     if (phase.relay.busy()) return;
     phase.held = [];
-    phase.describing = { reply: new DescribeReply(), layout: copyLayoutOf(copy) };
+    phase.describing = { reply: new DescribeReply(), layout: copy.layout === undefined ? undefined : readableLayout(copy.layout) };
     phase.socket.write(describeRequest(copy));
   }
 

@@ -2,16 +2,18 @@ import type { ColumnSource, Trace, Traced, TracedColumn } from "@sallyport/proto
 import type { Lineage, Origin } from "../../masking/lineage.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 
-/** Columns of one question; the control plane asks for no more. */
+/** Columns of one question; the control plane asks for no more with one command. */
 export const MAX_TRACED_COLUMNS = 400;
-/** Origins of one answer: with names of 63 bytes they fit into one frame of the tunnel. What has more may be made of anything. */
-export const MAX_TRACED_ORIGINS = 800;
+/** Of all names in one answer, which must fit into one frame of the tunnel: its columns that are over it may be made of anything. */
+export const MAX_TRACED_BYTES = 96 * 1024;
+/** What a name of a column takes besides its letters. */
+const NAME_OVERHEAD_BYTES = 12;
 /** A database with more schemas that have the name of a role has one for each of its users: a name may then be in any. */
 export const MAX_USER_SCHEMAS = 100;
 /** The catalogue may change while it is asked; after so many attempts the answer is that nothing is known. */
 const MAX_LOOKUPS_PER_TRACE = 3;
 
-/** Answers what columns are made of, for the control plane to decide with. Never fails: what cannot be told is left out (I3). */
+/** Answers what columns are made of, for the control plane to decide with. Never fails: of what cannot be told it says so (I3). */
 export async function traceColumns({ id, columns, maskedTables, userSchemas = false }: Trace, catalogue: Catalogue): Promise<Traced> {
   const unknown: Traced = { id, columns: [] };
   if (columns.length > MAX_TRACED_COLUMNS) return unknown;
@@ -25,7 +27,8 @@ export async function traceColumns({ id, columns, maskedTables, userSchemas = fa
       for (const { table } of absent) unlearnt.names.add(table);
       const schemas = userSchemas ? catalogue.userSchemas(unlearnt) : undefined;
       if (unlearnt.names.size === 0 && !unlearnt.userSchemas) {
-        const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue)) };
+        const room = { bytes: MAX_TRACED_BYTES };
+        const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue, room)) };
         return schemas === undefined || schemas.length > MAX_USER_SCHEMAS ? answer : { ...answer, userSchemas: { names: [...schemas] } };
       }
       await catalogue.learn(unlearnt);
@@ -36,18 +39,34 @@ export async function traceColumns({ id, columns, maskedTables, userSchemas = fa
   return unknown;
 }
 
-function traced({ table }: ColumnSource, lineage: Lineage | undefined, catalogue: Catalogue): TracedColumn {
-  if (catalogue.isAbsent(table)) return { shows: [], madeOf: [], opaque: false, absent: true };
-  const shows = (lineage?.origins ?? []).flatMap(named);
-  const madeOf = (lineage?.madeOf ?? []).flatMap(named);
-  return lineage === undefined || shows.length + madeOf.length > MAX_TRACED_ORIGINS
-    ? { shows: [], madeOf: [], opaque: true, absent: false }
-    : { shows: distinct(shows), madeOf: distinct(madeOf), opaque: lineage.opaque, absent: false };
+/** Bytes that are left for names. */
+interface Room {
+  bytes: number;
 }
 
-/** Every name that policy may know it by. */
-const named = ({ tables, columns }: Origin): readonly ColumnSource[] => [...tables].flatMap((table) => [...columns].map((column) => ({ table, column })));
+function traced({ table }: ColumnSource, lineage: Lineage | undefined, catalogue: Catalogue, room: Room): TracedColumn {
+  if (catalogue.isAbsent(table)) return { shows: [], madeOf: [], opaque: false, absent: true };
+  const [shows, madeOf] = [sourcesOf(lineage?.origins ?? [], room), sourcesOf(lineage?.madeOf ?? [], room)];
+  return lineage === undefined || shows === undefined || madeOf === undefined
+    ? { shows: [], madeOf: [], opaque: true, absent: false }
+    : { shows, madeOf, opaque: lineage.opaque, absent: false };
+}
 
-const distinct = (sources: readonly ColumnSource[]): ColumnSource[] => [
-  ...new Map(sources.map((source) => [`${source.table}\0${source.column}`, source])).values(),
-];
+/** Every name that policy may know them by; undefined when there is no room for them. */
+function sourcesOf(origins: readonly Origin[], room: Room): ColumnSource[] | undefined {
+  const found = new Map<string, ColumnSource>();
+  let left = room.bytes;
+  for (const { tables, columns } of origins) {
+    for (const table of tables) {
+      for (const column of columns) {
+        const name = `${table}\0${column}`;
+        if (found.has(name)) continue;
+        left -= Buffer.byteLength(name) + NAME_OVERHEAD_BYTES;
+        if (left < 0) return undefined;
+        found.set(name, { table, column });
+      }
+    }
+  }
+  room.bytes = left;
+  return [...found.values()];
+}

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import type { StatementAnalyser, StatementAnalysis } from "./analysis.ts";
 import { createStatementAnalyser, MAX_PARSED_BYTES } from "./analyser.ts";
@@ -106,7 +107,7 @@ describe("the statement analyser", () => {
 
 describe("a statement that takes too long", () => {
   it("is unclassified, and is not parsed a second time", async () => {
-    const impatient = createStatementAnalyser({ timeLimitMs: 1 });
+    const impatient = createStatementAnalyser({ cpuLimitMs: () => 1 });
     const sql = Buffer.from(slow(1));
     const first = await impatient.analyse(sql);
     assert.deepEqual([first.facts.riskClass, first.facts.unclassifiedReason], ["unclassified", "takes too long to parse"]);
@@ -125,6 +126,37 @@ describe("a statement that takes too long", () => {
     await patient.close();
   });
 });
+
+/** Ends its parser: 0.4 s of it on a slow core, short as it is. */
+const deadly = (n: number): Buffer => Buffer.from(`${"/*".repeat(8_000)}${n}`);
+
+describe("long statements of many sessions", () => {
+  const row = (n: number): string => `(${n}, ${n}, 'customer')`;
+  const insert = `insert into orders values ${Array.from({ length: 10_000 }, (_, n) => row(n)).join(",")}`;
+
+  it("are classified, however many of those beside them break the parser", async () => {
+    const shared = createStatementAnalyser({ cpuLimitMs: (text) => (text.startsWith("/*") ? 50 : 60_000) });
+    const hostile = Array.from({ length: 6 }, (_, n) => shared.analyse(deadly(n)));
+    const honest = await shared.analyse(Buffer.from(insert));
+    assert.deepEqual([honest.facts.riskClass, honest.facts.verbs], ["write", ["INSERT"]]);
+    for (const each of hostile) assert.equal((await each).facts.unclassifiedReason, "takes too long to parse");
+    await shared.close();
+  });
+
+  it("and short ones that cost as much are parsed in the background", { skip: process.platform !== "linux" }, async () => {
+    const threads = (): number => readdirSync("/proc/self/task").filter((thread) => nicenessOf(thread) === 19).length;
+    const others = threads();
+    const patient = createStatementAnalyser({ cpuLimitMs: () => 60_000 });
+    await patient.analyse(Buffer.from("select 1"));
+    assert.equal(threads(), others);
+    await patient.analyse(deadly(0));
+    assert.equal(threads(), others + 1);
+    await patient.close();
+  });
+});
+
+/** The 19th field; the second is a name in parentheses. */
+const nicenessOf = (thread: string): number => Number(readFileSync(`/proc/self/task/${thread}/stat`, "latin1").split(") ").at(-1)?.split(" ")[16]);
 
 describe("an analyser that was closed", () => {
   it("answers, with unclassified and without the text", async () => {

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { type StatementAnalyser, type StatementAnalysis, unclassified } from "./analysis.ts";
-import { type LaneOptions, type Outcome, ParserLane } from "./parser-lane.ts";
+import { hasOperatorRun } from "./operator-run.ts";
+import { type Outcome, ParserLane } from "./parser-lane.ts";
 import { templateOf } from "./number-template.ts";
 import { redact, renderBytes, withheld } from "./redact.ts";
 import { TextCache } from "./text-cache.ts";
@@ -10,7 +11,7 @@ import { TextCache } from "./text-cache.ts";
  *
  * 1. An answer is always given; what cannot be analysed is `unclassified` and says why.
  * 2. Parsing never happens on this thread: no text delays another session's bytes.
- * 3. Long texts have a parser of their own: neither they, nor what they break, delay short ones.
+ * 3. Long texts have a parser of their own, behind everybody else: neither they, nor what they break, delay short ones.
  * 4. No secret leaves: what is not searched for secrets is not shown.
  */
 
@@ -18,13 +19,26 @@ import { TextCache } from "./text-cache.ts";
 export const MAX_PARSED_BYTES = 256 << 10;
 /** Nearly all statements of people and programs are shorter; longer ones go to the second parser. */
 export const SHORT_TEXT_CHARS = 16 << 10;
-/** The slowest text under MAX_PARSED_BYTES took 0.2 s alone on a slow core. */
-export const PARSE_LIMIT_MS = 2_000;
+/**
+ * Of CPU time, for any text and for each character of it. The slowest honest texts take 0.7 µs a character on a slow core; one that takes
+ * four times that is hostile.
+ */
+export const PARSE_CPU_MS = 250;
+export const PARSE_CPU_US_PER_CHAR = 3;
+/** By the clock: a parser that hangs without working, or on a machine that leaves it nothing. */
+export const PARSE_CLOCK_MS = 30_000;
+/** Enough to keep the parser of short texts busy between two turns of the event loop; few, because each is sent again when the thread dies. */
+export const SHORT_IN_FLIGHT = 16;
+/** Of long texts: none stands behind another one that breaks the parser. */
+export const LONG_IN_FLIGHT = 1;
+/** Longer runs of operator characters cost the lexer the square of their length, so that they count as long however short the text is. No operator has 64. */
+export const MAX_OPERATOR_RUN = 256;
 /** Some 10,000 statements of ordinary length. */
 export const MAX_CACHE_BYTES = 32 << 20;
 
 export interface AnalyserOptions {
-  readonly timeLimitMs?: number;
+  /** By a text's length; tests are less patient. */
+  readonly cpuLimitMs?: (text: string) => number;
   readonly maxCacheBytes?: number;
   /**
    * Functions and operators that this installation vouches for (they change nothing, and read nothing but their arguments), as they are written: `similarity`, `public.st_distance`, `operator(<=>)`.
@@ -46,10 +60,10 @@ class GuardedAnalyser implements StatementAnalyser {
   /** The same text sent by many at once is parsed once. */
   readonly #underWay = new Map<string, Promise<StatementAnalysis>>();
 
-  constructor({ timeLimitMs = PARSE_LIMIT_MS, maxCacheBytes = MAX_CACHE_BYTES, harmlessFunctions = [] }: AnalyserOptions) {
-    const lane: LaneOptions = { timeLimitMs, harmlessFunctions };
-    this.#short = new ParserLane(lane);
-    this.#long = new ParserLane(lane);
+  constructor({ cpuLimitMs, maxCacheBytes = MAX_CACHE_BYTES, harmlessFunctions = [] }: AnalyserOptions) {
+    const limits = { cpuLimitMs: cpuLimitMs ?? cpuLimitOf, clockLimitMs: PARSE_CLOCK_MS, harmlessFunctions };
+    this.#short = new ParserLane({ ...limits, maxInFlight: SHORT_IN_FLIGHT, background: false });
+    this.#long = new ParserLane({ ...limits, maxInFlight: LONG_IN_FLIGHT, background: true });
     this.#cache = new TextCache(maxCacheBytes / 2);
     this.#templates = new TextCache(maxCacheBytes / 2);
   }
@@ -79,7 +93,8 @@ class GuardedAnalyser implements StatementAnalyser {
   }
 
   async #parsed(text: string, template: string | undefined): Promise<StatementAnalysis> {
-    const outcome = await (text.length > SHORT_TEXT_CHARS ? this.#long : this.#short).run(text, "analyse");
+    const short = text.length <= SHORT_TEXT_CHARS && !hasOperatorRun(text, MAX_OPERATOR_RUN);
+    const outcome = await (short ? this.#short : this.#long).run(text, "analyse");
     switch (outcome.kind) {
       case "analysed": {
         const { holdsForTemplate, ...found } = outcome.analysis;
@@ -119,3 +134,5 @@ class GuardedAnalyser implements StatementAnalyser {
     return unclassified(reason, recordable, redacted);
   }
 }
+
+const cpuLimitOf = (text: string): number => PARSE_CPU_MS + (text.length * PARSE_CPU_US_PER_CHAR) / 1_000;

@@ -157,6 +157,20 @@ describe("the row limit", () => {
     ["select 1 limit 3; update t set a = 1; select 2 limit 7", 7],
     ["select 1 limit 3; select 2", 0],
     ["copy (select 1 from t limit 4) to stdout", 4],
+    ["select 1 limit 1; copy t to stdout", 0],
+    ["select 1 limit 1; copy t from stdin", 1],
+    ["select 1 limit 1; copy (delete from t returning *) to stdout", 0],
+    ["select 1 limit 1; fetch all from c", 0],
+    ["select 1 limit 1; fetch backward all from c", 0],
+    ["select 1 limit 1; fetch 20 from c; fetch next from c; move all from c", 20],
+    ["fetch last from c", 1],
+    ["select 1 limit 1; execute p", 0],
+    ["select 1 limit 1; explain analyze select 1 from t", 0],
+    ["select 1 limit 1; explain select 1 from t", 1],
+    ["select 1 limit 1; insert into t values (1) returning a", 0],
+    ["select 1 limit 1; update t set a = 1 returning a", 0],
+    ["select 1 limit 1; delete from t where a = 1 returning a", 0],
+    ["select 1 limit 1; merge into t using u on t.a = u.a when matched then delete returning t.a", 0],
   ] as const) {
     it(sql, () => assert.equal(factsOf(sql).rowLimit, expected));
   }

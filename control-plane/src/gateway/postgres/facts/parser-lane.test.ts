@@ -4,11 +4,12 @@ import { MAX_WAITING, ParserLane } from "./parser-lane.ts";
 
 const misbehaving = new URL("./misbehaving-parser.fixture.ts", import.meta.url);
 /** Long enough for a busy machine to answer a text that does not hang. */
-const options = { timeLimitMs: 1_000, harmlessFunctions: [], workerFile: misbehaving };
+const options = { cpuLimitMs: () => 1_000, clockLimitMs: 1_000, maxInFlight: 16, background: false, harmlessFunctions: [], workerFile: misbehaving };
 
 describe("a parser thread that dies", () => {
   for (const [text, cause] of [
     ["hang", "time"],
+    ["spin", "time"],
     ["exit", "broken"],
     ["throw", "broken"],
     ["overflow", "broken"],
@@ -26,6 +27,14 @@ describe("a parser thread that dies", () => {
       await lane.close();
     });
   }
+
+  it("is not taken for one that hangs while it gets none of the CPU", { skip: process.platform !== "linux" }, async () => {
+    const lane = new ParserLane({ ...options, cpuLimitMs: () => 100, clockLimitMs: 60_000 });
+    assert.equal((await lane.run("doze", "analyse")).kind, "analysed");
+    assert.deepEqual(await lane.run("spin", "analyse"), { kind: "failed", cause: "time" });
+    assert.equal((await lane.run("doze", "analyse")).kind, "analysed");
+    await lane.close();
+  });
 
   it("gives a text up that stood behind one killer after another", async () => {
     const lane = new ParserLane(options);

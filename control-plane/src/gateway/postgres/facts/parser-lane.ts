@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
-import type { Job, Reply, WorkerSettings } from "./parser-worker.ts";
+import { CURRENT, type Job, type Reply, SINCE_CPU, type WorkerSettings } from "./parser-messages.ts";
+import { cpuMillisOf } from "./thread-cpu.ts";
 
 /**
  * One parser thread and the texts that wait for it. The thread may die of any text: its stack or heap overflows, or it takes too long.
@@ -10,10 +11,9 @@ import type { Job, Reply, WorkerSettings } from "./parser-worker.ts";
  * 3. A thread that dies before it is ready counts as a failed start; after MAX_STARTS in a row all that wait are answered `failed`.
  * 4. At most MAX_WAITING texts and MAX_WAITING_CHARS wait; beyond that the answer is `full` at once.
  * 5. The process stays alive for texts that wait, not for an idle thread.
+ * 6. A text has so much CPU time, however long it takes to get it, up to a bound: on a busy machine an honest text is not taken for a hostile one.
  */
 
-/** Enough to keep the thread busy between two turns of the event loop; few, because each is sent again when the thread dies. */
-export const MAX_IN_FLIGHT = 16;
 /** A burst of as many sessions; more is refused rather than kept. */
 export const MAX_WAITING = 4_096;
 export const MAX_WAITING_CHARS = 64 << 20;
@@ -21,8 +21,10 @@ export const MAX_WAITING_CHARS = 64 << 20;
 export const MAX_DEATHS = 4;
 /** A thread that cannot load its module three times will not the fourth time either. */
 export const MAX_STARTS = 3;
-/** Loading takes about 0.2 s; a machine under load may take ten times that. */
-export const START_LIMIT_MS = 10_000;
+/** Loading takes about 0.2 s; in the background of a machine under load it may take a hundred times that. */
+export const START_LIMIT_MS = 30_000;
+/** A thread that gets little of the CPU is asked again and again how much it had: not more often than this. */
+const SHORTEST_WATCH_MS = 10;
 /** 1,500 nested parentheses overflow the default of 4 MB. */
 const STACK_MB = 64;
 /** A 256 KiB text makes a tree of some 30 MB. */
@@ -42,14 +44,22 @@ interface Waiting {
 
 interface Thread {
   readonly worker: Worker;
-  readonly current: Int32Array;
+  readonly progress: Int32Array;
   readonly inFlight: Map<number, Waiting>;
   ready: boolean;
+  /** What the system calls it, once it is ready. */
+  number: number | undefined;
 }
 
 export interface LaneOptions {
-  /** For one text, from the moment that those before it are answered. */
-  readonly timeLimitMs: number;
+  /** Of CPU time for one text; of the clock's where the system does not tell. */
+  readonly cpuLimitMs: (text: string) => number;
+  /** By the clock, from the moment that those before it are answered. */
+  readonly clockLimitMs: number;
+  /** Texts that the thread is given ahead. Each is sent again when it dies, and may be given up in the end for what was before it. */
+  readonly maxInFlight: number;
+  /** Its thread works only while nobody else wants the CPU, as far as the system knows such threads. */
+  readonly background: boolean;
   readonly harmlessFunctions: readonly string[];
   /** Tests put a thread here that fails to start. */
   readonly workerFile?: URL;
@@ -103,7 +113,7 @@ export class ParserLane {
     const thread = (this.#thread ??= this.#start());
     if (!thread.ready) return;
     const before = thread.inFlight.size;
-    while (thread.inFlight.size < MAX_IN_FLIGHT) {
+    while (thread.inFlight.size < this.#options.maxInFlight) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
       this.#waitingChars -= next.text.length;
@@ -113,26 +123,27 @@ export class ParserLane {
     }
     if (before === 0 && thread.inFlight.size > 0) {
       thread.worker.ref();
-      this.#arm(thread, this.#options.timeLimitMs);
+      this.#watch(thread);
     }
   }
 
   #start(): Thread {
-    const current = new Int32Array(new SharedArrayBuffer(4));
-    Atomics.store(current, 0, -1);
-    const worker = new Worker(this.#options.workerFile ?? new URL("./parser-worker.ts", import.meta.url), {
-      workerData: { current, harmlessFunctions: this.#options.harmlessFunctions } satisfies WorkerSettings,
+    const { workerFile, background, harmlessFunctions } = this.#options;
+    const progress = new Int32Array(new SharedArrayBuffer(8));
+    Atomics.store(progress, CURRENT, -1);
+    const worker = new Worker(workerFile ?? new URL("./parser-thread.ts", import.meta.url), {
+      workerData: { progress, background, harmlessFunctions } satisfies WorkerSettings,
       resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: HEAP_MB },
       // The thread needs nothing of it, and it holds credentials of the process.
       env: {},
       stdout: true,
       stderr: true,
     });
-    const thread: Thread = { worker, current, inFlight: new Map(), ready: false };
+    const thread: Thread = { worker, progress, inFlight: new Map(), ready: false, number: undefined };
     worker.on("message", (reply: Reply) => this.#received(thread, reply));
     worker.on("error", () => this.#died(thread, "broken"));
     worker.on("exit", () => this.#died(thread, "broken"));
-    this.#arm(thread, START_LIMIT_MS);
+    this.#arm(START_LIMIT_MS, () => this.#died(thread, "time"));
     return thread;
   }
 
@@ -140,6 +151,7 @@ export class ParserLane {
     if (thread !== this.#thread) return;
     if (reply.kind === "ready") {
       thread.ready = true;
+      thread.number = reply.thread;
       this.#failedStarts = 0;
       this.#disarm();
       this.#tellReaders();
@@ -152,13 +164,13 @@ export class ParserLane {
     if (thread.inFlight.size === 0) {
       this.#disarm();
       thread.worker.unref();
-    } else this.#arm(thread, this.#options.timeLimitMs);
+    } else this.#watch(thread);
     this.#pump();
     job?.settle(reply);
   }
 
   /** A thread that says itself what broke it has gone on to the next text since; of one that says nothing, `current` tells. */
-  #died(thread: Thread, cause: "broken" | "time", culprit = Atomics.load(thread.current, 0)): void {
+  #died(thread: Thread, cause: "broken" | "time", culprit = Atomics.load(thread.progress, CURRENT)): void {
     if (thread !== this.#thread) return;
     this.#abandon();
     void thread.worker.terminate();
@@ -200,13 +212,34 @@ export class ParserLane {
     for (const tell of readers) tell();
   }
 
-  /** The limit counts from the last sign of life. An answer that is waiting in our own event loop is one: it is looked for first. */
-  #arm(thread: Thread, limitMs: number): void {
+  /** The limits count from the last sign of life: those of the text that is next, since answers come in order. */
+  #watch(thread: Thread): void {
+    const [next] = thread.inFlight.values();
+    if (next === undefined) return;
+    const since = performance.now();
+    const cpuLimitMs = this.#options.cpuLimitMs(next.text);
+    const look = (): void => {
+      const left = Math.min(cpuLimitMs - this.#usedBy(thread, since), this.#options.clockLimitMs - (performance.now() - since));
+      if (left <= 0) this.#died(thread, "time");
+      else this.#arm(Math.max(left, SHORTEST_WATCH_MS), look);
+    };
+    this.#arm(cpuLimitMs, look);
+  }
+
+  /** CPU milliseconds for the text that it works on; none for one that it has not begun. */
+  #usedBy({ number, progress, inFlight }: Thread, since: number): number {
+    const cpu = number === undefined ? undefined : cpuMillisOf(number);
+    if (cpu === undefined) return performance.now() - since;
+    return inFlight.has(Atomics.load(progress, CURRENT)) ? cpu - Atomics.load(progress, SINCE_CPU) : 0;
+  }
+
+  /** An answer that is waiting in our own event loop is a sign of life: it is looked for first. */
+  #arm(limitMs: number, run: () => void): void {
     this.#disarm();
     this.#timer = setTimeout(() => {
       const timer = this.#timer;
       setImmediate(() => {
-        if (this.#timer === timer) this.#died(thread, "time");
+        if (this.#timer === timer) run();
       });
     }, limitMs);
   }

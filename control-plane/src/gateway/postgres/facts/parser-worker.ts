@@ -1,35 +1,15 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { fingerprintSync, loadModule, parseSync } from "libpg-query";
-import { analyseText, type Extracted, type Parser } from "./extract.ts";
+import { analyseText, type Parser } from "./extract.ts";
+import { CURRENT, type Job, type Reply, SINCE_CPU, type WorkerSettings } from "./parser-messages.ts";
 import { redact } from "./redact.ts";
+import { ownThread } from "./thread-cpu.ts";
 
-/**
- * The thread that parses; parser-lane.ts guards it. Texts come in order and are answered in order.
- * `current[0]` is the number of the text that is being worked on, so that whoever finds this thread dead knows which text did it.
- */
-export interface WorkerSettings {
-  readonly current: Int32Array;
-  readonly harmlessFunctions: readonly string[];
-}
-
-export interface Job {
-  readonly number: number;
-  readonly text: string;
-  /** `redact`: the text is too long to be parsed, or its parser was killed. */
-  readonly task: "analyse" | "redact";
-}
-
-export type Reply =
-  | { readonly kind: "ready" }
-  | { readonly kind: "analysed"; readonly number: number; readonly analysis: Omit<Extracted, "recordable">; readonly recordable?: string }
-  | { readonly kind: "searched"; readonly number: number; readonly redacted: boolean; readonly recordable?: string }
-  /** The parser cannot be trusted any longer: a stack or a heap overflowed in it. */
-  | { readonly kind: "broken"; readonly number: number };
-
+/** The thread that parses; parser-lane.ts guards it. Texts come in order and are answered in order. */
 const port = parentPort;
 if (port === null) throw new Error("parser-worker.ts runs as a worker thread only");
 
-const { current, harmlessFunctions } = workerData as WorkerSettings;
+const { progress, harmlessFunctions } = workerData as WorkerSettings;
 const alsoHarmless = new Set(harmlessFunctions);
 const fingerprintDigits = /^[0-9a-f]{16}$/;
 
@@ -59,7 +39,9 @@ function work({ number, text, task }: Job): Reply {
 
 await loadModule();
 port.on("message", (job: Job) => {
-  Atomics.store(current, 0, job.number);
+  const { user, system } = process.threadCpuUsage();
+  Atomics.store(progress, SINCE_CPU, Math.round((user + system) / 1_000));
+  Atomics.store(progress, CURRENT, job.number);
   port.postMessage(work(job));
 });
-port.postMessage({ kind: "ready" } satisfies Reply);
+port.postMessage({ kind: "ready", thread: ownThread() } satisfies Reply);

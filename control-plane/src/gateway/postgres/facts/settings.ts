@@ -36,8 +36,11 @@ const auditing = /^(?:pgaudit|auto_explain|pg_stat_statements|set_user|pg_tle|pl
 const utf8Names = new Set(["utf8", "unicode"]);
 const onValues = new Set(["on", "true", "yes", "1", "t", "y"]);
 
-/** Back at their default they are what the session began with. */
-const readOnlySettings = new Set(["default_transaction_read_only", "transaction_read_only"]);
+/** Whether a reset leaves read-only: the one goes back to what the session began with; the other to "off", up to PostgreSQL 15 (16 refuses). */
+const readOnlySettings: ReadonlyMap<string, boolean> = new Map([
+  ["default_transaction_read_only", false],
+  ["transaction_read_only", true],
+]);
 
 /** Settings that the server keeps and nobody there looks at: how a client says why it acts. */
 export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
@@ -49,8 +52,9 @@ export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
 export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): RiskClass {
   const setting = name.toLowerCase();
   if (setting === "search_path") facts.changesSearchPath(value === undefined ? [] : ((value === null ? undefined : schemasIn(value)) ?? [ANY_SCHEMA]));
-  const isOn = value === undefined || (value !== null && onValues.has(value.toLowerCase()));
-  if (readOnlySettings.has(setting) && !isOn) facts.leavesReadOnly = true;
+  const resetLeaves = readOnlySettings.get(setting);
+  const isOn = value === undefined ? resetLeaves === false : value !== null && onValues.has(value.toLowerCase());
+  if (resetLeaves !== undefined && !isOn) facts.leavesReadOnly = true;
   const part = statedBy.get(setting);
   // A value that is computed states nothing that we could know.
   if (part !== undefined && value !== null && !facts.planned) facts.stated = { ...facts.stated, [part]: value?.trim() ?? null };

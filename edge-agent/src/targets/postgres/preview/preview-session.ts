@@ -43,10 +43,8 @@ export class PreviewSession implements TargetSession {
       PREVIEW_TIMEOUT_MS,
     );
     this.#look(open, preview, begin)
-      .then(
-        (previewed) => this.#answer(previewed),
-        (error: unknown) => this.#fail(SallyportError.from(error)),
-      )
+      .then((previewed) => this.#answer(previewed))
+      .catch((error: unknown) => this.#fail(SallyportError.from(error)))
       .finally(() => {
         clearTimeout(deadline);
         ended();

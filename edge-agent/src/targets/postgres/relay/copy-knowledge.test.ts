@@ -54,7 +54,7 @@ describe("what is known of a COPY", () => {
         relay.fromClient(wire.query(sql));
         relay.fromTarget(Buffer.concat([...secret, wire.ready]));
       }
-      assert.match(copied(), /^[*-]+\n$/, next);
+      assert.match(copied(), /^\*{4}\n$/, next);
     }
   });
 
@@ -65,7 +65,7 @@ describe("what is known of a COPY", () => {
       relay.fromTarget(Buffer.concat([...end, wire.ready]));
       relay.fromClient(wire.query("COPY people(ssn) TO STDOUT"));
       relay.fromTarget(Buffer.concat([...secret, wire.ready]));
-      assert.match(copied(), /^123-45-6789\n[*-]+\n$/);
+      assert.match(copied(), /^123-45-6789\n\*{4}\n$/);
     }
   });
 });

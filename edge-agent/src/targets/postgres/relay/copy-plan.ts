@@ -2,10 +2,11 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import type { CellMasker } from "../../../masking/cell-masker.ts";
 import { BinaryCopy } from "./copy-binary.ts";
+import { ErasedCopy } from "./copy-erased.ts";
 import { type CopyField, FieldCopy } from "./copy-fields.ts";
 import { type CopyFormat, UNNAMED_COLUMN } from "./copy-format.ts";
 import type { CopyColumns, CopyLayout } from "./copy-layout.ts";
-import { OpaqueTextCopy } from "./copy-text.ts";
+import { ScannedCopy } from "./copy-scanned.ts";
 import { typedMask } from "./typed-mask.ts";
 import type { ResultTally } from "./result-tally.ts";
 
@@ -35,8 +36,8 @@ export function planCopy(bytes: Buffer, from: number, to: number, known: CopyKno
       masker,
       tally,
     );
-  const masked = fields.some(({ mask }) => mask !== undefined);
-  if (!masked || known.layout === undefined) return new OpaqueTextCopy(masked, count, masker, tally);
+  if (fields.every(({ mask }) => mask === undefined)) return new ScannedCopy(masker, tally);
+  if (known.layout === undefined) return new ErasedCopy(count, tally);
   return new FieldCopy(fields, known.layout, masker, tally);
 }
 

@@ -1,7 +1,7 @@
 import { firstOfYear, roundDate, roundDecimal, roundFloat } from "../../../masking/rounding.ts";
 import type { CellMasker } from "../../../masking/cell-masker.ts";
 import type { MaskKind } from "../../../masking/mask-value.ts";
-import type { TokenAlphabet } from "../../../masking/token.ts";
+import { MAX_TOKEN_BYTES, type TokenAlphabet } from "../../../masking/token.ts";
 import type { CellFormat } from "./column-types.ts";
 
 /** Makes a token of a value whose type is not text. */
@@ -67,7 +67,9 @@ function tokenMask(typeOid: number, format: CellFormat, token: MakeToken): Typed
       return walked === undefined ? null : format === "text" ? walked : integerOf(walked.toString(), integer);
     };
   }
-  if (typeOid === NUMERIC && format === "text") return (cell) => (/^-?[\d.]+$/.test(cell.toString("latin1")) ? token(cell, "digits") : null);
+  if (typeOid === NUMERIC && format === "text") {
+    return (cell) => (cell.length <= MAX_TOKEN_BYTES && /^-?[\d.]+$/.test(cell.toString("latin1")) ? token(cell, "digits") : null);
+  }
   if (typeOid !== UUID) return undefined;
   const ofHex = (hex: string): string => token(Buffer.from(hex), "hex").toString();
   if (format === "binary") return (cell) => Buffer.from(ofHex(cell.toString("hex")), "hex");

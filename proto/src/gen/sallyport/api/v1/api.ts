@@ -262,6 +262,8 @@ export interface Approval {
   reason: string;
   /** Oldest first. */
   previews: ApprovalPreview[];
+  /** Until then also whatever does no more than the command, in its session. */
+  wholeSession: boolean;
 }
 
 export interface PlannedCommand {
@@ -351,6 +353,8 @@ export interface ApproveRequest {
   digest: string;
   /** The same command for so long, from when it is granted; 0: one execution. All who agree must say so; the shortest holds. */
   forSeconds: number;
+  /** For so long also whatever does no more than it, in the session that asked. All who agree must say so. */
+  wholeSession: boolean;
 }
 
 export interface ApproveResponse {
@@ -476,7 +480,7 @@ export interface PolicyFile {
 }
 
 export interface PolicyProblem {
-  /** error or warning. */
+  /** error, warning, or note: what holds beside the rules. */
   severity: string;
   file: string;
   line: number;
@@ -3556,6 +3560,7 @@ function createBaseApproval(): Approval {
     plan: [],
     reason: "",
     previews: [],
+    wholeSession: false,
   };
 }
 
@@ -3650,6 +3655,9 @@ export const Approval: MessageFns<Approval> = {
     }
     for (const v of message.previews) {
       ApprovalPreview.encode(v!, writer.uint32(242).fork()).join();
+    }
+    if (message.wholeSession !== false) {
+      writer.uint32(248).bool(message.wholeSession);
     }
     return writer;
   },
@@ -3907,6 +3915,14 @@ export const Approval: MessageFns<Approval> = {
             message.previews.push(ApprovalPreview.decode(reader, reader.uint32()));
             continue;
           }
+          case 31: {
+            if (tag !== 248) {
+              break;
+            }
+
+            message.wholeSession = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4013,6 +4029,11 @@ export const Approval: MessageFns<Approval> = {
       previews: globalThis.Array.isArray(object?.previews)
         ? object.previews.map((e: any) => ApprovalPreview.fromJSON(e))
         : [],
+      wholeSession: isSet(object.wholeSession)
+        ? globalThis.Boolean(object.wholeSession)
+        : isSet(object.whole_session)
+        ? globalThis.Boolean(object.whole_session)
+        : false,
     };
   },
 
@@ -4108,6 +4129,9 @@ export const Approval: MessageFns<Approval> = {
     if (message.previews?.length) {
       obj.previews = message.previews.map((e) => ApprovalPreview.toJSON(e));
     }
+    if (message.wholeSession !== false) {
+      obj.wholeSession = message.wholeSession;
+    }
     return obj;
   },
 
@@ -4148,6 +4172,7 @@ export const Approval: MessageFns<Approval> = {
     message.plan = object.plan?.map((e) => PlannedCommand.fromPartial(e)) || [];
     message.reason = object.reason ?? "";
     message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
+    message.wholeSession = object.wholeSession ?? false;
     return message;
   },
 };
@@ -5460,7 +5485,7 @@ export const GetApprovalResponse: MessageFns<GetApprovalResponse> = {
 };
 
 function createBaseApproveRequest(): ApproveRequest {
-  return { approvalId: "", comment: "", digest: "", forSeconds: 0 };
+  return { approvalId: "", comment: "", digest: "", forSeconds: 0, wholeSession: false };
 }
 
 export const ApproveRequest: MessageFns<ApproveRequest> = {
@@ -5476,6 +5501,9 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     }
     if (message.forSeconds !== 0) {
       writer.uint32(32).uint32(message.forSeconds);
+    }
+    if (message.wholeSession !== false) {
+      writer.uint32(40).bool(message.wholeSession);
     }
     return writer;
   },
@@ -5525,6 +5553,14 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
             message.forSeconds = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wholeSession = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5551,6 +5587,11 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
         : isSet(object.for_seconds)
         ? globalThis.Number(object.for_seconds)
         : 0,
+      wholeSession: isSet(object.wholeSession)
+        ? globalThis.Boolean(object.wholeSession)
+        : isSet(object.whole_session)
+        ? globalThis.Boolean(object.whole_session)
+        : false,
     };
   },
 
@@ -5568,6 +5609,9 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     if (message.forSeconds !== 0) {
       obj.forSeconds = Math.round(message.forSeconds);
     }
+    if (message.wholeSession !== false) {
+      obj.wholeSession = message.wholeSession;
+    }
     return obj;
   },
 
@@ -5580,6 +5624,7 @@ export const ApproveRequest: MessageFns<ApproveRequest> = {
     message.comment = object.comment ?? "";
     message.digest = object.digest ?? "";
     message.forSeconds = object.forSeconds ?? 0;
+    message.wholeSession = object.wholeSession ?? false;
     return message;
   },
 };

@@ -30,6 +30,8 @@ export interface NotificationChannel {
   kind: string;
   waiting: bigint;
   failed: bigint;
+  /** Dead letters for which there was no room: only the record tells of them. */
+  forgotten: bigint;
 }
 
 /** One that was not delivered yet. */
@@ -51,10 +53,14 @@ export interface Notification {
     | undefined;
   /** Of the last attempt, empty before one. */
   failure: string;
+  /** info, action, alarm. */
+  urgency: string;
 }
 
 export interface ListNotificationsRequest {
   limit: number;
+  /** waiting or failed; empty: both. */
+  state: string;
 }
 
 export interface ListNotificationsResponse {
@@ -64,6 +70,7 @@ export interface ListNotificationsResponse {
 }
 
 export interface RetryNotificationRequest {
+  /** Or its first characters, four at least. */
   id: string;
 }
 
@@ -72,7 +79,7 @@ export interface RetryNotificationResponse {
 }
 
 function createBaseNotificationChannel(): NotificationChannel {
-  return { name: "", kind: "", waiting: 0n, failed: 0n };
+  return { name: "", kind: "", waiting: 0n, failed: 0n, forgotten: 0n };
 }
 
 export const NotificationChannel: MessageFns<NotificationChannel> = {
@@ -94,6 +101,12 @@ export const NotificationChannel: MessageFns<NotificationChannel> = {
         throw new globalThis.Error("value provided for field message.failed of type uint64 too large");
       }
       writer.uint32(32).uint64(message.failed);
+    }
+    if (message.forgotten !== 0n) {
+      if (BigInt.asUintN(64, message.forgotten) !== message.forgotten) {
+        throw new globalThis.Error("value provided for field message.forgotten of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.forgotten);
     }
     return writer;
   },
@@ -143,6 +156,14 @@ export const NotificationChannel: MessageFns<NotificationChannel> = {
             message.failed = reader.uint64() as bigint;
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.forgotten = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -161,6 +182,7 @@ export const NotificationChannel: MessageFns<NotificationChannel> = {
       kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
       waiting: isSet(object.waiting) ? BigInt(object.waiting) : 0n,
       failed: isSet(object.failed) ? BigInt(object.failed) : 0n,
+      forgotten: isSet(object.forgotten) ? BigInt(object.forgotten) : 0n,
     };
   },
 
@@ -178,6 +200,9 @@ export const NotificationChannel: MessageFns<NotificationChannel> = {
     if (message.failed !== 0n) {
       obj.failed = message.failed.toString();
     }
+    if (message.forgotten !== 0n) {
+      obj.forgotten = message.forgotten.toString();
+    }
     return obj;
   },
 
@@ -190,6 +215,7 @@ export const NotificationChannel: MessageFns<NotificationChannel> = {
     message.kind = object.kind ?? "";
     message.waiting = (object.waiting !== undefined && object.waiting !== null) ? BigInt(object.waiting) : 0n;
     message.failed = (object.failed !== undefined && object.failed !== null) ? BigInt(object.failed) : 0n;
+    message.forgotten = (object.forgotten !== undefined && object.forgotten !== null) ? BigInt(object.forgotten) : 0n;
     return message;
   },
 };
@@ -205,6 +231,7 @@ function createBaseNotification(): Notification {
     queuedAt: undefined,
     dueAt: undefined,
     failure: "",
+    urgency: "",
   };
 }
 
@@ -236,6 +263,9 @@ export const Notification: MessageFns<Notification> = {
     }
     if (message.failure !== "") {
       writer.uint32(74).string(message.failure);
+    }
+    if (message.urgency !== "") {
+      writer.uint32(82).string(message.urgency);
     }
     return writer;
   },
@@ -325,6 +355,14 @@ export const Notification: MessageFns<Notification> = {
             message.failure = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.urgency = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -364,6 +402,7 @@ export const Notification: MessageFns<Notification> = {
         ? fromJsonTimestamp(object.due_at)
         : undefined,
       failure: isSet(object.failure) ? globalThis.String(object.failure) : "",
+      urgency: isSet(object.urgency) ? globalThis.String(object.urgency) : "",
     };
   },
 
@@ -396,6 +435,9 @@ export const Notification: MessageFns<Notification> = {
     if (message.failure !== "") {
       obj.failure = message.failure;
     }
+    if (message.urgency !== "") {
+      obj.urgency = message.urgency;
+    }
     return obj;
   },
 
@@ -413,18 +455,22 @@ export const Notification: MessageFns<Notification> = {
     message.queuedAt = object.queuedAt ?? undefined;
     message.dueAt = object.dueAt ?? undefined;
     message.failure = object.failure ?? "";
+    message.urgency = object.urgency ?? "";
     return message;
   },
 };
 
 function createBaseListNotificationsRequest(): ListNotificationsRequest {
-  return { limit: 0 };
+  return { limit: 0, state: "" };
 }
 
 export const ListNotificationsRequest: MessageFns<ListNotificationsRequest> = {
   encode(message: ListNotificationsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.limit !== 0) {
       writer.uint32(8).uint32(message.limit);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
     }
     return writer;
   },
@@ -450,6 +496,14 @@ export const ListNotificationsRequest: MessageFns<ListNotificationsRequest> = {
             message.limit = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -463,13 +517,19 @@ export const ListNotificationsRequest: MessageFns<ListNotificationsRequest> = {
   },
 
   fromJSON(object: any): ListNotificationsRequest {
-    return { limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0 };
+    return {
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+    };
   },
 
   toJSON(message: ListNotificationsRequest): unknown {
     const obj: any = {};
     if (message.limit !== 0) {
       obj.limit = Math.round(message.limit);
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
     }
     return obj;
   },
@@ -480,6 +540,7 @@ export const ListNotificationsRequest: MessageFns<ListNotificationsRequest> = {
   fromPartial(object: DeepPartial<ListNotificationsRequest>): ListNotificationsRequest {
     const message = createBaseListNotificationsRequest();
     message.limit = object.limit ?? 0;
+    message.state = object.state ?? "";
     return message;
   },
 };

@@ -1,0 +1,36 @@
+import { couldEver, type PolicyStanding } from "../domain/authority.ts";
+import type { PolicyEngine } from "../domain/decision.ts";
+import type { IdentityState } from "../domain/identity/identity.decider.ts";
+import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import type { PolicyProblem } from "./policy-ports.ts";
+
+/** Active people who could administer the policy: a machine among them decides on nothing. */
+export function keepers(standing: PolicyStanding, identities: Iterable<IdentityState>): string[] {
+  const found: string[] = [];
+  for (const { status, kind, identityId: id, groups } of identities) {
+    if (status !== "active" || kind !== "human") continue;
+    if (couldEver(standing, { principal: { id, kind, groups }, action: "administer", area: "policy" })) found.push(id);
+  }
+  return found;
+}
+
+/** A set that decides on its own administration, and lets nobody in, could never be taken back. */
+export function lockout(engine: PolicyEngine, files: readonly PolicyFile[], identities: Iterable<IdentityState>): readonly PolicyProblem[] {
+  if (!engine.speaksOf.has("administer")) return [];
+  for (const identity of identities) if (keepers({ kind: "loaded", engine }, [identity]).length > 0) return [];
+  const message = `Nobody who is known here could administer "policy" any more: permit Action::"administer" to somebody.`;
+  return [{ severity: "error", file: files[0]?.name ?? "", line: 0, message }];
+}
+
+/** Who holds what a set leaves to the built-in rules. */
+export const silences = ({ speaksOf }: PolicyEngine, files: readonly PolicyFile[]): readonly PolicyProblem[] =>
+  builtIn.flatMap(([action, holds]) =>
+    speaksOf.has(action)
+      ? []
+      : [{ severity: "note", file: files[0]?.name ?? "", line: 0, message: `No rule names Action::"${action}", so the built-in rule holds: ${holds}.` }],
+  );
+
+const builtIn = [
+  ["replay", "the groups auditors and admins replay everything, and everybody their own sessions"],
+  ["administer", "the group admins administers everything"],
+] as const;

@@ -1,0 +1,74 @@
+import {
+  type Area,
+  controlPlane,
+  type Decision,
+  type DecisionRequest,
+  noObligations,
+  type OwnAction,
+  type PolicyEngine,
+  type Principal,
+  type ResourceRef,
+  weekdays,
+} from "./decision.ts";
+import { ADMINS, AUDITORS } from "./roles.ts";
+import { NO_POLICY } from "./take-decision.ts";
+
+/**
+ * Who may look at the record, and change the control plane: a decision of the policy in force, like any other.
+ *
+ * A1. A set that names `replay`, or `administer`, decides on that action alone: what it does not permit is denied.
+ * A2. Where it does not, a built-in rule decides: auditors and admins replay, everybody their own sessions, admins administer. It never
+ *     adds to what a set says of the action.
+ * A3. Where the set in force does not load, and names the action, nobody may.
+ * A4. The operator's recovery, where the installation has one, may look at and change the policy, whatever it says, and nothing else.
+ */
+export type PolicyStanding =
+  /** Nothing is published yet. */
+  | { readonly kind: "none" }
+  | { readonly kind: "loaded"; readonly engine: PolicyEngine }
+  /** Published, and not loaded here; `namesOwn` is what its text may name. */
+  | { readonly kind: "unloadable"; readonly version: string; readonly namesOwn: ReadonlySet<OwnAction> };
+
+export interface AuthorityQuestion {
+  readonly principal: Principal;
+  readonly action: OwnAction;
+  readonly area: Area;
+  /** The control plane itself when absent. */
+  readonly resource?: ResourceRef;
+  readonly own?: boolean;
+}
+
+/** Rules that no file holds: a colon is in no id of a policy's rule. */
+export const builtInRule = (action: OwnAction): string => `built-in:${action}`;
+
+export function decideAuthority(standing: PolicyStanding, question: AuthorityQuestion, time?: Required<DecisionRequest>["circumstances"]["time"]): Decision {
+  const { principal, action, area, resource = controlPlane, own = false } = question;
+  if (standing.kind === "loaded" && standing.engine.speaksOf.has(action)) {
+    return standing.engine.decide({ principal, action, area, resource, own, ...(time === undefined ? {} : { circumstances: { time } }) });
+  }
+  if (standing.kind === "unloadable" && standing.namesOwn.has(action))
+    return settled(standing.version, "deny", [], "The policy in force does not load here, and decides on this.");
+  const version = standing.kind === "none" ? NO_POLICY : standing.kind === "loaded" ? standing.engine.version : standing.version;
+  const groups = action === "replay" ? [AUDITORS, ADMINS] : [ADMINS];
+  const isTheirs = action === "replay" && own && area === "sessions";
+  const may = isTheirs || groups.some((group) => principal.groups.includes(group));
+  return settled(version, may ? "allow" : "deny", [builtInRule(action)], may ? "By the built-in rule." : `This needs membership of ${groups.join(" or ")}.`);
+}
+
+const settled = (policyVersion: string, effect: "allow" | "deny", rules: readonly string[], reason: string): Decision => ({
+  effect,
+  policyVersion,
+  rules,
+  reason,
+  obligations: noObligations,
+  quorum: 0,
+});
+
+/** Whether it would be allowed at some hour of some day: who counts must not depend on when it is counted. */
+export function couldEver(standing: PolicyStanding, question: AuthorityQuestion): boolean {
+  const first = decideAuthority(standing, question, { hour: 0, weekday: "monday" });
+  if (first.effect === "allow" || first.seen === undefined) return first.effect === "allow";
+  for (const weekday of weekdays)
+    for (let hour = 0; hour < 24; hour++) if (decideAuthority(standing, question, { hour, weekday }).effect === "allow") return true;
+  return false;
+}

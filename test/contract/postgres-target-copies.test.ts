@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import type { CopyLayout, Obligations, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
+import { openedSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer } from "./postgres-target-server.ts";
+
+const masking: Obligations = { maskColumns: [{ table: "customers", column: "email", kind: "full" }], detectors: [], rowCap: 0n };
+const ofNothing: ResultLineage = {
+  columns: [],
+  computed: { plain: false, sources: [], opaque: false },
+  originsIncomplete: false,
+  changesDefinitions: false,
+};
+const literal = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
+const options = ({ format, delimiter, quote, escape, nullText, header }: CopyLayout): string =>
+  [
+    `format ${format}, delimiter ${literal(delimiter)}, null ${literal(nullText)}, header ${header}`,
+    ...(format === "csv" ? [`quote ${literal(quote)}, escape ${literal(escape)}`] : []),
+  ].join(", ");
+/** Each of a list with each of the others. */
+const each = <A, B>(as: readonly A[], bs: readonly B[]): readonly (readonly [A, B])[] => as.flatMap((a) => bs.map((b) => [a, b] as const));
+
+/** What stands beside the masked column is the client's to choose. */
+const QUERIES = [
+  "select id, email, 'z' from customers order by id",
+  "select null::text, email, case when id % 2 = 1 then null else 'e' end from customers order by id",
+  String.raw`select E'\n', email, E'"|\\' from customers order by id`,
+];
+
+describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
+  const cleanup = suiteCleanup();
+  let server: TargetServer;
+  before(async () => {
+    server = await startTargetServer(cleanup);
+    await server.admin.query(`create table customers (id int, email text); insert into customers values
+      (1, 'ann@example.com'), (2, E'bob"@example.com\\n,|x'), (3, null), (4, E'cat@example.com\\\\'); grant select on customers to public`);
+  });
+
+  it("shows none of it in any layout that the server writes, and the other columns in those of every day", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking } });
+    channel.control({ $case: "resultLineage", value: ofNothing });
+    const texts = each(["\t", "|", ",", "\u0001", "N", ";"], ["\\N", "", "x\\", "\\", "\\\\N", "z", "NULL"]).map(([delimiter, nullText]): CopyLayout => ({
+      format: "text",
+      delimiter,
+      quote: '"',
+      escape: '"',
+      nullText,
+      header: false,
+    }));
+    const csvs = each(each([",", "|", "\t"], ['"', "'", "\n", "\r", "\\", "z"]), each(['"', "'", "\n", "\r", "\\", ","], ["", "x\\", "z"])).map(
+      ([[delimiter, quote], [escape, nullText]]): CopyLayout => ({ format: "csv", delimiter, quote, escape, nullText, header: nullText === "z" }),
+    );
+    let copied = 0;
+    for (const [layout, query] of each([...texts, ...csvs], QUERIES)) {
+      const from = messages.length;
+      channel.control({ $case: "describeCopy", value: { query, layout } });
+      channel.write(encodeQuery(`copy (${query}) to stdout (${options(layout)})`));
+      await channel.until(() => channel.reason !== undefined || messages.slice(from).some((message) => message.startsWith("Z")));
+      assert.equal(channel.reason, undefined, options(layout));
+      const said = messages.slice(from).join("");
+      if (messages.slice(from).some((message) => message.startsWith("d"))) copied++;
+      assert.doesNotMatch(said, /ann@|bob"*@|cat@/, `${query} ${options(layout)}`);
+    }
+    assert.ok(copied > 600, `the server wrote ${copied} of them`);
+    channel.hangUp();
+  });
+
+  it("keeps the columns beside it in the layouts of every day", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking } });
+    channel.control({ $case: "resultLineage", value: ofNothing });
+    const copy = async (layout: CopyLayout): Promise<string> => {
+      const from = messages.length;
+      channel.control({ $case: "describeCopy", value: { query: QUERIES[0] ?? "", layout } });
+      channel.write(encodeQuery(`copy (${QUERIES[0]}) to stdout (${options(layout)})`));
+      await channel.until(() => messages.slice(from).some((message) => message.startsWith("Z")));
+      return messages
+        .slice(from)
+        .filter((message) => message.startsWith("d"))
+        .map((message) => message.slice(1))
+        .join("");
+    };
+    assert.equal(
+      await copy({ format: "text", delimiter: "\t", quote: '"', escape: '"', nullText: "\\N", header: false }),
+      "1\t****\tz\n2\t****\tz\n3\t\\N\tz\n4\t****\tz\n",
+    );
+    assert.equal(
+      await copy({ format: "csv", delimiter: ",", quote: '"', escape: '"', nullText: "", header: true }),
+      'id,email,?column?\n1,"****",z\n2,"****",z\n3,,z\n4,"****",z\n',
+    );
+    channel.hangUp();
+  });
+});

@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { before, describe, it } from "node:test";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import * as api from "@sallyport/proto/gen/sallyport/api/v1/api";
+import * as audit from "@sallyport/proto/gen/sallyport/api/v1/audit";
+import * as grant from "@sallyport/proto/gen/sallyport/api/v1/grant";
+import * as history from "@sallyport/proto/gen/sallyport/api/v1/history";
+import * as notification from "@sallyport/proto/gen/sallyport/api/v1/notification";
+import * as policy from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import { atEnd } from "../support/cleanup.ts";
+import { openPolicy, type PolicyText, starterPolicy } from "../support/policies.ts";
+import { RESOURCE, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+
+const HANG_MS = 120_000;
+
+interface Verb {
+  readonly name: string;
+  readonly path: string;
+  readonly responseStream: boolean;
+}
+
+/** Every verb of every service of the API, whatever they are. */
+const verbs: readonly Verb[] = [api, audit, grant, history, notification, policy].flatMap((module) =>
+  Object.entries(module)
+    .filter(([name]) => name.endsWith("ServiceService"))
+    .flatMap(([, service]) =>
+      Object.values(service as Readonly<Record<string, Omit<Verb, "name">>>).map((verb) => ({
+        ...verb,
+        name: verb.path.replace(/^\/sallyport\.api\.v1\./, ""),
+      })),
+    ),
+);
+
+/** Those who are let in when they ask for nothing in particular. What is not let in is `auth.forbidden`; anything else is a matter of the request. */
+const everybody = "ana bo ed admin";
+const auditors = "bo admin";
+const admins = "admin";
+const expected: Readonly<Record<string, string>> = {
+  "IdentityService/GetSelf": everybody,
+  "IdentityService/PutIdentity": admins,
+  "IdentityService/ListIdentities": admins,
+  "IdentityService/CreateToken": admins, // of another identity; one's own is below
+  "IdentityService/RevokeToken": admins,
+  "AgentService/CreateJoinToken": admins,
+  "AgentService/ListAgents": auditors,
+  "AgentService/RevokeAgent": admins,
+  "ResourceService/ListResources": everybody, // what they may open
+  "SessionService/ListSessions": everybody, // their own
+  "SessionService/GetSession": everybody, // nothing of others: below
+  "SessionService/EndSession": admins,
+  "SessionService/ReplaySession": everybody, // nothing of others: below
+  "ApprovalService/ListApprovals": everybody, // theirs, and those that they may decide on
+  "ApprovalService/GetApproval": everybody,
+  "ApprovalService/Approve": everybody, // by the rules for approve
+  "ApprovalService/Deny": everybody,
+  "ApprovalService/Preview": everybody,
+  "ApprovalService/ProposeCounter": everybody,
+  "ApprovalService/RequestPlan": everybody,
+  "ApprovalService/RevokeApproval": everybody,
+  "ApprovalService/AcceptCounter": everybody,
+  "ErasureService/RequestErasure": admins,
+  "ErasureService/ListErasures": auditors,
+  "ErasureService/ApproveErasure": admins,
+  "ErasureService/DenyErasure": admins,
+  "PolicyService/GetPolicy": everybody,
+  "PolicyService/CheckPolicy": auditors,
+  "PolicyService/DiffPolicy": auditors,
+  "PolicyService/PublishPolicy": admins,
+  "EventService/ReadEvents": auditors,
+  "AuditService/Export": auditors,
+  "AuditService/PromiseEvent": auditors,
+  "AuditService/GetCheckpoint": auditors,
+  "AuditService/GetRetention": auditors,
+  "AuditService/RunRetention": admins,
+  "GrantService/RequestAccess": everybody, // by the rules for request
+  "GrantService/ListGrants": everybody,
+  "GrantService/GetGrant": everybody,
+  "GrantService/ApproveAccess": everybody,
+  "GrantService/DenyAccess": everybody,
+  "GrantService/WithdrawAccessRequest": everybody,
+  "GrantService/RevokeGrant": everybody,
+  "GrantService/BreakGlass": everybody,
+  "GrantService/ReviewBreakGlass": everybody,
+  "HistoryService/SearchCommands": everybody, // their own
+  "HistoryService/GetStateAsOf": auditors,
+  "HistoryService/GetAccessAsOf": auditors,
+  "HistoryService/GetPolicyAsOf": auditors,
+  "HistoryService/ExplainDecision": auditors,
+  "ReadModelService/GetReadModels": auditors,
+  "ReadModelService/RebuildReadModels": admins,
+  "NotificationService/ListNotifications": auditors,
+  "NotificationService/RetryNotification": admins,
+  "PolicyChangeService/ProposePolicy": admins,
+  "PolicyChangeService/ProposeEarlierPolicy": admins,
+  "PolicyChangeService/ApprovePolicy": admins,
+  "PolicyChangeService/RejectPolicy": admins,
+  "PolicyChangeService/WithdrawPolicy": admins,
+  "PolicyChangeService/PublishProposedPolicy": admins,
+  "PolicyChangeService/ListPolicyVersions": auditors,
+  "PolicyChangeService/GetPolicyVersion": auditors,
+  "PolicyChangeService/TryPolicy": auditors,
+};
+
+/** Nothing is asked of a verb, but for those that look at what is asked before they say who may. */
+const requests: Readonly<Record<string, Uint8Array>> = {
+  "AuditService/Export": audit.ExportRequest.encode(audit.ExportRequest.create({ scope: { $case: "range", value: { from: "0", to: "0" } } })).finish(),
+};
+const NOTHING = new Uint8Array();
+
+describe("the API", { timeout: 3 * HANG_MS }, () => {
+  const cleanup = suiteCleanup();
+  let stack: Stack;
+  let client: Client;
+  let edToken = "";
+  before(async () => {
+    stack = await Stack.start(cleanup, { policy: openPolicy, moreDatabases: ["stock"] });
+    // In no group at all: what everybody has.
+    edToken = await stack.call("admin", async (admin) => {
+      await admin.call(admin.identities.putIdentity.bind(admin.identities), { id: "ed", kind: "human", groups: [] });
+      return (await admin.call(admin.identities.createToken.bind(admin.identities), { identityId: "ed", ttlSeconds: 3_600, note: "" })).token;
+    });
+    client = new Client(stack.apiAddress, credentials.createSsl(readFileSync(stack.caFile)));
+    atEnd(cleanup, () => client.close());
+  });
+
+  type Who = "ana" | "bo" | "ed" | "admin";
+  /** Its code, or none; a stream is read to its end or first failure. */
+  async function codeOf(who: Who, { path, name, responseStream }: Verb): Promise<string> {
+    const metadata = new Metadata();
+    metadata.set("authorization", `Bearer ${who === "ed" ? edToken : stack.tokens[who]}`);
+    const bytes = (message: Uint8Array): Buffer => Buffer.from(message);
+    const code = (error: ServiceError | null): string => (error === null ? "" : String(error.metadata.get("sallyport-error-code")[0] ?? error.code));
+    const request = requests[name] ?? NOTHING;
+    if (!responseStream) return new Promise((resolve) => void client.makeUnaryRequest(path, bytes, bytes, request, metadata, (error) => resolve(code(error))));
+    return new Promise((resolve) => {
+      const call = client.makeServerStreamRequest(path, bytes, bytes, request, metadata);
+      call.on("data", () => undefined);
+      call.on("error", (error: ServiceError) => resolve(code(error)));
+      call.on("end", () => resolve(""));
+    });
+  }
+
+  const isLetIn = async (who: Who, verb: Verb): Promise<boolean> => {
+    const code = await codeOf(who, verb);
+    assert.notEqual(code, "internal", `${verb.name} as ${who}`);
+    return code !== "auth.forbidden";
+  };
+
+  it("has a verb for each line of the list of who may call it, and a line for each verb", () => {
+    assert.deepEqual(verbs.map(({ name }) => name).toSorted(), Object.keys(expected).toSorted());
+  });
+
+  it("asks for a token at each of them", async () => {
+    for (const verb of verbs) {
+      const token = edToken;
+      edToken = "sp_none";
+      const code = await codeOf("ed", verb).finally(() => (edToken = token));
+      assert.equal(code, "auth.failed", verb.name);
+    }
+  });
+
+  const sets: readonly (readonly [string, readonly PolicyText[]])[] = [
+    ["a policy that names neither replay nor administer", openPolicy],
+    ["the starter policy", starterPolicy],
+  ];
+  for (const [what, files] of sets)
+    it(`lets in at each verb the same people under ${what}`, async () => {
+      await stack.publish(files);
+      const found: Record<string, string> = {};
+      for (const verb of verbs) {
+        const who: string[] = [];
+        for (const each of everybody.split(" ") as Who[]) if (await isLetIn(each, verb)) who.push(each);
+        found[verb.name] = who.join(" ");
+      }
+      assert.deepEqual(found, expected);
+    });
+
+  it("shows, ends and exports what is about one resource to those whom policy lets, and nothing of the others", async () => {
+    await stack.publish([
+      ...openPolicy,
+      {
+        name: "own.cedar",
+        text: `
+          @id("stock-keeper") permit (principal == Identity::"ed", action in [Action::"replay", Action::"administer"], resource == Resource::"stock");
+          @id("own") permit (principal, action == Action::"replay", resource) when { context.own };
+          @id("no-tokens") @reason("The directory issues them.")
+          forbid (principal, action == Action::"administer", resource) when { context.area == "tokens" };
+          @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);`,
+      },
+    ]);
+    const orders = await stack.connect("ana");
+    await orders.query("select 'in orders' as found");
+    const stock = await stack.connect("ana", { database: "stock" });
+    await stock.query("select 'in stock' as found");
+    const closed = new Promise<void>((resolve) => stock.on("end", () => resolve()));
+    stack.tokens.cy = edToken; // the command line below knows no ed
+    const as = async (who: "ana" | "bo" | "ed", ...args: readonly string[]): Promise<unknown> => {
+      const run = stack.cli(who === "ed" ? "cy" : who, "--json", ...args);
+      const { status } = await run.exited;
+      return status === 0 ? (JSON.parse(run.stdout) as unknown) : (JSON.parse(run.stderr) as { error: string }).error.split(":")[0];
+    };
+    const resourcesOf = (found: unknown): readonly string[] => [...new Set((found as { resource: string }[]).map(({ resource }) => resource))].toSorted();
+
+    // The lists follow the record.
+    while (((await as("ana", "search", "select", "found")) as unknown[]).length < 2);
+    const sessions = (await as("ana", "sessions")) as { readonly id: string; readonly resource: string }[];
+    const idOn = (resource: string): string => sessions.find((each) => each.resource === resource)?.id ?? "";
+    assert.deepEqual([resourcesOf(sessions), resourcesOf(await as("ed", "sessions"))], [[RESOURCE, "stock"], ["stock"]]);
+    assert.deepEqual(resourcesOf(await as("ed", "search", "select", "found")), ["stock"]);
+    assert.deepEqual(
+      [await as("ed", "sessions", "--identity", "ana", "--resource", RESOURCE), await as("bo", "sessions", "--identity", "ana")],
+      [[], "auth.forbidden"],
+    );
+    assert.equal(((await as("ed", "sessions", "show", idOn("stock"))) as { resource: string }).resource, "stock");
+    assert.deepEqual(
+      [await as("ed", "sessions", "show", idOn(RESOURCE)), await as("ed", "sessions", "replay", idOn(RESOURCE))],
+      ["auth.forbidden", "auth.forbidden"],
+    );
+    assert.equal(await as("ed", "explain", idOn(RESOURCE), "1"), "auth.forbidden");
+    assert.notEqual(await as("ed", "explain", idOn("stock"), "1"), "auth.forbidden");
+    const bundle = (name: string): readonly string[] => ["-o", `${stack.folder}/${name}`];
+    assert.notEqual(await as("ed", "audit", "export", "--resource", "stock", ...bundle("stock")), "auth.forbidden");
+    assert.equal(await as("ed", "audit", "export", "--resource", RESOURCE, ...bundle("orders")), "auth.forbidden");
+    assert.equal(await as("ed", "audit", "export", ...bundle("all")), "auth.forbidden");
+    assert.equal(await as("ed", "sessions", "end", idOn(RESOURCE)), "auth.forbidden");
+    assert.notEqual(await as("ed", "sessions", "end", idOn("stock")), "auth.forbidden");
+    await closed;
+    await orders.query("select 1");
+    await orders.end();
+
+    await assert.rejects(stack.token("ana"), { code: "auth.forbidden", message: `Rule "no-tokens": denied. The directory issues them.` });
+    const own = { identityId: "ana", ttlSeconds: 60, note: "" };
+    await stack.call("ana", (mine) => mine.call(mine.identities.createToken.bind(mine.identities), own));
+  });
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { before, describe, it } from "node:test";
+import { execute, parse, bind, query, sync } from "../support/frontend-messages.ts";
+import { isType, type Recorded, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import type { WireClient } from "../support/wire-client.ts";
+import { openDirectWire, openWire } from "./gateway-wire.ts";
+import { recordingPolicy, shownIn } from "./recorded-output.ts";
+import { wireSchema, wireScripts } from "./wire-scripts.ts";
+
+const MIB = 1_048_576;
+/** The control plane may grow by so much while it relays 64 MiB: the windows of the tunnel and the garbage between two collections. */
+const MAX_GROWTH_MIB = 160;
+
+const heard = (client: WireClient): Buffer => Buffer.concat(client.messages.map(({ bytes }) => bytes));
+/** Results, and how commands ended: what comes only in answer to a command that runs. */
+const results = (bytes: Buffer): string => {
+  const found: string[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = at + 1 + bytes.readInt32BE(at + 1);
+    if ("DdCIsV".includes(String.fromCharCode(bytes[at] ?? 0))) found.push(bytes.toString("latin1", at, end));
+    at = end;
+  }
+  return found.join("\n");
+};
+
+describe("output that policy has recorded, end to end", () => {
+  const cleanup = suiteCleanup();
+  let stack: Stack;
+  before(async () => {
+    stack = await Stack.start(cleanup, { policy: recordingPolicy(), targetAuth: "password" });
+    const target = await stack.connectDirect();
+    await target.query(wireSchema);
+    await target.query("create table people (name text, email text); insert into people values ('Ana', 'ana.secret@example.com')");
+  });
+
+  const open = (application: string): Promise<WireClient> => openWire(cleanup, stack, "ana", { application_name: application, datestyle: "ISO" });
+
+  /** Ends the session, and answers the events of its recording. */
+  async function recordingOf(application: string, client: WireClient): Promise<Recorded[]> {
+    client.destroy();
+    const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === application);
+    await stack.event(requested.stream, isType("SessionEnded"));
+    return stack.events(requested.stream.replace("session", "recording"));
+  }
+
+  for (const [name, script] of Object.entries(wireScripts)) {
+    it(`is the target's own, byte for byte, and holds every result: ${name}`, async () => {
+      const client = await open(name);
+      const direct = await openDirectWire(cleanup, stack, { datestyle: "ISO" });
+      for (const peer of [client, direct]) {
+        for (const { send, type, count } of script) {
+          const answered = peer.more(type, count);
+          peer.write(send);
+          await answered;
+        }
+      }
+      const told = (peer: WireClient): string => peer.messages.map(({ type, bytes }) => `${type} ${bytes.toString("latin1", type === "A" ? 9 : 1)}`).join("\n");
+      assert.equal(told(client), told(direct));
+      assert.equal(results(shownIn(await recordingOf(name, client))), results(heard(client)));
+    });
+  }
+
+  it("is masked where the client saw it masked", async () => {
+    await stack.publish(recordingPolicy(`@mask("people.email:full")`));
+    const client = await open("masked");
+    for (const text of ["select * from people", "copy people to stdout", "select upper(email) from people"]) {
+      const answered = client.more("Z");
+      client.write(query(text));
+      await answered;
+    }
+    const answered = client.more("Z");
+    client.write(Buffer.concat([parse("select * from people"), bind({ resultFormats: [1] }), execute(), sync]));
+    await answered;
+    assert.equal(heard(client).toString("latin1").match(/\*{4}/gu)?.length, 4);
+    assert.deepEqual(shownIn(await recordingOf("masked", client)), heard(client));
+    assert.doesNotMatch(JSON.stringify((await stack.events("session-", "recording-")).map(({ data }) => data)), /ana\.secret/iu);
+    await stack.publish(recordingPolicy());
+  });
+
+  it("says in the record of the command that it is recorded", async () => {
+    const client = await open("obliged");
+    const answered = client.more("Z");
+    client.write(query("select 1"));
+    await answered;
+    await recordingOf("obliged", client);
+    const authorised = (await stack.events("session-")).filter(isType("CommandAuthorized"));
+    assert.deepEqual(authorised.at(-1)?.data.obligations.record, ["output"]);
+  });
+
+  const large: readonly (readonly [what: string, text: string, bytes: number])[] = [
+    ["64 MiB of COPY", "copy (select repeat(md5(g::text), 32) from generate_series(1, 65536) g) to stdout", 64 * MIB],
+    ["a cell of 8 MiB", "select repeat('y', 8388608)", 8 * MIB],
+  ];
+  for (const [what, text, bytes] of large) {
+    it(`is recorded in bounded memory: ${what}, for a client that is late to read`, { timeout: 120_000 }, async (t) => {
+      const client = await open(what);
+      const floor = resetPeak(stack.controlPlanePid);
+      client.pause();
+      client.write(query(text));
+      const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === what);
+      await stack.event(requested.stream.replace("session", "recording"), isType("OutputRecorded"));
+      const answered = client.more("Z");
+      client.resume();
+      await answered;
+      const growth = peakMib(stack.controlPlanePid) - floor;
+      t.diagnostic(`the control plane grew by ${growth} MiB`);
+      assert.ok(growth < MAX_GROWTH_MIB, `the control plane grew by ${growth} MiB`);
+      const shown = shownIn(await recordingOf(what, client));
+      assert.ok(shown.length > bytes);
+      assert.ok(shown.equals(heard(client)));
+    });
+  }
+});
+
+/** Forgets the most that a process has held in memory so far, which is then what it holds now. */
+function resetPeak(pid: number): number {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  return peakMib(pid);
+}
+
+/** The most that a process has held in memory so far. */
+const peakMib = (pid: number): number => Math.round(Number(/VmHWM:\s+(\d+) kB/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024);
