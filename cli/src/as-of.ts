@@ -1,4 +1,4 @@
-import type { Access, AsOf, GetPolicyAsOfResponse, GetStateAsOfResponse } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import type { Access, AsOf, GetAccessAsOfResponse, GetPolicyAsOfResponse, GetStateAsOfResponse } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { Argument, type Command } from "commander";
 import { exitStatus, type ExitStatus } from "./exit-status.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
@@ -14,7 +14,8 @@ type What = "state" | "access" | "policy";
 const examples = `
 state   who and what there was, which sessions and grants were open, what waited for an approval
 access  what policy said to each identity about each resource: open it, run each class of command there, approve,
-        ask for access; with the grants that were open
+        ask for access, replay sessions of others; with the grants that were open; and what of the control plane itself
+        each identity could look at and change
 policy  the policy in force, with its text
 
 Examples:
@@ -119,8 +120,13 @@ const labelText = (labels: Readonly<Record<string, string>>): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(" ");
 
-function showAccess(io: Io, { asOf, policyVersion, access }: { asOf: AsOf | undefined; policyVersion: string; access: readonly Access[] }): void {
+function showAccess(io: Io, { asOf, policyVersion, access, own }: GetAccessAsOfResponse): void {
   io.out(heading(asOf, policyVersion));
+  section(
+    io,
+    ["IDENTITY", "REPLAYS", "ADMINISTERS"],
+    own.map(({ identity, decisions }) => [identity?.id ?? "", ...["replay", "administer"].map((action) => areasOf(action, decisions))]),
+  );
   if (policyVersion === "") return;
   const columns = access[0]?.decisions.map(({ action, riskClass }) => (action === "run" ? riskClass : action)) ?? [];
   section(
@@ -135,6 +141,13 @@ function showAccess(io: Io, { asOf, policyVersion, access }: { asOf: AsOf | unde
     ]),
   );
   io.out(dim("Of each class a typical statement that names no table; rules about certain tables may say otherwise. --json has the rules."));
+}
+
+/** Of the control plane itself: where it is permitted. */
+function areasOf(wanted: string, decisions: Access["decisions"]): string {
+  const asked = decisions.filter(({ action }) => action === wanted);
+  const allowed = asked.filter(({ effect }) => effect === "allow");
+  return allowed.length === asked.length ? "everything" : allowed.map(({ area }) => area).join(" ");
 }
 
 function cell({ effect, quorum }: Access["decisions"][number]): string {

@@ -144,6 +144,7 @@ describe("the past, through the command line", { timeout: 120_000 }, () => {
       ["unclassified", "needs_approval"],
       ["approve", "deny"],
       ["request", "deny"],
+      ["replay", "deny"],
     ]);
     assert.deepEqual(await said("0s"), [
       ["open", "allow"],
@@ -154,6 +155,7 @@ describe("the past, through the command line", { timeout: 120_000 }, () => {
       ["unclassified", "deny"],
       ["approve", "deny"],
       ["request", "deny"],
+      ["replay", "deny"],
     ]);
   });
 

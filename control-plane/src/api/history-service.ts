@@ -8,7 +8,7 @@ import type { Moment } from "../application/time-travel/moment.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import { visibleSessions } from "../application/visible-sessions.ts";
 import type { Principal } from "../domain/decision.ts";
-import { accessView, asOfView, explanationView, foundCommand, stateView } from "./history-views.ts";
+import { accessView, asOfView, explanationView, foundCommand, ownAccessView, stateView } from "./history-views.ts";
 import { cursorOf, textOf } from "./paging.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
@@ -49,8 +49,8 @@ export function historyService(api: ApiContext, { readModels, timeTravel, sessio
     }),
     getAccessAsOf: unary(api, async ({ moment, identity, resource }) => {
       const filter = { ...(identity === "" ? {} : { identity }), ...(resource === "" ? {} : { resource }) };
-      const { asOf, policyVersion, access } = await timeTravel.access(momentOf(moment), filter);
-      return { asOf: asOfView(asOf), policyVersion: policyVersion ?? "", access: access.map(accessView) };
+      const { asOf, policyVersion, access, own } = await timeTravel.access(momentOf(moment), filter);
+      return { asOf: asOfView(asOf), policyVersion: policyVersion ?? "", access: access.map(accessView), own: own.map(ownAccessView) };
     }),
     getPolicyAsOf: unary(api, async ({ moment }) => {
       const { asOf, policy } = await timeTravel.policy(momentOf(moment));

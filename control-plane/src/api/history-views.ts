@@ -1,18 +1,22 @@
 import type {
   Access as AccessMessage,
+  AccessDecision,
   AsOf as AsOfMessage,
   ExplainDecisionResponse,
   ExplainedDecision as DecisionMessage,
   ExplainedVote as VoteMessage,
   FoundCommand,
   GetStateAsOfResponse,
+  OwnAccess as OwnAccessMessage,
 } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import type { CommandRow } from "../application/projections/read-model-store.ts";
 import type { Access } from "../application/time-travel/access-as-of.ts";
+import type { OwnAccess } from "../application/time-travel/authority-as-of.ts";
 import type { ExplainedDecision, ExplainedVote } from "../application/time-travel/decide-again.ts";
 import { type Explanation, holds } from "../application/time-travel/explain.ts";
 import type { AsOf, StateAsOf } from "../application/time-travel/state-as-of.ts";
 import type { AgentState } from "../domain/agent/agent.decider.ts";
+import type { Decision } from "../domain/decision.ts";
 import { grantView } from "./grant-view.ts";
 import { approvalView, eventView, identityView, sessionView } from "./views.ts";
 
@@ -65,15 +69,19 @@ export const accessView = ({ principal, resource, agent, decisions, grant }: Acc
   agentId: resource.agentId,
   agentState: agent,
   grantedUntil: grant?.endsAt,
-  decisions: decisions.map(({ action, riskClass, decision: { effect, quorum, rules, reason } }) => ({
-    action,
-    riskClass: riskClass ?? "",
-    effect,
-    quorum,
-    rules: [...rules],
-    reason,
-  })),
+  decisions: decisions.map(({ action, riskClass, decision }) => accessDecision(action, decision, { riskClass: riskClass ?? "", area: "" })),
 });
+
+export const ownAccessView = ({ principal, decisions }: OwnAccess): OwnAccessMessage => ({
+  identity: identityView({ ...principal, disabled: false }),
+  decisions: decisions.map(({ action, area, decision }) => accessDecision(action, decision, { riskClass: "", area })),
+});
+
+const accessDecision = (
+  action: string,
+  { effect, quorum, rules, reason }: Decision,
+  more: { readonly riskClass: string; readonly area: string },
+): AccessDecision => ({ action, effect, quorum, rules: [...rules], reason, ...more });
 
 export function explanationView(explanation: Explanation): ExplainDecisionResponse {
   const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved, access } = explanation;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { agentStream } from "../../domain/agent/agent.events.ts";
+import { decideAuthority } from "../../domain/authority.ts";
 import type { Decision, ByGrant, PolicyAction, PolicyEngine, Principal } from "../../domain/decision.ts";
 import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
@@ -25,7 +26,7 @@ export interface Access {
   readonly decisions: readonly AccessDecision[];
 }
 
-/** Each is eight decisions of about a tenth of a millisecond, between which other work runs, and about 2 KB of the answer. */
+/** Each is nine decisions of about a tenth of a millisecond, between which other work runs, and about 2 KB of the answer. */
 export const MAX_ACCESS_PAIRS = 1_000;
 
 export interface AccessFilter {
@@ -33,13 +34,21 @@ export interface AccessFilter {
   readonly resource?: string;
 }
 
-/** What policy said to each active identity about each resource that was served. Fails with `input.invalid` when they are too many. */
-export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, filter: AccessFilter): Promise<readonly Access[]> {
-  const wanted = (name: string, only: string | undefined): boolean => only === undefined || only === name;
+const wanted = (name: string, only: string | undefined): boolean => only === undefined || only === name;
+
+/** Active identities, in order. Fails with `input.invalid` when they are too many. */
+export function principalsAsOf(state: StateAsOf, { identity }: AccessFilter): readonly Principal[] {
   const principals = [...state.identities.states()]
-    .filter(({ status, identityId }) => status === "active" && wanted(identityId, filter.identity))
+    .filter(({ status, identityId }) => status === "active" && wanted(identityId, identity))
     .map(({ identityId: id, kind, groups }): Principal => ({ id, kind, groups }))
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  if (principals.length > MAX_ACCESS_PAIRS)
+    throw new SallyportError("input.invalid", `That is ${String(principals.length)} identities, more than ${String(MAX_ACCESS_PAIRS)}: name one of them.`);
+  return principals;
+}
+
+/** What policy said to each of them about each resource that was served. Fails with `input.invalid` when they are too many. */
+export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, principals: readonly Principal[], filter: AccessFilter): Promise<readonly Access[]> {
   const resources = [...state.resources.states()]
     .filter(({ status, name }) => status === "registered" && wanted(name, filter.resource))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -69,12 +78,14 @@ function decide(engine: PolicyEngine, principal: Principal, { name, protocol, la
     riskClass,
     decision: engine.decide({ principal, action, resource, granted, circumstances: { time }, ...(facts === undefined ? {} : { facts }) }),
   });
+  const replay = decideAuthority({ kind: "loaded", engine }, { principal, action: "replay", area: "sessions", resource }, time);
   return [
     ask("open"),
     ...riskClasses.map((riskClass) => ask("run", riskClass, typical[riskClass])),
     // Asked of whoever would decide on what is riskiest and still judged.
     ask("approve", undefined, typical.destructive),
     ask("request"),
+    { action: "replay", riskClass: undefined, decision: replay },
   ];
 }
 

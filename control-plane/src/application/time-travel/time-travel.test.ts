@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
-import { type Decision, noObligations, type Principal, recordDecision } from "../../domain/decision.ts";
+import { areas, type Decision, noObligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import { grantStream } from "../../domain/grant/grant.events.ts";
 import { identityStream } from "../../domain/identity/identity.events.ts";
 import { policyStream } from "../../domain/policy/policy.events.ts";
@@ -124,6 +124,50 @@ describe("what was true at a moment", () => {
     assert.equal((await past.policy({ kind: "position", position: 0n })).policy, undefined);
     await assert.rejects(past.state({ kind: "position", position: (await head()) + 1n }), fails("input.invalid"));
     await assert.rejects(past.state({ kind: "instant", at: new Date(Date.now() + 120_000) }), fails("input.invalid"));
+  });
+});
+
+describe("who could look at the record, and administer", () => {
+  it("is told by the policy of the moment, by the built-in rule where it says nothing, and before there was any", async (t) => {
+    const { app, past, head } = await world(t);
+    await app.identities.put({ ...human("bo"), groups: ["auditors"] }, admin);
+    await app.identities.put({ ...human("cy"), groups: ["admins"] }, admin);
+    const untold = await head();
+    const text = `@id("all") permit (principal, action == Action::"open", resource);
+      @id("policy") permit (principal in Group::"admins", action == Action::"administer", resource) when { context.area == "policy" };
+      @id("orders") permit (principal in Group::"auditors", action == Action::"replay", resource == Resource::"orders");`;
+    await app.policies.publish([{ name: "a.cedar", text }], "own", { ...admin, actor: { kind: "human", id: "cy" } });
+    const told = async (position: bigint, resource?: string): Promise<unknown> => {
+      const { access, own } = await past.access({ kind: "position", position }, resource === undefined ? {} : { resource });
+      const areasOf = (wanted: string, all: (typeof own)[number]["decisions"]): number | readonly string[] => {
+        const allowed = all.filter(({ action, decision }) => action === wanted && decision.effect === "allow").map(({ area }) => area);
+        return allowed.length === areas.length ? allowed.length : allowed;
+      };
+      return [
+        own.map(({ principal, decisions }) => [principal.id, areasOf("replay", decisions), areasOf("administer", decisions)]),
+        access
+          .filter(({ decisions }) => decisions.some(({ action, decision }) => action === "replay" && decision.effect === "allow"))
+          .map(({ principal }) => principal.id),
+      ];
+    };
+    const all = areas.length;
+    assert.deepEqual(await told(untold), [
+      [
+        ["ana", [], []],
+        ["bo", all, []],
+        ["cy", all, all],
+      ],
+      ["bo", "cy"],
+    ]);
+    assert.deepEqual(await told(await head()), [
+      [
+        ["ana", [], []],
+        ["bo", [], []],
+        ["cy", [], ["policy"]],
+      ],
+      ["bo"],
+    ]);
+    assert.deepEqual(await told(await head(), "orders"), [[], ["bo"]]);
   });
 });
 

@@ -4,7 +4,9 @@ import type { Ledger } from "../../ledger/ledger.ts";
 import type { PublishedPolicy } from "../policy-in-force.ts";
 import type { Clock } from "../ports.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
-import { type Access, accessAsOf, type AccessFilter } from "./access-as-of.ts";
+import type { PolicyStanding } from "../../domain/authority.ts";
+import { type Access, accessAsOf, type AccessFilter, principalsAsOf } from "./access-as-of.ts";
+import { authorityAsOf, type OwnAccess } from "./authority-as-of.ts";
 import { explain, type Explanation } from "./explain.ts";
 import { cutAt, type Moment } from "./moment.ts";
 import { PolicyVersions } from "./policy-versions.ts";
@@ -15,6 +17,8 @@ export interface AccessAsOf {
   /** Undefined: none was in force, and everything was refused. */
   readonly policyVersion: string | undefined;
   readonly access: readonly Access[];
+  /** Of all resources together; nothing when one is asked about. */
+  readonly own: readonly OwnAccess[];
 }
 
 export interface PolicyAsOf extends PublishedPolicy {
@@ -70,9 +74,15 @@ export function createTimeTravel({
       travel(async () => {
         const state = await StateAsOf.of(ledger, await cutAt(ledger, moment, clock.now()), "access");
         const { published } = state.policy;
-        if (published === undefined) return { asOf: state.asOf, policyVersion: undefined, access: [] };
-        const engine = policies.engine({ ...published, reason: "" });
-        return { asOf: state.asOf, policyVersion: published.version, access: await accessAsOf(state, engine, filter) };
+        const engine = published && policies.engine({ ...published, reason: "" });
+        const standing: PolicyStanding = engine === undefined ? { kind: "none" } : { kind: "loaded", engine };
+        const principals = principalsAsOf(state, filter);
+        return {
+          asOf: state.asOf,
+          policyVersion: published?.version,
+          access: engine === undefined ? [] : await accessAsOf(state, engine, principals, filter),
+          own: filter.resource === undefined ? await authorityAsOf(standing, principals, state.moment) : [],
+        };
       }),
 
     policy: (moment) =>

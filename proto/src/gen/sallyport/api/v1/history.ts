@@ -129,6 +129,8 @@ export interface GetAccessAsOfResponse {
   asOf: AsOf | undefined;
   policyVersion: string;
   access: Access[];
+  /** Nothing when only one resource is asked about. */
+  own: OwnAccess[];
 }
 
 export interface Access {
@@ -143,7 +145,7 @@ export interface Access {
 }
 
 export interface AccessDecision {
-  /** open, run, approve (a command), request. */
+  /** open, run, approve (a command), request, replay (sessions of others); of the control plane itself replay and administer. */
   action: string;
   /** Of `run`: a typical statement of this class that names no table. */
   riskClass: string;
@@ -152,6 +154,14 @@ export interface AccessDecision {
   quorum: number;
   rules: string[];
   reason: string;
+  /** Of replay and administer: what they are about. */
+  area: string;
+}
+
+/** What somebody could look at and change of the control plane itself. */
+export interface OwnAccess {
+  identity: Identity | undefined;
+  decisions: AccessDecision[];
 }
 
 export interface GetPolicyAsOfRequest {
@@ -1487,7 +1497,7 @@ export const GetAccessAsOfRequest: MessageFns<GetAccessAsOfRequest> = {
 };
 
 function createBaseGetAccessAsOfResponse(): GetAccessAsOfResponse {
-  return { asOf: undefined, policyVersion: "", access: [] };
+  return { asOf: undefined, policyVersion: "", access: [], own: [] };
 }
 
 export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
@@ -1500,6 +1510,9 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
     }
     for (const v of message.access) {
       Access.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.own) {
+      OwnAccess.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -1541,6 +1554,14 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
             message.access.push(Access.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.own.push(OwnAccess.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1566,6 +1587,7 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
         ? globalThis.String(object.policy_version)
         : "",
       access: globalThis.Array.isArray(object?.access) ? object.access.map((e: any) => Access.fromJSON(e)) : [],
+      own: globalThis.Array.isArray(object?.own) ? object.own.map((e: any) => OwnAccess.fromJSON(e)) : [],
     };
   },
 
@@ -1580,6 +1602,9 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
     if (message.access?.length) {
       obj.access = message.access.map((e) => Access.toJSON(e));
     }
+    if (message.own?.length) {
+      obj.own = message.own.map((e) => OwnAccess.toJSON(e));
+    }
     return obj;
   },
 
@@ -1591,6 +1616,7 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
     message.asOf = (object.asOf !== undefined && object.asOf !== null) ? AsOf.fromPartial(object.asOf) : undefined;
     message.policyVersion = object.policyVersion ?? "";
     message.access = object.access?.map((e) => Access.fromPartial(e)) || [];
+    message.own = object.own?.map((e) => OwnAccess.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1761,7 +1787,7 @@ export const Access: MessageFns<Access> = {
 };
 
 function createBaseAccessDecision(): AccessDecision {
-  return { action: "", riskClass: "", effect: "", quorum: 0, rules: [], reason: "" };
+  return { action: "", riskClass: "", effect: "", quorum: 0, rules: [], reason: "", area: "" };
 }
 
 export const AccessDecision: MessageFns<AccessDecision> = {
@@ -1783,6 +1809,9 @@ export const AccessDecision: MessageFns<AccessDecision> = {
     }
     if (message.reason !== "") {
       writer.uint32(50).string(message.reason);
+    }
+    if (message.area !== "") {
+      writer.uint32(58).string(message.area);
     }
     return writer;
   },
@@ -1848,6 +1877,14 @@ export const AccessDecision: MessageFns<AccessDecision> = {
             message.reason = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.area = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1872,6 +1909,7 @@ export const AccessDecision: MessageFns<AccessDecision> = {
       quorum: isSet(object.quorum) ? globalThis.Number(object.quorum) : 0,
       rules: globalThis.Array.isArray(object?.rules) ? object.rules.map((e: any) => globalThis.String(e)) : [],
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      area: isSet(object.area) ? globalThis.String(object.area) : "",
     };
   },
 
@@ -1895,6 +1933,9 @@ export const AccessDecision: MessageFns<AccessDecision> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.area !== "") {
+      obj.area = message.area;
+    }
     return obj;
   },
 
@@ -1909,6 +1950,96 @@ export const AccessDecision: MessageFns<AccessDecision> = {
     message.quorum = object.quorum ?? 0;
     message.rules = object.rules?.map((e) => e) || [];
     message.reason = object.reason ?? "";
+    message.area = object.area ?? "";
+    return message;
+  },
+};
+
+function createBaseOwnAccess(): OwnAccess {
+  return { identity: undefined, decisions: [] };
+}
+
+export const OwnAccess: MessageFns<OwnAccess> = {
+  encode(message: OwnAccess, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== undefined) {
+      Identity.encode(message.identity, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.decisions) {
+      AccessDecision.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OwnAccess {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOwnAccess();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identity = Identity.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.decisions.push(AccessDecision.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OwnAccess {
+    return {
+      identity: isSet(object.identity) ? Identity.fromJSON(object.identity) : undefined,
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => AccessDecision.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: OwnAccess): unknown {
+    const obj: any = {};
+    if (message.identity !== undefined) {
+      obj.identity = Identity.toJSON(message.identity);
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => AccessDecision.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OwnAccess>): OwnAccess {
+    return OwnAccess.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OwnAccess>): OwnAccess {
+    const message = createBaseOwnAccess();
+    message.identity = (object.identity !== undefined && object.identity !== null)
+      ? Identity.fromPartial(object.identity)
+      : undefined;
+    message.decisions = object.decisions?.map((e) => AccessDecision.fromPartial(e)) || [];
     return message;
   },
 };
