@@ -26,7 +26,7 @@ export async function traceColumns({ id, columns, maskedTables, userSchemas = fa
       const absent = lookups === 0 ? columns.filter(({ table }) => catalogue.isAbsent(table)) : [];
       for (const { table } of absent) unlearnt.names.add(table);
       const schemas = userSchemas ? catalogue.userSchemas(unlearnt) : undefined;
-      if (unlearnt.names.size === 0 && !unlearnt.userSchemas) {
+      if (unlearnt.names.size === 0 && unlearnt.userSchemas !== true) {
         const room = { bytes: MAX_TRACED_BYTES };
         const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue, room)) };
         return schemas === undefined || schemas.length > MAX_USER_SCHEMAS ? answer : { ...answer, userSchemas: { names: [...schemas] } };

@@ -11,7 +11,7 @@ export const CATALOGUE_REFRESH_MS = 500;
 export const MAX_CATALOGUE_RELATIONS = 20_000;
 /** Names that are remembered for a resource, also of what is not there, about 5 MB. Beyond, they are forgotten: a statement can name what it likes. */
 export const MAX_CATALOGUE_NAMES = 20_000;
-export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set(), userSchemas: false });
+export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
 
 interface Named {
   readonly oids: readonly number[];
@@ -103,7 +103,7 @@ export class Catalogue {
       this.#waiting ??= { unlearnt: nothingUnlearnt(), callers: [] };
       for (const oid of unlearnt.relations) this.#waiting.unlearnt.relations.add(oid);
       for (const name of unlearnt.names) this.#waiting.unlearnt.names.add(name);
-      if (unlearnt.userSchemas) this.#waiting.unlearnt.userSchemas = true;
+      if (unlearnt.userSchemas === true) this.#waiting.unlearnt.userSchemas = true;
       this.#waiting.callers.push({ unlearnt, resolve, reject });
       if (!this.#busy) void this.#work();
     });

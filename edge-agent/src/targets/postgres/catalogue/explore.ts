@@ -13,7 +13,7 @@ export interface Unlearnt {
   readonly relations: Set<number>;
   readonly names: Set<string>;
   /** Which schemas `$user` may mean. */
-  userSchemas: boolean;
+  userSchemas?: boolean;
 }
 
 export interface Explored {
@@ -36,7 +36,7 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
   const pure = new Set<number>();
   const userSchemas = new Set<string>();
   const named = new Map<string, number[]>([...unlearnt.names].map((name) => [name, []]));
-  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions, userSchemas: unlearnt.userSchemas };
+  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions, userSchemas: unlearnt.userSchemas === true };
   for (let level = 0; next.userSchemas || next.relations.size + next.names.size + next.functions.size > 0; level++) {
     if (level > MAX_VIEW_LEVELS) throw new SallyportError("target.refused", `A view is made of views in more than ${MAX_VIEW_LEVELS} levels.`);
     const findings = await ask(next, tables);
@@ -61,7 +61,7 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
       userSchemas: false,
     };
   }
-  return { asked, relations, named, functions, pure, userSchemas: unlearnt.userSchemas ? [...userSchemas] : undefined };
+  return { asked, relations, named, functions, pure, userSchemas: unlearnt.userSchemas === true ? [...userSchemas] : undefined };
 }
 
 /** Those that are not in `seen`, which then has them. */
