@@ -2,7 +2,7 @@ import type { ApprovalPreview, DryRun, PreviewResponse, SampleRow } from "@sally
 import type { Command } from "commander";
 import { findApproval } from "./find-approval.ts";
 import { bold, dim, type Io, toJson } from "./io.ts";
-import { printable, table } from "./table.ts";
+import { printable, printableLines, table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Others may be looking at the same resource, one after the other, each for as long as the control plane waits. */
@@ -35,7 +35,7 @@ export function previewLine({ kind, by, at, state, rows, code }: ApprovalPreview
 
 function show(io: Io, { plan, dryRun, previewDigest }: PreviewResponse): void {
   io.out(bold("Plan"));
-  for (const line of plan.split("\n")) io.out(`  ${printable(line)}`);
+  for (const line of printableLines(plan)) io.out(`  ${line}`);
   if (dryRun !== undefined) showDryRun(io, dryRun);
   io.out(`${bold("Digest")}     ${previewDigest}`);
   io.out(dim("On a connection of its own: what the session has set or not yet committed does not show."));
