@@ -17,6 +17,7 @@ import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
+import type { NameResolver } from "./name-resolver.ts";
 import type { OutputRecorder } from "./recording/output-recorder.ts";
 import { hintFor } from "./refusals.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -32,6 +33,7 @@ export interface UnitHandlerDeps {
   readonly output: ClientOutput;
   readonly knowledge: SessionKnowledge;
   readonly tracer: ColumnTracer;
+  readonly names: NameResolver;
   readonly recorder: OutputRecorder;
   /** Ends the session: what the client should have seen cannot be recorded, and it cannot be told in the middle of it. */
   readonly lost: (error: SallyportError) => void;
@@ -201,11 +203,13 @@ export class UnitHandler {
   }
 
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
-    const { desk, line, output, tracer } = this.#deps;
+    const { desk, line, output, tracer, names } = this.#deps;
     const traced = tracer.trace(executables);
     const prepared = tracer.trace(prospects);
-    const all = traced instanceof Promise ? await traced : traced;
-    const others = prepared instanceof Promise ? await prepared : prepared;
+    const resolved = names.resolve(traced instanceof Promise ? await traced : traced);
+    const foreseen = names.resolve(prepared instanceof Promise ? await prepared : prepared);
+    const all = resolved instanceof Promise ? await resolved : resolved;
+    const others = foreseen instanceof Promise ? await foreseen : foreseen;
     const wait = {
       inTransaction: line.status !== "I",
       begin: (): AbortSignal => {
