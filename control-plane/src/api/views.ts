@@ -64,7 +64,7 @@ export function approvalView(approval: ApprovalView): Approval {
   };
 }
 
-export const previewView = ({ previewId, previewDigest, plan, dryRun }: Preview): PreviewResponse => ({
+export const previewView = ({ previewId, previewDigest, plan, dryRun, steps = [] }: Preview): PreviewResponse => ({
   previewId,
   previewDigest,
   plan,
@@ -78,6 +78,7 @@ export const previewView = ({ previewId, previewDigest, plan, dryRun }: Preview)
           after: dryRun.after.map(sampleRow),
           notes: [...dryRun.notes],
         },
+  steps: steps.map(({ rows, ...step }) => ({ ...step, rows: rows === undefined ? undefined : BigInt(rows) })),
 });
 
 const sampleRow = (cells: readonly (string | null)[]): SampleRow => ({ cells: cells.map((text) => ({ text: text ?? undefined })) });

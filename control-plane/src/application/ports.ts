@@ -383,7 +383,7 @@ export interface Grants {
 }
 
 /** What agents of this release can do and earlier ones of the same tunnel version cannot. */
-export type AgentFeature = "preview";
+export type AgentFeature = "preview" | "preview_plan";
 
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {
