@@ -2,7 +2,7 @@ import type { ApprovalPreview, DryRun, PreviewedCommand, PreviewResponse, Sample
 import type { Command } from "commander";
 import { findApproval } from "./find-approval.ts";
 import { bold, dim, type Io, toJson } from "./io.ts";
-import { printable, table } from "./table.ts";
+import { printable, printableLines, table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Others may be looking at the same resource, one after the other, each for as long as the control plane waits. */
@@ -36,7 +36,7 @@ export function previewLine({ kind, by, at, state, rows, code }: ApprovalPreview
 function show(io: Io, { plan, dryRun, steps, previewDigest }: PreviewResponse): void {
   if (steps.length === 0) {
     io.out(bold("Plan"));
-    for (const line of plan.split("\n")) io.out(`  ${printable(line)}`);
+    for (const line of printableLines(plan)) io.out(`  ${line}`);
   }
   for (const [index, step] of steps.entries()) showStep(io, index + 1, step);
   if (dryRun !== undefined) showDryRun(io, dryRun);
@@ -48,7 +48,7 @@ function show(io: Io, { plan, dryRun, steps, previewDigest }: PreviewResponse): 
 function showStep(io: Io, number: number, { statement, plan, rows, note }: PreviewedCommand): void {
   io.out(`${bold(`${number}.`)} ${printable(statement)}${rows === undefined ? "" : `  ${dim("→")} ${counted(rows)}`}`);
   if (note !== "") io.out(`   ${dim(printable(note))}`);
-  for (const line of plan === "" ? [] : plan.split("\n")) io.out(`     ${printable(line)}`);
+  for (const line of plan === "" ? [] : printableLines(plan)) io.out(`     ${line}`);
 }
 
 function showDryRun(io: Io, { rows, columns, before, after, notes }: DryRun): void {

@@ -1,10 +1,10 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { proposalVerbs } from "./approval-proposals.ts";
+import { acceptCommand, proposalVerbs } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
 import { findApproval as find } from "./find-approval.ts";
-import { bold, type Io, toJson, tone } from "./io.ts";
-import { printable, table } from "./table.ts";
+import { bold, dim, type Io, toJson, tone } from "./io.ts";
+import { printable, printableLines, table } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
@@ -130,7 +130,8 @@ function show(io: Io, approval: Approval): void {
   }
   if (counter !== undefined) {
     io.out(`${bold("Proposed")}   by ${counter.by}${counter.comment === "" ? "" : `: ${printable(counter.comment)}`}`);
-    for (const line of counter.statement.split("\n")) io.out(`  ${printable(line)}`);
+    for (const line of printableLines(counter.statement)) io.out(`  ${line}`);
+    if (state === "pending") io.out(`  ${dim(`${requestedBy} takes it with: ${acceptCommand(approval, counter)}`)}`);
   }
   if (denyBy.length > 0) io.out(`${bold("Veto")}       ${denyBy.join(", ")} may deny it as well`);
   for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);
@@ -139,10 +140,10 @@ function show(io: Io, approval: Approval): void {
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
   io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));
-  if (plan.length === 0) for (const line of statement.split("\n")) io.out(`  ${printable(line)}`);
+  if (plan.length === 0) for (const line of printableLines(statement)) io.out(`  ${line}`);
   for (const [index, command] of plan.entries()) {
     io.out(`  ${index + 1}. ${command.riskClass}${index < uses ? ", has run" : ""}`);
-    for (const line of command.statement.split("\n")) io.out(`     ${printable(line)}`);
+    for (const line of printableLines(command.statement)) io.out(`     ${line}`);
   }
   for (const [index, parameter] of parameters.entries()) io.out(`  $${index + 1} = ${printable(parameter)}`);
   io.out(`${bold("Digest")}     ${digest}`);

@@ -6,6 +6,7 @@ import { diffVerb } from "./policy/diff.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
 import { tryVerb } from "./policy/try.ts";
+import { printable, printableLines } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function policyVerb(program: Command): void {
@@ -22,7 +23,9 @@ export function policyVerb(program: Command): void {
         if (io.json) io.out(toJson({ version, problems, testsPassed }));
         else {
           for (const { severity, file, line, message } of problems)
-            io.out(`${file}:${line}: ${severity === "note" ? dim(severity) : tone(severity === "error" ? "red" : "yellow", severity)}: ${message}`);
+            io.out(
+              `${printable(file)}:${line}: ${severity === "note" ? dim(severity) : tone(severity === "error" ? "red" : "yellow", severity)}: ${printable(message)}`,
+            );
           io.out(
             errors.length === 0
               ? `${version}: good${testsPassed === 0 ? "" : `; ${testsPassed} ${testsPassed === 1 ? "decision" : "decisions"} as its tests expect`}`
@@ -59,5 +62,8 @@ export function policyVerb(program: Command): void {
 }
 
 function showFiles(io: Io, files: readonly PolicyFile[]): void {
-  for (const { name, text } of files) io.out(`\n// ${name}\n${text.trimEnd()}`);
+  for (const { name, text } of files) {
+    io.out(`\n// ${printable(name)}`);
+    for (const line of printableLines(text.trimEnd())) io.out(line);
+  }
 }

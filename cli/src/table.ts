@@ -1,14 +1,18 @@
-import { stripVTControlCharacters } from "node:util";
 import { bold } from "./io.ts";
 
 /** Wider cells are cut, with an ellipsis, so that a line stays a line. */
 const MAX_CELL = 80;
 
-// What another system sent must not move the cursor or colour the terminal.
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
+/** What moves the cursor, colours the terminal, begins a line or turns the direction of writing. */
+const DISRUPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
-export const printable = (text: string): string => stripVTControlCharacters(text).replaceAll("\n", "⏎").replaceAll(CONTROL, "·");
+/** What another system sent, on one line. Each such character is shown as a dot and none is left out: with it would go what it hides. */
+export const printable = (text: string): string => text.replaceAll("\n", "⏎").replaceAll(DISRUPTIVE, "·");
+
+const TAB = "    ";
+
+/** A text of somebody else, line by line, as it is: what is read is what is decided on. */
+export const printableLines = (text: string): readonly string[] => text.split("\n").map((line) => printable(line.replaceAll("\t", TAB)));
 
 /** Columns under bold headings, two spaces apart. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { ApiClient } from "./api-client.ts";
 import { explain, type Io, terminal } from "./io.ts";
 import { type ExitStatus, exitStatus, Misuse, statusOf } from "./exit-status.ts";
+import { printableLines } from "./table.ts";
 import { loadProfile, type Profile, stateDirectory } from "./profile.ts";
 
 /** What each verb is given. */
@@ -32,7 +33,7 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
   try {
     process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= ApiClient.of(profile())) })) ?? exitStatus.done;
   } catch (error) {
-    io.err(io.json ? JSON.stringify({ error: explain(error) }) : explain(error));
+    io.err(io.json ? JSON.stringify({ error: explain(error) }) : printableLines(explain(error)).join("\n"));
     process.exitCode = statusOf(error);
   } finally {
     client?.close();

@@ -14,6 +14,7 @@ const HANG_MS = 60_000;
 
 interface Listed {
   readonly version: string;
+  readonly digest: string;
   readonly state: string;
   readonly required: number;
   readonly approvals: readonly { readonly by: string }[];
@@ -62,8 +63,8 @@ describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
   }
   const propose = async (path: string): Promise<Listed> => (await cli("admin", "policy", "propose", path, "--reason", "safer")) as Listed;
   async function publish(path: string): Promise<string> {
-    const { version } = await propose(path);
-    await cli("bo", "policy", "approve", version);
+    const { version, digest } = await propose(path);
+    await cli("bo", "policy", "approve", version, digest);
     await cli("admin", "policy", "publish", version);
     return version;
   }
@@ -83,11 +84,14 @@ describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
     assert.deepEqual(await cli("ana", "policy", "propose", path), [1, "auth.forbidden"]);
     assert.deepEqual(await cli("admin", "policy", "publish", path, "--reason", "safer"), [1, "policy.unapproved"]);
     const proposal = await propose(path); // changes nothing: it is proposed
-    const { version } = proposal;
+    const { version, digest } = proposal;
     assert.deepEqual([proposal.state, proposal.required], ["proposed", 1]);
-    assert.deepEqual(await cli("admin", "policy", "approve", version), [1, "approval.self"]);
-    assert.deepEqual(await cli("ana", "policy", "approve", version), [1, "auth.forbidden"]);
-    assert.deepEqual(await cli("bo", "policy", "approve", version, "--digest", "ab".repeat(32)), [1, "approval.drift"]);
+    assert.deepEqual(await cli("admin", "policy", "approve", version, digest), [1, "approval.self"]);
+    assert.deepEqual(await cli("ana", "policy", "approve", version, digest), [1, "auth.forbidden"]);
+    assert.deepEqual(await cli("bo", "policy", "approve", version, "ab".repeat(32)), [1, "approval.drift"]);
+    assert.deepEqual(await cli("bo", "policy", "approve", version, digest.slice(0, 8)), [2, "A digest has 16 characters or more"]);
+    const unread = stack.call("bo", (api) => api.call(api.policyChanges.approvePolicy.bind(api.policyChanges), { version, comment: "", digest: "" }));
+    await assert.rejects(unread, { code: "input.invalid" });
     assert.deepEqual(await cli("admin", "policy", "publish", version), [1, "policy.unapproved"]);
     assert.equal(await inForce(), beforehand);
     await client.query("delete from orders");
@@ -108,7 +112,7 @@ describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
     const tried = await stack.event("policy-", isType("PolicyTried"));
     assert.deepEqual([tried.data.by, tried.data.rules], ["bo", [{ kind: "newly_denied", rule: "no-deletes", count: 2 }]]);
 
-    assert.equal(((await cli("bo", "policy", "approve", version, "--comment", "yes")) as Listed).state, "approved");
+    assert.equal(((await cli("bo", "policy", "approve", version, digest.slice(0, 16), "--comment", "yes")) as Listed).state, "approved");
     assert.equal(await inForce(), beforehand);
     await cli("admin", "policy", "publish", version);
     assert.equal(await inForce(), version);
@@ -137,11 +141,11 @@ describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
     const other = await propose(folder("other", notForAna));
     const back = (await cli("cy", "policy", "rollback", "--reason", "too strict")) as Listed;
     assert.deepEqual([back.state, back.required], ["proposed", 1]);
-    await cli("admin", "policy", "approve", back.version);
+    await cli("admin", "policy", "approve", back.version, back.digest);
     await cli("bo", "policy", "publish", back.version);
     assert.equal(await inForce(), back.version);
     assert.notEqual(back.version, now);
-    assert.deepEqual(await cli("bo", "policy", "approve", other.version), [1, "policy.stale"]);
+    assert.deepEqual(await cli("bo", "policy", "approve", other.version, other.digest), [1, "policy.stale"]);
     assert.equal(((await cli("admin", "policy", "propose", join(stack.folder, "other"))) as Listed).state, "proposed");
     assert.equal(((await cli("bo", "policy", "reject", other.version, "--comment", "no")) as Listed).state, "rejected");
   });

@@ -40,8 +40,16 @@ describe("a counter-proposal", () => {
     assert.equal((await proposed.exited).status, 0, proposed.stderr);
     await noticed;
     assert.match(notices.at(-1)?.message ?? "", /bo proposes instead: drop table if exists t_never/u);
-    assert.match(notices.at(-1)?.hint ?? "", /sallyport approvals accept/u);
-    const taken = stack.cli("ana", "approvals", "accept", data.approvalId);
+    const [, ...pasted] = /sallyport (approvals accept \S+ [0-9a-f]{16})\s/u.exec(notices.at(-1)?.hint ?? "")?.[1]?.split(" ") ?? [];
+    // Another one comes in before the first is taken: what is taken is what was read, or nothing.
+    const another = once(client, "notice");
+    await propose(data.approvalId, "delete from t where id = 2", "cy");
+    await another;
+    const late = stack.cli("ana", "approvals", ...pasted);
+    assert.equal((await late.exited).status, 1);
+    assert.match(late.stderr, /^approval\.drift/u);
+    await propose(data.approvalId, "drop table if exists t_never");
+    const taken = stack.cli("ana", "approvals", ...pasted);
     assert.equal((await taken.exited).status, 0, taken.stderr);
     assert.equal((await answered).command, "DROP");
     assert.equal(ran("delete from t"), 0);
@@ -49,7 +57,7 @@ describe("a counter-proposal", () => {
 
     assert.deepEqual(
       (await stack.events(stream)).map(({ type }) => type),
-      ["ApprovalRequested", "ApprovalCounterProposed", "ApprovalCounterAccepted"],
+      ["ApprovalRequested", "ApprovalCounterProposed", "ApprovalCounterProposed", "ApprovalCounterProposed", "ApprovalCounterAccepted"],
     );
     const second = await heldFor("drop table if exists t_never");
     assert.equal(second.data.counterTo, data.approvalId);

@@ -1,11 +1,16 @@
 import type { PolicyVersion } from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import { SallyportError } from "@sallyport/proto/errors";
 import type { Command } from "commander";
 import { bold, type Io, toJson, tone } from "../io.ts";
+import { Misuse } from "../exit-status.ts";
 import { printable, table } from "../table.ts";
 import { runVerb } from "../verb.ts";
 import { isVersion, readPolicy } from "./read-policy.ts";
 
 const VERSION = "the version of a policy, as `policy list` shows it";
+/** Of a digest: a version is short enough that somebody may find it twice, this is not. */
+const SHOWN_CHARACTERS = 16;
+const shownDigest = ({ digest }: PolicyVersion): string => digest.slice(0, SHOWN_CHARACTERS);
 const REASON = "why; it is recorded, and whoever decides reads it";
 
 /** How a policy comes into force, one verb a step. */
@@ -37,14 +42,18 @@ export function lifecycleVerbs(policy: Command): void {
   policy
     .command("approve")
     .argument("<version>", VERSION)
+    .argument("<digest>", `of the rules that you read: the first ${SHOWN_CHARACTERS} characters of it, as \`policy show\` has them`)
     .option("--comment <text>", "why; whoever proposed it sees it", "")
-    .option("--digest <hex>", "refuse unless the proposal has this digest: that of the rules that you read")
     .description("agree to a policy that somebody else proposed")
-    .action((version: string, { comment, digest }: { comment: string; digest?: string }, command: Command) =>
+    .action((version: string, shown: string, { comment }: { comment: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
+        if (shown.length < SHOWN_CHARACTERS) throw new Misuse(`A digest has ${SHOWN_CHARACTERS} characters or more: policy show ${version}`);
         const client = api();
-        const asked = { version, comment, digest: digest ?? "" };
-        const { policy: found } = await client.call(client.policyChanges.approvePolicy.bind(client.policyChanges), asked);
+        const { policy: asked } = await client.call(client.policyChanges.getPolicyVersion.bind(client.policyChanges), { version });
+        const digest = asked?.digest ?? "";
+        if (!digest.startsWith(shown))
+          throw new SallyportError("approval.drift", `These are not the rules of ${version} now. Read them: policy show ${version}`);
+        const { policy: found } = await client.call(client.policyChanges.approvePolicy.bind(client.policyChanges), { version, comment, digest });
         tell(io, found);
       }),
     );
@@ -118,6 +127,8 @@ export function warnOfFailure(io: Io, version: string, keeps: string): void {
   io.err(tone("red", `Policy ${version} does not load at this node: ${instead}. Its log says why.`));
 }
 
+const canBeDecided = ({ state }: PolicyVersion): boolean => state === "proposed" || state === "tried" || state === "approved";
+
 const agreed = ({ approvals, required }: PolicyVersion): string => `${approvals.length} of ${required}`;
 
 /** What it is now and what comes next. */
@@ -125,10 +136,10 @@ function tell(io: Io, policy: PolicyVersion | undefined): void {
   if (io.json || policy === undefined) return io.out(toJson(policy));
   const { version, state, approvals, required, trial, emptyGroups, comment } = policy;
   io.out(`${bold(version)}: ${state === "approved" ? tone("green", state) : state}${comment === "" ? "" : `: ${printable(comment)}`}`);
-  const isOpen = state === "proposed" || state === "tried" || state === "approved";
+  const isOpen = canBeDecided(policy);
   if (isOpen && emptyGroups.length > 0) io.out(tone("yellow", `Nobody is in ${emptyGroups.join(", ")}: is that what you mean?`));
   if (isOpen && trial === undefined) io.out(`What it would have changed:  sallyport policy try ${version}`);
-  if (isOpen && approvals.length < required) io.out(`Somebody else (${agreed(policy)}):  sallyport policy approve ${version}`);
+  if (isOpen && approvals.length < required) io.out(`Somebody else (${agreed(policy)}):  sallyport policy approve ${version} ${shownDigest(policy)}`);
   else if (isOpen) io.out(`To put it in force:  sallyport policy publish ${version}`);
 }
 
@@ -150,6 +161,7 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
   }
   if (policy.decidedBy !== "")
     line("Decided", `by ${policy.decidedBy}, ${policy.decidedAt?.toISOString() ?? ""}${policy.comment === "" ? "" : `: ${printable(policy.comment)}`}`);
+  if (canBeDecided(policy) && policy.approvals.length < policy.required) line("Approve", `sallyport policy approve ${policy.version} ${shownDigest(policy)}`);
   if (policy.groups.length > 0) line("Groups", policy.groups.map((group) => (policy.emptyGroups.includes(group) ? `${group} (nobody)` : group)).join(", "));
   if (policy.labels.length > 0) line("Labels", policy.labels.join(", "));
 }

@@ -4,7 +4,7 @@ import type { Approvals, ApprovalView } from "../application/ports.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
-import { requireText } from "../domain/names.ts";
+import { requireStatement } from "../domain/names.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
 import { approvalView, previewView } from "./views.ts";
@@ -76,7 +76,7 @@ export function approvalService(
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
       const asked = approvals.find(approvalId);
       if (asked === undefined || !maySee(principal, asked)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      requireText("statement", statement, MAX_PROPOSED_LENGTH);
+      requireStatement("statement", statement, MAX_PROPOSED_LENGTH);
       const proposed = await inspect(statement, { resource: asked.resource, requester: asked.requestedBy });
       return { approval: approvalView(await approvals.propose(approvalId, principal, proposed, comment, digest === "" ? undefined : digest, context)) };
     }),

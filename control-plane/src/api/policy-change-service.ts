@@ -25,9 +25,11 @@ export function policyChangeService(api: ApiContext, { policies, identities, tri
     proposeEarlierPolicy: unary(api, async ({ version, reason }, { principal, context }) => ({
       policy: shown(await policies.goBack(version, reason, principal, context)),
     })),
-    approvePolicy: unary(api, async ({ version, comment, digest }, { principal, context }) => ({
-      policy: shown(await policies.approve(version, digest === "" ? undefined : digest, principal, comment, context)),
-    })),
+    approvePolicy: unary(api, async ({ version, comment, digest }, { principal, context }) => {
+      // A version may be proposed, withdrawn, and found again for other rules: only the digest says what was read.
+      if (digest === "") throw new SallyportError("input.invalid", "The digest of the rules that were read is missing.", { field: "digest" });
+      return { policy: shown(await policies.approve(version, digest, principal, comment, context)) };
+    }),
     rejectPolicy: unary(api, async ({ version, comment }, { principal, context }) => ({
       policy: shown(await policies.reject(version, principal, comment, context)),
     })),

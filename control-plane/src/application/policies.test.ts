@@ -43,6 +43,24 @@ describe("policies", () => {
     assert.deepEqual(await typesIn(ledger, policyStream()), []);
   });
 
+  it("that would show a reader on a terminal other rules than those that decide are not proposed; one that is in force loads as before", async (t) => {
+    const { app, ledger } = await setStage(t);
+    const hiding = "approvers: bo\n// harmless\u001b[2K\rapprovers: cy";
+    await assert.rejects(app.policies.propose(policy(hiding), "", { id: "root", kind: "human", groups: ["admins"] }, admin), (error) => {
+      assert.ok(fails("policy.invalid")(error));
+      assert.match(String(error), /main\.policy:2: The control character U\+001B/u);
+      return true;
+    });
+    for (const text of ["approvers: bo // \u202e", "approvers: bo\u0085"])
+      assert.equal((await app.policies.check(policy(text))).problems[0]?.severity, "error");
+    const named = await app.policies.check([{ name: "main\r.policy", text: "approvers: bo" }]);
+    assert.equal(named.problems[0]?.line, 0);
+    const harmless = await app.policies.check(policy("approvers: bo\r\n\t// ok\r\n"));
+    assert.ok(harmless.problems.every(({ severity }) => severity !== "error"));
+    await publishUnchecked(ledger, "p2", hiding, "", "none");
+    await until("it is in force", () => app.policies.current()?.version === "p2");
+  });
+
   it("published again while in force change nothing", async (t) => {
     const { app, ledger } = await setStage(t);
     await app.policies.publish(policy("approvers: bo"), "", admin);

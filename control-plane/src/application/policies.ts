@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
+import { findDisruptive } from "../domain/names.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
@@ -100,9 +101,23 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     });
   }
 
+  /** Of what is put before others, who read it on a terminal. What is published already loads as it is. */
+  const unreadable = (files: readonly PolicyFile[]): readonly PolicyProblem[] =>
+    files.flatMap(({ name, text }): PolicyProblem[] => {
+      const [inName, inText] = [findDisruptive(name), findDisruptive(text)];
+      const problem = (line: number, found: string): PolicyProblem => ({
+        severity: "error",
+        file: name,
+        line,
+        message: `The control character ${found}: it shows readers another text than the one that decides.`,
+      });
+      if (inName !== undefined) return [problem(0, inName.name)];
+      return inText === undefined ? [] : [problem(text.slice(0, inText.index).split("\n").length, inText.name)];
+    });
+
   /** Rules first: the tests of rules with an error mean nothing. */
   async function examine(files: readonly PolicyFile[]): Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }> {
-    const found = problemsOf(files);
+    const found = [...unreadable(files), ...problemsOf(files)];
     if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
     const unknown = strangers(files);
     if (unknown.some(({ severity }) => severity === "error")) return { problems: [...unknown, ...found], passed: 0 };

@@ -23,8 +23,24 @@ export function requireName(kind: keyof typeof patterns, name: string): void {
   throw new SallyportError("input.invalid", `Not a valid ${kind} name: it must match ${patterns[kind].source}.`, { field: kind });
 }
 
-/** Free text goes into JSON, whose strings must be well formed, and into events, which stay small. */
+/** New lines and tabs are text. What else moves a cursor, or turns the direction of writing, shows a reader another text than the one that is there. */
+const DISRUPTIVE = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/u;
+
+/** Where the first character is that makes a text look like another one. */
+export function findDisruptive(text: string): { readonly index: number; readonly name: string } | undefined {
+  const found = DISRUPTIVE.exec(text);
+  return found === null ? undefined : { index: found.index, name: `U+${found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}` };
+}
+
+/** What people write for people: comments, reasons, names of groups. */
 export function requireText(field: string, text: string, maxLength: number): void {
+  requireStatement(field, text, maxLength);
+  const found = findDisruptive(text);
+  if (found !== undefined) throw new SallyportError("input.invalid", `${field} has the control character ${found.name} in it.`, { field });
+}
+
+/** A text that is not ours to judge: it goes into JSON, whose strings must be well formed, and into events, which stay small. */
+export function requireStatement(field: string, text: string, maxLength: number): void {
   if (!text.isWellFormed()) throw new SallyportError("input.invalid", `${field} is not well-formed Unicode.`, { field });
   if (text.length > maxLength) throw new SallyportError("input.invalid", `${field} is longer than ${String(maxLength)} characters.`, { field });
 }

@@ -3,7 +3,7 @@ import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import { type Decision, recordDecision } from "../decision.ts";
 import { type CommandFacts, sameFacts } from "../facts.ts";
-import { requireText } from "../names.ts";
+import { requireStatement, requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
@@ -221,7 +221,7 @@ function propose(
     throw new SallyportError("feature.unsupported", `Only a plain query without parameters can be answered with another text. ${hint}`);
   }
   requireText("comment", comment, MAX_COMMENT_LENGTH);
-  requireText("statement", proposed.statement, MAX_PROPOSED_LENGTH);
+  requireStatement("statement", proposed.statement, MAX_PROPOSED_LENGTH);
   const isText = proposed.statement.trim() !== "" && !proposed.statement.includes("\0");
   if (!isText || proposed.digest === command.digest) throw new SallyportError("input.invalid", "Propose another text.", { field: "statement" });
   requirePermitted(decision);

@@ -116,7 +116,7 @@ function publish(command: Extract<PolicyCommand, { type: "Publish" }>, state: Po
   if (proposal.digest !== digest) throw new SallyportError("approval.drift", "What would be in force is not what was proposed and agreed to.");
   const { required, rule } = stillRequired(proposal, command, state);
   const approvers = version.context.approvers.filter((id) => command.administrators.includes(id));
-  if (approvers.length < required) throw unapproved(name, required - approvers.length);
+  if (approvers.length < required) throw unapproved(name, digest, required - approvers.length);
   const events = checked(version, { type: "PolicyPublished", data: { version: name, digest, required, rule, approvers } });
   if (state.published !== undefined) events.push({ type: "PolicyRetired", data: { version: state.published, replacedBy: name } });
   for (const other of openVersions(state)) if (other !== name) events.push({ type: "PolicySuperseded", data: { version: other, replacedBy: name } });
@@ -177,10 +177,13 @@ function requireAdministrator({ by, administrators }: Electorate & { readonly by
   if (!administrators.includes(by.id)) throw new SallyportError("auth.forbidden", "Administrators decide on policies.", { identity: by.id });
 }
 
-export const unapproved = (version: string, missing: number): SallyportError =>
+/** Of a digest: what the command line asks for. */
+const SHOWN_DIGEST_CHARACTERS = 16;
+
+export const unapproved = (version: string, digest: string, missing: number): SallyportError =>
   new SallyportError(
     "policy.unapproved",
-    `Policy ${version} is proposed and waits for ${missing === 1 ? "somebody else" : `${String(missing)} others`}: sallyport policy approve ${version}`,
+    `Policy ${version} is proposed and waits for ${missing === 1 ? "somebody else" : `${String(missing)} others`}: sallyport policy approve ${version} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}`,
     { policy: version, missing: String(missing) },
   );
 

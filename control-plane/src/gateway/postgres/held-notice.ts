@@ -20,12 +20,17 @@ export function heldNotice(approvalId: string, decision: Decision, riskClass: st
   });
 }
 
+/** Of a digest: what the command line asks for, so that nobody takes a text that came after the one they read. */
+const SHOWN_DIGEST_CHARACTERS = 16;
+/** All but new lines and tabs: a terminal would obey them, and show another text than the one that runs. */
+const DISRUPTIVE = /[\p{Bidi_Control}\p{Zl}\p{Zp}]|[^\P{Cc}\n\t]/gu;
+
 /** An approver would agree to another text. */
-export const counterNotice = (approvalId: string, { by, comment, statement }: CounterProposal): Buffer =>
+export const counterNotice = (approvalId: string, { by, comment, statement, digest }: CounterProposal): Buffer =>
   encodeNoticeResponse({
     severity: "NOTICE",
     sqlstate: "01000",
-    message: `${by} proposes instead: ${statement}`,
-    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${comment}`}`,
-    hint: `To run that in place of your command: sallyport approvals accept ${approvalId}    Or go on waiting, or cancel (Ctrl-C).`,
+    message: `${by} proposes instead: ${statement.replaceAll(DISRUPTIVE, "·")}`,
+    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${comment.replaceAll(DISRUPTIVE, "·")}`}`,
+    hint: `To run that in place of your command: sallyport approvals accept ${approvalId} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}    Or go on waiting, or cancel (Ctrl-C).`,
   });

@@ -1,15 +1,23 @@
 import { type Field, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
 
+/** Of a digest: what the command line asks for, so that what is approved is what was read. */
+const SHOWN_DIGEST_CHARACTERS = 16;
+
 /** What is allowed, and how that changes. The text of a policy is told to nobody: it names people and where the valuables are. */
 export const policyNotices: Notices = {
-  PolicyProposed: ({ version, reason, base, proposedBy, required }) => ({
+  PolicyProposed: ({ version, digest, reason, base, proposedBy, required }) => ({
     kind: "policy.proposed",
     title: `Policy ${version} was proposed${required > 0 ? " and waits for approval" : ""}`,
     urgency: required > 0 ? "action" : "info",
     fields: [shown("version", version), shown("replaces", base), shown("needs", required), personal("by", proposedBy), sensitive("reason", reason)],
     next: [
-      look(version),
-      ...(required > 0 ? [step("Approve", `sallyport policy approve ${version}`, version), step("Reject", `sallyport policy reject ${version}`, version)] : []),
+      step("Read", `sallyport policy show ${version}`, version),
+      ...(required > 0
+        ? [
+            step("Approve", `sallyport policy approve ${version} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}`, version),
+            step("Reject", `sallyport policy reject ${version}`, version),
+          ]
+        : []),
     ],
   }),
   PolicyApproved: ({ version, by, comment }) => decided("approved", version, [personal("by", by), personal("comment", comment)]),

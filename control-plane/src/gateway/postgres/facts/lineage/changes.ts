@@ -20,22 +20,22 @@ class Assigned {
   anywhere: Value = nothing;
 
   readonly #tracer: Tracer;
-  readonly #table: string;
+  readonly #relation: RangeVar | undefined;
 
   constructor(tracer: Tracer, relation: RangeVar | undefined) {
     this.#tracer = tracer;
-    this.#table = relation?.relname ?? "";
+    this.#relation = relation;
   }
 
   /** One of several columns that are assigned together: which value goes into which is not looked at. */
   together(name: string | undefined, value: Value): void {
-    this.#tracer.written.add(sourceKey(this.#table, name ?? ANY_COLUMN));
+    this.#tracer.written.add(sourceKey(this.#relation?.relname ?? "", name ?? ANY_COLUMN));
     this.#tracer.copied.add(value);
     this.#hold(undefined, value);
   }
 
   put(name: string | undefined, value: Value): void {
-    this.#tracer.write(this.#table, name ?? ANY_COLUMN, value);
+    this.#tracer.write(this.#relation, name ?? ANY_COLUMN, value);
     this.#hold(name, value);
   }
 

@@ -1,6 +1,6 @@
 import { type ColumnFacts, unknownColumns } from "../../../../domain/facts.ts";
 import { qualifiedName } from "../names.ts";
-import type { Tracer } from "./tracer.ts";
+import { MAX_EXACT_VALUES, type Tracer } from "./tracer.ts";
 import { ANY_COLUMN, Gathered, sourceKey, sourceOf, type Value } from "./values.ts";
 
 /** A command that names more columns is not something a person decides on. */
@@ -15,6 +15,7 @@ export function columnFacts(tracers: readonly (Tracer | undefined)[]): ColumnFac
   const matched = new Gathered();
   const written = new Set<string>();
   const copied = new Gathered();
+  const exact = new Map<string, Set<string>>();
   for (const tracer of tracers) {
     if (tracer === undefined) return undefined;
     const { filters } = tracer;
@@ -23,8 +24,10 @@ export function columnFacts(tracers: readonly (Tracer | undefined)[]): ColumnFac
     matched.add(filters.matched);
     copied.add(tracer.copied.value);
     for (const column of tracer.written) written.add(column);
+    for (const [source, values] of tracer.exactValues) exact.set(source, new Set([...values, ...(exact.get(source) ?? [])]));
   }
-  const probes = keysOf(probed.value);
+  const searched = [...exact].flatMap(([source, { size }]) => (size > MAX_EXACT_VALUES ? [source] : []));
+  const probes = new Set([...keysOf(probed.value), ...searched]);
   const facts: ColumnFacts = {
     columnsRead: named(keysOf(read.value)),
     columnsFiltered: named(new Set([...probes, ...keysOf(matched.value)])),

@@ -15,20 +15,33 @@ export function noteCondition(tracer: Tracer, root: Node | undefined, scope: Sco
     tracer.spend(1);
     if ("BoolExpr" in node) for (const arg of node.BoolExpr.args ?? []) stack.push(arg);
     else if ("NullTest" in node && isColumn(node.NullTest.arg)) tracer.match(valueOf(tracer, node.NullTest.arg, scope, "conditions"));
-    else if ("A_Expr" in node && matchesExactly(node.A_Expr)) tracer.match(valueOf(tracer, node, scope, "conditions"));
+    else if ("A_Expr" in node && matchesExactly(node.A_Expr)) tracer.match(valueOf(tracer, node, scope, "conditions"), exactValues(node.A_Expr));
     else tracer.filter(valueOf(tracer, node, scope, "conditions"));
   }
 }
-
-/** A list of more values is a search, not a look-up. */
-export const MAX_EXACT_VALUES = 20;
 
 function matchesExactly({ kind, name, lexpr, rexpr }: A_Expr): boolean {
   if (strings(name).at(-1) !== "=") return false;
   if (kind === "AEXPR_OP" || kind === "AEXPR_NOT_DISTINCT") return (isColumn(lexpr) && isValue(rexpr)) || (isValue(lexpr) && isColumn(rexpr));
   if (kind !== "AEXPR_IN" || rexpr === undefined || !("List" in rexpr)) return false;
   const { items = [] } = rexpr.List;
-  return isColumn(lexpr) && items.length <= MAX_EXACT_VALUES && items.every(isValue);
+  return isColumn(lexpr) && items.every(isValue);
+}
+
+/**
+ * The values that a column is compared with, spelt so that the same text or parameter counts once. Numbers count each time: a look at
+ * one would make every text with another number a new text to parse.
+ */
+const exactValues = ({ lexpr, rexpr }: A_Expr): readonly string[] =>
+  [lexpr, rexpr].flatMap((side) => (side !== undefined && "List" in side ? (side.List.items ?? []) : [side])).flatMap((node) => spelling(node) ?? []);
+
+/** Of a value; undefined for a column. */
+function spelling(node: Node | undefined): string | undefined {
+  if (node === undefined) return undefined;
+  if ("A_Const" in node) return "sval" in node.A_Const ? `'${node.A_Const.sval.sval ?? ""}` : `@${node.A_Const.location ?? 0}`;
+  if ("ParamRef" in node) return `$${node.ParamRef.number ?? 0}`;
+  if ("TypeCast" in node) return spelling(node.TypeCast.arg);
+  return "FuncCall" in node ? spelling(node.FuncCall.args?.[0]) : undefined;
 }
 
 /** Cases that people look names up by. */

@@ -43,13 +43,15 @@ function rowsOf(tracer: Tracer, node: unknown, scope: Scope): Value {
 
 const uniform = (alias: Alias | undefined, value: Value): Entry => ({ kind: "uniform", alias: alias?.aliasname, value });
 
-function relation(tracer: Tracer, { schemaname, relname = "", alias }: RangeVar, scope: Scope): Entry {
+function relation(tracer: Tracer, named: RangeVar, scope: Scope): Entry {
+  const { schemaname, relname = "", alias } = named;
   const name = alias?.aliasname ?? relname;
   const query = schemaname === undefined ? findCte(scope.ctes, relname)?.() : undefined;
   if (query !== undefined) {
     tracer.filterAgain(query.filters);
     return { kind: "rows", alias: name, items: renamed(query.items, strings(alias?.colnames)) };
   }
+  tracer.names(named);
   const table = tableEntry(relname, name);
   const names = strings(alias?.colnames);
   return names.length === 0 ? table : { kind: "rows", alias: name, items: renamed([{ kind: "star", entries: [table], merged: false }], names) };

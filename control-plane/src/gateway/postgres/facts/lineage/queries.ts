@@ -2,6 +2,7 @@ import type { Node, ResTarget, SelectStmt } from "@pgsql/types";
 import { strings } from "../names.ts";
 import { noteCondition } from "./conditions.ts";
 import { fromEntries } from "./from.ts";
+import { groupingSets } from "./grouping-sets.ts";
 import { emptyScope, type Item, type Scope, uncounted, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
 import { anything, computed, nothing, union, type Value } from "./values.ts";
@@ -26,10 +27,12 @@ export function traceSelect(tracer: Tracer, select: SelectStmt, outer: Scope): r
   const merged = fromEntries(tracer, select.fromClause, scope);
   const items = targets(tracer, select.targetList, scope, merged);
   for (const condition of [select.whereClause, select.havingClause]) noteCondition(tracer, condition, scope);
-  groupBy(
-    tracer,
-    (select.groupClause ?? []).flatMap(keysIn).map((node) => keyOf(tracer, node, items, scope)),
-  );
+  for (const keys of groupingSets(select.groupClause)) {
+    groupBy(
+      tracer,
+      keys.map((node) => keyOf(tracer, node, items, scope)),
+    );
+  }
   const distinct = select.distinctClause ?? [];
   if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) groupByAll(tracer, items);
   else for (const node of distinct) tracer.filter(keyOf(tracer, node, items, scope));
@@ -44,10 +47,10 @@ function order(tracer: Tracer, { sortClause = [], limitCount, limitOffset }: Sel
 
 /**
  * Groups by several mere columns tell which rows have equal values, as a comparison with `=` does, and no more; one column alone, that of
- * a mask perhaps, tells how its values are spread, and an expression anything.
+ * a mask perhaps, tells how its values are spread, and an expression anything. The same column twice is one.
  */
 function groupBy(tracer: Tracer, keys: readonly Value[], whole = false): void {
-  const several = whole || keys.filter(({ plain }) => plain).length > 1;
+  const several = whole || new Set(keys.filter(({ plain }) => plain).map(({ sources }) => [...sources].toSorted().join())).size > 1;
   for (const key of keys) {
     if (several && key.plain) tracer.match(key);
     else tracer.filter(key);
@@ -65,10 +68,6 @@ function groupByAll(tracer: Tracer, items: readonly Item[]): void {
     keys,
     items.some(({ kind }) => kind === "star"),
   );
-}
-
-function keysIn(node: Node): readonly Node[] {
-  return "GroupingSet" in node ? (node.GroupingSet.content ?? []).flatMap(keysIn) : [node];
 }
 
 /** What ORDER BY 2 or ORDER BY total stands for: an output column, where there is such a one. */
@@ -118,7 +117,8 @@ function combined(tracer: Tracer, select: SelectStmt, scope: Scope): readonly It
       if (next.larg !== undefined) stack.push(next.larg);
     } else branches.push(tracer.query({ SelectStmt: next }, scope).items);
   }
-  if (distinct) for (const items of branches) groupByAll(tracer, items);
+  // Rows of one branch are compared with those of another, which may try any number of values.
+  if (distinct) for (const items of branches) tracer.filter(wholeItems(items));
   return byPlace(branches);
 }
 

@@ -18,7 +18,7 @@ function traceQuery(tracer: Tracer, query: Node, scope: Scope): readonly Item[] 
   if ("SelectStmt" in query) {
     const items = traceSelect(tracer, query.SelectStmt, scope);
     const { intoClause } = query.SelectStmt;
-    if (intoClause !== undefined) tracer.write(intoClause.rel?.relname ?? "", ANY_COLUMN, wholeItems(items));
+    if (intoClause !== undefined) tracer.write(intoClause.rel, ANY_COLUMN, wholeItems(items));
     return intoClause === undefined ? items : [];
   }
   if ("InsertStmt" in query) return traceInsert(tracer, query.InsertStmt, scope);
@@ -46,11 +46,11 @@ export function traceStatement(tracer: Tracer, statement: Node): Result {
   if ("CreateTableAsStmt" in statement) {
     const { query, into } = statement.CreateTableAsStmt;
     const items = query !== undefined && "ExecuteStmt" in query ? [] : traced(query);
-    tracer.write(into?.rel?.relname ?? "", ANY_COLUMN, wholeItems(items));
+    tracer.write(into?.rel, ANY_COLUMN, wholeItems(items));
     return [];
   }
   if ("ViewStmt" in statement) {
-    tracer.write(statement.ViewStmt.view?.relname ?? "", ANY_COLUMN, wholeItems(traced(statement.ViewStmt.query)));
+    tracer.write(statement.ViewStmt.view, ANY_COLUMN, wholeItems(traced(statement.ViewStmt.query)));
     return [];
   }
   if ("PrepareStmt" in statement) {
@@ -94,7 +94,7 @@ function copied(tracer: Tracer, { relation, attlist, is_from, query, filename, i
   const table = relation?.relname ?? "";
   const names = attlist === undefined ? [ANY_COLUMN] : strings(attlist);
   if (is_from === true) {
-    for (const name of names) tracer.write(table, name, nothing);
+    for (const name of names) tracer.write(relation, name, nothing);
     return [];
   }
   const entry = tableEntry(table, "");

@@ -1,7 +1,7 @@
-import type { Node } from "@pgsql/types";
+import type { Node, RangeVar } from "@pgsql/types";
 import type { Traits } from "../functions.ts";
 import type { Filters, Query, Scope } from "./scope.ts";
-import { computed, Gathered, sourceKey, type Value } from "./values.ts";
+import { ANY_COLUMN, computed, Gathered, sourceKey, type Value } from "./values.ts";
 
 /**
  * What tracing one statement shares: a bound on its work, and what was read and looked at on the way.
@@ -19,6 +19,9 @@ export class TooIntricate extends Error {}
 /** Where a query is traced: given here, since queries hold expressions, which hold queries. */
 export type QueryTracing = (tracer: Tracer, query: Node, scope: Scope) => Query["items"];
 
+/** A list of more values is a search, not a look-up; whether one statement holds it, or several of one text. */
+export const MAX_EXACT_VALUES = 20;
+
 /** Of a function or an operator. */
 export type TraitsOf = (name: readonly string[], kind: "function" | "operator") => Traits;
 
@@ -26,8 +29,12 @@ export class Tracer {
   readonly read = new Gathered();
   readonly written = new Set<string>();
   copied = new Gathered();
+  /** What each source is compared with. */
+  readonly exactValues = new Map<string, Set<string>>();
   readonly traitsOf: TraitsOf;
   readonly #traceQuery: QueryTracing;
+  /** How each name of a table is written: with which schemas. */
+  readonly #tables = new Map<string, Set<string>>();
   #probed = new Gathered();
   #matched = new Gathered();
   #steps = 0;
@@ -48,9 +55,17 @@ export class Tracer {
     this.#probed.add(value);
   }
 
-  /** The same, of a column that is only compared with a value that the statement holds: it tells those who know it already. */
-  match(value: Value): void {
+  /** The same, of a column that is only compared with values that the statement holds: it tells those who know them already. */
+  match(value: Value, exact: readonly string[] = []): void {
     this.#matched.add(value);
+    if (exact.length > 0) for (const source of value.sources) this.#note(source, exact);
+  }
+
+  #note(source: string, exact: readonly string[]): void {
+    const values = this.exactValues.get(source) ?? new Set();
+    // One more than allowed says it all.
+    for (const value of exact) if (values.size <= MAX_EXACT_VALUES) values.add(value);
+    this.exactValues.set(source, values);
   }
 
   filterAgain({ probed, matched }: Filters): void {
@@ -62,11 +77,20 @@ export class Tracer {
     return { probed: computed(this.#probed.value), matched: computed(this.#matched.value) };
   }
 
-  /** Notes that a value goes into a column; a column that is made of itself goes nowhere. */
-  write(table: string, column: string, value: Value): void {
+  /** Notes a table that the statement names, for whether another of that name is meant as well. */
+  names(relation: RangeVar | undefined): void {
+    const { relname = "", schemaname = "", catalogname = "" } = relation ?? {};
+    const spelt = this.#tables.get(relname) ?? new Set();
+    this.#tables.set(relname, spelt.add(`${catalogname}.${schemaname}`));
+  }
+
+  /** Notes that a value goes into a column; a column that is made of itself, and of no other table's of that name, goes nowhere. */
+  write(relation: RangeVar | undefined, column: string, value: Value): void {
+    const table = relation?.relname ?? "";
     const own = sourceKey(table, column);
     this.written.add(own);
-    if (!value.sources.has(own)) return this.copied.add(value);
+    this.names(relation);
+    if (column === ANY_COLUMN || this.#tables.get(table)?.size !== 1 || !value.sources.has(own)) return this.copied.add(value);
     this.copied.add({ ...value, sources: new Set([...value.sources].filter((source) => source !== own)) });
   }
 

@@ -1,10 +1,10 @@
-import type { FuncCall, Node, SubLink } from "@pgsql/types";
-import { answersAny } from "../functions.ts";
+import type { A_Expr, FuncCall, JsonFormat, Node, SubLink } from "@pgsql/types";
 import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
 import { entriesNamed, resolve } from "./references.ts";
 import { type Scope, wholeItems, wholeRow } from "./scope.ts";
+import { isTellingTag, tellsByPattern, totalWith } from "./total.ts";
 import type { Tracer } from "./tracer.ts";
 import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 
@@ -24,6 +24,7 @@ export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values
     for (const [key, inner] of Object.entries(value) as [string, unknown][]) {
       if (typeof inner !== "object") continue;
       const part = handlers.get(key);
+      place.telling ||= part === undefined && isTellingTag(key);
       if (part === undefined) stack.push(inner);
       else for (const next of part(place, inner as never)) stack.push(next);
     }
@@ -46,8 +47,7 @@ interface Place {
   telling: boolean;
 }
 
-/** A constant, with a sign or a type; `-1` is one already. */
-const isConstant = (node: Node): boolean => "A_Const" in node || ("TypeCast" in node && node.TypeCast.arg !== undefined && "A_Const" in node.TypeCast.arg);
+const patternKinds: ReadonlySet<A_Expr["kind"]> = new Set(["AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"]);
 
 /** Types that take the text of any value. */
 const texts: ReadonlySet<string> = new Set(["text", "varchar", "bpchar", "name"]);
@@ -57,6 +57,8 @@ type Handler = (place: Place, node: never) => readonly unknown[];
 
 const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => readonly unknown[] } & {
   readonly over?: (place: Place, node: NonNullable<FuncCall["over"]>) => readonly unknown[];
+  readonly format?: (place: Place, node: JsonFormat) => readonly unknown[];
+  readonly output?: (place: Place) => readonly unknown[];
 } = {
   A_Const: () => [],
   TypeName: () => [],
@@ -70,7 +72,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     const { tracer, scope, found, as } = place;
     const name = strings(call.funcname);
     const { transparent, keeps, total } = tracer.traitsOf(name, "function");
-    place.telling ||= !total && !answersAny(name, (call.args ?? []).map(isConstant));
+    place.telling ||= !total && !totalWith(name, call);
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
     const { agg_filter, agg_order, over } = call;
     if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
@@ -92,19 +94,46 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     found.push(picking(tracer, [arg, ...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.expr : when))], scope));
     return [...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.result : undefined)), defresult];
   },
-  A_Expr: (place, { kind, name, lexpr, rexpr }) => {
+  A_Expr: (place, expression) => {
+    const { kind, name, lexpr, rexpr } = expression;
     if (kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL") {
       const { transparent, total } = place.tracer.traitsOf(strings(name), "operator");
       if (!transparent) place.found.push(anything);
       place.telling ||= !total;
     }
     // What is NULL shows.
-    place.telling ||= kind === "AEXPR_NULLIF";
-    return [lexpr, rexpr];
+    const fails = kind === "AEXPR_NULLIF" || tellsByPattern(expression);
+    place.telling ||= fails;
+    // A pattern that is written out may be the argument of a function.
+    return !fails && patternKinds.has(kind) ? [lexpr] : [lexpr, rexpr];
   },
   TypeCast: (place, { arg, typeName }) => {
-    place.telling ||= !texts.has(strings(typeName?.names).at(-1) ?? "") || (typeName?.arrayBounds ?? []).length > 0;
+    const [type, schema = "pg_catalog"] = strings(typeName?.names).toReversed();
+    place.telling ||= !texts.has(type ?? "") || schema !== "pg_catalog" || (typeName?.arrayBounds ?? []).length > 0;
     return [arg];
+  },
+  // `(value).name` may be a call of `name`.
+  A_Indirection: (place, { arg, indirection = [] }) => {
+    for (const field of strings(indirection)) place.telling ||= !place.tracer.traitsOf([field], "function").total;
+    return [arg, indirection];
+  },
+  // Arrays inside must be of the same size.
+  A_ArrayExpr: (place, { elements = [] }) => {
+    place.telling ||= elements.some((element) => "A_ArrayExpr" in element);
+    return elements;
+  },
+  XmlExpr: (place, { op, named_args, args }) => {
+    place.telling ||= op !== "IS_XMLELEMENT" && op !== "IS_XMLFOREST" && op !== "IS_XMLCONCAT";
+    return [named_args, args];
+  },
+  // Text is read as JSON where it says FORMAT JSON, and bytes or another type are made where it says RETURNING.
+  format: (place, { format_type }) => {
+    place.telling ||= format_type !== "JS_FORMAT_DEFAULT";
+    return [];
+  },
+  output: (place) => {
+    place.telling = true;
+    return [];
   },
   SubLink: (place, link) => [link.testexpr, ...subquery(place, link)],
   SelectStmt: ({ tracer, scope, found }, select) => {
