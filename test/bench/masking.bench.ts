@@ -89,7 +89,7 @@ function stream({ description: head, row: build }: Workload): Buffer {
 function once(bytes: Buffer, obligations: Obligations): number {
   const relay = new PostgresRelay({
     obligations,
-    catalogue: { column: () => OF_NO_COLUMN, named: () => OF_NO_COLUMN, isRuled: () => false, isRuledName: () => false },
+    catalogue: { column: () => OF_NO_COLUMN, named: () => OF_NO_COLUMN },
     learn: () => {},
     definitionsChanged: () => {},
     maskKeys: { hash: Buffer.alloc(32), token: Buffer.alloc(32) },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { Catalogue, CATALOGUE_FRESH_MS, nothingUnlearnt } from "../../edge-agent/src/targets/postgres/catalogue/catalogue.ts";
 import { CatalogueConnection } from "../../edge-agent/src/targets/postgres/catalogue/catalogue-connection.ts";
+import { MAX_FORMER } from "../../edge-agent/src/targets/postgres/catalogue/relation.ts";
 import type { Lineage, Origin } from "../../edge-agent/src/masking/lineage.ts";
 import type { Client } from "pg";
 import { describeOnEach, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -171,6 +172,63 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     catalogue.invalidate();
     assert.equal(await of("v", "x", catalogue), "plain|renamed.harmless|secret v.x");
     await admin.query("drop view v; drop table plain");
+  });
+
+  it("does not lose a mask to a table that leaves its parent, or a column that is no longer generated", async () => {
+    await admin.query(`
+      create table root (email text);
+      create table middle () inherits (root);
+      create table leaf () inherits (middle);
+      create table slices (day int, iban text) partition by range (day);
+      create table slice partition of slices for values from (1) to (2);
+      create table spelt (email text, low text generated always as (lower(email)) stored)`);
+    const catalogue = newCatalogue();
+    const columns = [
+      ["leaf", "email"],
+      ["slice", "iban"],
+      ["spelt", "low"],
+    ] as const;
+    const all = async (): Promise<string[]> => {
+      const found: string[] = [];
+      for (const [table, column] of columns) found.push(await of(table, column, catalogue));
+      return found;
+    };
+    const was = await all();
+    assert.deepEqual(was, ["leaf|middle|root.email", "slice|slices.iban", "spelt.low <- spelt.email"]);
+    await admin.query("alter table middle no inherit root; alter table slices detach partition slice; alter table spelt alter low drop expression");
+    catalogue.invalidate();
+    assert.deepEqual(await all(), was);
+    await admin.query("alter table leaf no inherit middle; drop table slices; drop table root");
+    catalogue.invalidate();
+    assert.deepEqual(await all(), was);
+    await admin.query("drop table leaf, middle, slice, spelt");
+  });
+
+  it("remembers what views were that stored rows were made by", async () => {
+    await admin.query(`
+      create table kept (id int, email text, phone text);
+      create view shows as select id, email as x from kept;
+      create materialized view made as select x as y, upper(x) as z from shows`);
+    const catalogue = newCatalogue();
+    const was = [await of("made", "y", catalogue), await of("made", "z", catalogue), await of("shows", "x", catalogue)];
+    await admin.query("create or replace view shows as select id, phone as x from kept");
+    catalogue.invalidate();
+    assert.deepEqual(was, ["kept.email made.y shows.x", "made.z <- kept.email shows.x", "kept.email shows.x"]);
+    assert.equal(await of("made", "y", catalogue), "kept.email kept.phone made.y shows.x");
+    assert.equal(await of("made", "z", catalogue), "made.z <- kept.email kept.phone shows.x");
+    assert.equal(await of("shows", "x", catalogue), "kept.phone shows.x");
+    await admin.query("drop view shows cascade; drop table kept");
+  });
+
+  it("knows nothing of what changes more often than it remembers", async () => {
+    await admin.query("create table restless (c text)");
+    const catalogue = newCatalogue();
+    for (let turn = 0; turn <= MAX_FORMER + 1; turn++) {
+      assert.equal((await of("restless", `c${turn === 0 ? "" : turn}`, catalogue)).includes("opaque"), turn > MAX_FORMER, String(turn));
+      await admin.query(`alter table restless rename c${turn === 0 ? "" : turn} to c${turn + 1}`);
+      catalogue.invalidate();
+    }
+    await admin.query("drop table restless");
   });
 
   it("answers what is not there, or not committed, with anything", async () => {

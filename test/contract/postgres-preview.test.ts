@@ -40,6 +40,8 @@ const schema = `
   insert into tree values (1, null), (2, 1);
   create table big (id int, body text);
   insert into big select n, 'x' from generate_series(1, 200000) n;
+  create sequence noise;
+  create view noisy as select id from big where nextval('noise') > 0;
   grant all on all tables in schema public to public;
   grant all on all sequences in schema public to public;`;
 
@@ -135,6 +137,16 @@ for (const flavour of ["embedded18", "debian15"] as const) {
         ["1", "write to ***@*******.***"],
         ["2", undefined],
       ]);
+    });
+
+    it("runs nothing that a quote in a name would hide", async () => {
+      for (const statement of [
+        `delete from people p using (select 1 as "a'" offset 0) q where exists (select 1 from noisy t where t.id = q."a'" offset 0)`,
+        `delete from people p where p.id in (select t.id from noisy t, lateral (select 1 as "a'" offset 0) q where t.id >= q."a'" offset 0)`,
+        `delete from people p using (select 1 as "a""'" offset 0) q where (select t.id from noisy t where q."a""'" > 0 and t.id = q."a""'" limit 1) = p.id`,
+      ])
+        await refused(statement, "preview.unsafe", /It calls nextval/);
+      assert.deepEqual((await server.admin.query("select is_called from noise")).rows, [{ is_called: false }]);
     });
 
     it("says that a statement would fail, and how, without the values that it would fail on", async () => {

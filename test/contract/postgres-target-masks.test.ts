@@ -137,6 +137,27 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
     channel.hangUp();
   });
 
+  it("knows nothing of any table until the end of a transaction that may have changed one", async () => {
+    await server.admin.query(`
+      create table decoy (like customers); alter table customers owner to by_trust; alter table decoy owner to by_trust;
+      grant create on schema public to public`);
+    const { channel, asked } = await open(masking("customers.email"), stated());
+    const within = async (change: string, look: string): Promise<string> => {
+      channel.control({ $case: "resultLineage", value: { ...stated(), changesDefinitions: true } });
+      await asked("begin");
+      await asked(change);
+      channel.control({ $case: "resultLineage", value: stated() });
+      const said = await asked(look);
+      await asked("rollback");
+      return said;
+    };
+    assert.match(await within("alter table customers inherit decoy", "select email from decoy"), /\*{4}/);
+    const rule = "create rule r as on delete to decoy do instead delete from customers returning id, email, phone";
+    assert.match(await within(rule, "delete from decoy returning email"), /\*{4}/);
+    assert.match(await asked("select phone from customers"), /555-0001/);
+    channel.hangUp();
+  });
+
   it("sees at once what another session of the same agent has changed", async () => {
     const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
     const [one, two] = [

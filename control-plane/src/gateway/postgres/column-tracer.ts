@@ -44,7 +44,7 @@ export class ColumnTracer {
 
   /** Runs now. `undefined`: nothing is known of it. */
   runs(facts: CommandFacts | undefined): void {
-    if (facts !== undefined && !changesDefinitions(facts)) return;
+    if (facts !== undefined && !mayChangeDefinitions(facts)) return;
     this.#unsettled = true;
     this.#deps.catalogue.changes(this);
   }
@@ -57,14 +57,14 @@ export class ColumnTracer {
   }
 }
 
-/** Deleting everything changes no definition; what else is worse than a write may. */
-const changesDefinitions = ({ riskClass, hazards }: CommandFacts): boolean =>
+/** Whether names may mean something else after it. Deleting everything changes no definition; what else is worse than a write may. */
+export const mayChangeDefinitions = ({ riskClass, hazards }: CommandFacts): boolean =>
   riskClass !== "read" && riskClass !== "write" && (riskClass !== "destructive" || hazards.includes("ddl") || hazards.includes("drop"));
 
 /** A command looks at what one before it in the same unit, or in its own text, has made. */
 function changesFirst(executables: readonly Executable[]): boolean {
   const last = executables.length - 1;
-  return executables.some(({ facts }, index) => changesDefinitions(facts) && (index < last || facts.statementCount > 1));
+  return executables.some(({ facts }, index) => mayChangeDefinitions(facts) && (index < last || facts.statementCount > 1));
 }
 
 /** The very same list where nothing came to the facts. */

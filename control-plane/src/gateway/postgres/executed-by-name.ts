@@ -14,8 +14,11 @@ export function asNamed(text: Prepared, { statements, cursors }: SessionNames): 
       prepared !== undefined && prepared.analysis.facts.riskClass !== "unclassified" && prepared.analysis.facts.verbs.every((verb) => touchesRows.has(verb));
     return known ? resolved(text, named.facts, prepared) : text;
   }
-  const declared = named?.kind === "fetch" ? cursors.get(named.name)?.declared : undefined;
-  return declared === undefined ? text : resolved(text, text.analysis.facts, declared);
+  const cursor = named?.kind === "fetch" ? cursors.get(named.name) : undefined;
+  if (cursor === undefined) return text;
+  const fetched = resolved(text, text.analysis.facts, cursor.declared);
+  // One WITH HOLD outlives the views that its rows were made by, which the target goes on naming as their origins.
+  return cursor.held ? { ...fetched, analysis: { ...fetched.analysis, outputs: text.analysis.outputs } } : fetched;
 }
 
 /** Bound to what runs as well as to the text: an approval of `EXECUTE p` is for what p is now (I4). */

@@ -1,5 +1,6 @@
 import type { ColumnSource, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { mayChangeDefinitions } from "./column-tracer.ts";
 import type { OutputColumn, StatementAnalysis, StatementOutputs } from "./facts/analysis.ts";
 
 /**
@@ -50,30 +51,22 @@ function ofAnalysis(analysis: StatementAnalysis | undefined): ResultLineage {
 }
 
 function read({ outputs, facts }: StatementAnalysis): ResultLineage {
-  // Neither reads nor writes of rows change what a name means; anything else may.
-  const changesDefinitions = facts.riskClass !== "read" && facts.riskClass !== "write";
+  const changesDefinitions = mayChangeDefinitions(facts);
   // A text that was not read has no outputs; one that is empty has no result either.
   if (outputs.length === 0) return { ...UNKNOWN, ...(facts.statementCount === 0 ? { computed: NOTHING, originsIncomplete: false } : {}), changesDefinitions };
   const relations = relationsOf(facts);
   const [only, ...more] = outputs;
-  if (only !== undefined && more.length === 0) return { ...ofStatement(only, relations, fetches(facts)), changesDefinitions };
+  if (only !== undefined && more.length === 0) return { ...ofStatement(only, relations), changesDefinitions };
   const results = outputs.filter(({ columns }) => columns?.length !== 0);
-  return { ...together(results.map((one) => ({ ...ofStatement(one, relations, false), changesDefinitions }))), changesDefinitions };
+  return { ...together(results.map((one) => ({ ...ofStatement(one, relations), changesDefinitions }))), changesDefinitions };
 }
 
-/** A cursor reads and nothing else, so that the origins of its columns tell all of those that have one. */
-const fetches = ({ verbs }: CommandFacts): boolean => verbs.length === 1 && verbs[0] === "FETCH";
-
-function ofStatement(
-  { columns, computed, originsTell }: StatementOutputs,
-  relations: readonly string[],
-  fromCursor: boolean,
-): Omit<ResultLineage, "changesDefinitions"> {
+function ofStatement({ columns, computed, originsTell }: StatementOutputs, relations: readonly string[]): Omit<ResultLineage, "changesDefinitions"> {
   return {
     columns: (columns ?? []).map((column) => toWire(column, relations)),
     // A result where none was foreseen is a rule's, and may show anything.
     computed: columns?.length === 0 ? ANYTHING : toWire(computed, relations),
-    originsIncomplete: !originsTell && !fromCursor,
+    originsIncomplete: !originsTell,
   };
 }
 

@@ -9,6 +9,8 @@ export const CATALOGUE_FRESH_MS = 1_000;
 export const CATALOGUE_REFRESH_MS = 500;
 /** Relations that are remembered for a resource, about 20 MB with 20 columns each. Beyond, all is forgotten, and looked up when it is needed. */
 export const MAX_CATALOGUE_RELATIONS = 20_000;
+/** Names that are remembered for a resource, also of what is not there, about 5 MB. Beyond, they are forgotten: a statement can name what it likes. */
+export const MAX_CATALOGUE_NAMES = 20_000;
 export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
 
 interface Named {
@@ -27,7 +29,8 @@ interface Batch {
  * C1. What is answered was true at most `CATALOGUE_FRESH_MS` ago, and after the last `invalidate`. What is older or was never asked
  *     for is reported in `unlearnt`: nothing may be shown before `learn` has resolved.
  * C2. Once learnt and still not there: may be of anything. (It is of a transaction that is not committed, or gone.)
- * C3. A former name of a table or column keeps counting beside the present one, so that renaming lifts no mask.
+ * C3. What a table or column was (its names, parents, what it was generated from) keeps counting beside what it is, so that no change of it
+ *     lifts a mask.
  * C4. One lookup is under way at a time; what is asked for meanwhile is one more, together.
  */
 export class Catalogue {
@@ -82,18 +85,9 @@ export class Catalogue {
     return joined(known.oids.map((oid) => this.#derived.named(oid, column)));
   }
 
-  /** Whether its columns may change their meaning while the relation stays what it is. */
-  isRuled(oid: number): boolean {
-    return this.#relations.get(oid)?.ruled ?? true;
-  }
-
   /** When it was last looked up, there was no relation of this name. */
   isAbsent(table: string): boolean {
     return this.#named.get(table)?.oids.length === 0;
-  }
-
-  isRuledName(table: string): boolean {
-    return this.#named.get(table)?.oids.some((oid) => this.isRuled(oid)) ?? true;
   }
 
   learn(unlearnt: Unlearnt): Promise<void> {
@@ -129,6 +123,12 @@ export class Catalogue {
     // What changed meanwhile may be half in it: whoever waits for it finds it missing, and asks again a bounded number of times.
     if (generation !== this.#generation) return;
     if (this.#relations.size + explored.relations.size > MAX_CATALOGUE_RELATIONS) this.#forget();
+    for (const [oid, relation] of explored.relations) {
+      const former = this.#relations.get(oid);
+      if (former !== undefined) relation.remember(former, () => this.#derived.tableNames(oid));
+    }
+    // Without the relations, which remember what they were.
+    if (this.#named.size + explored.named.size > MAX_CATALOGUE_NAMES) this.#named.clear();
     for (const oid of explored.asked) this.#keep(oid, explored.relations.get(oid), at);
     for (const oid of explored.functions) this.#pure.delete(oid);
     for (const oid of explored.pure) this.#pure.add(oid);
@@ -137,7 +137,6 @@ export class Catalogue {
   }
 
   #keep(oid: number, relation: Relation | undefined, at: number): void {
-    relation?.remember(this.#relations.get(oid));
     if (relation === undefined) this.#relations.delete(oid);
     else this.#relations.set(oid, relation);
     this.#learntAt.set(oid, at);

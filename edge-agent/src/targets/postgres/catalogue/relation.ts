@@ -1,14 +1,15 @@
+import { hash } from "node:crypto";
 import type { Finding } from "./lookup.ts";
 import { type RuleColumn, ruleColumns } from "./rule-columns.ts";
 
-/** Names that one column or table is remembered under beside its present one: somebody who renames more often than that hides from people, too. */
-export const MAX_FORMER_NAMES = 32;
+/** Former names, generated columns' sources and view columns that are remembered of one column or table; of what changes more often nothing is known. */
+export const MAX_FORMER = 32;
 
 interface RelationColumn {
   /** Lower case, former ones included. */
   readonly names: Set<string>;
-  /** Columns of the same table that it is generated from. */
-  readonly generatedFrom: number[];
+  /** Columns of the same table that it is, or was, generated from. */
+  readonly generatedFrom: Set<number>;
 }
 
 /** What the catalogue said about one relation. */
@@ -16,24 +17,33 @@ export class Relation {
   readonly oid: number;
   readonly name: string;
   readonly isView: boolean;
-  /** Its own name, former ones, and those of descendants that policy names; lower case. */
+  /** A materialized view: its rows were made by the views that it is made of as these once were. */
+  readonly isStored: boolean;
+  /** Its own name, former ones, those that tables had which it inherited from, and those of descendants that policy names; lower case. */
   readonly names = new Set<string>();
   readonly parents: number[] = [];
   readonly columns = new Map<number, RelationColumn>();
   /** What its rules put into its columns; undefined when a rule could not be read. */
   rules: Map<number, RuleColumn[]> | undefined = new Map();
+  /** What its rules have put into them before. */
+  formerRules: ReadonlyMap<number, readonly RuleColumn[]> = new Map();
+  /** It changed so often that not all of what it was is remembered. */
+  forgotten = false;
+  /** Of the text of each rule; they come in any order. */
+  readonly #digests = new Set<string>();
 
   constructor(oid: number, name: string, kind: string) {
     this.oid = oid;
     this.name = name;
-    this.isView = kind === "v" || kind === "m";
+    this.isStored = kind === "m";
+    this.isView = kind === "v" || this.isStored;
     this.names.add(name.toLowerCase());
   }
 
   add(finding: Finding): void {
     switch (finding.kind) {
       case "column":
-        this.columns.set(finding.attribute, { names: new Set([finding.name.toLowerCase()]), generatedFrom: [] });
+        this.columns.set(finding.attribute, { names: new Set([finding.name.toLowerCase()]), generatedFrom: new Set() });
         break;
       case "parent":
         this.parents.push(finding.parent);
@@ -42,7 +52,7 @@ export class Relation {
         this.names.add(finding.name.toLowerCase());
         break;
       case "generated":
-        this.columns.get(finding.attribute)?.generatedFrom.push(finding.from);
+        this.columns.get(finding.attribute)?.generatedFrom.add(finding.from);
         break;
       case "rule":
         this.#addRule(finding.event, finding.action);
@@ -52,11 +62,20 @@ export class Relation {
     }
   }
 
-  /** A new name does not lift a mask that policy puts on the old one. */
-  remember(former: Relation | undefined): void {
-    if (former === undefined) return;
-    keep(this.names, former.names);
-    for (const [attribute, { names }] of former.columns) keep(this.columns.get(attribute)?.names, names);
+  /**
+   * What becomes of a table or column does not lift a mask that policy puts on what it was: a new name, another parent or none, values that
+   * are no longer generated, another definition while rows of the old one are stored. `tables`: all names that its rows counted under.
+   */
+  remember(former: Relation, tables: () => ReadonlySet<string>): void {
+    this.forgotten ||= former.forgotten;
+    this.#keep(this.names, former.parents.every((parent) => this.parents.includes(parent)) ? former.names : tables());
+    for (const [attribute, was] of former.columns) {
+      const column = this.columns.get(attribute);
+      if (column === undefined) continue;
+      this.#keep(column.names, was.names);
+      this.#keep(column.generatedFrom, was.generatedFrom);
+    }
+    this.#rememberRules(former);
   }
 
   get ruled(): boolean {
@@ -64,6 +83,7 @@ export class Relation {
   }
 
   #addRule(event: string, action: string): void {
+    this.#digests.add(hash("sha256", event + action));
     try {
       for (const [attribute, column] of ruleColumns(event, action)) {
         const columns = this.rules?.get(attribute);
@@ -75,8 +95,23 @@ export class Relation {
       this.rules = undefined;
     }
   }
-}
 
-function keep(names: Set<string> | undefined, former: ReadonlySet<string>): void {
-  for (const name of former) if (names !== undefined && names.size <= MAX_FORMER_NAMES) names.add(name);
+  #keep<T>(present: Set<T>, former: ReadonlySet<T>): void {
+    const known = present.size;
+    for (const each of former) present.add(each);
+    this.forgotten ||= present.size - known > MAX_FORMER;
+  }
+
+  #rememberRules(former: Relation): void {
+    this.formerRules = former.formerRules;
+    if (former.#digests.size === this.#digests.size && [...former.#digests].every((digest) => this.#digests.has(digest))) return;
+    this.forgotten ||= former.rules === undefined;
+    const rules = new Map(former.formerRules);
+    for (const [attribute, columns] of former.rules ?? []) {
+      const all = [...(rules.get(attribute) ?? []), ...columns];
+      this.forgotten ||= all.length > MAX_FORMER;
+      rules.set(attribute, all.slice(0, MAX_FORMER));
+    }
+    this.formerRules = rules;
+  }
 }

@@ -28,14 +28,14 @@ export class Relations {
     this.#pure = pure;
   }
 
-  /** Attribute 0 is the whole row. */
-  lineage(oid: number, attribute: number): Lineage {
-    const key = `${oid}.${attribute}`;
+  /** Attribute 0 is the whole row. `stored`: the rows may have been made when views were defined otherwise. */
+  lineage(oid: number, attribute: number, stored = false): Lineage {
+    const key = `${oid}.${attribute}.${stored}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     // Views cannot be made of themselves; what rules return can go in circles, and is then of anything.
     this.#known.set(key, OF_ANYTHING);
-    const lineage = this.#follow(oid, attribute);
+    const lineage = this.#follow(oid, attribute, stored);
     this.#known.set(key, lineage);
     return lineage;
   }
@@ -50,29 +50,31 @@ export class Relations {
     return joined(attributes.map((attribute) => this.lineage(oid, attribute)));
   }
 
-  #follow(oid: number, attribute: number): Lineage {
+  #follow(oid: number, attribute: number, fromStored: boolean): Lineage {
     // ctid, xmin and their like.
     if (attribute < 0) return OF_NO_COLUMN;
     const relation = this.#relations.get(oid);
     if (oid < FIRST_USER_OID) return this.#ofSystem(oid, relation, attribute);
     if (relation === undefined) return OF_ANYTHING;
-    if (attribute === 0) return computedFrom(joined([...relation.columns.keys()].map((each) => this.lineage(oid, each))));
+    if (attribute === 0) return computedFrom(joined([...relation.columns.keys()].map((each) => this.lineage(oid, each, fromStored))));
     const column = relation.columns.get(attribute);
     if (column === undefined) return OF_ANYTHING;
-    const origin: Origin = { tables: this.#tableNames(relation), columns: column.names };
-    const own: Lineage = { origins: [origin], madeOf: [], opaque: false };
-    const generated = column.generatedFrom.map((from) => computedFrom(this.lineage(oid, from)));
+    const origin: Origin = { tables: this.tableNames(oid), columns: column.names };
+    const own: Lineage = { origins: [origin], madeOf: [], opaque: relation.forgotten };
+    const generated = Array.from(column.generatedFrom, (from) => computedFrom(this.lineage(oid, from, fromStored)));
     if (!relation.ruled) return joined([own, ...generated]);
     const rules = relation.rules?.get(attribute);
     // A rule that is not about this column leaves a table's own column, but makes nothing of a view's.
     if (rules === undefined) return relation.rules === undefined || relation.isView ? joined([own, OF_ANYTHING]) : joined([own, ...generated]);
-    return joined([own, ...generated, ...rules.map((rule) => this.#ofRule(rule))]);
+    const stored = fromStored || relation.isStored;
+    const counting = fromStored ? [...rules, ...(relation.formerRules.get(attribute) ?? [])] : rules;
+    return joined([own, ...generated, ...counting.map((rule) => this.#ofRule(rule, stored))]);
   }
 
-  #ofRule({ shows, madeOf, functions }: RuleColumn): Lineage {
-    if (shows !== undefined) return this.lineage(shows.relation, shows.attribute);
+  #ofRule({ shows, madeOf, functions }: RuleColumn, stored: boolean): Lineage {
+    if (shows !== undefined) return this.lineage(shows.relation, shows.attribute, stored);
     if (functions.some((oid) => !this.#pure.has(oid))) return OF_ANYTHING;
-    return computedFrom(joined(distinct(madeOf).map(({ relation, attribute }) => this.lineage(relation, attribute))));
+    return computedFrom(joined(distinct(madeOf).map(({ relation, attribute }) => this.lineage(relation, attribute, stored))));
   }
 
   #ofSystem(oid: number, relation: Relation | undefined, attribute: number): Lineage {
@@ -83,20 +85,22 @@ export class Relations {
   }
 
   /** Its own names and those of all that it inherits from: a mask on a table holds for its partitions. */
-  #tableNames(relation: Relation): ReadonlySet<string> {
-    const known = this.#tables.get(relation.oid);
+  tableNames(oid: number): ReadonlySet<string> {
+    const known = this.#tables.get(oid);
     if (known !== undefined) return known;
+    const relation = this.#relations.get(oid);
+    if (relation === undefined) return new Set();
     const names = new Set(relation.names);
-    const seen = new Set([relation.oid]);
+    const seen = new Set([oid]);
     const above = [...relation.parents];
-    for (let oid = above.pop(); oid !== undefined; oid = above.pop()) {
-      const parent = this.#relations.get(oid);
-      if (parent === undefined || seen.has(oid)) continue;
-      seen.add(oid);
+    for (let next = above.pop(); next !== undefined; next = above.pop()) {
+      const parent = this.#relations.get(next);
+      if (parent === undefined || seen.has(next)) continue;
+      seen.add(next);
       for (const name of parent.names) names.add(name);
       above.push(...parent.parents);
     }
-    this.#tables.set(relation.oid, names);
+    this.#tables.set(oid, names);
     return names;
   }
 }

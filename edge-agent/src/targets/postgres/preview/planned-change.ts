@@ -12,9 +12,11 @@ export interface PlannedChange {
 }
 
 const OPERATIONS: ReadonlySet<string> = new Set<Operation>(["Insert", "Update", "Delete", "Merge"]);
-const LITERAL = /'(?:[^']|'')*'/g;
-/** A name right before a bracket: a function, or a word of SQL, which the catalogue does not know. */
-const CALLED = /([\w$]+|"(?:[^"]|"")+")\(/gu;
+/**
+ * A quoted name, a literal, or a word, whichever comes first: each may hold the marks of the others. EXPLAIN writes neither E'' nor dollar
+ * quotes. What is called is a name right before a bracket: a function, or a word of SQL, which the catalogue does not know.
+ */
+const TOKEN = /"((?:[^"]|"")*)"(\(?)|'(?:[^']|'')*'|([\w$]+)(\(?)/gu;
 
 /** From EXPLAIN (VERBOSE, FORMAT JSON). Fails with `preview.unsafe` on what is no change of one plain table of this server. */
 export function readPlannedChange(json: string): PlannedChange {
@@ -25,8 +27,10 @@ export function readPlannedChange(json: string): PlannedChange {
   if (change === undefined || others.length > 0 || Array.isArray(change["Target Tables"])) throw unsafe("It does not change exactly one table.");
   const operation = textOf(change, "Operation");
   if (!OPERATIONS.has(operation)) throw unsafe(`It is a change of another kind than those that can be undone: ${operation}.`);
-  const texts = nodes.flatMap((node) => Object.entries(node).flatMap(([key, value]) => (key === "Plans" ? [] : stringsOf(value))));
-  const functions = texts.flatMap((text) => Array.from(text.replaceAll(LITERAL, "''").matchAll(CALLED), ([, name = ""]) => unquoted(name)));
+  const functions = nodes
+    .flatMap((node) => Object.values(node))
+    .flatMap(stringsOf)
+    .flatMap(calledIn);
   return { operation: operation as Operation, schema: textOf(change, "Schema"), table: textOf(change, "Relation Name"), functions: [...new Set(functions)] };
 }
 
@@ -42,13 +46,21 @@ function* nodesOf(value: unknown): Generator<Node> {
   for (const each of Object.values(value)) yield* nodesOf(each);
 }
 
-const stringsOf = (value: unknown): readonly string[] => (typeof value === "string" ? [value] : Array.isArray(value) ? value.flatMap(stringsOf) : []);
+/** All texts in it, but for those of nodes, which are looked at themselves. */
+function stringsOf(value: unknown): readonly string[] {
+  if (typeof value === "string") return [value];
+  if (Array.isArray(value)) return value.flatMap(stringsOf);
+  return isNode(value) && !("Node Type" in value) ? Object.values(value).flatMap(stringsOf) : [];
+}
+
+const calledIn = (text: string): readonly string[] =>
+  Array.from(text.matchAll(TOKEN), ([, quoted = "", afterQuoted, word = "", afterWord]) =>
+    afterQuoted === "(" ? [quoted.replaceAll('""', '"')] : afterWord === "(" ? [word] : [],
+  ).flat();
 
 function textOf(node: Node, key: string): string {
   const value = node[key];
   return typeof value === "string" ? value : "";
 }
-
-const unquoted = (name: string): string => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name);
 
 const unsafe = (message: string): SallyportError => new SallyportError("preview.unsafe", message);

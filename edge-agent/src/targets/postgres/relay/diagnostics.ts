@@ -1,28 +1,36 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
+import { encodeFrame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import type { CellMasker } from "../../../masking/cell-masker.ts";
+import { FULL_MASK } from "../../../masking/mask-value.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ResultTally } from "./result-tally.ts";
 
 const code = (letter: string): number => letter.charCodeAt(0);
 /** Fields that the server itself makes up: severity, SQLSTATE, positions, and where in its source. */
 const FIXED: ReadonlySet<number> = new Set([..."SVCPpFLR"].map(code));
-const DETAIL = code("D");
-const MESSAGE = code("M");
 const SQLSTATE = code("C");
-/** Data exceptions quote the value in their message, violated constraints have it in their detail. */
-const DATA_EXCEPTION = "22";
+const MESSAGE = code("M");
+const DETAIL = code("D");
+/** Where the values of a complaint about data stand: detail, context, hint, and the text of a query inside of a function. */
+const BESIDE_THE_MESSAGE: ReadonlySet<number> = new Set([..."DWHq"].map(code));
+/** Data exceptions quote values anywhere, also without quotes; `chr` does so in exceeding a limit. */
+const DATA_CLASSES: ReadonlySet<string> = new Set(["22", "54"]);
 const CONSTRAINT_VIOLATION = "23";
+/** Under this name the texts are counted that stand in no column. */
+export const DIAGNOSTICS = "(message)";
 
 /**
  * ErrorResponse, NoticeResponse
  *   byte1 'E' or 'N'  int32 length  each: byte1 field, string  byte1 0
  *
  * Both repeat cells: `Key (email)=(…) already exists`, RAISE NOTICE. Detectors run over every text; where columns are masked, what a
- * complaint about data quotes goes too (its detail, and what stands in quotes). All in place; returns how many texts changed.
+ * complaint about data may quote goes too, with its length.
  */
-export function maskDiagnostic(bytes: Buffer, from: number, to: number, masker: CellMasker): number {
-  let masked = 0;
+export function maskDiagnostic(bytes: Buffer, from: number, to: number, masker: CellMasker, out: Outbox, tally: ResultTally): void {
+  const parts: Buffer[] = [];
   let sqlstateClass = "";
-  let at = from + FRAME_HEADER_BYTES;
+  let kept = from + FRAME_HEADER_BYTES;
+  let at = kept;
   while (at < to && bytes[at] !== 0) {
     const field = bytes[at] ?? 0;
     const start = at + 1;
@@ -31,32 +39,45 @@ export function maskDiagnostic(bytes: Buffer, from: number, to: number, masker: 
     at = end + 1;
     if (field === SQLSTATE) sqlstateClass = bytes.toString("latin1", start, start + 2);
     if (FIXED.has(field)) continue;
-    const quotes = masker.hasColumnRules && quotesValues(field, sqlstateClass);
-    const changed = quotes && obliterateValues(bytes, start, end, field === DETAIL, masker);
-    if (masker.scan(bytes, start, end) > 0 || changed) masked++;
+    const values = masker.hasColumnRules ? valuesIn(bytes.toString("latin1", start, end), field, sqlstateClass) : undefined;
+    if (values !== undefined) {
+      parts.push(bytes.subarray(kept, start + values.from), FULL_MASK);
+      kept = start + values.to;
+    }
+    if (masker.scan(bytes, start, end) > 0 || values !== undefined) tally.mask(DIAGNOSTICS, 1);
   }
-  return masked;
+  if (parts.length === 0) return out.add(bytes, from, to);
+  const message = encodeFrame(bytes[from] ?? 0, Buffer.concat([...parts, bytes.subarray(kept, to)]));
+  out.add(message, 0, message.length);
 }
 
-const quotesValues = (field: number, sqlstateClass: string): boolean =>
-  (field === MESSAGE && sqlstateClass === DATA_EXCEPTION) || (field === DETAIL && (sqlstateClass === DATA_EXCEPTION || sqlstateClass === CONSTRAINT_VIOLATION));
-
-/**
- * Of a detail goes what is in brackets (`Key (email)=(…)` keeps the names of its columns, `Failing row contains (…)` nothing), of a
- * message what is in quotes; from the first mark to the last, as the values may hold marks of their own. A detail without any goes whole.
- */
-function obliterateValues(bytes: Buffer, from: number, to: number, isDetail: boolean, masker: CellMasker): boolean {
-  const text = bytes.toString("latin1", from, to);
-  const first = isDetail ? Math.max(text.indexOf(")=(") + 1, text.indexOf("("), 0) : text.indexOf('"');
-  const last = text.lastIndexOf(isDetail ? ")" : '"');
-  if (first < 0) return false;
-  masker.obliterate(bytes, from + first, last > first ? from + last : to);
-  return text !== bytes.toString("latin1", from, to);
+interface Span {
+  readonly from: number;
+  readonly to: number;
 }
 
-/** NotificationResponse: byte1 'A'  int32 length  int32 pid  string channel  string payload. */
-export function maskNotification(bytes: Buffer, from: number, to: number, masker: CellMasker): number {
-  const channelEnd = bytes.indexOf(0, from + FRAME_HEADER_BYTES + 4);
-  if (channelEnd < 0 || channelEnd + 1 >= to) throw new SallyportError("wire.malformed", "The target sent a notification that is malformed.");
-  return masker.scan(bytes, channelEnd + 1, to - 1);
+/** The part of a field that may hold values: from the first of their marks to the last, as values may hold marks of their own. */
+function valuesIn(text: string, field: number, sqlstateClass: string): Span | undefined {
+  if (DATA_CLASSES.has(sqlstateClass)) {
+    if (BESIDE_THE_MESSAGE.has(field)) return { from: 0, to: text.length };
+    return field === MESSAGE ? quotedIn(text) : undefined;
+  }
+  return sqlstateClass === CONSTRAINT_VIOLATION && field === DETAIL ? bracketedIn(text) : undefined;
+}
+
+/** What the message says before the first quote or digit is the server's own, and what it ends with where that is behind a quote. */
+function quotedIn(text: string): Span | undefined {
+  const first = text.search(/["\d]/);
+  if (first < 0) return undefined;
+  const last = text.lastIndexOf('"');
+  const ending = text[first] === '"' && last > first && !/\d/.test(text.slice(last)) ? last : text.length;
+  return { from: text[first] === '"' ? first + 1 : first, to: ending };
+}
+
+/** `Key (email)=(…)` keeps the names of its columns, `Failing row contains (…)` nothing. A detail without brackets goes whole. */
+function bracketedIn(text: string): Span {
+  const key = text.indexOf(")=(");
+  const first = key < 0 ? text.indexOf("(") + 1 : key + 3;
+  const last = text.lastIndexOf(")");
+  return { from: first, to: last < first ? text.length : last };
 }

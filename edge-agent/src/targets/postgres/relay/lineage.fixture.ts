@@ -20,8 +20,6 @@ export const ofColumn = (table: string, column: string): Lineage => ({
 export const catalogueOf = (columns: Readonly<Record<string, Lineage>>): ColumnCatalogue => ({
   column: (oid, attribute) => columns[`${oid}.${attribute}`] ?? OF_NO_COLUMN,
   named: (table, column) => columns[`${table}.${column}`] ?? OF_ANYTHING,
-  isRuled: () => false,
-  isRuledName: () => false,
 });
 
 /** For a relay whose catalogue knows everything. */

@@ -254,8 +254,37 @@ describe("masking the rows of a simple query", () => {
     session.client(wire.query("select"));
     session.target(wire.errorResponse({ S: "ERROR", C: "22P02", M: 'invalid input syntax for type integer: "90000x"' }), wire.ready);
     const text = session.received().toString();
-    assert.ok(text.includes("Key (salary)=(* (*) *) already exists."));
-    assert.ok(text.includes("Failing row contains (*, *****).") && text.includes('violates check "c"') && text.includes('type integer: "******"'));
+    assert.ok(text.includes("Key (salary)=(****) already exists."));
+    assert.ok(text.includes("Failing row contains (****).") && text.includes('violates check "c"') && text.includes('type integer: "****"'));
+  });
+
+  it("leaves nothing of a complaint about data but how it begins, wherever it quotes a value", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full")] }));
+    const said = (fields: Readonly<Record<string, string>>): string => {
+      session.client(wire.query("select"));
+      session.target(wire.errorResponse({ S: "ERROR", V: "ERROR", ...fields, s: "public", R: "parse_error" }), wire.ready);
+      const [error] = wire
+        .messages(session.received())
+        .filter(({ type }) => type === "E")
+        .slice(-1);
+      return error?.payload.toString().replaceAll("\0", "|") ?? "";
+    };
+    assert.equal(
+      said({ C: "22P02", M: "invalid input syntax for type json", D: 'Token "ann" is invalid.', W: "JSON data, line 1: ann...", H: "ann?", q: "select 'ann'" }),
+      "SERROR|VERROR|C22P02|Minvalid input syntax for type json|D****|W****|H****|q****|spublic|Rparse_error||",
+    );
+    assert.match(said({ C: "2200N", M: "invalid XML content", D: "line 1: chunk is not well balanced\nAnn Smith (home)\n^" }), /\|D\*{4}\|s/);
+    assert.match(said({ C: "22021", M: 'invalid byte sequence for encoding "UTF8": 0x80' }), /encoding "\*{4}\|/);
+    assert.match(said({ C: "22P05", M: 'character with byte sequence 0xc3 0xbc in encoding "UTF8" has no equivalent' }), /byte sequence \*{4}\|/);
+    assert.match(said({ C: "22003", M: 'value "90000" is out of range for type integer' }), /value "\*{4}" is out of range for type integer\|/);
+    assert.match(said({ C: "54000", M: "requested character too large for encoding: 90000" }), /encoding: \*{4}\|/);
+    assert.match(said({ C: "42P01", M: 'relation "nope" does not exist', H: "Perhaps (1) you meant that." }), /relation "nope" does not exist\|HPerhaps \(1\)/);
+  });
+
+  it("leaves nothing of what a notification says when any column is masked", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full")] }));
+    session.target(wire.message("A", wire.int32(7), 'changes\0{"name":"Ann Smith","salary":91234}\0'), wire.message("A", wire.int32(7), "changes\0\0"));
+    assert.deepEqual(session.received(), Buffer.concat([wire.message("A", wire.int32(7), "changes\0****\0"), wire.message("A", wire.int32(7), "changes\0\0")]));
   });
 
   it("makes NULL of a function's result when any column is masked", () => {

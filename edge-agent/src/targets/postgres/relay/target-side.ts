@@ -10,11 +10,12 @@ import { type ColumnCatalogue, columnLineages, type StatedLineage } from "./colu
 import { holdReadOnly } from "../read-only.ts";
 import { CopyOut } from "./copy-out.ts";
 import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
-import { maskDiagnostic, maskNotification } from "./diagnostics.ts";
+import { maskDiagnostic } from "./diagnostics.ts";
 import type { Expectations, Expected } from "./expectations.ts";
 import { maskFunctionResult } from "./function-result.ts";
 import { type MessageHandler, MessageSplitter, type Treatment } from "./message-splitter.ts";
 import type { Duties } from "./duties.ts";
+import { maskNotification } from "./notifications.ts";
 import { Outbox } from "./outbox.ts";
 import { ResultTally } from "./result-tally.ts";
 import { readResultColumns, type ResultColumn } from "./result-columns.ts";
@@ -26,8 +27,6 @@ const KNOWN: ReadonlySet<number> = new Set(Object.values(backend));
 const IDLE = 0x49;
 /** Others may change what was looked up before it is used; whoever loses that race so often gets everything masked. */
 export const MAX_LOOKUPS_PER_RESULT = 3;
-/** Under these names the texts are counted that stand in no column. */
-const DIAGNOSTICS = "(message)";
 
 export interface TargetSideDeps {
   readonly readOnly?: boolean;
@@ -220,17 +219,15 @@ export class TargetSide implements MessageHandler {
         return;
       case backend.errorResponse:
         if (this.#stopError !== undefined && sqlstateOf(bytes.subarray(from, to)) === QUERY_CANCELED) return this.#stopped(this.#stopError);
-        this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
-        break;
+        maskDiagnostic(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
+        return this.end(type);
       case backend.noticeResponse:
-        this.#tally.mask(DIAGNOSTICS, maskDiagnostic(bytes, from, to, this.#duties.masker));
-        break;
+        return maskDiagnostic(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
       case backend.parameterStatus:
         holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));
         break;
       case backend.notificationResponse:
-        this.#tally.mask(DIAGNOSTICS, maskNotification(bytes, from, to, this.#duties.masker));
-        break;
+        return maskNotification(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
       case backend.readyForQuery:
         if (bytes[from + FRAME_HEADER_BYTES] === IDLE) this.#settle();
         break;

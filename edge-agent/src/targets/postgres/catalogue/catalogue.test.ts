@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Catalogue, MAX_CATALOGUE_NAMES, nothingUnlearnt } from "./catalogue.ts";
+import type { Finding } from "./lookup.ts";
+
+describe("the names that a catalogue remembers", () => {
+  it("are bounded, also those of what is not there, and cost no memory of what relations were", async () => {
+    let name = "people";
+    const findings = (): Finding[] => [
+      { kind: "relation", relation: 20_000, name, relationKind: "r" },
+      { kind: "column", relation: 20_000, attribute: 1, name: "email" },
+    ];
+    const catalogue = new Catalogue(({ relations }) => Promise.resolve(relations.has(20_000) ? findings() : []));
+    await catalogue.learn({ relations: new Set([20_000]), names: new Set() });
+    const batch = (from: number): ReadonlySet<string> => new Set(Array.from({ length: 1_000 }, (_, i) => `nowhere_${from + i}`));
+    for (let from = 0; from < MAX_CATALOGUE_NAMES; from += 1_000) await catalogue.learn({ relations: new Set(), names: new Set(batch(from)) });
+    assert.ok(catalogue.isAbsent("nowhere_0"));
+    await catalogue.learn({ relations: new Set(), names: new Set(batch(MAX_CATALOGUE_NAMES)) });
+    assert.equal(catalogue.isAbsent("nowhere_0"), false);
+    assert.ok(catalogue.isAbsent(`nowhere_${MAX_CATALOGUE_NAMES}`));
+    name = "harmless";
+    await catalogue.learn({ relations: new Set([20_000]), names: new Set() });
+    assert.deepEqual(catalogue.column(20_000, 1, nothingUnlearnt()).origins, [{ tables: new Set(["harmless", "people"]), columns: new Set(["email"]) }]);
+  });
+});
