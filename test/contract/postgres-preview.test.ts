@@ -217,13 +217,22 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     });
 
     const step = (statement: string, change = true): PreviewStep => ({ number: 0, statement, change });
-    const lookAt = async (dryRun: boolean, ...steps: readonly PreviewStep[]): Promise<Previewed["steps"] | [ErrorCode, string]> => {
-      const previewed = await look("", { dryRun, steps: steps.map((each, index) => ({ ...each, number: index + 1 })) });
-      return Array.isArray(previewed) ? previewed : previewed.steps;
+    const lookAt = (isDry: boolean, steps: readonly PreviewStep[]): Promise<Previewed | [ErrorCode, string]> =>
+      look("", { dryRun: isDry, steps: steps.map((each, index) => ({ ...each, number: index + 1 })) });
+    const stepsOf = async (isDry: boolean, ...steps: readonly PreviewStep[]): Promise<Previewed["steps"]> => {
+      const previewed = await lookAt(isDry, steps);
+      assert.ok(!Array.isArray(previewed), "a preview, and not a refusal");
+      return previewed.steps;
+    };
+    const planRefused = async (code: ErrorCode, message: RegExp, ...steps: readonly PreviewStep[]): Promise<void> => {
+      const refusal = await lookAt(true, steps);
+      assert.ok(Array.isArray(refusal));
+      assert.equal(refusal[0], code);
+      assert.match(refusal[1], message);
     };
 
     it("counts for each command of a plan what it changes after those before it, and leaves nothing", async () => {
-      const seen = await lookAt(
+      const seen = await stepsOf(
         true,
         step("update people set name = 'first' where id <= 10"),
         step("select * from people where name = 'first'", false),
@@ -232,7 +241,7 @@ for (const flavour of ["embedded18", "debian15"] as const) {
         step("update people set name = 'x' where name = 'first'"),
       );
       assert.deepEqual(
-        seen.map((each) => typeof each === "object" && [each.number, each.rows, each.failure]),
+        seen.map((each) => [each.number, each.rows, each.failure]),
         [
           [1, 10n, ""],
           [2, undefined, ""],
@@ -245,8 +254,7 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     });
 
     it("explains the commands of a plan one by one, and goes on after one that cannot be", async () => {
-      const seen = await lookAt(false, step("delete from people where id = 7"), step("update made_earlier set id = 1"), step("select 1", false));
-      assert.ok(seen.every((each) => typeof each === "object"));
+      const seen = await stepsOf(false, step("delete from people where id = 7"), step("update made_earlier set id = 1"), step("select 1", false));
       assert.match(seen[0]?.plan ?? "", /Delete on people/);
       assert.deepEqual([seen[1]?.plan, /made_earlier.*42P01/.test(seen[1]?.failure ?? "")], ["", true]);
       assert.match(seen[2]?.plan ?? "", /Result/);
@@ -257,23 +265,16 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     });
 
     it("runs nothing of a plan for good when one of its commands fails, or a rollback would not undo it", async () => {
-      const failing = await lookAt(true, step("delete from people where id = 7"), step("insert into people values (1, 'taken')"));
-      assert.deepEqual([failing[0], /^Command 2 of the plan: It would fail: .*23505/.test(String(failing[1]))], ["preview.failed", true], String(failing[1]));
-      const audited = await lookAt(true, step("delete from people where id = 7"), step("update audited set body = 'y'"));
-      assert.deepEqual(
-        [audited[0], /^Command 2 of the plan: The trigger audits would fire/.test(String(audited[1]))],
-        ["preview.unsafe", true],
-        String(audited[1]),
-      );
-      const two = await lookAt(true, step("delete from people where id = 7; commit"));
-      assert.deepEqual([two[0], /^Command 1 of the plan: It would fail/.test(String(two[1]))], ["preview.failed", true], String(two[1]));
+      const seven = step("delete from people where id = 7");
+      await planRefused("preview.failed", /^Command 2 of the plan: It would fail: .*23505/, seven, step("insert into people values (1, 'taken')"));
+      await planRefused("preview.unsafe", /^Command 2 of the plan: The trigger audits would fire/, seven, step("update audited set body = 'y'"));
+      await planRefused("preview.failed", /^Command 1 of the plan: It would fail/, step("delete from people where id = 7; commit"));
       assert.deepEqual((await server.admin.query("select count(*)::int as n from people")).rows, [{ n: 100 }]);
     });
 
     it("stops a command of a plan that takes too long, and with it the plan", async () => {
       const slow = "update big set body = 'y' where id in (select a.id from big a, big b where a.body <> b.body or a.id + b.id = 7)";
-      const seen = await lookAt(true, step("delete from people where id = 7"), step(slow));
-      assert.deepEqual([seen[0], /^Command 2 of the plan: It did not finish/.test(String(seen[1]))], ["preview.failed", true], String(seen[1]));
+      await planRefused("preview.failed", /^Command 2 of the plan: It did not finish/, step("delete from people where id = 7"), step(slow));
     });
 
     it("is rolled back by the server when its channel is closed in the middle", async () => {

@@ -65,7 +65,7 @@ describe("a plan", () => {
       events.map(({ type }) => type),
       ["ApprovalRequested", "ApprovalPreviewRequested", "ApprovalPreviewed", "ApprovalPreviewRequested", "ApprovalPreviewed"],
     );
-    const outcome = events.filter(isType("ApprovalPreviewed")).at(-1)?.data;
+    const outcome = events.findLast(isType("ApprovalPreviewed"))?.data;
     assert.deepEqual(outcome?.dryRun, { rows: 13, before: 0, after: 0 });
     assert.match(outcome.plan, /^1\. Not run[^]*2\. 4 rows\n3\. planned\n4\. 9 rows\n/u);
     await stack.deny(id, "bo");
