@@ -13,6 +13,7 @@ const introduced: Readonly<Record<string, string>> = {
     SessionRequested SigningKeyRotated SignInFailed StreamsRemoved SubjectKeyDestroyed TokenIssued TokenRevoked AccessApproved.v2 AccessDenied.v2
     AccessRequested.v2 ApprovalDenied.v2 ApprovalGiven.v2 ApprovalRequested.v2 CommandAuthorized.v2 CommandCompleted.v2 CommandDenied.v2 CommandHeld.v2
     CommandReleased.v2 PurposeStated SessionOpened.v3 SessionRefused.v3
+    AccessApproved.v3 AccessDenied.v3 AccessRequested.v3 AccessRequestEscalated DelegationEnded DelegationExpired DelegationGiven
     ApprovalGiven.v3 ApprovalGranted.v3 ApprovalDenied.v3
     BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue
     ApprovalCounterProposed.v2 ApprovalRequested.v3 CommandAuthorized.v3 CommandDenied.v3 CommandHeld.v3`,

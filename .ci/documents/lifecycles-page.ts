@@ -1,5 +1,6 @@
 import { globSync, readFileSync } from "node:fs";
 import { approvalMachine } from "../../control-plane/src/domain/approval/approval.machine.ts";
+import { delegationMachine } from "../../control-plane/src/domain/delegation/delegation.machine.ts";
 import { erasureMachine } from "../../control-plane/src/domain/erasure/erasure.machine.ts";
 import { grantMachine } from "../../control-plane/src/domain/grant/grant.machine.ts";
 import { policyMachine } from "../../control-plane/src/domain/policy/policy.machine.ts";
@@ -25,6 +26,7 @@ interface Transition {
 /** Every machine of the product, by its file: a new one that is not here fails, so that none is left out. */
 const machines: Readonly<Record<string, Machine>> = {
   "control-plane/src/domain/approval/approval.machine.ts": approvalMachine,
+  "control-plane/src/domain/delegation/delegation.machine.ts": delegationMachine,
   "control-plane/src/domain/erasure/erasure.machine.ts": erasureMachine,
   "control-plane/src/domain/grant/grant.machine.ts": grantMachine,
   "control-plane/src/domain/policy/policy.machine.ts": policyMachine,

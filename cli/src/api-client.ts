@@ -10,6 +10,7 @@ import {
   ResourceServiceClient,
   SessionServiceClient,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { DelegationServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
 import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { PolicyChangeServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/policy";
@@ -35,6 +36,7 @@ export class ApiClient {
   readonly sessions: SessionServiceClient;
   readonly approvals: ApprovalServiceClient;
   readonly grants: GrantServiceClient;
+  readonly delegations: DelegationServiceClient;
   readonly erasures: ErasureServiceClient;
   readonly policies: PolicyServiceClient;
   readonly policyChanges: PolicyChangeServiceClient;
@@ -55,6 +57,7 @@ export class ApiClient {
     this.sessions = new SessionServiceClient(apiAddress, tls);
     this.approvals = new ApprovalServiceClient(apiAddress, tls);
     this.grants = new GrantServiceClient(apiAddress, tls);
+    this.delegations = new DelegationServiceClient(apiAddress, tls);
     this.erasures = new ErasureServiceClient(apiAddress, tls);
     this.policies = new PolicyServiceClient(apiAddress, tls);
     this.policyChanges = new PolicyChangeServiceClient(apiAddress, tls);

@@ -4,6 +4,7 @@ import { acceptCommand, proposalVerbs } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
+import { tellTerms } from "./steps.ts";
 import { printable, printableLines, table } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
@@ -122,19 +123,12 @@ function show(io: Io, approval: Approval): void {
   io.out(
     `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,
   );
-  if (steps.some(({ groups }) => groups.length > 0)) {
-    for (const [index, { people, groups, approvers: agreed }] of steps.entries()) {
-      const who = groups.length === 0 ? "whoever may approve" : groups.join(" or ");
-      io.out(`${bold(`  step ${index + 1}`)}   ${agreed.length} of ${people} from ${who}${agreed.length > 0 ? `: ${agreed.join(", ")}` : ""}`);
-    }
-  }
+  tellTerms(io, { steps, denyBy, approverHours });
   if (counter !== undefined) {
     io.out(`${bold("Proposed")}   by ${counter.by}${counter.comment === "" ? "" : `: ${printable(counter.comment)}`}`);
     for (const line of printableLines(counter.statement)) io.out(`  ${line}`);
     if (state === "pending") io.out(`  ${dim(`${requestedBy} takes it with: ${acceptCommand(approval, counter)}`)}`);
   }
-  if (denyBy.length > 0) io.out(`${bold("Veto")}       ${denyBy.join(", ")} may deny it as well`);
-  for (const hours of approverHours) io.out(`${bold("Hours")}      an approval counts within ${hours}`);
   if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);

@@ -2,6 +2,7 @@ import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
+import { tellTerms } from "./steps.ts";
 import { printable, table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
@@ -123,6 +124,8 @@ function show(io: Io, grant: Grant): void {
   line("Reason", `${printable(grant.reason)}${grant.ticket === "" ? "" : ` (${printable(grant.ticket)})`}`);
   const agreed = grant.approvers.length > 0 ? `: ${grant.approvers.join(", ")}` : "";
   line("Needs", `${grant.approvers.length} of ${grant.quorum}${agreed}; the request expires ${grant.expiresAt?.toISOString() ?? ""}`);
+  tellTerms(io, grant);
+  if (grant.requestEscalatesTo !== "") line("Escalates", `to ${grant.requestEscalatesTo} at ${grant.requestEscalatesAt?.toISOString() ?? ""}`);
   if (grant.startsAt !== undefined)
     line("Open", `${grant.startsAt.toISOString()} to ${grant.endsAt?.toISOString() ?? ""}, used by ${grant.uses} ${grant.uses === 1 ? "session" : "sessions"}`);
   if (grant.emergency) {

@@ -4,6 +4,7 @@ import { breakGlassVerb } from "./break-glass.ts";
 import { approvalsVerb } from "./approvals.ts";
 import { asOfVerb } from "./as-of.ts";
 import { auditVerb } from "./audit.ts";
+import { delegateVerb, delegationsVerb } from "./delegations.ts";
 import { eventsVerb } from "./events.ts";
 import { execVerb } from "./exec.ts";
 import { explainVerb } from "./explain.ts";
@@ -46,6 +47,8 @@ export function createProgram(end: (helped: boolean) => never): Command {
     execVerb,
     sessionsVerb,
     approvalsVerb,
+    delegateVerb,
+    delegationsVerb,
     policyVerb,
     ledgerVerb,
     eventsVerb,

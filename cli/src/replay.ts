@@ -2,6 +2,9 @@ import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { bold, dim, tone } from "./io.ts";
 import { printable } from "./table.ts";
 
+/** Of what belongs to the line above: as far as its mark. */
+export const INDENT = " ".repeat(34);
+
 interface Data {
   readonly [field: string]: unknown;
 }
@@ -45,7 +48,7 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [
         line(tone("yellow", "held   "), `${command} ${statement(data)}  ${dim(`${text(part(data["facts"])["riskClass"])}; ${rule}`)}`),
         ...parameters(data),
-        `${" ".repeat(34)}approval ${text(data["approvalId"])}`,
+        `${INDENT}approval ${text(data["approvalId"])}`,
       ];
     case "CommandReleased":
       return [line(tone("green", "released"), `${command} approved by ${list(data["approvers"])}`)];
@@ -149,7 +152,5 @@ const statement = (data: Data): string =>
 
 function parameters(data: Data): string[] {
   const all = Array.isArray(data["parameters"]) ? (data["parameters"] as Data[]) : [];
-  return all.map(
-    ({ value, bytes }, index) => `${" ".repeat(34)}$${index + 1} = ${value === undefined ? `<${text(bytes)} bytes, in the recording>` : text(value)}`,
-  );
+  return all.map(({ value, bytes }, index) => `${INDENT}$${index + 1} = ${value === undefined ? `<${text(bytes)} bytes, in the recording>` : text(value)}`);
 }

@@ -1,9 +1,10 @@
-import type { ListSessionsResponse, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ListSessionsResponse, RecordedEvent, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { Misuse } from "./exit-status.ts";
 import { bold, toJson, tone } from "./io.ts";
 import { parseInstant, parseLimit } from "./moment.ts";
 import { replayLine } from "./replay.ts";
+import { ReplayOutput } from "./replay-output.ts";
 import { table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
@@ -52,8 +53,10 @@ export function sessionsVerb(program: Command): void {
     .command("replay")
     .argument("<id>", "the session, the first characters of its id, or `last`")
     .description("everything that happened in it, from the record")
-    .action((id: string, _options, command: Command) =>
+    .option("--output <lines>", "of what was shown to the client, where that was recorded: so many lines of each command, or `all`", "20")
+    .action((id: string, { output }: { output: string }, command: Command) =>
       runVerb(command, async (verb) => {
+        const shown = new ReplayOutput(parseLines(output));
         const { id: sessionId } = await find(verb, id);
         const client = verb.api();
         for await (const { event, removed } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
@@ -61,8 +64,9 @@ export function sessionsVerb(program: Command): void {
           if (event === undefined) continue;
           const { dataJson, metadataJson, ...rest } = event;
           if (verb.io.json) verb.io.out(toJson({ ...rest, metadata: JSON.parse(metadataJson) as unknown, data: JSON.parse(dataJson) as unknown }));
-          else for (const line of replayLine(event)) verb.io.out(line);
+          else for (const line of replayed(event, shown)) verb.io.out(line);
         }
+        for (const line of shown.rest()) verb.io.out(line);
       }),
     );
   sessions
@@ -78,6 +82,18 @@ export function sessionsVerb(program: Command): void {
         verb.io.out(verb.io.json ? toJson({ sessionId, ended: true }) : `Session ${sessionId} is ended.`);
       }),
     );
+}
+
+/** How a command ended may be recorded before the last of what it showed. */
+function replayed(event: RecordedEvent, shown: ReplayOutput): string[] {
+  if (event.type === "OutputRecorded") return [...replayLine(event), ...shown.lines(event)];
+  return [...(event.type === "CommandCompleted" ? [] : shown.rest()), ...replayLine(event)];
+}
+
+function parseLines(text: string): number {
+  const lines = text === "all" ? Infinity : Number(text);
+  if (lines !== Infinity && (!Number.isInteger(lines) || lines < 0)) throw new Misuse("--output is a whole number from 0, or all.");
+  return lines;
 }
 
 interface ListOptions {

@@ -4,7 +4,6 @@ import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import { bind, copyData, copyDone, describePortal, execute, flush, message, parse, query, sync, terminate } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
-import type { WireClient } from "../support/wire-client.ts";
 import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
 import { unwritten } from "./gateway-session-ports.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
@@ -14,7 +13,6 @@ const recorded: Rule = () => ({ obligations: { ...noObligations, record: ["outpu
 /** What a target answers to `select`. */
 const row = message("D", "\0\x01\0\0\0\x04", "cell");
 const done = message("C", "SELECT 1\0");
-const heardBy = (client: WireClient): Buffer => Buffer.concat(client.messages.map(({ bytes }) => bytes));
 
 /** As many turns of the event loop as anything that is ready takes to arrive. */
 async function turns(count = 20): Promise<void> {
@@ -43,7 +41,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
       [query(""), "I Z:I"],
     ];
     for (const [sent, expected] of steps) assert.equal(await ask(client, sent), expected);
-    assert.deepEqual(record.recording.shown(), heardBy(client));
+    assert.deepEqual(record.recording.shown(), client.heard);
     const commands = record.of("CommandAuthorized").length;
     for (let id = 1; id <= commands; id++) assert.ok(record.recording.shown(id).length > 0, `command ${id} has its output`);
     assert.equal(transcript(messagesOf(record.recording.shown(3))), "1 2 T D C:SELECT 1");
@@ -63,7 +61,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(client.types, "");
     durable.resolve();
     await client.more("Z");
-    assert.deepEqual(record.recording.shown(1), heardBy(client));
+    assert.deepEqual(record.recording.shown(1), client.heard);
   });
 
   it("is not recorded, and does not wait, where policy does not say so", { timeout: HANG_MS }, async (t) => {
@@ -90,7 +88,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(record.recording.outputs.length, 1);
     target.say(done, encodeReadyForQuery("I"));
     await client.more("Z");
-    assert.deepEqual(record.recording.shown(1), heardBy(client));
+    assert.deepEqual(record.recording.shown(1), client.heard);
   });
 
   it("comes at once where the target waits for the client: on Flush, and for COPY data", { timeout: HANG_MS }, async (t) => {
@@ -111,7 +109,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     await client.more("G");
     client.write(copyData("x\n"));
     assert.equal(await ask(client, copyDone), "E:22P02 Z:I");
-    assert.deepEqual(record.recording.shown(), heardBy(client));
+    assert.deepEqual(record.recording.shown(), client.heard);
   });
 
   for (const when of ["at once", "in the middle"] as const) {
@@ -123,7 +121,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
       // About 1 MB, so that there is more than one chunk.
       const answer = await ask(client, query("select repeat('x', 1000) from generate_series(1, 1000)"));
       assert.match(answer, when === "at once" ? /^E:58030 Z:I$/ : /^T( D)+ E:58030 Z:I$/);
-      assert.equal(heardBy(client).indexOf(record.recording.shown(1)), 0, "what it saw before is in the record");
+      assert.equal(client.heard.indexOf(record.recording.shown(1)), 0, "what it saw before is in the record");
       const [completed] = await record.completed(1);
       assert.ok(completed?.outcome === "cancelled" || completed?.outcome === "succeeded");
       record.recording.fate = () => undefined;
@@ -198,7 +196,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     client.write(query("select pg_terminate_backend(pg_backend_pid())"));
     await client.ended();
     assert.match(transcript(client.messages), /E:57P01$/);
-    assert.deepEqual(record.recording.shown(1), heardBy(client));
+    assert.deepEqual(record.recording.shown(1), client.heard);
   });
 
   it("is not shown any more when somebody ends the session while it is written", { timeout: HANG_MS }, async (t) => {
@@ -230,7 +228,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(slow.client.types, "");
     durable.resolve();
     await slow.client.more("Z");
-    assert.deepEqual(slow.record.recording.shown(1), heardBy(slow.client));
+    assert.deepEqual(slow.record.recording.shown(1), slow.client.heard);
   });
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { execute, parse, bind, query, sync } from "../support/frontend-messages.ts";
 import { isType, type Recorded, Stack } from "../support/stack.ts";
@@ -13,7 +14,6 @@ const MIB = 1_048_576;
 /** The control plane may grow by so much while it relays 64 MiB: the windows of the tunnel and the garbage between two collections. */
 const MAX_GROWTH_MIB = 160;
 
-const heard = (client: WireClient): Buffer => Buffer.concat(client.messages.map(({ bytes }) => bytes));
 /** Results, and how commands ended: what comes only in answer to a command that runs. */
 const results = (bytes: Buffer): string => {
   const found: string[] = [];
@@ -58,7 +58,7 @@ describe("output that policy has recorded, end to end", () => {
       }
       const told = (peer: WireClient): string => peer.messages.map(({ type, bytes }) => `${type} ${bytes.toString("latin1", type === "A" ? 9 : 1)}`).join("\n");
       assert.equal(told(client), told(direct));
-      assert.equal(results(shownIn(await recordingOf(name, client))), results(heard(client)));
+      assert.equal(results(shownIn(await recordingOf(name, client))), results(client.heard));
     });
   }
 
@@ -73,8 +73,8 @@ describe("output that policy has recorded, end to end", () => {
     const answered = client.more("Z");
     client.write(Buffer.concat([parse("select * from people"), bind({ resultFormats: [1] }), execute(), sync]));
     await answered;
-    assert.equal(heard(client).toString("latin1").match(/\*{4}/gu)?.length, 4);
-    assert.deepEqual(shownIn(await recordingOf("masked", client)), heard(client));
+    assert.equal(client.heard.toString("latin1").match(/\*{4}/gu)?.length, 4);
+    assert.deepEqual(shownIn(await recordingOf("masked", client)), client.heard);
     assert.doesNotMatch(JSON.stringify((await stack.events("session-", "recording-")).map(({ data }) => data)), /ana\.secret/iu);
     await stack.publish(recordingPolicy());
   });
@@ -89,6 +89,66 @@ describe("output that policy has recorded, end to end", () => {
     assert.deepEqual(authorised.at(-1)?.data.obligations.record, ["output"]);
   });
 
+  it("is read by people in the session's replay, as far as they ask, and by programs as it is", async () => {
+    await stack.publish(recordingPolicy(`@mask("people.email:full")`));
+    const client = await open("replayed");
+    for (const text of ["select name, email, null from people", "select generate_series(1, 30)", "select 1/0"]) {
+      const answered = client.more("Z");
+      client.write(query(text));
+      await answered;
+    }
+    const recording = await recordingOf("replayed", client);
+    const id = recording[0]?.stream.slice("recording-".length) ?? "";
+    const replay = async (...options: readonly string[]): Promise<string> => {
+      const cli = stack.cli("bo", ...options, "sessions", "replay", id);
+      assert.equal((await cli.exited).status, 0, cli.stderr);
+      return cli.stdout;
+    };
+    const told = await replay();
+    assert.match(told, /name \| email \| \?column\?\n +Ana \| \*{4} \| NULL\n/u);
+    assert.match(told, /\n +19\n +20\n[^]*… 10 more lines \(--output\)/u);
+    assert.match(told, /ERROR 22012: division by zero/u);
+    const all = stack.cli("bo", "sessions", "replay", id, "--output", "all");
+    assert.equal((await all.exited).status, 0, all.stderr);
+    assert.match(all.stdout, /\n +30\n/u);
+    const events = (await replay("--json"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Recorded);
+    assert.deepEqual(shownIn(events), client.heard);
+    const other = stack.cli("cy", "sessions", "replay", id);
+    assert.equal((await other.exited).status, 1);
+    assert.doesNotMatch(other.stdout, /Ana/u);
+    await stack.publish(recordingPolicy());
+  });
+
+  it("is in the session's bundle, which verifies, and leaves what agents stated complete", async () => {
+    const client = await open("bundled");
+    const answered = client.more("Z");
+    client.write(query("select 'in the bundle'"));
+    await answered;
+    const recording = await recordingOf("bundled", client);
+    const id = recording[0]?.stream.slice("recording-".length) ?? "";
+    const end = await stack.event(`session-${id}`, isType("SessionEnded"));
+    await stack.event("log-checkpoints", (event) => event.type === "CheckpointSigned" && BigInt(event.data.position) >= end.position);
+    await stack.event(
+      "forwarding-",
+      isType("ForwardingAttested", ({ data }) => data.final && data.sessionId === id),
+    );
+    const bundle = join(stack.folder, "session.bundle");
+    const audit = async (...args: readonly string[]): Promise<string> => {
+      const cli = stack.cli("bo", "audit", ...args);
+      assert.equal((await cli.exited).status, 0, `${cli.stdout}${cli.stderr}`);
+      return cli.stdout;
+    };
+    const key = (await audit("key")).trim();
+    await audit("export", "--session", id, "-o", bundle);
+    await audit("verify", bundle, "--key", key);
+    const chunk = recording.find(isType("OutputRecorded"))?.data.gzipBase64 ?? "none";
+    assert.ok(readFileSync(bundle, "utf8").includes(chunk));
+    await audit("completeness", stack.ledgerFile);
+  });
+
   const large: readonly (readonly [what: string, text: string, bytes: number])[] = [
     ["64 MiB of COPY", "copy (select repeat(md5(g::text), 32) from generate_series(1, 65536) g) to stdout", 64 * MIB],
     ["a cell of 8 MiB", "select repeat('y', 8388608)", 8 * MIB],
@@ -96,7 +156,7 @@ describe("output that policy has recorded, end to end", () => {
   for (const [what, text, bytes] of large) {
     it(`is recorded in bounded memory: ${what}, for a client that is late to read`, { timeout: 120_000 }, async (t) => {
       const client = await open(what);
-      const floor = resetPeak(stack.controlPlanePid);
+      const floor = resetPeak(stack.controlPlane.pid);
       client.pause();
       client.write(query(text));
       const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === what);
@@ -104,12 +164,12 @@ describe("output that policy has recorded, end to end", () => {
       const answered = client.more("Z");
       client.resume();
       await answered;
-      const growth = peakMib(stack.controlPlanePid) - floor;
+      const growth = peakMib(stack.controlPlane.pid) - floor;
       t.diagnostic(`the control plane grew by ${growth} MiB`);
       assert.ok(growth < MAX_GROWTH_MIB, `the control plane grew by ${growth} MiB`);
       const shown = shownIn(await recordingOf(what, client));
       assert.ok(shown.length > bytes);
-      assert.ok(shown.equals(heard(client)));
+      assert.ok(shown.equals(client.heard));
     });
   }
 });

@@ -276,10 +276,6 @@ export class Stack {
     return this.call("admin", (api) => api.call(api.identities.createToken.bind(api.identities), { identityId: person, ttlSeconds, note: "" }));
   }
 
-  get controlPlanePid(): number {
-    return this.#controlPlane.pid;
-  }
-
   /** SIGKILL, unless told otherwise; resolves when the process is gone. */
   async killControlPlane(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     this.#controlPlane.kill(signal);

@@ -78,6 +78,11 @@ export class WireClient {
     return this.messages.map(({ type }) => type).join("");
   }
 
+  /** Every byte that came after the login, the beginning of a message included. */
+  get heard(): Buffer {
+    return Buffer.concat([...this.messages.map(({ bytes }) => bytes), this.#pending]);
+  }
+
   write(bytes: Buffer): void {
     this.#socket.write(bytes);
   }

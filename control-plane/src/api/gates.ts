@@ -9,6 +9,7 @@ import {
   SessionServiceService,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
+import { DelegationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
 import { GrantServiceService } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
 import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
@@ -70,6 +71,11 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     revokeGrant: byResource,
     breakGlass: otherRules,
     reviewBreakGlass: otherRules,
+  }),
+  ...gatesOf(DelegationServiceService, {
+    delegate: signedIn, // gives no more than one may decide on oneself, which other rules say
+    listDelegations: signedIn, // one's own; the others are asked for in the verb
+    endDelegation: signedIn, // likewise
   }),
   ...gatesOf(ErasureServiceService, {
     requestErasure: administer("forgetting"),

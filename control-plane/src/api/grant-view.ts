@@ -1,4 +1,17 @@
 import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { GrantView } from "../application/ports.ts";
+import { stepsView } from "./views.ts";
 
-export const grantView = ({ rules, approvers, onBehalfOf: _, ...view }: GrantView): Grant => ({ ...view, rule: rules.join(", "), approvers: [...approvers] });
+export function grantView(grant: GrantView): Grant {
+  const { rules, approvers, onBehalfOf: _, votes, steps, denyBy, approverHours, escalation, escalated, ...view } = grant;
+  return {
+    ...view,
+    rule: rules.join(", "),
+    approvers: [...approvers],
+    steps: stepsView({ steps, votes, escalatedTo: escalated ? escalation?.to : undefined }),
+    denyBy: [...denyBy],
+    approverHours: [...approverHours],
+    requestEscalatesTo: escalated ? "" : (escalation?.to ?? ""),
+    requestEscalatesAt: escalated ? undefined : escalation?.at,
+  };
+}

@@ -10,6 +10,7 @@ import {
   SessionServiceService,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { DelegationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
 import { GrantServiceService } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import { PolicyChangeServiceService } from "@sallyport/proto/gen/sallyport/api/v1/policy";
 import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
@@ -29,6 +30,7 @@ import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
 import { type Audit, auditService } from "./audit-service.ts";
 import { approvalService, type InspectPlan, type InspectProposal } from "./approval-service.ts";
+import { delegationService } from "./delegation-service.ts";
 import { erasureService } from "./erasure-service.ts";
 import { eventService } from "./event-service.ts";
 import { grantService } from "./grant-service.ts";
@@ -103,6 +105,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     }),
   );
   server.addService(GrantServiceService, grantService(context, { grants, resources: recordedResources }));
+  server.addService(DelegationServiceService, delegationService(context, application.delegations));
   server.addService(PolicyServiceService, policyService(context, policies));
   server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));
   server.addService(EventServiceService, eventService(context, options.ledger));

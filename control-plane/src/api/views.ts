@@ -1,9 +1,17 @@
-import type { Approval, Identity, PreviewResponse, RecordedEvent as EventMessage, SampleRow, Session } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type {
+  Approval,
+  ApprovalStep,
+  Identity,
+  PreviewResponse,
+  RecordedEvent as EventMessage,
+  SampleRow,
+  Session,
+} from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { ApprovalView, IdentityView } from "../application/ports.ts";
 import type { Preview } from "../application/preview-ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
-import { groupsOf } from "../domain/approval/quorum.ts";
+import { groupsOf, type Standing } from "../domain/approval/quorum.ts";
 import type { RecordedEvent } from "../ledger/ledger.ts";
 
 export const identityView = ({ id, kind, groups, disabled }: IdentityView): Identity => ({ id, kind, groups: [...groups], disabled });
@@ -44,11 +52,7 @@ export function approvalView(approval: ApprovalView): Approval {
     expiresAt,
     decidedBy,
     comment,
-    steps: steps.map(({ people }, step) => ({
-      people,
-      groups: [...groupsOf({ steps, escalatedTo: escalated ? escalation?.to : undefined }, step)],
-      approvers: votes.filter((vote) => vote.step === step).map(({ by }) => by),
-    })),
+    steps: stepsView({ steps, votes, escalatedTo: escalated ? escalation?.to : undefined }),
     denyBy: [...denyBy],
     approverHours: [...approverHours],
     counter,
@@ -63,6 +67,13 @@ export function approvalView(approval: ApprovalView): Approval {
     escalatesAt: escalated ? undefined : escalation?.at,
   };
 }
+
+export const stepsView = ({ steps, votes, escalatedTo }: Standing): ApprovalStep[] =>
+  steps.map(({ people }, step) => ({
+    people,
+    groups: [...groupsOf({ steps, escalatedTo }, step)],
+    approvers: votes.filter((vote) => vote.step === step).map(({ by, onBehalfOf }) => (onBehalfOf === undefined ? by : `${by} in the place of ${onBehalfOf}`)),
+  }));
 
 export const previewView = ({ previewId, previewDigest, plan, dryRun, steps = [] }: Preview): PreviewResponse => ({
   previewId,

@@ -5,6 +5,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
 import { deadlineOf as approvalDeadline } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
+import { createDelegations, type Delegations } from "./delegations.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
 import { startExpiry } from "./expiry.process.ts";
@@ -27,6 +28,7 @@ import { createRunningSessions, type RunningSessions } from "./running-sessions.
 import { type Scheduler, systemScheduler } from "./scheduler.ts";
 import { SessionRecord } from "./session-record.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
+import { createVoices } from "./voices.ts";
 
 export interface ApplicationDeps {
   readonly ledger: Ledger;
@@ -51,6 +53,7 @@ export interface Application {
   readonly policies: PolicyService;
   readonly approvals: ApprovalService;
   readonly grants: GrantService;
+  readonly delegations: Delegations;
   readonly erasures: ErasureService;
   readonly sessions: Sessions;
   readonly running: RunningSessions;
@@ -93,8 +96,10 @@ export async function createApplication({
 
   const resources = createResources(deps);
   const policies = createPolicies({ ...deps, compiler, rehearse, approvals: policyApprovals });
-  const approvals = createApprovals({ ...deps, policies, resources });
-  const grants = createGrants({ ...deps, policies, resources, scheduler, breakGlassWhileOverdue });
+  const voices = createVoices({ ...deps, policies, resources });
+  const approvals = createApprovals({ ...deps, policies, resources, voices });
+  const grants = createGrants({ ...deps, policies, resources, scheduler, voices, breakGlassWhileOverdue });
+  const delegations = createDelegations(deps);
   const recovery = createRecovery(deps);
   const running = createRunningSessions(live);
 
@@ -156,6 +161,27 @@ export async function createApplication({
     stop.signal,
   );
 
+  startExpiry(
+    {
+      ...timed,
+      views: live.grants,
+      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
+      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
+      expire: (grantId) => grants.escalate(grantId),
+    },
+    stop.signal,
+  );
+  startExpiry(
+    {
+      ...timed,
+      views: live.delegations,
+      changedBy: ({ data }) => ("delegationId" in data ? data.delegationId : undefined),
+      deadlineOf: ({ state, endsAt }) => (state === "open" ? endsAt : undefined),
+      expire: (delegationId) => delegations.expire(delegationId),
+    },
+    stop.signal,
+  );
+
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 
   const identities = createIdentities(deps);
@@ -167,6 +193,7 @@ export async function createApplication({
     policies,
     approvals,
     grants,
+    delegations,
     erasures: createErasures({ ...deps, subjects }),
     sessions: createSessions(watched),
     running,

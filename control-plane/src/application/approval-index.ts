@@ -1,6 +1,6 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import { heard, voteIn } from "../domain/approval/quorum.ts";
+import { heard, renamedVote } from "../domain/approval/quorum.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
 import type { ApprovalView } from "./ports.ts";
 import { ViewIndex } from "./view-index.ts";
@@ -52,9 +52,7 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
         previews: view.previews.map((preview) => ({ ...preview, by: renamed(preview.by) })),
-        votes: view.votes.map((vote) =>
-          voteIn({ ...vote, by: renamed(vote.by), ...(vote.onBehalfOf === undefined ? {} : { onBehalfOf: renamed(vote.onBehalfOf) }) }),
-        ),
+        votes: view.votes.map((vote) => renamedVote(vote, renamed)),
         comment,
       };
     });

@@ -16,7 +16,7 @@ export function termsOf(
   { quorum, terms }: Pick<Decision, "quorum" | "terms">,
   now: Date,
 ): Pick<Requested, "steps" | "denyBy" | "approverHours" | "escalation"> {
-  const { steps, denyBy, approverHours, escalation } = terms ?? { ...plainTerms, steps: [{ people: quorum, groups: [] }] };
+  const { steps, denyBy, approverHours, escalation } = terms ?? { ...plainTerms, steps: quorum === 0 ? [] : [{ people: quorum, groups: [] }] };
   if (escalation === undefined) return { steps, denyBy, approverHours };
   const at = new Date(now.getTime() + escalation.afterSeconds * 1_000).toISOString();
   return { steps, denyBy, approverHours, escalation: { to: escalation.to, at } };

@@ -3,7 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import * as approval from "../domain/approval/approval.decider.ts";
 import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
-import { type Decision, type Principal, recordDecision } from "../domain/decision.ts";
+import { type Decision, recordDecision } from "../domain/decision.ts";
 import { type CommandFacts, sameFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
@@ -12,7 +12,8 @@ import { evolveView, isFinal } from "./approval-view.ts";
 import { grantedBy } from "./grant-view.ts";
 import type { Approvals, ApprovalView, CommandContext, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
-import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
+import { systemContext, type UseCaseDeps } from "./use-case.ts";
+import type { Voices } from "./voices.ts";
 
 export interface ApprovalService extends Approvals {
   /** Records that the time is up, if it is and nothing else came first. */
@@ -29,9 +30,10 @@ export const MAX_OPEN_APPROVALS = 10_000;
 export interface ApprovalDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
+  readonly voices: Voices;
 }
 
-export function createApprovals({ ledger, live, execute, policies, resources, clock, log, nodeId }: ApprovalDeps): ApprovalService {
+export function createApprovals({ ledger, live, execute, policies, resources, voices, clock, log, nodeId }: ApprovalDeps): ApprovalService {
   const waiting = new Map<string, Set<Waiting>>();
 
   live.onApplied(({ event }) => {
@@ -72,19 +74,10 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     return view;
   }
 
-  /** Whether policy lets this person decide on what was asked for, which never changes once it is asked for. */
-  async function judge(approvalId: string, by: Principal, facts?: CommandFacts): Promise<Decision> {
-    const engine = policies.current();
-    if (engine === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
-    const asked = await requireView(approvalId);
-    const circumstances = { time: clock.now() };
-    return takeDecision(engine, {
-      principal: by,
-      resource: resources.find(asked.resource),
-      action: "approve",
-      facts: facts ?? asked.command.facts,
-      circumstances,
-    });
+  /** What was asked for never changes once it is asked for; what policy says to it may. */
+  async function requireDecidable(approvalId: string): Promise<ApprovalView> {
+    if (policies.current() === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
+    return requireView(approvalId);
   }
 
   return {
@@ -145,19 +138,21 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
     },
 
     async approve(approvalId, by, comment, digest, context, window) {
-      const voter = { by: decidedBy(by, context), groups: by.groups, comment, decision: await judge(approvalId, by) };
-      return run(approvalId, { type: "Approve", ...voter, digest, forSeconds: window?.seconds, scope: window?.scope }, context);
+      const asked = await requireDecidable(approvalId);
+      const voice = voices.toAgree(asked, asked.command.facts, by, context);
+      return run(approvalId, { type: "Approve", ...voice, comment, digest, forSeconds: window?.seconds, scope: window?.scope }, context);
     },
 
     async deny(approvalId, by, comment, context) {
-      const decision = await judge(approvalId, by);
-      return run(approvalId, { type: "Deny", by: decidedBy(by, context), groups: by.groups, comment, decision }, context);
+      const asked = await requireDecidable(approvalId);
+      return run(approvalId, { type: "Deny", ...voices.toRefuse(asked, asked.command.facts, by, context), comment }, context);
     },
 
     async propose(approvalId, by, proposed, comment, digest, context) {
-      const [decision, onProposed] = [await judge(approvalId, by), await judge(approvalId, by, proposed.facts)];
-      const voter = { by: decidedBy(by, context), groups: by.groups, comment, decision };
-      return run(approvalId, { type: "Propose", ...voter, digest, proposed, onProposed }, context);
+      const asked = await requireDecidable(approvalId);
+      const voice = voices.alone(asked, asked.command.facts, by, context);
+      const { decision: onProposed } = voices.alone(asked, proposed.facts, by, context);
+      return run(approvalId, { type: "Propose", ...voice, comment, digest, proposed, onProposed }, context);
     },
 
     accept: (approvalId, by, digest, context) => run(approvalId, { type: "Accept", by: by.id, digest }, context),
@@ -172,9 +167,10 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
       if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
       const by = { id: counter.by, kind: found.kind, groups: found.groups };
       const context = systemContext(nodeId);
-      const voter = { by: decidedBy(by, context), groups: by.groups, comment: counter.comment, decision: await judge(approvalId, by) };
+      const asked = await requireDecidable(approvalId);
+      const voice = voices.alone(asked, asked.command.facts, by, context);
       // To what they proposed and nothing else: the decider refuses any other digest.
-      return run(approvalId, { type: "Approve", ...voter, digest: counter.digest }, context);
+      return run(approvalId, { type: "Approve", ...voice, comment: counter.comment, digest: counter.digest }, context);
     },
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
@@ -203,15 +199,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, cl
 
     revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by: by.id, reason }, context),
 
-    mayDecide: ({ resource, command }, by) =>
-      by.kind === "human" &&
-      takeDecision(policies.current(), {
-        principal: by,
-        resource: resources.find(resource),
-        action: "approve",
-        facts: command.facts,
-        circumstances: { time: clock.now() },
-      }).effect === "allow",
+    mayDecide: (asked, by) => voices.mayDecide(asked, asked.command.facts, by),
 
     async withdraw(approvalId, cause, context) {
       await run(approvalId, { type: "Withdraw", cause }, context);

@@ -1,3 +1,4 @@
+import { heard, renamedVote } from "../domain/approval/quorum.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import { evolveGrant, isOpenAt, isSettled } from "./grant-view.ts";
@@ -46,7 +47,7 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
   rename(from: string, to: string): void {
     this.change((view) => {
       const { requestedBy, onBehalfOf, approvers, decidedBy, reviewedBy } = view;
-      if (![requestedBy, onBehalfOf, decidedBy, reviewedBy, ...approvers].includes(from)) return view;
+      if (![requestedBy, onBehalfOf, decidedBy, reviewedBy, ...approvers, ...heard(view.votes)].includes(from)) return view;
       const renamed = (name: string): string => (name === from ? to : name);
       const text = (owner: string, written: string): string => (owner === from && written !== "" ? FORGOTTEN_TEXT : written);
       return {
@@ -55,6 +56,7 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
         onBehalfOf: renamed(onBehalfOf),
         decidedBy: renamed(decidedBy),
         approvers: approvers.map(renamed),
+        votes: view.votes.map((vote) => renamedVote(vote, renamed)),
         reason: text(requestedBy, view.reason),
         ticket: text(requestedBy, view.ticket),
         comment: text(decidedBy, view.comment),

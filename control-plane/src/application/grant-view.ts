@@ -1,3 +1,4 @@
+import { voteIn } from "../domain/approval/quorum.ts";
 import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import type { GrantState, GrantView } from "./ports.ts";
@@ -29,9 +30,20 @@ export const isOpenAt = ({ state, endsAt }: GrantView, at: Date): boolean => sta
 export function evolveGrant(view: GrantView | undefined, event: GrantEvent, at: string): GrantView | undefined {
   if (event.type === "AccessRequested") {
     if (view !== undefined) return view;
-    const { grantId: id, onBehalfOf = "", decision, expiresAt, emergency = false, ...asked } = event.data;
+    const { grantId: id, onBehalfOf = "", decision, expiresAt, emergency = false, escalation, ...asked } = event.data;
     const { policyVersion, rules } = decision;
-    const open = { approvers: [], startsAt: undefined, endsAt: undefined, decidedBy: "", comment: "", uses: 0 };
+    const escalates = escalation === undefined ? undefined : { to: escalation.to, at: new Date(escalation.at) };
+    const open = {
+      escalation: escalates,
+      escalated: false,
+      votes: [],
+      approvers: [],
+      startsAt: undefined,
+      endsAt: undefined,
+      decidedBy: "",
+      comment: "",
+      uses: 0,
+    };
     const review = { emergency, reviewBy: undefined, verdict: "", reviewedBy: "", reviewComment: "", escalations: 0, escalatesAt: undefined } as const;
     return { id, state: "pending", ...asked, onBehalfOf, policyVersion, rules, requestedAt: new Date(at), expiresAt: new Date(expiresAt), ...open, ...review };
   }
@@ -53,7 +65,15 @@ export function evolveGrant(view: GrantView | undefined, event: GrantEvent, at: 
 function evolveAccess(view: GrantView, event: Exclude<GrantEvent, { type: `BreakGlass${string}` | "AccessRequested" }>): GrantView {
   switch (event.type) {
     case "AccessApproved":
-      return { ...view, approvers: [...view.approvers, event.data.by], decidedBy: event.data.by, comment: event.data.comment };
+      return {
+        ...view,
+        approvers: [...view.approvers, event.data.by],
+        votes: [...view.votes, voteIn(event.data)],
+        decidedBy: event.data.by,
+        comment: event.data.comment,
+      };
+    case "AccessRequestEscalated":
+      return { ...view, escalated: true };
     case "AccessGranted":
       return { ...view, state: "open", startsAt: new Date(event.data.startsAt), endsAt: new Date(event.data.endsAt) };
     case "AccessDenied":

@@ -97,6 +97,47 @@ describe("access for a while", () => {
     assert.deepEqual([app.grants.find(other)?.state, app.grants.find(other)?.approvers.length], ["open", 2]);
   });
 
+  it("is agreed to in steps, by the groups, within the hours and in the time that the rule names", async (t) => {
+    const { app, time } = await scene(t);
+    const steps = (more: string): { readonly name: string; readonly text: string }[] => [
+      {
+        name: "a.cedar",
+        text: `@id("request") @approvals("1 from support; 1 from dba") ${more}
+          permit (principal in Group::"engineers", action == Action::"request", resource) when { context.approvals >= 1 };
+          @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`,
+      },
+    ];
+    const member = (id: string, ...groups: string[]): Principal => ({ ...human(id), groups: ["approvers", ...groups] });
+    const [support, dba, manager, legal] = [member("sue", "support"), member("dan", "dba"), member("mia", "managers"), human("lea")];
+    await app.policies.publish(steps(`@denyBy("legal") @escalate("10m to managers") @approvalTimeout("1h")`), "steps", admin);
+    const first = await app.grants.request(asked, ana, admin);
+    assert.deepEqual(
+      first.steps.map(({ groups }) => groups),
+      [["support"], ["dba"]],
+    );
+    assert.equal(first.expiresAt.getTime(), time.now().getTime() + 3_600_000);
+    await assert.rejects(app.grants.approve(first.id, dba, "", admin), fails("approval.step"));
+    assert.equal((await app.grants.approve(first.id, support, "", admin)).state, "pending");
+    await assert.rejects(app.grants.approve(first.id, manager, "", admin), fails("approval.step"));
+    assert.equal((await app.grants.approve(first.id, dba, "", admin)).state, "open");
+
+    const second = await app.grants.request(asked, ana, admin);
+    assert.equal(app.grants.mayDecide(second, { ...legal, groups: ["legal"] }), true);
+    assert.equal((await app.grants.deny(second.id, { ...legal, groups: ["legal"] }, "no", admin)).state, "denied");
+
+    const third = await app.grants.request(asked, ana, admin);
+    time.advance(600_000);
+    await until("it is escalated", () => app.grants.find(third.id)?.escalated === true);
+    await app.grants.approve(third.id, manager, "", admin);
+    assert.equal((await app.grants.approve(third.id, dba, "", admin)).state, "open");
+
+    const fourth = await app.grants.request(asked, ana, admin);
+    await app.policies.publish(steps(`@approverHours("mon-sun 00-01 UTC")`), "at night", admin);
+    await assert.rejects(app.grants.approve(fourth.id, support, "", admin), fails("approval.drift"));
+    const fifth = await app.grants.request(asked, ana, admin);
+    await assert.rejects(app.grants.approve(fifth.id, support, "", admin), fails("approval.hours"));
+  });
+
   it("ends on time, and a request that nobody decides on does too", async (t) => {
     const { app, time, open, ledger } = await scene(t);
     const id = await open();
@@ -190,19 +231,21 @@ describe("access for a while", () => {
 describe("the view of a grant", () => {
   it("says what the machine says, whatever happens", () => {
     const at = "2026-11-22T10:00:00.000Z";
-    const data = { grantId: "g", requestedBy: "ana", resource: "orders", durationSeconds: 60, reason: "r", ticket: "", expiresAt: "2026-11-23T10:00:00.000Z" };
+    const asking = { grantId: "g", requestedBy: "ana", resource: "orders", durationSeconds: 60, reason: "r", ticket: "" };
+    const data = { ...asking, steps: [{ people: 2, groups: [] }], denyBy: [], approverHours: [], expiresAt: "2026-11-23T10:00:00.000Z" };
     const allow = policies.compile("v", policy(1)).decide({ principal: bo, action: "approve", resource: orders });
     const needs = policies.compile("v", policy(2)).decide({ principal: ana, action: "request", resource: orders });
     const command = fc.oneof(
       fc.constantFrom("bo", "cy", "di").map((id): grant.GrantCommand => ({
         type: "Approve",
         by: { id, kind: "human" },
+        groups: [],
         comment: id,
         decision: allow,
         askedNow: needs,
       })),
       fc.constantFrom<grant.GrantCommand>(
-        { type: "Deny", by: { id: "bo", kind: "human" }, comment: "no", decision: allow },
+        { type: "Deny", by: { id: "bo", kind: "human" }, groups: [], comment: "no", decision: allow },
         { type: "Withdraw", by: "ana" },
         { type: "Expire" },
         { type: "Use", sessionId: "s", by: "ana", resource: "orders" },
@@ -225,7 +268,7 @@ describe("the view of a grant", () => {
           }
         };
         const first: grant.GrantCommand = emergency
-          ? { type: "Request", data: { ...data, emergency }, decision: allow }
+          ? { type: "Request", data: { ...data, steps: [], emergency }, decision: allow }
           : { type: "Request", data, decision: needs };
         take(grant.decide(first, state, at));
         for (const [each, pass] of commands) {

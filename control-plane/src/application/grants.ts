@@ -6,15 +6,19 @@ import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
+import { termsOf } from "./approval-request.ts";
 import { evolveGrant, isOpenAt, isOverdue } from "./grant-view.ts";
 import type { AccessRequest, CommandContext, Grants, GrantView, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
+import type { Voices } from "./voices.ts";
 
 export interface GrantService extends Grants {
   /** Records that its time is up, if it is and nothing else came first. */
   expire(grantId: string): Promise<void>;
+  /** Records that one more group may decide, if its time has come. */
+  escalate(grantId: string): Promise<void>;
 }
 
 /** Whoever decides may be asleep when it is asked for; after a day nobody remembers why. */
@@ -31,6 +35,7 @@ export interface GrantDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
   readonly scheduler: Scheduler;
+  readonly voices: Voices;
   /** Whether somebody may break the glass again while a review of theirs is overdue. */
   readonly breakGlassWhileOverdue?: boolean;
 }
@@ -43,6 +48,7 @@ export function createGrants({
   resources,
   clock,
   scheduler,
+  voices,
   nodeId,
   breakGlassWhileOverdue = false,
 }: GrantDeps): GrantService {
@@ -96,10 +102,17 @@ export function createGrants({
     if (live.grants.openCount >= MAX_OPEN_GRANTS) throw new SallyportError("session.limit", "Too many requests for access are waiting, or open.");
   }
 
-  function newRequest({ resource, durationSeconds, reason, ticket }: AccessRequest, by: Principal, { actor: { onBehalfOf } }: CommandContext) {
-    const expiresAt = new Date(clock.now().getTime() + REQUEST_TTL_MS).toISOString();
+  function newRequest(
+    { resource, durationSeconds, reason, ticket }: AccessRequest,
+    decision: Decision,
+    by: Principal,
+    { actor: { onBehalfOf } }: CommandContext,
+  ) {
+    const now = clock.now();
+    const waits = Math.min(REQUEST_TTL_MS, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
+    const expiresAt = new Date(now.getTime() + waits).toISOString();
     const who = { requestedBy: by.id, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
-    return { grantId: randomUUID(), ...who, resource, durationSeconds, reason, ticket, expiresAt };
+    return { grantId: randomUUID(), ...who, resource, durationSeconds, reason, ticket, ...termsOf(decision, now), expiresAt };
   }
 
   /** As they are now: whoever was disabled, or left a group, may not ask any more. */
@@ -125,8 +138,9 @@ export function createGrants({
       requireServed(asked.resource);
       if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
         throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);
-      const data = newRequest(asked, by, context);
-      return run(data.grantId, { type: "Request", data, decision: ask(by, "request", asked.resource, asked) }, context);
+      const decision = ask(by, "request", asked.resource, asked);
+      const data = newRequest(asked, decision, by, context);
+      return run(data.grantId, { type: "Request", data, decision }, context);
     },
 
     async breakGlass(asked, by, context) {
@@ -142,7 +156,7 @@ export function createGrants({
       if (unreviewed.length >= MAX_UNREVIEWED_BREAK_GLASS)
         throw new SallyportError("session.limit", `${MAX_UNREVIEWED_BREAK_GLASS} break-glass of yours wait for a review; somebody else must review one first.`);
       const decision = ask(by, "break_glass", asked.resource, asked);
-      const data = { ...newRequest(asked, by, context), emergency: true } as const;
+      const data = { ...newRequest(asked, decision, by, context), emergency: true } as const;
       return run(data.grantId, { type: "Request", data, decision }, context);
     },
 
@@ -155,25 +169,28 @@ export function createGrants({
     async approve(grantId, by, comment, context) {
       requirePolicy();
       const asked = await requireView(grantId);
-      const decision = ask(by, "approve", asked.resource);
-      return run(grantId, { type: "Approve", by: decidedBy(by, context), comment, decision, askedNow: askedNow(asked) }, context);
+      return run(grantId, { type: "Approve", ...voices.toAgree(asked, undefined, by, context), comment, askedNow: askedNow(asked) }, context);
     },
 
     async deny(grantId, by, comment, context) {
       requirePolicy();
-      const decision = ask(by, "approve", (await requireView(grantId)).resource);
-      return run(grantId, { type: "Deny", by: decidedBy(by, context), comment, decision }, context);
+      const asked = await requireView(grantId);
+      return run(grantId, { type: "Deny", ...voices.toRefuse(asked, undefined, by, context), comment }, context);
     },
 
     withdraw: (grantId, by, context) => run(grantId, { type: "Withdraw", by: by.id }, context),
 
     revoke: (grantId, by, reason, context) => run(grantId, { type: "Revoke", by: by.id, reason }, context),
 
+    async escalate(grantId) {
+      await run(grantId, { type: "Escalate" }, systemContext(nodeId));
+    },
+
     async expire(grantId) {
       await run(grantId, { type: "Expire" }, systemContext(nodeId));
     },
 
-    mayDecide: ({ resource }, by) => by.kind === "human" && ask(by, "approve", resource).effect === "allow",
+    mayDecide: (asked, by) => voices.mayDecide(asked, undefined, by),
 
     requestable: ({ name }, by) => ask(by, "request", name),
 

@@ -5,6 +5,7 @@ import type { AgentEvent } from "../domain/agent/agent.events.ts";
 import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
+import { delegationStream, type DelegationEvent } from "../domain/delegation/delegation.events.ts";
 import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
@@ -16,6 +17,7 @@ import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
+import { DelegationIndex } from "./delegation-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
 import { GrantIndex } from "./grant-index.ts";
@@ -44,6 +46,7 @@ export class LiveState {
   readonly policyVersions = new PolicyVersionViews();
   readonly approvals: ApprovalIndex;
   readonly grants: GrantIndex;
+  readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
 
   readonly #deps: LiveStateDeps;
@@ -97,6 +100,7 @@ export class LiveState {
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
+    this.delegations.rename(from, to);
     this.policy.rename(from, to);
     this.policyVersions.rename(from, to, FORGOTTEN_TEXT);
     this.policies.change((state) => policy.renamed(state, from, to));
@@ -186,6 +190,8 @@ export class LiveState {
         return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
       case "grant":
         return this.grants.apply(revision, event as GrantEvent, metadata.at);
+      case "delegation":
+        return this.delegations.apply(revision, event as DelegationEvent, metadata.at);
       case "retention":
         if (event.type === "StreamsRemoved" && event.data.category === "approval")
           for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
@@ -212,6 +218,8 @@ export class LiveState {
         return this.approvals.revisionOf(stream.slice(approvalStream("").length));
       case "grant":
         return this.grants.revisionOf(stream.slice(grantStream("").length));
+      case "delegation":
+        return this.delegations.revisionOf(stream.slice(delegationStream("").length));
       case "node":
         return this.nodes.revisionOf(stream);
       default:
@@ -227,7 +235,7 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "node-", "retention-"] as const;
+const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "delegation-", "node-", "retention-"] as const;
 
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;

@@ -314,6 +314,13 @@ export interface GrantView {
   readonly policyVersion: string;
   readonly rules: readonly string[];
   readonly quorum: number;
+  /** How they must agree, and who has, as of approvals. */
+  readonly steps: readonly ApprovalStep[];
+  readonly denyBy: readonly string[];
+  readonly approverHours: readonly string[];
+  readonly escalation: { readonly to: string; readonly at: Date } | undefined;
+  readonly escalated: boolean;
+  readonly votes: readonly Vote[];
   readonly approvers: readonly string[];
   readonly requestedAt: Date;
   /** Of the request. */

@@ -1,4 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
+import type { ApprovalStep } from "./approval/terms.ts";
 import { type Classification, fieldsOf, type PersonalField, personalFieldsOf } from "./classification.ts";
 import type { DomainEvent, EventType } from "./events.ts";
 import { liftFacts, liftFunctionClasses } from "./facts.ts";
@@ -18,6 +19,9 @@ const withClasses = (data: object): object => ({ ...data, facts: liftFunctionCla
 
 const planWithClasses = (plan: object | undefined): object =>
   plan === undefined ? {} : { plan: { ...plan, commands: (Reflect.get(plan, "commands") as readonly object[]).map(withClasses) } };
+
+/** One, for anybody whom policy lets decide; none where nobody has to agree. */
+const stepsFor = (quorum: number): readonly ApprovalStep[] => (quorum === 0 ? [] : [{ people: quorum, groups: [] }]);
 
 /** Lifts the data of one version to the next. Pure; released versions are never changed, only lifted. */
 type Upcaster = (data: object) => object;
@@ -58,9 +62,10 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   ApprovalDenied: [(data) => data, (data) => data],
   // 2: may be for a while. 3: and for what does no more, in the session.
   ApprovalGranted: [(data) => data, (data) => data],
-  AccessRequested: [(data) => data],
-  AccessApproved: [(data) => data],
-  AccessDenied: [(data) => data],
+  // 3: steps of groups, who may refuse, hours, escalation; decided by somebody in another's place.
+  AccessRequested: [(data) => data, (data) => ({ ...data, steps: stepsFor(Reflect.get(data, "quorum") as number), denyBy: [], approverHours: [] })],
+  AccessApproved: [(data) => data, (data) => ({ ...data, step: 0, groups: [] })],
+  AccessDenied: [(data) => data, (data) => data],
   // 2: may name the limit of policy that cut it short.
   CommandCompleted: [(data) => data],
 };

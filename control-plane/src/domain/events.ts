@@ -1,5 +1,6 @@
 import type { AgentEvent, AgentNameEvent } from "./agent/agent.events.ts";
 import type { ApprovalEvent } from "./approval/approval.events.ts";
+import type { DelegationEvent } from "./delegation/delegation.events.ts";
 import type { ErasureEvent } from "./erasure/erasure.events.ts";
 import type { ForwardingEvent } from "./forwarding/forwarding.events.ts";
 import type { GrantEvent } from "./grant/grant.events.ts";
@@ -18,6 +19,7 @@ export type DomainEvent =
   | AgentEvent
   | AgentNameEvent
   | ApprovalEvent
+  | DelegationEvent
   | ErasureEvent
   | ForwardingEvent
   | GrantEvent

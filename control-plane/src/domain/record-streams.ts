@@ -3,6 +3,7 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "session",
   "recording",
   "approval",
+  "delegation",
   "erasure",
   "grant",
   "policy",

@@ -82,3 +82,7 @@ export const command = z.strictObject({
 });
 
 export const resource = z.strictObject({ name: word(), protocol: word(), labels: open(z.record(z.string(), z.string())), agentId: id() });
+
+/** How people must agree. */
+export const steps = z.array(z.strictObject({ people: open(z.int().min(1)), groups: words() })).readonly();
+export const escalation = z.strictObject({ to: word(), at: instant() });

@@ -61,7 +61,7 @@ export const annotationPlaces: Readonly<Record<string, readonly PolicyAction[]>>
   ticketRequired: ["open", "run", "request", "break_glass"],
   maxDuration: ["request", "break_glass"],
   reviewWithin: ["break_glass"],
-  ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run"] as const])),
+  ...Object.fromEntries(approvalAnnotations.map((name) => [name, ["run", "request"] as const])),
 };
 
 const knownAnnotations: readonly string[] = ["id", "reason", ...Object.keys(annotationPlaces), "notify", "timezone"];

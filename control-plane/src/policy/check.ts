@@ -9,7 +9,7 @@ import { compareRules } from "./compare-rules.ts";
 import { formOf } from "./rule-form.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
-import { policyActions, policySchema, sessionActions, sessionSchema } from "./schema.ts";
+import { isApprovable, policyActions, policySchema, sessionActions, sessionSchema } from "./schema.ts";
 import { TEST_FILE_SUFFIX } from "./test-file.ts";
 import { lineOf, type PolicyText, splitPolicies } from "./split.ts";
 
@@ -128,8 +128,10 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
     if (places !== undefined && (policy.effect === "forbid" || !places.some((action) => actions.includes(action))))
       error(`@${name} belongs on a permit of ${places.map((action) => `Action::"${action}"`).join(" or ")}.`);
   }
-  if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => action !== "run")))
-    error(`${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" alone that asks for context.approvals.`);
+  if (annotations.terms !== undefined && (expression.approvals.length === 0 || actions.some((action) => !isApprovable(action))))
+    error(
+      `${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" or Action::"request" alone that asks for context.approvals.`,
+    );
   if (written.includes("notify") && namedActions.some((action) => action === "replay" || action === "administer"))
     error(`Nobody is notified of Action::"replay" or Action::"administer": put @notify on a rule without them.`);
   if (policy.effect === "permit" && policy.action.op === "All")

@@ -11,7 +11,7 @@ import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
 import { PossibleNames } from "./possible-names.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
-import { policyActions, policySchema } from "./schema.ts";
+import { isApprovable, policyActions, policySchema } from "./schema.ts";
 
 type ReadyRequest = Extract<CedarRequest, { kind: "ready" }>;
 
@@ -222,8 +222,6 @@ function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decisio
   const notify = [...new Set(rules.flatMap((rule) => rule.notify))].toSorted();
   return { ...(notify.length === 0 ? {} : { notify }), ...(seen === undefined ? {} : { seen }) };
 }
-
-const isApprovable = (action: DecisionRequest["action"]): boolean => action === "run" || action === "request";
 
 /** Like an obligation: a second permit never lengthens what the first one gives. */
 const shortest = (permits: readonly Rule[], of: "maxDurationSeconds" | "reviewWithinSeconds", otherwise: number): number =>

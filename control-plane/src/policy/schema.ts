@@ -9,6 +9,9 @@ export const policySchema = readFileSync(new URL("./schema.cedarschema", import.
  * way in, and each of them fits what the schema was.
  */
 export const sessionActions = ["open", "run", "approve", "request", "break_glass"] as const satisfies readonly PolicyAction[];
+/** What people can be asked to agree to. */
+export const isApprovable = (action: PolicyAction): boolean => action === "run" || action === "request";
+
 export const policyActions = [...sessionActions, "replay", "administer"] as const satisfies readonly PolicyAction[];
 
 const OWN_PART = "// The control plane itself.";

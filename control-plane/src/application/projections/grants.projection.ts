@@ -44,6 +44,7 @@ export function projectGrant({ event, recorded: { position }, metadata: { at } }
       return [["grantOpened", event.data.startsAt, event.data.endsAt, grantId]];
     case "BreakGlassOpened":
       return [["breakGlassOpened", event.data.reviewBy, grantId]];
+    case "AccessRequestEscalated":
     case "BreakGlassReviewOverdue":
       return [];
     case "BreakGlassReviewed":

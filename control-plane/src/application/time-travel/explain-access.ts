@@ -35,7 +35,10 @@ export async function accessOf(
       asked = await again({ action, principal: requestedBy, resource, circumstances, recorded: decision, effect, in: recorded });
     } else if (event.type === "AccessApproved" || event.type === "AccessDenied" || event.type === "BreakGlassReviewed") {
       const { by, comment, decision } = event.data;
-      const taken: Taken = { action: "approve", principal: by, resource, recorded: decision, effect: "allow", in: recorded };
+      const vetoed = event.type === "AccessDenied" && event.data.vetoOf !== undefined;
+      // Whoever took somebody's place was decided on as them.
+      const principal = event.type === "BreakGlassReviewed" ? by : (event.data.onBehalfOf ?? by);
+      const taken: Taken = { action: "approve", principal, resource, recorded: decision, effect: vetoed ? undefined : "allow", in: recorded };
       votes.push({
         by,
         comment,

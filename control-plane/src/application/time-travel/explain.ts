@@ -132,10 +132,11 @@ async function approvalOf({ ledger, policies }: ExplainDeps, approvalId: string)
     const event = upcast(recorded) as ApprovalEvent;
     view = evolveView(view, event, recorded.metadata.at);
     if (view === undefined || (event.type !== "ApprovalGiven" && event.type !== "ApprovalDenied")) continue;
-    const { by, comment, decision } = event.data;
+    const { by, onBehalfOf = by, comment, decision } = event.data;
     const taken: Taken = {
       action: "approve",
-      principal: by,
+      // Whoever took somebody's place was decided on as them.
+      principal: onBehalfOf,
       resource: view.resource,
       facts: view.command.facts,
       recorded: decision,

@@ -7,9 +7,9 @@ import { requireStatement, requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
-import { isWithinHours } from "./approver-hours.ts";
+import { inPlaceOf, requireHours, requireStep, requireUnheard } from "./agreement.ts";
 import { isNoMoreThan } from "./no-more-than.ts";
-import { countsAs, currentStep, groupsOf, heard, sharedScope, type Vote, voteIn, windowSeconds } from "./quorum.ts";
+import { sharedScope, voteIn, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
@@ -248,15 +248,6 @@ function requireScope({ plan, command }: DataOf<"ApprovalRequested">, { scope, f
   if (command.facts.riskClass === "unclassified") refuse("Nobody can tell what does no more than a command that cannot be classified.");
 }
 
-/** Somebody may have spoken in their place, or they in somebody's. */
-function requireUnheard(votes: readonly Vote[], { id, onBehalfOf }: DecidedBy): void {
-  const before = heard(votes);
-  const twice = [id, onBehalfOf].find((each) => each !== undefined && before.has(each));
-  if (twice !== undefined) throw new SallyportError("approval.already_decided", `${twice} has agreed already, or somebody in their place.`, { by: twice });
-}
-
-const inPlaceOf = ({ onBehalfOf }: DecidedBy): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
-
 function requireSeconds(seconds: number): void {
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS) return;
   throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
@@ -299,24 +290,6 @@ function escalate(state: ApprovalState, at: string): ApprovalEvent[] {
   if (asked?.escalation === undefined || !reached(asked.escalation.at, at)) return [];
   const escalated: ApprovalEvent = { type: "ApprovalEscalated", data: { approvalId: asked.approvalId, to: asked.escalation.to } };
   return state.can(escalated) ? [escalated] : [];
-}
-
-function requireHours({ approverHours }: DataOf<"ApprovalRequested">, at: string): void {
-  const closed = approverHours.find((hours) => !isWithinHours(hours, at));
-  if (closed === undefined) return;
-  throw new SallyportError("approval.hours", `An approval counts only within ${closed}. You can still deny.`, { hours: closed });
-}
-
-/** The step that waits, with what somebody in these groups counts as there. */
-function requireStep({ steps }: DataOf<"ApprovalRequested">, { votes, escalatedTo }: ApprovalContext, groups: readonly string[]) {
-  const standing = { steps, votes, escalatedTo };
-  const step = currentStep(standing);
-  const as = countsAs(standing, step, groups);
-  if (as !== undefined) return { step, groups: as };
-  const wanted = groupsOf(standing, step).join(" or ");
-  const later = steps.some((_, index) => index > step && countsAs(standing, index, groups) !== undefined);
-  const hint = later ? "It is your turn after them." : "You are in none of the groups that count.";
-  throw new SallyportError("approval.step", `It waits for somebody from ${wanted} now. ${hint}`, { step: String(step + 1), groups: wanted });
 }
 
 function accepted(state: ApprovalState, event: ApprovalEvent): ApprovalState {

@@ -20,6 +20,9 @@ export const voteIn = ({ by, step, forSeconds, scope, onBehalfOf }: Vote): Vote 
   ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
 });
 
+export const renamedVote = ({ onBehalfOf, ...vote }: Vote, renamed: (name: string) => string): Vote =>
+  voteIn({ ...vote, by: renamed(vote.by), ...(onBehalfOf === undefined ? {} : { onBehalfOf: renamed(onBehalfOf) }) });
+
 /** Everybody who has spoken, themselves or by somebody in their place: nobody does twice. */
 export const heard = (votes: readonly Vote[]): ReadonlySet<string> =>
   new Set(votes.flatMap(({ by, onBehalfOf }) => (onBehalfOf === undefined ? [by] : [by, onBehalfOf])));

@@ -22,6 +22,9 @@ const data = {
   ticket: "",
   expiresAt: "2026-11-23T10:00:00.000Z",
   emergency: true,
+  steps: [],
+  denyBy: [],
+  approverHours: [],
 } as const;
 
 const asked: GrantEvent = { type: "AccessRequested", data: { ...data, decision: recorded, quorum: 0 } };

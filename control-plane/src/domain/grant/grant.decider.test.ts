@@ -23,9 +23,10 @@ const needs = (quorum: number, maxDurationSeconds?: number): Decision => ({
   ...(maxDurationSeconds === undefined ? {} : { maxDurationSeconds }),
 });
 
+const plain = (quorum: number) => ({ steps: quorum === 0 ? [] : [{ people: quorum, groups: [] }], denyBy: [], approverHours: [] });
 const data = { grantId: "g1", requestedBy: "ana", onBehalfOf: "eve", resource: "orders", durationSeconds: 1_800, reason: "stuck", ticket: "OPS-7", expiresAt };
-const asked = (quorum = 1): GrantEvent => ({ type: "AccessRequested", data: { ...data, decision: recorded, quorum } });
-const approved = (by: string): GrantEvent => ({ type: "AccessApproved", data: { grantId: "g1", by, comment: "", decision: recorded } });
+const asked = (quorum = 1): GrantEvent => ({ type: "AccessRequested", data: { ...data, ...plain(quorum), decision: recorded, quorum } });
+const approved = (by: string): GrantEvent => ({ type: "AccessApproved", data: { grantId: "g1", by, comment: "", decision: recorded, step: 0, groups: [] } });
 const denied = (by = "bo"): GrantEvent => ({ type: "AccessDenied", data: { grantId: "g1", by, comment: "no", decision: recorded } });
 const granted = (startsAt: string, ends: string, ...approvers: string[]): GrantEvent => ({
   type: "AccessGranted",
@@ -39,16 +40,21 @@ const revoked: GrantEvent = { type: "GrantRevoked", data: { grantId: "g1", by: "
 const open = [asked(), approved("bo"), granted(later, endsAt, "bo")];
 
 const given = scenario(grant, now);
-const request = (more: Partial<typeof data> = {}, decision = needs(1)): grant.GrantCommand => ({ type: "Request", data: { ...data, ...more }, decision });
+const request = (more: Partial<typeof data> = {}, decision = needs(1)): grant.GrantCommand => ({
+  type: "Request",
+  data: { ...data, ...plain(decision.quorum), ...more },
+  decision,
+});
 const approve = (id: string, more: Partial<Extract<grant.GrantCommand, { type: "Approve" }>> = {}): grant.GrantCommand => ({
   type: "Approve",
   by: { id, kind: "human" },
+  groups: [],
   comment: "",
   decision: allow,
   askedNow: needs(1),
   ...more,
 });
-const deny = (id: string, decision = allow): grant.GrantCommand => ({ type: "Deny", by: { id, kind: "human" }, comment: "no", decision });
+const deny = (id: string, decision = allow): grant.GrantCommand => ({ type: "Deny", by: { id, kind: "human" }, groups: [], comment: "no", decision });
 const use = (by = "ana", resource = "orders"): grant.GrantCommand => ({ type: "Use", sessionId: "s1", by, resource });
 const revoke: grant.GrantCommand = { type: "Revoke", by: "bo", reason: "over" };
 const expire: grant.GrantCommand = { type: "Expire" };
@@ -81,7 +87,7 @@ describe("asking for access", () => {
     for (const durationSeconds of [0, -1, 1.5, Number.NaN]) given().when(request({ durationSeconds })).fails("input.invalid");
     given()
       .when(request({ durationSeconds: 28_800 }, needs(1, 28_800)))
-      .gives({ type: "AccessRequested", data: { ...data, durationSeconds: 28_800, decision: recorded, quorum: 1 } });
+      .gives({ type: "AccessRequested", data: { ...data, ...plain(1), durationSeconds: 28_800, decision: recorded, quorum: 1 } });
   });
 });
 

@@ -1,6 +1,8 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
+import { inPlaceOf, requireHours, requireStep, requireUnheard } from "../approval/agreement.ts";
+import { peopleIn, plainTerms } from "../approval/terms.ts";
 import { type Decision, recordDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
@@ -15,6 +17,8 @@ interface Vote {
   readonly by: DecidedBy;
   readonly comment: string;
   readonly decision: Decision;
+  /** Those that they are in now. */
+  readonly groups: readonly string[];
 }
 
 export type GrantCommand =
@@ -24,7 +28,8 @@ export type GrantCommand =
   | ({ readonly type: "Deny" } & Vote)
   | { readonly type: "Withdraw"; readonly by: string }
   /** Of break-glass, by somebody else. */
-  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Vote)
+  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Omit<Vote, "groups">)
+  | { readonly type: "Escalate" }
   /** Of the request, of the access, or of the time for its review, whichever it is time for. */
   | { readonly type: "Expire" }
   | { readonly type: "Use"; readonly sessionId: string; readonly by: string; readonly resource: string }
@@ -56,24 +61,34 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
       requireStillRequestable(asked, command.askedNow);
       requireText("comment", command.comment, MAX_REASON_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
+      requireUnheard(state.context.votes, command.by);
       const decision = requirePermitted(command.decision);
-      const approved: GrantEvent = { type: "AccessApproved", data: { grantId, by: command.by.id, comment: command.comment, decision } };
-      const agreed = accepted(state, approved);
+      requireHours(asked, at);
+      const escalated = escalate(state, at);
+      const pending = escalated.reduce(evolve, state);
+      const { step, groups } = requireStep(asked, pending.context, command.groups);
+      const { by, comment } = command;
+      const approved: GrantEvent = { type: "AccessApproved", data: { grantId, by: by.id, comment, decision, step, groups, ...inPlaceOf(by) } };
+      const agreed = accepted(pending, approved);
       const granted = grantedAt(asked, agreed.context.approvers, at);
-      return agreed.can(granted) ? [approved, granted] : [approved];
+      return agreed.can(granted) ? [...escalated, approved, granted] : [...escalated, approved];
     }
     case "Deny": {
       requirePending(asked, state, at);
       requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_REASON_LENGTH);
-      const decision = requirePermitted(command.decision);
-      return checked(state, { type: "AccessDenied", data: { grantId, by: command.by.id, comment: command.comment, decision } });
+      const vetoOf = command.decision.effect === "allow" ? undefined : asked.denyBy.find((group) => command.groups.includes(group));
+      const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
+      const said = { grantId, by: command.by.id, comment: command.comment, decision, ...inPlaceOf(command.by) };
+      return checked(state, { type: "AccessDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
     }
     case "Withdraw": {
       requirePending(asked, state, at);
       if (command.by !== asked.requestedBy) throw new SallyportError("auth.forbidden", "Only whoever asked withdraws a request.");
       return checked(state, { type: "AccessRequestWithdrawn", data: { grantId, by: command.by } });
     }
+    case "Escalate":
+      return escalate(state, at);
     case "Expire":
       if (state.matches("pending") && reached(asked.expiresAt, at))
         return checked(state, { type: "AccessRequestExpired", data: { grantId, expiresAt: asked.expiresAt } });
@@ -117,12 +132,21 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
     throw new SallyportError("input.invalid", `Policy gives access to "${resource}" for ${String(longest)} seconds at most.`, { field: "duration" });
   }
   if (reached(data.expiresAt, at)) throw new Error("A request that has expired already cannot be made.");
+  if (peopleIn(data.steps) !== decision.quorum) throw new Error("The steps of a request are for as many people as its quorum.");
   const asked: GrantEvent = { type: "AccessRequested", data: { ...data, decision: recordDecision(decision), quorum: decision.quorum } };
   const pending = accepted(state, asked);
   if (decision.quorum > 0) return [asked];
   const granted = grantedAt(asked.data, [], at);
   const open = accepted(pending, granted);
   return [asked, granted, ...(data.emergency === true ? checked(open, openedAsEmergency(granted.data, decision)) : [])];
+}
+
+/** Nothing before its time, nor twice, nor once it is decided. */
+function escalate(state: GrantState, at: string): GrantEvent[] {
+  const { request: asked } = state.context;
+  if (asked?.escalation === undefined || !reached(asked.escalation.at, at)) return [];
+  const escalated: GrantEvent = { type: "AccessRequestEscalated", data: { grantId: asked.grantId, to: asked.escalation.to } };
+  return state.can(escalated) ? [escalated] : [];
 }
 
 /** What happened until the end is what is judged, so it must have ended. */
@@ -176,9 +200,16 @@ function requireOpen({ resource }: DataOf<"AccessRequested">, state: GrantState,
 }
 
 /** Policy may have become stricter since it was asked for (I4): then those who agreed did not agree to this. */
-function requireStillRequestable({ quorum, durationSeconds }: DataOf<"AccessRequested">, now: Decision): void {
+function requireStillRequestable({ quorum, durationSeconds, steps, denyBy, approverHours }: DataOf<"AccessRequested">, now: Decision): void {
   const longest = now.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
-  if (now.effect !== "deny" && now.quorum <= quorum && durationSeconds <= longest) return;
+  const terms = now.terms ?? plainTerms;
+  // Other groups are neither more nor less: only fewer people who may be anybody are.
+  const isPlain = [...steps, ...terms.steps].every(({ groups }) => groups.length === 0);
+  const asksNoMore =
+    (isPlain ? now.quorum <= quorum : JSON.stringify(terms.steps) === JSON.stringify(steps)) &&
+    terms.denyBy.every((group) => denyBy.includes(group)) &&
+    terms.approverHours.every((hours) => approverHours.includes(hours));
+  if (now.effect !== "deny" && asksNoMore && durationSeconds <= longest) return;
   throw new SallyportError("approval.drift", "Policy changed since this was asked for, and asks for more now; ask again.");
 }
 

@@ -1,3 +1,4 @@
+import type { ApprovalStep } from "../approval/terms.ts";
 import type { RecordedDecision } from "../decision.ts";
 
 export const reviewVerdicts = ["justified", "misused"] as const;
@@ -20,8 +21,16 @@ export type GrantEvent =
         readonly ticket: string;
         /** That lets this be asked for. */
         readonly decision: RecordedDecision;
-        /** Distinct humans that must agree; 0: granted at once. */
+        /** Distinct humans that must agree, over all steps; 0: granted at once. */
         readonly quorum: number;
+        /** One after the other; one person counts for one of them. */
+        readonly steps: readonly ApprovalStep[];
+        /** Groups whose members may refuse even where policy does not let them decide. */
+        readonly denyBy: readonly string[];
+        /** Outside of any of these an approval does not count. */
+        readonly approverHours: readonly string[];
+        /** From then on members of this group count for every step that names groups. */
+        readonly escalation?: { readonly to: string; readonly at: string };
         /** Break-glass: granted at once to whom policy lets break it, and to be reviewed. */
         readonly emergency?: true;
         /** Of the request: nobody can agree after it. */
@@ -36,12 +45,27 @@ export type GrantEvent =
         readonly comment: string;
         /** That lets this person decide. */
         readonly decision: RecordedDecision;
+        /** Which of the steps it counts for, from 0, and the groups of that step that this person was in. */
+        readonly step: number;
+        readonly groups: readonly string[];
+        /** Whose place they take: for whom the decision was taken, and who does not count beside them. */
+        readonly onBehalfOf?: string;
       };
     }
   | {
       readonly type: "AccessDenied";
-      readonly data: { readonly grantId: string; readonly by: string; readonly comment: string; readonly decision: RecordedDecision };
+      readonly data: {
+        readonly grantId: string;
+        readonly by: string;
+        readonly comment: string;
+        readonly decision: RecordedDecision;
+        /** The group that lets them refuse where policy does not let them decide. */
+        readonly vetoOf?: string;
+        readonly onBehalfOf?: string;
+      };
     }
+  /** Its time has come, and members of one more group may decide. */
+  | { readonly type: "AccessRequestEscalated"; readonly data: { readonly grantId: string; readonly to: string } }
   | { readonly type: "AccessRequestWithdrawn"; readonly data: { readonly grantId: string; readonly by: string } }
   | { readonly type: "AccessRequestExpired"; readonly data: { readonly grantId: string; readonly expiresAt: string } }
   /** The clock starts here. */

@@ -1,4 +1,5 @@
 import { assign, setup } from "xstate";
+import { countsAs, currentStep, heard, type Vote, voteIn } from "../approval/quorum.ts";
 import type { GrantEvent } from "./grant.events.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
@@ -8,6 +9,10 @@ export interface GrantContext {
   readonly request: DataOf<"AccessRequested"> | undefined;
   /** Distinct, in the order in which they agreed. */
   readonly approvers: readonly string[];
+  /** What each of them counts for. */
+  readonly votes: readonly Vote[];
+  /** The group that it was escalated to. */
+  readonly escalatedTo: string | undefined;
   /** Undefined until granted. */
   readonly grant: DataOf<"AccessGranted"> | undefined;
   /** Sessions that used it. */
@@ -29,11 +34,13 @@ const review = {
   BreakGlassReviewOverdue: { guard: "unreviewed", actions: "escalate" },
 } as const;
 
+const nothing: GrantContext = { request: undefined, approvers: [], votes: [], escalatedTo: undefined, grant: undefined, uses: 0, emergency: undefined };
+
 /**
  * The legal life of a grant, as a table; like the approval machine it runs no actor and reads no clock.
  *
  * G1. Only distinct people other than the requester, and whoever the requester acts for, count.
- * G2. It is granted only when as many of them as the quorum agreed, to whoever asked, on the resource that was asked for, for as
+ * G2. It is granted only when each step has as many of them as it asks for, from its groups, in the order of the steps, to whoever asked, on the resource that was asked for, for as
  *     long as was asked for and no longer.
  * G3. It is used only while it is open; nothing opens it again.
  * G4. Break-glass needs nobody's agreement, and is reviewed once, after its end, by somebody other than G1 excludes.
@@ -41,10 +48,12 @@ const review = {
 export const grantMachine = setup({
   types: { events: {} as GrantEvent, context: {} as GrantContext },
   guards: {
-    counts: ({ context: { request, approvers }, event }) =>
-      event.type === "AccessApproved" && request !== undefined && !isParty(request, event.data.by) && !approvers.includes(event.data.by),
+    counts: ({ context, event }) => event.type === "AccessApproved" && counts(context, event.data),
+    mayEscalate: ({ context: { request, escalatedTo }, event }) =>
+      event.type === "AccessRequestEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
     asAgreed: ({ context, event }) => event.type === "AccessGranted" && isAsAgreed(context, event.data),
-    byOther: ({ context: { request }, event }) => event.type === "AccessDenied" && request !== undefined && !isParty(request, event.data.by),
+    byOther: ({ context: { request }, event }) =>
+      event.type === "AccessDenied" && request !== undefined && !isParty(request, event.data.by) && !isParty(request, event.data.onBehalfOf ?? event.data.by),
     asEmergency: ({ context: { request, emergency } }) => request?.emergency === true && emergency === undefined,
     reviewable: ({ context: { request, emergency }, event }) =>
       event.type === "BreakGlassReviewed" &&
@@ -57,10 +66,11 @@ export const grantMachine = setup({
     byRequester: ({ context: { request }, event }) => event.type === "AccessRequestWithdrawn" && event.data.by === request?.requestedBy,
   },
   actions: {
-    ask: assign(({ event, context }) =>
-      event.type === "AccessRequested" ? { request: event.data, approvers: [], grant: undefined, uses: 0, emergency: undefined } : context,
+    ask: assign(({ event, context }) => (event.type === "AccessRequested" ? { ...nothing, request: event.data } : context)),
+    count: assign(({ event, context }) =>
+      event.type === "AccessApproved" ? { approvers: [...context.approvers, event.data.by], votes: [...context.votes, voteIn(event.data)] } : context,
     ),
-    count: assign(({ event, context }) => (event.type === "AccessApproved" ? { approvers: [...context.approvers, event.data.by] } : context)),
+    escalateRequest: assign(({ event }) => (event.type === "AccessRequestEscalated" ? { escalatedTo: event.data.to } : {})),
     use: assign(({ context }) => ({ uses: context.uses + 1 })),
     breakGlass: assign(({ event, context }) =>
       event.type === "BreakGlassOpened" ? { emergency: { opened: event.data, review: undefined, escalations: 0, escalatesAt: event.data.reviewBy } } : context,
@@ -77,7 +87,7 @@ export const grantMachine = setup({
   },
 }).createMachine({
   id: "grant",
-  context: { request: undefined, approvers: [], grant: undefined, uses: 0, emergency: undefined },
+  context: nothing,
   initial: "absent",
   states: {
     absent: { on: { AccessRequested: { target: "pending", actions: "ask" } } },
@@ -85,6 +95,7 @@ export const grantMachine = setup({
       on: {
         AccessApproved: { guard: "counts", actions: "count" },
         AccessGranted: { guard: "asAgreed", target: "open", actions: "open" },
+        AccessRequestEscalated: { guard: "mayEscalate", actions: "escalateRequest" },
         AccessDenied: { guard: "byOther", target: "denied" },
         AccessRequestWithdrawn: { guard: "byRequester", target: "withdrawn" },
         AccessRequestExpired: "lapsed",
@@ -109,8 +120,15 @@ export const grantMachine = setup({
 
 export const isParty = ({ requestedBy, onBehalfOf }: DataOf<"AccessRequested">, id: string): boolean => id === requestedBy || id === onBehalfOf;
 
-function isAsAgreed({ request, approvers }: GrantContext, granted: DataOf<"AccessGranted">): boolean {
-  if (request === undefined || approvers.length < request.quorum) return false;
+function counts({ request, votes, escalatedTo }: GrantContext, { by, onBehalfOf = by, step, groups }: DataOf<"AccessApproved">): boolean {
+  const before = heard(votes);
+  if (request === undefined || [by, onBehalfOf].some((id) => isParty(request, id) || before.has(id))) return false;
+  const { steps } = request;
+  return step === currentStep({ steps, votes }) && countsAs({ steps, escalatedTo }, step, groups) !== undefined;
+}
+
+function isAsAgreed({ request, votes }: GrantContext, granted: DataOf<"AccessGranted">): boolean {
+  if (request === undefined || currentStep({ steps: request.steps, votes }) < request.steps.length) return false;
   const lasts = Date.parse(granted.endsAt) - Date.parse(granted.startsAt);
   return granted.requestedBy === request.requestedBy && granted.resource === request.resource && lasts <= request.durationSeconds * 1_000;
 }

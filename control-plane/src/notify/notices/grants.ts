@@ -36,6 +36,12 @@ export const grantNotices: Notices = {
       personal("by", by),
       ...(comment === "" ? [] : [personal("comment", comment)]),
     ]),
+  AccessRequestEscalated({ grantId, to }, about) {
+    const notice = changed("escalated", `A request for access to ${resourceOf(about)} waits on, and now ${to} may decide too`, "action", grantId, about, [
+      shown("group", to),
+    ]);
+    return { ...notice, next: decide(grantId) };
+  },
   AccessRequestExpired: ({ grantId }, about) => changed("lapsed", `Nobody decided in time on access to ${resourceOf(about)}`, "info", grantId, about, []),
   GrantRevoked: ({ grantId, by, reason }, about) =>
     changed("revoked", `Access to ${resourceOf(about)} was revoked`, "info", grantId, about, [

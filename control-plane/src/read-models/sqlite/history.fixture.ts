@@ -194,7 +194,7 @@ export class HistoryWriter {
     const asked = { grantId, requestedBy: "ana", resource: "orders", durationSeconds: 60, reason: `why ${String(how)}`, ticket: "" };
     const onBehalfOf = how % 2 === 0 ? { onBehalfOf: "eve" } : {};
     const needs: Decision = { ...allow, effect: "needs_approval", quorum: 1 + (Math.trunc(how / 10) % 2) };
-    const vote = { by: { id: how % 3 === 0 ? "bo" : "cy", kind: "human" }, comment: `said ${String(how)}`, decision: allow } as const;
+    const vote = { by: { id: how % 3 === 0 ? "bo" : "cy", kind: "human" }, groups: [], comment: `said ${String(how)}`, decision: allow } as const;
     const commands: readonly grant.GrantCommand[] = [
       { type: "Approve", askedNow: needs, ...vote },
       { type: "Approve", askedNow: { ...needs, quorum: 1 }, ...vote },
@@ -205,7 +205,8 @@ export class HistoryWriter {
       { type: "Expire" },
     ];
     const next = commands[how % commands.length];
-    const data = { ...asked, ...onBehalfOf, expiresAt: new Date(start + this.#moves + 100).toISOString() };
+    const terms = { steps: [{ people: needs.quorum, groups: [] }], denyBy: [], approverHours: [] };
+    const data = { ...asked, ...onBehalfOf, ...terms, expiresAt: new Date(start + this.#moves + 100).toISOString() };
     await this.#decide(grant, grantStream(grantId), [{ type: "Request", data, decision: needs }]);
     const at = next?.type === "Expire" && how % 2 === 0 ? new Date(start + this.#moves + 60_000).toISOString() : this.#at;
     return this.#decide(grant, grantStream(grantId), next === undefined ? [] : [next], at);

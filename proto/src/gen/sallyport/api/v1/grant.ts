@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
+import { ApprovalStep } from "./api.ts";
 
 export const protobufPackage = "sallyport.api.v1";
 
@@ -66,7 +67,16 @@ export interface Grant {
   reviewComment: string;
   /** How often it was said that the review is overdue, and when it is said next. */
   escalations: number;
-  escalatesAt: Date | undefined;
+  escalatesAt:
+    | Date
+    | undefined;
+  /** How people must agree to the request, as of approvals. */
+  steps: ApprovalStep[];
+  denyBy: string[];
+  approverHours: string[];
+  /** From then on its members count for every step that names groups; empty when there is none, or its time has come. */
+  requestEscalatesTo: string;
+  requestEscalatesAt: Date | undefined;
 }
 
 export interface RequestAccessRequest {
@@ -184,6 +194,11 @@ function createBaseGrant(): Grant {
     reviewComment: "",
     escalations: 0,
     escalatesAt: undefined,
+    steps: [],
+    denyBy: [],
+    approverHours: [],
+    requestEscalatesTo: "",
+    requestEscalatesAt: undefined,
   };
 }
 
@@ -263,6 +278,21 @@ export const Grant: MessageFns<Grant> = {
     }
     if (message.escalatesAt !== undefined) {
       Timestamp.encode(toTimestamp(message.escalatesAt), writer.uint32(202).fork()).join();
+    }
+    for (const v of message.steps) {
+      ApprovalStep.encode(v!, writer.uint32(210).fork()).join();
+    }
+    for (const v of message.denyBy) {
+      writer.uint32(218).string(v!);
+    }
+    for (const v of message.approverHours) {
+      writer.uint32(226).string(v!);
+    }
+    if (message.requestEscalatesTo !== "") {
+      writer.uint32(234).string(message.requestEscalatesTo);
+    }
+    if (message.requestEscalatesAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.requestEscalatesAt), writer.uint32(242).fork()).join();
     }
     return writer;
   },
@@ -480,6 +510,46 @@ export const Grant: MessageFns<Grant> = {
             message.escalatesAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 26: {
+            if (tag !== 210) {
+              break;
+            }
+
+            message.steps.push(ApprovalStep.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.denyBy.push(reader.string());
+            continue;
+          }
+          case 28: {
+            if (tag !== 226) {
+              break;
+            }
+
+            message.approverHours.push(reader.string());
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.requestEscalatesTo = reader.string();
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.requestEscalatesAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -569,6 +639,29 @@ export const Grant: MessageFns<Grant> = {
         : isSet(object.escalates_at)
         ? fromJsonTimestamp(object.escalates_at)
         : undefined,
+      steps: globalThis.Array.isArray(object?.steps)
+        ? object.steps.map((e: any) => ApprovalStep.fromJSON(e))
+        : [],
+      denyBy: globalThis.Array.isArray(object?.denyBy)
+        ? object.denyBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.deny_by)
+        ? object.deny_by.map((e: any) => globalThis.String(e))
+        : [],
+      approverHours: globalThis.Array.isArray(object?.approverHours)
+        ? object.approverHours.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.approver_hours)
+        ? object.approver_hours.map((e: any) => globalThis.String(e))
+        : [],
+      requestEscalatesTo: isSet(object.requestEscalatesTo)
+        ? globalThis.String(object.requestEscalatesTo)
+        : isSet(object.request_escalates_to)
+        ? globalThis.String(object.request_escalates_to)
+        : "",
+      requestEscalatesAt: isSet(object.requestEscalatesAt)
+        ? fromJsonTimestamp(object.requestEscalatesAt)
+        : isSet(object.request_escalates_at)
+        ? fromJsonTimestamp(object.request_escalates_at)
+        : undefined,
     };
   },
 
@@ -649,6 +742,21 @@ export const Grant: MessageFns<Grant> = {
     if (message.escalatesAt !== undefined) {
       obj.escalatesAt = message.escalatesAt.toISOString();
     }
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => ApprovalStep.toJSON(e));
+    }
+    if (message.denyBy?.length) {
+      obj.denyBy = message.denyBy;
+    }
+    if (message.approverHours?.length) {
+      obj.approverHours = message.approverHours;
+    }
+    if (message.requestEscalatesTo !== "") {
+      obj.requestEscalatesTo = message.requestEscalatesTo;
+    }
+    if (message.requestEscalatesAt !== undefined) {
+      obj.requestEscalatesAt = message.requestEscalatesAt.toISOString();
+    }
     return obj;
   },
 
@@ -682,6 +790,11 @@ export const Grant: MessageFns<Grant> = {
     message.reviewComment = object.reviewComment ?? "";
     message.escalations = object.escalations ?? 0;
     message.escalatesAt = object.escalatesAt ?? undefined;
+    message.steps = object.steps?.map((e) => ApprovalStep.fromPartial(e)) || [];
+    message.denyBy = object.denyBy?.map((e) => e) || [];
+    message.approverHours = object.approverHours?.map((e) => e) || [];
+    message.requestEscalatesTo = object.requestEscalatesTo ?? "";
+    message.requestEscalatesAt = object.requestEscalatesAt ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,61 @@
+import type { Delegation } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
+import type { Command } from "commander";
+import { byPrefix } from "./by-prefix.ts";
+import { bold, toJson } from "./io.ts";
+import { nonBlank } from "./request.ts";
+import { printable, table } from "./table.ts";
+import { parseDuration, runVerb, type Verb } from "./verb.ts";
+
+export function delegateVerb(program: Command): void {
+  program
+    .command("delegate")
+    .argument("<person>", "who decides in your place")
+    .requiredOption("--for <duration>", "for how long: 8h, 5d; 30d at most", nonBlank)
+    .requiredOption("--reason <text>", "why; the record has it", nonBlank)
+    .description("let somebody decide in your place for a while, on what you may decide on")
+    .addHelpText("after", "\nYou can still decide; of the two of you one counts. Nobody decides on their own request, in nobody's place.")
+    .action((to: string, { for: duration, reason }: { for: string; reason: string }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const asked = { to, durationSeconds: parseDuration(duration), reason };
+        const { delegation } = await client.call(client.delegations.delegate.bind(client.delegations), asked);
+        io.out(io.json ? toJson(delegation) : `${bold(delegation?.id ?? "")}: ${to} decides in your place until ${delegation?.endsAt?.toISOString() ?? ""}`);
+      }),
+    );
+}
+
+export function delegationsVerb(program: Command): void {
+  const delegations = program.command("delegations").description("see and end who decides in whose place");
+  delegations
+    .command("list", { isDefault: true })
+    .description("what is open, newest first: your own, and everybody's for auditors")
+    .option("--all", "those that are over too")
+    .action(({ all }: { all?: boolean }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const found = await listed(verb, all !== true);
+        if (verb.io.json) return verb.io.out(toJson(found));
+        if (found.length === 0) return verb.io.out("Nobody decides in another's place.");
+        const rows = found.map(({ id, state, from, to, endsAt, reason }) => [id, state, from, to, endsAt?.toISOString() ?? "", printable(reason)]);
+        for (const line of table(["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "UNTIL", "REASON"], rows)) verb.io.out(line);
+      }),
+    );
+  delegations
+    .command("end")
+    .argument("<id>", "the delegation, or the first characters of its id")
+    .option("--reason <text>", "why; the record has it", "")
+    .description("take it back, or give it back")
+    .action((id: string, { reason }: { reason: string }, command: Command) =>
+      runVerb(command, async (verb) => {
+        const client = verb.api();
+        const { id: delegationId } = byPrefix("delegation", await listed(verb, false), id);
+        const { delegation } = await client.call(client.delegations.endDelegation.bind(client.delegations), { delegationId, reason });
+        verb.io.out(verb.io.json ? toJson(delegation) : `${delegationId}: ${delegation?.state ?? ""}`);
+      }),
+    );
+}
+
+async function listed({ api }: Verb, openOnly: boolean): Promise<readonly Delegation[]> {
+  const client = api();
+  const { delegations } = await client.call(client.delegations.listDelegations.bind(client.delegations), { openOnly, limit: 0 });
+  return delegations;
+}

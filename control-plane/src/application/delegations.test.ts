@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { approvalStream } from "../domain/approval/approval.events.ts";
+import type { Principal } from "../domain/decision.ts";
+import { delegationStream } from "../domain/delegation/delegation.events.ts";
+import { createCedarCompiler } from "../policy/compiler.ts";
+import { MAX_DELEGATIONS_OF_ONE } from "./delegations.ts";
+import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
+import { admin, collect, fails, setStage, typesIn, until } from "./testing/stage.ts";
+
+const policy = `
+  @id("ask") permit (principal, action == Action::"request", resource) when { context.approvals >= 1 };
+  @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
+const ana: Principal = { ...human("ana"), groups: ["approvers"] };
+const bo: Principal = { ...human("bo"), groups: ["approvers", "dba"] };
+const di = human("di");
+const eve = human("eve");
+const robot = machine("robot");
+const away = { seconds: 3_600, reason: "at the dentist" };
+const HOUR_MS = 3_600_000;
+
+async function scene(t: TestContext, quorum = 1) {
+  const stage = await setStage(t, { policies: createCedarCompiler() });
+  const { app } = stage;
+  for (const who of [ana, bo, di, eve, robot]) await app.identities.put(who, admin);
+  await app.resources.offer("a1", [orders]);
+  const version = await app.policies.publish([{ name: "a.cedar", text: policy }], "first", admin);
+  await app.approvals.request("ap1", approvalRequest("s1", version, quorum, "2026-11-22T20:00:00.000Z"), admin);
+  const approve = (by: Principal) => app.approvals.approve("ap1", by, "", undefined, admin);
+  return { ...stage, version, approve };
+}
+
+describe("somebody in another's place", () => {
+  it("agrees to what the other may agree to, and is recorded with both", async (t) => {
+    const { app, ledger, approve } = await scene(t);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    assert.equal(app.approvals.mayDecide(app.approvals.find("ap1") ?? assert.fail(), di), false);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    assert.equal(app.approvals.mayDecide(app.approvals.find("ap1") ?? assert.fail(), di), true);
+    const view = await approve(di);
+    assert.deepEqual([view.state, view.approvers], ["granted", ["di"]]);
+    const [, given] = await collect(ledger.readStream(approvalStream("ap1")));
+    const { by, onBehalfOf, decision } = (given ?? assert.fail()).data as { by: string; onBehalfOf: string; decision: { rules: readonly string[] } };
+    assert.deepEqual([by, onBehalfOf, decision.rules], ["di", "bo", ["approve"]]);
+  });
+
+  it("refuses in it too", async (t) => {
+    const { app } = await scene(t);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    assert.equal((await app.approvals.deny("ap1", di, "no", admin)).state, "denied");
+  });
+
+  it("counts as one with whoever's place it is, whichever of them speaks first", async (t) => {
+    const { app, approve } = await scene(t, 2);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await approve(di);
+    await assert.rejects(approve(bo), fails("approval.already_decided"));
+    assert.equal(app.approvals.find("ap1")?.state, "pending");
+    const second = await scene(t, 2);
+    await second.app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await second.approve(bo);
+    await assert.rejects(second.approve(di), fails("approval.already_decided"));
+    assert.equal(second.app.approvals.find("ap1")?.state, "pending");
+  });
+
+  it("is not the requester, nor in the requester's place", async (t) => {
+    const { app, approve } = await scene(t);
+    await app.delegations.give({ ...away, to: "ana" }, bo, admin);
+    await assert.rejects(approve(ana), fails("approval.self"));
+    await app.delegations.give({ ...away, to: "di" }, ana, admin);
+    await assert.rejects(approve(di), fails("approval.self"));
+  });
+
+  it("has what the other has now: nothing of who was disabled or left, and nothing that was only lent", async (t) => {
+    const { app, approve } = await scene(t);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await app.delegations.give({ ...away, to: "eve" }, di, admin);
+    await assert.rejects(approve(eve), fails("auth.forbidden"));
+    await app.identities.put({ ...bo, groups: [] }, admin);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    await app.identities.put(bo, admin);
+    await app.identities.disable("bo", "left", admin);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+  });
+
+  it("ends when either takes it back, and on time by the clock", async (t) => {
+    const { app, time, ledger, approve, restart } = await scene(t);
+    const first = await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await app.delegations.end(first.id, di, "", admin);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    await assert.rejects(app.delegations.end(first.id, bo, "", admin), fails("approval.already_decided"));
+    const { id } = await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    assert.equal((await restart()).delegations.find(id)?.state, "open");
+    time.advance(HOUR_MS);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    await until("its end is recorded", async () => (await typesIn(ledger, delegationStream(id))).at(-1) === "DelegationExpired");
+  });
+
+  it("is for people, and for few at a time", async (t) => {
+    const { app } = await scene(t);
+    await assert.rejects(app.delegations.give({ ...away, to: "robot" }, bo, admin), fails("approval.machine"));
+    await assert.rejects(app.delegations.give({ ...away, to: "di" }, robot, admin), fails("approval.machine"));
+    await assert.rejects(app.delegations.give({ ...away, to: "nobody" }, bo, admin), fails("input.invalid"));
+    for (let n = 0; n < MAX_DELEGATIONS_OF_ONE; n++) await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await assert.rejects(app.delegations.give({ ...away, to: "eve" }, bo, admin), fails("session.limit"));
+    await assert.rejects(app.delegations.give({ ...away, to: "di" }, eve, admin), fails("session.limit"));
+  });
+
+  it("decides on access too", async (t) => {
+    const { app } = await scene(t);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    const { id } = await app.grants.request({ resource: "orders", durationSeconds: 600, reason: "stuck", ticket: "" }, eve, admin);
+    assert.deepEqual((await app.grants.approve(id, di, "", admin)).state, "open");
+  });
+
+  it("is forgotten like everything else", async (t) => {
+    const { app } = await scene(t);
+    const { id } = await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    app.live.rename("bo", "forgotten-1");
+    const { from, to, reason } = app.delegations.find(id) ?? assert.fail();
+    assert.deepEqual([from, to, reason], ["forgotten-1", "di", "(forgotten)"]);
+  });
+});

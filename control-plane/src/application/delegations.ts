@@ -1,0 +1,51 @@
+import { randomUUID } from "node:crypto";
+import { SallyportError } from "@sallyport/proto/errors";
+import type { Principal } from "../domain/decision.ts";
+import * as delegation from "../domain/delegation/delegation.decider.ts";
+import { delegationStream } from "../domain/delegation/delegation.events.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
+import type { DelegationView } from "./delegation-view.ts";
+import type { CommandContext } from "./ports.ts";
+import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
+
+/** Letting somebody decide in one's place, for a while. */
+export interface Delegations {
+  /** Fails with `approval.machine`, `input.invalid`, `auth.forbidden`, `session.limit`. */
+  give(asked: { readonly to: string; readonly seconds: number; readonly reason: string }, by: Principal, context: CommandContext): Promise<DelegationView>;
+  /** Whether they may is looked at before. Fails with `approval.not_found`, `approval.already_decided`. */
+  end(delegationId: string, by: Principal, reason: string, context: CommandContext): Promise<DelegationView>;
+  /** Records that its time is up, if it is and nothing else came first. */
+  expire(delegationId: string): Promise<void>;
+  find(delegationId: string): DelegationView | undefined;
+  list(): readonly DelegationView[];
+}
+
+/** From one person, and to one person, at a time: policy is asked about each of them when they decide. */
+export const MAX_DELEGATIONS_OF_ONE = 20;
+
+export function createDelegations({ live, execute, nodeId }: UseCaseDeps): Delegations {
+  async function run(delegationId: string, command: delegation.DelegationCommand, context: CommandContext): Promise<DelegationView> {
+    await execute({ decider: delegation, stream: delegationStream(delegationId), command, context });
+    const view = live.delegations.get(delegationId);
+    if (view === undefined) throw new SallyportError("approval.not_found", "There is no such delegation.");
+    return view;
+  }
+
+  return {
+    async give({ to, seconds, reason }, by, context) {
+      const open = live.delegations.all().filter(({ state }) => state === "open");
+      if (open.filter(({ from }) => from === by.id).length >= MAX_DELEGATIONS_OF_ONE || open.filter((each) => each.to === to).length >= MAX_DELEGATIONS_OF_ONE)
+        throw new SallyportError("session.limit", `One person gives, and is given, ${MAX_DELEGATIONS_OF_ONE} delegations at a time; end one first.`);
+      const found = live.identities.get(identityStream(to))?.state;
+      const person = found?.status === "active" ? { id: to, kind: found.kind } : undefined;
+      const delegationId = randomUUID();
+      return run(delegationId, { type: "Give", delegationId, by: decidedBy(by, context), to: person, seconds, reason }, context);
+    },
+    end: (delegationId, by, reason, context) => run(delegationId, { type: "End", by: by.id, reason }, context),
+    async expire(delegationId) {
+      await run(delegationId, { type: "Expire" }, systemContext(nodeId));
+    },
+    find: (delegationId) => live.delegations.get(delegationId),
+    list: () => live.delegations.all(),
+  };
+}

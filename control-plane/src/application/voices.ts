@@ -1,0 +1,101 @@
+import { countsAs, currentStep, type Vote } from "../domain/approval/quorum.ts";
+import type { ApprovalStep } from "../domain/approval/terms.ts";
+import type { Decision, Principal } from "../domain/decision.ts";
+import type { CommandFacts } from "../domain/facts.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
+import { takeDecision } from "../domain/take-decision.ts";
+import type { DecidedBy } from "../domain/vote.ts";
+import type { LiveState } from "./live-state.ts";
+import type { Policies } from "./policy-ports.ts";
+import type { Clock, CommandContext, Resources } from "./ports.ts";
+import { decidedBy } from "./use-case.ts";
+
+/** What somebody decides on: a held command, a plan, access. */
+export interface Decidable {
+  readonly resource: string;
+  readonly steps: readonly ApprovalStep[];
+  readonly votes: readonly Vote[];
+  readonly denyBy: readonly string[];
+  readonly escalation: { readonly to: string; readonly at: Date } | undefined;
+  readonly escalated: boolean;
+}
+
+/** In whose name somebody speaks, with what policy says to that. */
+export interface Voice {
+  readonly by: DecidedBy;
+  readonly groups: readonly string[];
+  readonly decision: Decision;
+}
+
+export interface Voices {
+  /** To agree: themselves where policy lets them and they count for the step that waits, else somebody whose place they may take. */
+  toAgree(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+  /** To refuse: the same, for whom policy lets decide, or whose group may refuse. */
+  toRefuse(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+  /** In their own name, whatever comes of it. */
+  alone(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+  /** Whether they may, in their own name or another's. */
+  mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
+}
+
+/**
+ * Somebody's own voice comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
+ * about as they are now: who was disabled, or left a group, has nothing to give (I5). A delegation is not passed on.
+ */
+export function createVoices({
+  live,
+  policies,
+  resources,
+  clock,
+}: {
+  readonly live: LiveState;
+  readonly policies: Pick<Policies, "current">;
+  readonly resources: Pick<Resources, "find">;
+  readonly clock: Clock;
+}): Voices {
+  const judge = (principal: Principal, { resource }: Decidable, facts: CommandFacts | undefined): Decision =>
+    takeDecision(policies.current(), { principal, resource: resources.find(resource), action: "approve", facts, circumstances: { time: clock.now() } });
+
+  function* voices(asked: Decidable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voice> {
+    yield { by: own, groups: by.groups, decision: judge(by, asked, facts) };
+    if (by.kind !== "human") return;
+    for (const id of live.delegations.openTo(by.id, clock.now())) {
+      const found = live.identities.get(identityStream(id))?.state;
+      if (found?.status !== "active" || found.kind !== "human") continue;
+      const { kind, groups } = found;
+      yield { by: { id: by.id, kind: by.kind, onBehalfOf: id }, groups, decision: judge({ id, kind, groups }, asked, facts) };
+    }
+  }
+
+  function first(all: Iterable<Voice>, ...wanted: readonly ((voice: Voice) => boolean)[]): Voice {
+    const heard = [...all];
+    for (const fits of wanted) {
+      const found = heard.find(fits);
+      if (found !== undefined) return found;
+    }
+    // Their own, with why not.
+    return heard[0] as Voice;
+  }
+
+  const isAllowed = ({ decision }: Voice): boolean => decision.effect === "allow";
+  const vetoes =
+    ({ denyBy }: Decidable) =>
+    ({ groups }: Voice): boolean =>
+      denyBy.some((group) => groups.includes(group));
+
+  return {
+    toAgree(asked, facts, by, context) {
+      const escalatedTo = asked.escalation !== undefined && (asked.escalated || asked.escalation.at <= clock.now()) ? asked.escalation.to : undefined;
+      const step = currentStep(asked);
+      const counts = ({ groups }: Voice): boolean => countsAs({ steps: asked.steps, escalatedTo }, step, groups) !== undefined;
+      return first(voices(asked, facts, by, decidedBy(by, context)), (voice) => isAllowed(voice) && counts(voice), isAllowed);
+    },
+    alone: (asked, facts, by, context) => ({ by: decidedBy(by, context), groups: by.groups, decision: judge(by, asked, facts) }),
+    toRefuse: (asked, facts, by, context) => first(voices(asked, facts, by, decidedBy(by, context)), isAllowed, vetoes(asked)),
+    mayDecide(asked, facts, by) {
+      if (by.kind !== "human") return false;
+      for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (isAllowed(voice) || vetoes(asked)(voice)) return true;
+      return false;
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import { isType, Stack } from "../support/stack.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+
+const policy = `
+  @id("open") permit (principal, action == Action::"open", resource);
+  @id("run") permit (principal, action == Action::"run", resource) when { context.riskClass == "read" };
+  @id("drops") @approvals("1 from approvers") permit (principal, action == Action::"run", resource)
+  when { context.hazards.contains("drop") && context.approvals >= 1 };
+  @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
+
+describe("a delegation, on the command line", () => {
+  const cleanup = suiteCleanup();
+  let stack: Stack;
+  before(async () => {
+    stack = await Stack.start(cleanup, { policy: [{ name: "a.cedar", text: policy }] });
+    await (await stack.connectDirect()).query("create table gone (id int)");
+  });
+
+  it("lets somebody approve in another's place, shows both, is explained, and ends", async () => {
+    const client = await stack.connect();
+    const dropped = client.query("drop table gone");
+    const { data, stream } = await stack.event("approval-", isType("ApprovalRequested"));
+    const refused = stack.cli("admin", "approvals", "approve", data.approvalId);
+    assert.equal((await refused.exited).status, 1, refused.stdout);
+
+    const given = stack.cli("bo", "--json", "delegate", "admin", "--for", "8h", "--reason", "at the dentist");
+    assert.equal((await given.exited).status, 0, given.stderr);
+    const { id } = JSON.parse(given.stdout) as { id: string };
+    const listed = stack.cli("admin", "delegations");
+    assert.equal((await listed.exited).status, 0, listed.stderr);
+    assert.match(listed.stdout, /bo\s+admin\s+.*at the dentist/u);
+
+    const approved = stack.cli("admin", "approvals", "approve", data.approvalId);
+    assert.equal((await approved.exited).status, 0, approved.stderr);
+    assert.equal((await dropped).command, "DROP");
+    const vote = await stack.event(stream, isType("ApprovalGiven"));
+    assert.deepEqual([vote.data.by, vote.data.onBehalfOf, vote.data.groups], ["admin", "bo", ["approvers"]]);
+    const shown = stack.cli("bo", "approvals", "show", data.approvalId);
+    assert.equal((await shown.exited).status, 0, shown.stderr);
+    assert.match(shown.stdout, /admin in the place of bo/u);
+    const explained = stack.cli("bo", "explain", data.sessionId, "1");
+    assert.equal((await explained.exited).status, 0, explained.stdout);
+
+    const foreign = stack.cli("ana", "delegations", "end", id);
+    assert.notEqual((await foreign.exited).status, 0, foreign.stdout);
+    const ended = stack.cli("admin", "delegations", "end", id.slice(0, 8), "--reason", "thank you");
+    assert.equal((await ended.exited).status, 0, ended.stderr);
+    assert.equal((await stack.event(`delegation-${id}`, isType("DelegationEnded"))).data.by, "admin");
+    const none = stack.cli("bo", "delegations");
+    await none.exited;
+    assert.match(none.stdout, /Nobody decides in another's place/u);
+  });
+});
