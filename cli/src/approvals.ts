@@ -17,11 +17,12 @@ export function approvalsVerb(program: Command): void {
     .action(({ all }: { all?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
-        const { approvals: found } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: all !== true, limit: 100 });
+        const { approvals: found, more } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: all !== true, limit: 100 });
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits.");
         const rows = found.map(({ id, state, requestedBy, resource, riskClass, statement }) => [id, state, requestedBy, resource, riskClass, statement]);
         for (const line of table(["APPROVAL", "STATE", "BY", "RESOURCE", "RISK", "STATEMENT"], rows)) io.out(line);
+        if (more) io.out(dim("There may be older ones."));
       }),
     );
   approvals

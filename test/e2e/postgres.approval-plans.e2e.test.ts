@@ -151,4 +151,30 @@ describe("a plan", () => {
     await stack.deny((await heldFor("create table d (id int)")).data.approvalId);
     assert.deepEqual(await late, ["42501", "approval.denied"]);
   });
+
+  it("is found by the first characters of its id, however many large ones there are, and by nobody whom it does not concern", async () => {
+    const text = Array.from({ length: 30 }, (_, index) => `truncate a${index}; -- ${"x".repeat(1_000)}`).join("\n");
+    const ask = () =>
+      stack.call("ana", (api) => api.call(api.approvals.requestPlan.bind(api.approvals), { resource: "orders-db", text, forSeconds: 60, reason: "release 8" }));
+    const revoke = (approvalId: string) =>
+      stack.call("ana", (api) => api.call(api.approvals.revokeApproval.bind(api.approvals), { approvalId, reason: "done" }));
+    let id = "";
+    // Their plans together are more than a message of gRPC takes.
+    for (let plan = 0; plan < 140; plan++) {
+      if (id !== "") await revoke(id);
+      id = (await ask()).approval?.id ?? "";
+    }
+    const shown = stack.cli("bo", "--json", "approvals", "show", id.slice(0, 8));
+    assert.equal((await shown.exited).status, 0, shown.stderr);
+    const { plan } = JSON.parse(shown.stdout) as { plan: readonly unknown[] };
+    assert.equal(plan.length, 30);
+    const listed = stack.cli("bo", "--json", "approvals", "list", "--all");
+    assert.equal((await listed.exited).status, 0, listed.stderr);
+    const of = (person: "robot" | "bo", prefix: string) =>
+      stack.call(person, (api) => api.call(api.approvals.getApproval.bind(api.approvals), { approvalId: prefix }));
+    await assert.rejects(of("robot", id.slice(0, 8)), { code: "approval.not_found" });
+    await assert.rejects(of("bo", id.slice(0, 3)), { code: "approval.not_found" });
+    const denied = stack.cli("bo", "approvals", "deny", id.slice(0, 8));
+    assert.equal((await denied.exited).status, 0, denied.stderr);
+  });
 });

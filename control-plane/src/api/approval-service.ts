@@ -6,6 +6,7 @@ import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireStatement } from "../domain/names.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
+import { listApprovals, MAX_LISTED, OneAtATime, type Sight } from "./approval-listing.ts";
 import { type ApiContext, unary } from "./unary.ts";
 import { approvalView, previewView } from "./views.ts";
 
@@ -18,8 +19,8 @@ export type InspectPlan = (
   bound: { readonly resource: string; readonly requester: string },
 ) => Promise<{ readonly commands: readonly Proposed[]; readonly digest: string }>;
 
-/** A listing holds no more than this, whatever is asked. */
-const MAX_LISTED = 1_000;
+/** Of an id: fewer are a slip of the hand. */
+const MIN_ID_PREFIX = 4;
 
 export function approvalService(
   api: ApiContext,
@@ -35,22 +36,45 @@ export function approvalService(
   const may = (principal: Principal, action: OwnAction, { resource }: ApprovalView): boolean =>
     api.authority.may({ principal, action, area: "approvals", resource: resources.of(resource) });
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
-  const maySee = (principal: Principal, approval: ApprovalView): boolean =>
-    approval.requestedBy === principal.id ||
-    // Whoever may refuse must see what.
-    approval.denyBy.some((group) => principal.groups.includes(group)) ||
-    approvals.mayDecide(approval, principal) ||
-    may(principal, "replay", approval);
+  function sightOf(principal: Principal): Sight {
+    const replays = new Map<string, boolean>();
+    const mayReplay = (approval: ApprovalView): boolean => {
+      const known = replays.get(approval.resource) ?? may(principal, "replay", approval);
+      replays.set(approval.resource, known);
+      return known;
+    };
+    return {
+      plainly: (approval) =>
+        approval.requestedBy === principal.id ||
+        // Whoever may refuse must see what.
+        approval.denyBy.some((group) => principal.groups.includes(group)) ||
+        mayReplay(approval),
+      byPolicy: (approval) => approvals.mayDecide(approval, principal),
+    };
+  }
+  const maySee = (principal: Principal, approval: ApprovalView): boolean => {
+    const { plainly, byPolicy } = sightOf(principal);
+    return plainly(approval) || byPolicy(approval);
+  };
+  /** Ids are ours and random, so that few begin alike. */
+  function like(idOrPrefix: string): readonly ApprovalView[] {
+    const whole = approvals.find(idOrPrefix);
+    if (whole !== undefined) return [whole];
+    return idOrPrefix.length < MIN_ID_PREFIX ? [] : approvals.list().filter(({ id }) => id.startsWith(idOrPrefix));
+  }
+  const listings = new OneAtATime();
   return {
-    listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) => {
-      const wanted = approvals.list().filter((approval) => (!pendingOnly || approval.state === "pending") && maySee(principal, approval));
-      const newest = wanted.toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
-      return { approvals: newest.slice(0, Math.min(limit || MAX_LISTED, MAX_LISTED)).map(approvalView) };
-    }),
+    listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) =>
+      listings.run(principal.id, () => {
+        const wanted = approvals.list().filter(({ state }) => !pendingOnly || state === "pending");
+        return listApprovals(wanted, sightOf(principal), Math.min(limit || MAX_LISTED, MAX_LISTED));
+      }),
+    ),
     getApproval: unary(api, ({ approvalId }, { principal }) => {
-      const approval = approvals.find(approvalId);
-      if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      return { approval: approvalView(approval) };
+      const [found, another] = like(approvalId).filter((approval) => maySee(principal, approval));
+      if (found === undefined) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
+      return { approval: approvalView(found) };
     }),
     approve: unary(api, async ({ approvalId, comment, digest, forSeconds, wholeSession }, { principal, context }) => {
       const shown = digest === "" ? undefined : digest;

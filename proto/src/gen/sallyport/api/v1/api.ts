@@ -335,10 +335,14 @@ export interface ListApprovalsRequest {
 }
 
 export interface ListApprovalsResponse {
+  /** Newest first, to be told apart: statements are cut, and parameters, previews and plans left out. GetApproval has them. */
   approvals: Approval[];
+  /** There may be others, older than these. */
+  more: boolean;
 }
 
 export interface GetApprovalRequest {
+  /** Or its first characters, four at least. */
   approvalId: string;
 }
 
@@ -5288,13 +5292,16 @@ export const ListApprovalsRequest: MessageFns<ListApprovalsRequest> = {
 };
 
 function createBaseListApprovalsResponse(): ListApprovalsResponse {
-  return { approvals: [] };
+  return { approvals: [], more: false };
 }
 
 export const ListApprovalsResponse: MessageFns<ListApprovalsResponse> = {
   encode(message: ListApprovalsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.approvals) {
       Approval.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(16).bool(message.more);
     }
     return writer;
   },
@@ -5320,6 +5327,14 @@ export const ListApprovalsResponse: MessageFns<ListApprovalsResponse> = {
             message.approvals.push(Approval.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5337,6 +5352,7 @@ export const ListApprovalsResponse: MessageFns<ListApprovalsResponse> = {
       approvals: globalThis.Array.isArray(object?.approvals)
         ? object.approvals.map((e: any) => Approval.fromJSON(e))
         : [],
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
     };
   },
 
@@ -5344,6 +5360,9 @@ export const ListApprovalsResponse: MessageFns<ListApprovalsResponse> = {
     const obj: any = {};
     if (message.approvals?.length) {
       obj.approvals = message.approvals.map((e) => Approval.toJSON(e));
+    }
+    if (message.more !== false) {
+      obj.more = message.more;
     }
     return obj;
   },
@@ -5354,6 +5373,7 @@ export const ListApprovalsResponse: MessageFns<ListApprovalsResponse> = {
   fromPartial(object: DeepPartial<ListApprovalsResponse>): ListApprovalsResponse {
     const message = createBaseListApprovalsResponse();
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
+    message.more = object.more ?? false;
     return message;
   },
 };
