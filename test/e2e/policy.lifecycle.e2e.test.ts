@@ -35,19 +35,24 @@ interface Trial {
 
 const rule = (name: string, text: string): PolicyText => ({ name: `${name}.cedar`, text: `@id("${name}") ${text}` });
 const noDeletes = rule("no-deletes", `forbid (principal, action == Action::"run", resource) when { context.verbs.contains("DELETE") };`);
+const noDeletesForNewcomers = rule(
+  "no-deletes-for-newcomers",
+  `forbid (principal in Group::"newcomers", action == Action::"run", resource) when { context.verbs.contains("DELETE") };`,
+);
 const notForAna = rule("not-for-ana", `forbid (principal == Identity::"ana", action == Action::"open", resource);`);
 
-describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
+describe("a change of the policy", { timeout: 6 * HANG_MS }, () => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
     stack = await Stack.start(cleanup, { policy: openPolicy });
-    const put = (id: string, groups: string[]) =>
-      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
     await put("bo", ["approvers", "auditors", "admins"]);
     await put("cy", ["admins"]);
     await (await stack.connectDirect()).query("create table orders (id int)");
   });
+
+  const put = (id: string, groups: string[]) =>
+    stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
 
   /** Our own command line; its answer as JSON, or what it said in refusing. */
   async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
@@ -148,6 +153,21 @@ describe("a change of the policy", { timeout: 4 * HANG_MS }, () => {
     assert.deepEqual(await cli("bo", "policy", "approve", other.version, other.digest), [1, "policy.stale"]);
     assert.equal(((await cli("admin", "policy", "propose", join(stack.folder, "other"))) as Listed).state, "proposed");
     assert.equal(((await cli("bo", "policy", "reject", other.version, "--comment", "no")) as Listed).state, "rejected");
+  });
+
+  it("that names a group before anybody is in it refuses nobody meanwhile, and meets whoever joins it at their next command", async () => {
+    const client = await stack.connect();
+    await publish(folder("newcomers", noDeletesForNewcomers));
+    assert.equal((await client.query("delete from orders")).command, "DELETE");
+    assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
+    await put("ana", ["engineers", "newcomers"]);
+    assert.deepEqual(await failure(client.query("delete from orders")), ["42501", "policy.denied"]);
+    assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }], "and nothing else is refused");
+    await put("ana", ["engineers"]);
+    assert.equal((await client.query("delete from orders")).command, "DELETE");
+    const unknown = rule("nobody-yet", `forbid (principal == Identity::"dora", action == Action::"open", resource);`);
+    assert.deepEqual(await cli("admin", "policy", "propose", folder("unknown", unknown)), [1, "policy.invalid"]);
+    await client.end();
   });
 
   it("ends a session in the middle of a query that it would not let open, with an error that says so and nothing after it", async () => {

@@ -1,3 +1,4 @@
+import { describeSteps, plainTerms, type RuleTerms } from "../../domain/approval/terms.ts";
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
 import type { ByGrant, Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
@@ -32,9 +33,13 @@ export interface Taken {
   readonly effect: Decision["effect"] | undefined;
   /** Of a unit of commands together, so at least as strict as this one asks for. */
   readonly obligations?: Obligations;
+  /** How people had to agree, of what was held or asked for. */
+  readonly terms?: AskedTerms;
   /** The event that says so. */
   readonly in: RecordedEvent;
 }
+
+export type AskedTerms = Pick<RuleTerms, "steps" | "denyBy" | "approverHours">;
 
 export interface TakenAgain {
   readonly verdict: "same" | "different";
@@ -155,7 +160,7 @@ async function principals(ledger: Ledger, cut: Cut, { principal, in: recorded }:
   return found.map(({ state: { status, identityId: id, kind, groups }, until }) => ({ state: status === "active" ? { id, kind, groups } : undefined, until }));
 }
 
-function compare({ recorded, effect, obligations }: Taken, now: Decision): string[] {
+function compare({ recorded, effect, obligations, terms }: Taken, now: Decision): string[] {
   const differences: string[] = [];
   const differ = (what: string, then: string, again: string): void => {
     if (then !== again) differences.push(`${what}: recorded ${then === "" ? "nothing" : then}, now ${again === "" ? "nothing" : again}.`);
@@ -164,6 +169,12 @@ function compare({ recorded, effect, obligations }: Taken, now: Decision): strin
   differ("Rules", recorded.rules.join(", "), now.rules.join(", "));
   differ("Reason", recorded.reason, now.reason);
   differ("To be told", (recorded.notify ?? []).join(", "), (now.notify ?? []).join(", "));
+  if (terms !== undefined) {
+    const asks = now.terms ?? { ...plainTerms, steps: now.quorum === 0 ? [] : [{ people: now.quorum, groups: [] }] };
+    differ("People", describeSteps(terms.steps), describeSteps(asks.steps));
+    differ("May deny", terms.denyBy.join(", "), asks.denyBy.join(", "));
+    differ("Hours", terms.approverHours.join(", "), asks.approverHours.join(", "));
+  }
   if (obligations !== undefined && !sameObligations(obligations, strictestObligations([obligations, now.obligations]))) {
     differ("Obligations", JSON.stringify(obligations), JSON.stringify(now.obligations));
   }

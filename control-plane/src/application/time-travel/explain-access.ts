@@ -32,7 +32,7 @@ export async function accessOf(
       const action = emergency ? "break_glass" : "request";
       const effect = quorum === 0 ? "allow" : "needs_approval";
       const circumstances = { purpose: { reason, ticket } };
-      asked = await again({ action, principal: requestedBy, resource, circumstances, recorded: decision, effect, in: recorded });
+      asked = await again({ action, principal: requestedBy, resource, circumstances, recorded: decision, effect, terms: event.data, in: recorded });
     } else if (event.type === "AccessApproved" || event.type === "AccessDenied" || event.type === "BreakGlassReviewed") {
       const { by, comment, decision } = event.data;
       const vetoed = event.type === "AccessDenied" && event.data.vetoOf !== undefined;

@@ -57,12 +57,15 @@ export async function explain(deps: ExplainDeps, sessionId: string, commandId: n
     )
     .find((id) => id !== undefined);
   const approval = approvalId === undefined ? undefined : await approvalOf(deps, approvalId);
+  // What was approved for a while, or in a plan, was asked for by another decision.
+  const held = steps.some(({ event }) => event.type === "CommandHeld") ? approval?.view : undefined;
+  const asked = taken === undefined || held === undefined ? taken : { ...taken, terms: held };
   return {
     sessionId,
     commandId,
     requested,
     steps,
-    decision: taken === undefined ? undefined : { taken, again: await decideAgain(deps.ledger, deps.policies, taken) },
+    decision: asked === undefined ? undefined : { taken: asked, again: await decideAgain(deps.ledger, deps.policies, asked) },
     approval,
     approvalRemoved: approvalId === undefined || approval !== undefined ? undefined : await removalNote(deps.ledger, approvalStream(approvalId)),
     access: grantId === undefined ? undefined : await accessOf(deps, grantId),
