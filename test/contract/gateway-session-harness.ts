@@ -61,6 +61,8 @@ export interface BedOptions {
   readonly grants?: Partial<GatewayDeps["grants"]>;
   /** Of the policy's masks; nobody asks what is done with them unless given. */
   readonly maskedTables?: readonly string[];
+  /** Rules name relations with their schemas; not unless given. */
+  readonly namesSchemas?: boolean;
   /** Of `open`; `allow` unless given. */
   readonly mayOpen?: Rule;
 }
@@ -127,7 +129,13 @@ export class GatewayBed {
       identities: this.#identities(),
       resources: { find: () => resource, list: () => [resource], offer: unused },
       policies: {
-        current: () => ({ version: this.policyVersion, speaksOf: new Set(), maskedTables: options.maskedTables, decide: (request) => this.#decide(request) }),
+        current: () => ({
+          version: this.policyVersion,
+          speaksOf: new Set(),
+          maskedTables: options.maskedTables,
+          namesSchemas: options.namesSchemas ?? false,
+          decide: (request) => this.#decide(request),
+        }),
         published: () => undefined,
         check: unused,
         publish: unused,

@@ -134,7 +134,7 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     await admin.query("create schema if not exists other; create table if not exists other.people (email text, token text)");
     const catalogue = newCatalogue();
     const named = (table: string, column: string, unlearnt = nothingUnlearnt()): string => shown(catalogue.named(table, column, unlearnt));
-    await catalogue.learn({ relations: new Set(), names: new Set(["people", "contacts", "nowhere"]) });
+    await catalogue.learn({ ...nothingUnlearnt(), names: new Set(["people", "contacts", "nowhere"]) });
     assert.equal(named("people", "email"), "people.email people.email");
     assert.equal(named("people", "token"), "people.token");
     assert.equal(named("contacts", "address_line"), "contacts.address_line people.email");
@@ -153,11 +153,11 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
       return unlearnt.relations.size;
     };
     assert.equal(missing(), 1);
-    await catalogue.learn({ relations: new Set([oid]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([oid]) });
     assert.equal(missing(), 0);
     clock += CATALOGUE_FRESH_MS + 1;
     assert.equal(missing(), 1);
-    await catalogue.learn({ relations: new Set([oid]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([oid]) });
     catalogue.invalidate();
     assert.equal(missing(), 1);
   });
@@ -237,7 +237,7 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     const { rows } = await other.query<{ oid: string }>("select 'uncommitted'::regclass::oid::int8 as oid");
     const catalogue = newCatalogue();
     const oid = Number(rows[0]?.oid);
-    await catalogue.learn({ relations: new Set([oid]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([oid]) });
     assert.equal(shown(catalogue.column(oid, 1, nothingUnlearnt())), "opaque");
     await other.query("rollback");
     await other.end();
@@ -252,7 +252,7 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
       alter role app set search_path = trap, pg_catalog; alter role app set client_encoding = 'LATIN1'; alter role app set standard_conforming_strings = off`);
     const catalogue = newCatalogue();
     catalogue.heed(["child"]);
-    await catalogue.learn({ relations: new Set(), names: new Set(["parent"]) });
+    await catalogue.learn({ ...nothingUnlearnt(), names: new Set(["parent"]) });
     await admin.query("alter role app reset all; drop schema trap cascade");
     assert.equal(shown(catalogue.named("parent", "email", nothingUnlearnt())), "child|parent.email");
   });
@@ -268,9 +268,9 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
 
   it("fails those alone who asked for what cannot be looked up", async () => {
     const catalogue = newCatalogue();
-    const unspeakable = catalogue.learn({ relations: new Set(), names: new Set(["\u0000"]) });
-    const first = catalogue.learn({ relations: new Set(), names: new Set(["\u0000"]) });
-    const second = catalogue.learn({ relations: new Set(), names: new Set(["people"]) });
+    const unspeakable = catalogue.learn({ ...nothingUnlearnt(), names: new Set(["\u0000"]) });
+    const first = catalogue.learn({ ...nothingUnlearnt(), names: new Set(["\u0000"]) });
+    const second = catalogue.learn({ ...nothingUnlearnt(), names: new Set(["people"]) });
     await assert.rejects(unspeakable);
     await assert.rejects(first);
     await second;

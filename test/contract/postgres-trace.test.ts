@@ -67,6 +67,22 @@ describeOnEach("what an agent says that columns are made of", (flavour) => {
     assert.deepEqual(await traceColumns({ id: 7, columns: [source("customers.secret")], maskedTables: [] }, mute), { id: 7, columns: [] });
   });
 
+  it("says which schemas have the name of the role, or of one that it may become", async () => {
+    const asked = async (): Promise<readonly string[] | undefined> => {
+      const { userSchemas } = await traceColumns({ id: 8, columns: [], maskedTables: [], userSchemas: true }, catalogue);
+      return userSchemas?.names.toSorted();
+    };
+    assert.deepEqual(await asked(), []);
+    const superuser = await server.connectAsSuperuser("app");
+    await superuser.query("create role boss; create role stranger; grant boss to app; create schema app; create schema boss; create schema stranger");
+    catalogue.invalidate();
+    assert.deepEqual(await asked(), ["app", "boss"]);
+    const { userSchemas } = await traceColumns({ id: 8, columns: [source("customers.secret")], maskedTables: [] }, catalogue);
+    assert.equal(userSchemas, undefined);
+    const mute = new Catalogue(() => Promise.reject(new Error("no connection")));
+    assert.deepEqual(await traceColumns({ id: 8, columns: [], maskedTables: [], userSchemas: true }, mute), { id: 8, columns: [] });
+  });
+
   it("keeps the answer within one frame of the tunnel, and calls the columns that it has no room for opaque", async () => {
     const columns = (letter: string): string =>
       Array.from({ length: 700 }, (_, i) => `"${letter}_a_rather_long_name_of_a_column_of_a_wide_table_${String(i).padStart(4, "0")}" int`).join(", ");

@@ -168,6 +168,8 @@ export interface PolicyEngine {
    * name. Undefined: nothing masks, or nobody asks.
    */
   readonly maskedTables?: readonly string[] | undefined;
+  /** Its rules name relations with their schemas: then it matters in which schema a name is. */
+  readonly namesSchemas?: boolean;
   /** Actions that some rule names. Of `replay` and `administer`, where none does, the built-in rule decides (`authority.ts`). */
   readonly speaksOf: ReadonlySet<PolicyAction>;
   decide(request: DecisionRequest): Decision;

@@ -1,5 +1,6 @@
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, noObligations, type PolicyAction, type PolicyEngine, type Purpose } from "../domain/decision.ts";
+import { nameParts } from "../domain/facts.ts";
 import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
@@ -39,6 +40,7 @@ const SCHEMA = "schema";
 export class CedarEngine implements PolicyEngine {
   readonly version: string;
   readonly maskedTables: readonly string[] | undefined;
+  readonly namesSchemas: boolean;
   readonly speaksOf: ReadonlySet<PolicyAction>;
   readonly #rules: ReadonlyMap<string, Rule>;
   /** Ascending; only `run` and `request` have approvals. */
@@ -59,6 +61,7 @@ export class CedarEngine implements PolicyEngine {
       new CircumstanceReader(rules),
     );
     this.#asksOfMasked = rules.some(({ attributes }) => attributes.some((name) => Object.hasOwn(noMaskedUse, name)));
+    this.namesSchemas = rules.some(({ named }) => named.relations.some((name) => nameParts(name).length > 1));
     const masks = rules.flatMap(({ obligations }) => obligations.maskColumns);
     const tables = new Set(masks.flatMap(({ table }) => (table === "" ? [] : [table])));
     this.maskedTables = this.#asksOfMasked && masks.length > 0 ? [...tables] : undefined;

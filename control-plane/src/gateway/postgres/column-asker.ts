@@ -1,4 +1,4 @@
-import type { ColumnSource, Traced, TracedColumn } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { ColumnSource, Trace, Traced, TracedColumn } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { ControlBody } from "@sallyport/proto/tunnel/channel";
 import { columnName, nameParts, unknownColumns } from "../../domain/facts.ts";
 import type { TracedOrigins } from "./column-catalogue.ts";
@@ -11,13 +11,13 @@ export const MAX_ASKED_NAMES = 400;
 const MAX_NAME_BYTES = 63;
 
 /**
- * Asks the agent of one session what columns are made of.
+ * Asks the agent of one session what columns are made of, and what schemas there are.
  *
  * A1. Every question is answered once: by the agent, by its time running out, or by the session's end. The latter two tell nothing.
  */
 export class ColumnAsker {
   readonly #post: (body: ControlBody) => void;
-  readonly #waiting = new Map<number, (answer: readonly TracedColumn[] | undefined) => void>();
+  readonly #waiting = new Map<number, (answer: Traced | undefined) => void>();
   #lastId = 0;
   #over = false;
 
@@ -31,19 +31,31 @@ export class ColumnAsker {
     if (this.#over || asked.length > MAX_ASKED_NAMES || asked.length < sources.length) return undefined;
     const tables = maskedTables.filter((table) => Buffer.byteLength(table) <= MAX_NAME_BYTES);
     for (; tables.length > MAX_ASKED_NAMES;) this.#post({ $case: "trace", value: { id: 0, columns: [], maskedTables: tables.splice(0, MAX_ASKED_NAMES) } });
+    const answer = await this.#answer({ columns: asked, maskedTables: tables });
+    return answer?.columns.length === columns.length ? answer.columns.map(originsOf) : undefined;
+  }
+
+  /** What `$user` in a search path may mean. */
+  async askUserSchemas(): Promise<readonly string[] | undefined> {
+    if (this.#over) return undefined;
+    const answer = await this.#answer({ columns: [], maskedTables: [], userSchemas: true });
+    return answer?.userSchemas?.names;
+  }
+
+  answered(traced: Traced): void {
+    this.#waiting.get(traced.id)?.(traced);
+  }
+
+  async #answer(question: Omit<Trace, "id">): Promise<Traced | undefined> {
     const id = ++this.#lastId;
-    const { promise, resolve } = Promise.withResolvers<readonly TracedColumn[] | undefined>();
+    const { promise, resolve } = Promise.withResolvers<Traced | undefined>();
     this.#waiting.set(id, resolve);
     const timer = setTimeout(() => resolve(undefined), TRACE_TIMEOUT_MS);
-    this.#post({ $case: "trace", value: { id, columns: asked, maskedTables: tables } });
+    this.#post({ $case: "trace", value: { id, ...question } });
     const answer = await promise;
     clearTimeout(timer);
     this.#waiting.delete(id);
-    return answer?.length === columns.length ? answer.map(originsOf) : undefined;
-  }
-
-  answered({ id, columns }: Traced): void {
-    this.#waiting.get(id)?.(columns);
+    return answer;
   }
 
   /** The session is over. */

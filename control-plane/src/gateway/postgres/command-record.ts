@@ -13,7 +13,7 @@ export interface Executable {
   readonly parameterTypes: readonly number[];
   readonly parameters: readonly BoundParameter[];
   readonly facts: CommandFacts;
-  /** Those of the text alone, where what the target's catalogue says of it came to `facts`. */
+  /** Those of the text alone, where what the target says of its names came to `facts`. */
   readonly ofText?: CommandFacts;
   /** The statement as it may be recorded. */
   readonly recordable: string;
@@ -21,6 +21,11 @@ export interface Executable {
   /** Its words ask for transactions that may write. */
   readonly leavesReadOnly: boolean;
   readonly stated?: StatedPurpose | undefined;
+  /** Schemas that it may put on the search path; undefined: it leaves the path alone. */
+  readonly searchPath?: readonly string[] | undefined;
+  readonly makesTemporary?: boolean;
+  /** What it runs was bound in a group before: its names were looked up then. */
+  readonly boundBefore?: boolean;
 }
 
 /** A statement, or the parameters of one command together, above this go to the recording: events stay under 64 KiB. */

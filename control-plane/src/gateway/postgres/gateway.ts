@@ -21,6 +21,7 @@ import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
 import type { RecordingWriter } from "./recording/output-recorder.ts";
 import type { PostgresSession } from "./session.ts";
+import { UserSchemas } from "./user-schemas.ts";
 
 export interface GatewayDeps {
   readonly nodeId: string;
@@ -65,6 +66,7 @@ export class PostgresGateway {
   readonly cancels = new CancelRegistry();
   /** One for each resource that somebody opened. */
   readonly #columns = new Map<string, ColumnCatalogue>();
+  readonly #userSchemas = new Map<string, UserSchemas>();
   readonly #server: Server;
   /** In order of arrival. */
   readonly #strangers = new Set<Socket>();
@@ -117,6 +119,13 @@ export class PostgresGateway {
     const columns = this.#columns.get(resource) ?? new ColumnCatalogue();
     this.#columns.set(resource, columns);
     return columns;
+  }
+
+  /** What `$user` in a search path may mean, for all sessions of the resource. */
+  userSchemasOf(resource: string): UserSchemas {
+    const schemas = this.#userSchemas.get(resource) ?? new UserSchemas();
+    this.#userSchemas.set(resource, schemas);
+    return schemas;
   }
 
   add(session: PostgresSession): void {

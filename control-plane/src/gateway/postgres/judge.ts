@@ -165,10 +165,17 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
       case frontend.execute: {
         const { portal } = decodeExecute(frame.payload);
         openBinds.delete(portal);
-        const bound = portals.get(portal) ?? (portalsTrusted ? names.portals.get(portal) : undefined);
+        const boundHere = portals.get(portal);
+        const bound = boundHere ?? (portalsTrusted ? names.portals.get(portal) : undefined);
         const analysis = bound?.prepared?.analysis;
         const effect = preparedNamesAfter(analysis);
-        steps.push({ kind: "execute", frame, portal, executable: executableOf("execute", bound?.prepared, bound?.bind), analysis });
+        steps.push({
+          kind: "execute",
+          frame,
+          portal,
+          executable: { ...executableOf("execute", bound?.prepared, bound?.bind), boundBefore: boundHere === undefined },
+          analysis,
+        });
         if (analysis === undefined || analysis.facts.riskClass === "unclassified") textReading = afterUnclassified;
         if (touchesPortals(analysis)) {
           portals.clear();
@@ -249,6 +256,7 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
       leavesReadOnly: true,
     };
   }
-  const { facts, recordable, redacted, leavesReadOnly, stated } = prepared.analysis;
-  return { via, sql: prepared.sql, parameterTypes: prepared.parameterTypes, parameters, facts, recordable, redacted, leavesReadOnly, stated };
+  const { facts, recordable, redacted, leavesReadOnly, stated, searchPath, makesTemporary } = prepared.analysis;
+  const { sql, parameterTypes } = prepared;
+  return { via, sql, parameterTypes, parameters, facts, recordable, redacted, leavesReadOnly, stated, searchPath, makesTemporary };
 }

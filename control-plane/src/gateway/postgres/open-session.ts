@@ -158,6 +158,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
         recording,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
+        searchPath: carried["search_path"],
         resource: resource.name,
         traces: opened.traces,
         obligations,

@@ -13,6 +13,7 @@ import {
 } from "./judge.ts";
 import { madeBy } from "./executed-by-name.ts";
 import { NamedObjects } from "./named-objects.ts";
+import { SearchPath } from "./search-path.ts";
 import type { RunningCommand } from "./running-command.ts";
 
 /**
@@ -21,6 +22,7 @@ import type { RunningCommand } from "./running-command.ts";
  * K1. Names are what the target has confirmed, less what commands that ran since may have made of them.
  * K2. Once the target may read text otherwise than our parser, it stays so: settings can come back in ways that are not
  *     announced in time (RESET, ROLLBACK).
+ * K5. What the names of relations may mean: see search-path.ts.
  * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
  * K3. Settings are announced with ReadyForQuery: until then code that cannot be classified may have changed them unseen.
  */
@@ -30,14 +32,17 @@ export class SessionKnowledge implements SessionNames {
   readonly cursors = new NamedObjects<Cursor>();
   /** What is being run and makes a name, if it succeeds. */
   #making: { readonly text: Prepared; readonly command: RunningCommand } | undefined;
+  readonly searchPath: SearchPath;
   readonly #idle: () => void;
+  #greeted = false;
   #clientEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed" };
   #suspect = false;
 
-  /** `idle` is called whenever no transaction is open any more. */
-  constructor(clientEncoding: string, idle: () => void = () => undefined) {
+  /** `idle` is called whenever no transaction is open any more. `searchPath`: what the client asked for when it connected. */
+  constructor(clientEncoding: string, idle: () => void = () => undefined, searchPath?: string) {
     this.#idle = idle;
+    this.searchPath = new SearchPath(searchPath);
     this.parameter("client_encoding", clientEncoding);
   }
 
@@ -60,11 +65,14 @@ export class SessionKnowledge implements SessionNames {
       if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
     } else if (name === "standard_conforming_strings" && value !== "on") {
       this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
+    } else if (name === "search_path") {
+      this.searchPath.reported(value, !this.#greeted);
     }
   }
 
   /** `undefined`: nothing is known of what ran. What runs in a portal can do anything but replace that portal. */
   ran(analysis: StatementAnalysis | undefined, portal?: string): void {
+    this.searchPath.ran(analysis);
     const names = preparedNamesAfter(analysis);
     if (names === "all") this.statements.clear();
     else for (const name of names) this.statements.delete(name);
@@ -86,6 +94,8 @@ export class SessionKnowledge implements SessionNames {
 
   ready(status: TransactionStatus): void {
     this.#suspect = false;
+    this.#greeted = true;
+    this.searchPath.ready();
     this.#made();
     if (status !== "I") return;
     this.portals.clear();

@@ -14,6 +14,7 @@ import { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
+import { NameResolver } from "./name-resolver.ts";
 import { OutputRecorder, type RecordingWriter } from "./recording/output-recorder.ts";
 import { SessionKnowledge } from "./session-knowledge.ts";
 import { TargetLine } from "./target-line.ts";
@@ -27,6 +28,8 @@ export interface SessionSetup {
   readonly recording: RecordingWriter;
   readonly log: Logger;
   readonly clientEncoding: string;
+  /** What the client asked for when it connected. */
+  readonly searchPath: string | undefined;
   readonly resource: string;
   /** The agent tells what columns are made of. */
   readonly traces: boolean;
@@ -66,7 +69,7 @@ export class PostgresSession implements ChannelHandlers {
     const output = new ClientOutput(socket, (bytes) => {
       if (!this.#line.over && bytes > 0) channel().consumed(bytes);
     });
-    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled());
+    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled(), setup.searchPath);
     const recorder = new OutputRecorder({
       output,
       writer: recording,
@@ -84,6 +87,13 @@ export class PostgresSession implements ChannelHandlers {
       asker: this.#asker,
       answers: setup.traces,
     });
+    const names = new NameResolver({
+      policies: gateway.deps.policies,
+      path: knowledge.searchPath,
+      userSchemas: gateway.userSchemasOf(setup.resource),
+      asker: this.#asker,
+      answers: setup.traces,
+    });
     this.#handler = new UnitHandler({
       desk,
       analyser: gateway.analyser,
@@ -91,6 +101,7 @@ export class PostgresSession implements ChannelHandlers {
       output,
       knowledge,
       tracer: this.#tracer,
+      names,
       recorder,
       lost: (error) => this.#end("ledger_lost", error.message, recorder.whole, error),
       obligations,

@@ -17,6 +17,7 @@ import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
+import type { NameResolver } from "./name-resolver.ts";
 import type { OutputRecorder } from "./recording/output-recorder.ts";
 import { hintFor } from "./refusals.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -32,6 +33,7 @@ export interface UnitHandlerDeps {
   readonly output: ClientOutput;
   readonly knowledge: SessionKnowledge;
   readonly tracer: ColumnTracer;
+  readonly names: NameResolver;
   readonly recorder: OutputRecorder;
   /** Ends the session: what the client should have seen cannot be recorded, and it cannot be told in the middle of it. */
   readonly lost: (error: SallyportError) => void;
@@ -62,6 +64,8 @@ export class UnitHandler {
   #skipping = false;
   /** A unit whose output is recorded was sent, and its answer is awaited here. */
   #awaited = false;
+  /** The rest of an answer that nobody will see is awaited. */
+  #rest: NodeJS.Timeout | undefined;
 
   constructor(deps: UnitHandlerDeps) {
     this.#deps = deps;
@@ -84,8 +88,8 @@ export class UnitHandler {
   unrecorded(error: SallyportError): void {
     const { line, recorder, lost } = this.#deps;
     if (!this.#awaited || line.copying || !recorder.whole) lost(error);
-    // Nobody will see what it goes on to answer.
-    else if (line.answering) line.post({ $case: "cancel", value: {} });
+    // A CancelRequest could come late and hit the client's next command; the end of the session ends what runs, and only that.
+    else this.#rest ??= setTimeout(() => lost(error), UNSEEN_REST_MS).unref();
   }
 
   async handle(unit: Exclude<Unit, { kind: "terminate" }>): Promise<void> {
@@ -168,17 +172,18 @@ export class UnitHandler {
     const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
     if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);
-    const recorded = nothing ? line.groupOpen && this.#deps.recorder.commandId !== undefined : this.#recorded(verdict);
-    if (!recorded) this.#deps.recorder.begin(undefined);
+    const recorded = this.#recorded(verdict);
     await this.#released(recorded, () => line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync));
     if (settled !== undefined) await settled;
   }
 
   /** Whether the answer to it is, from its first byte on. */
-  #recorded({ commands, obligations }: Extract<Verdict, { kind: "passed" }>): boolean {
-    const recorded = recordsOutput(obligations);
-    this.#deps.recorder.begin(recorded ? commands[0]?.commandId : undefined);
-    return recorded;
+  #recorded({ commands: [first], obligations }: Extract<Verdict, { kind: "passed" }>): boolean {
+    const { line, recorder } = this.#deps;
+    // What executes nothing belongs to what its group executed before: an error at the Sync may be of that.
+    if (first !== undefined) recorder.begin(recordsOutput(obligations) ? first.commandId : undefined);
+    else if (!line.groupOpen) recorder.begin(undefined);
+    return recorder.commandId !== undefined;
   }
 
   /** Sends it and, where its output is recorded, waits until the client may have all of the answer, or until it is told why not. */
@@ -189,6 +194,8 @@ export class UnitHandler {
     await send();
     await line.settle();
     const failure = await recorder.settled();
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
     this.#awaited = false;
     if (failure === undefined || line.over) return;
     recorder.begin(undefined);
@@ -201,11 +208,13 @@ export class UnitHandler {
   }
 
   async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
-    const { desk, line, output, tracer } = this.#deps;
+    const { desk, line, output, tracer, names } = this.#deps;
     const traced = tracer.trace(executables);
     const prepared = tracer.trace(prospects);
-    const all = traced instanceof Promise ? await traced : traced;
-    const others = prepared instanceof Promise ? await prepared : prepared;
+    const resolved = names.resolve(traced instanceof Promise ? await traced : traced);
+    const foreseen = names.resolve(prepared instanceof Promise ? await prepared : prepared);
+    const all = resolved instanceof Promise ? await resolved : resolved;
+    const others = foreseen instanceof Promise ? await foreseen : foreseen;
     const wait = {
       inTransaction: line.status !== "I",
       begin: (): AbortSignal => {
@@ -303,6 +312,9 @@ export class UnitHandler {
     this.#deps.line.post({ $case: "resultLineage", value: lineage });
   }
 }
+
+/** How long the rest of an answer that could not be recorded may take: short ones are over, and a long one must not run for nobody. */
+const UNSEEN_REST_MS = 2_000;
 
 /** Its transaction, if it is in one, fails. */
 const UNRECORDED_HINT = "What it did outside of a transaction stands; its result was not released.";

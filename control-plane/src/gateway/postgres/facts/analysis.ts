@@ -1,5 +1,6 @@
 import type { Purpose } from "../../../domain/decision.ts";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../../domain/facts.ts";
+import { ANY_SCHEMA } from "./search-path.ts";
 
 export type TransactionVerb = "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to" | "prepare" | "other";
 
@@ -82,8 +83,10 @@ export interface StatementAnalysis {
   /** Undefined for any other text, and for several statements. */
   readonly named: NamedUse | undefined;
   readonly transactionVerbs: readonly TransactionVerb[];
-  /** Also when it may: `set_config` with a computed name, RESET ALL, DISCARD ALL. */
-  readonly changesSearchPath: boolean;
+  /** Schemas that it may put on the search path, `*` any; empty: it goes back to what was. Undefined: it leaves the path alone. */
+  readonly searchPath: readonly string[] | undefined;
+  /** It makes a relation that only this session has, and that hides what else has its name. */
+  readonly makesTemporary: boolean;
   /** Its words ask for transactions that may write, where the session's default is read-only. */
   readonly leavesReadOnly: boolean;
   /** What it says about why the client acts (`SET sallyport.reason = '…'`); absent: nothing. */
@@ -123,7 +126,8 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     preparedNames: noPreparedNames,
     named: undefined,
     transactionVerbs: [],
-    changesSearchPath: true,
+    searchPath: [ANY_SCHEMA],
+    makesTemporary: true,
     leavesReadOnly: true,
   };
 }

@@ -4,6 +4,7 @@ import type { FactsBuilder } from "./facts-builder.ts";
 import { noteColumn, noteField, noteFunction, noteOperator } from "./functions.ts";
 import { relationName, strings } from "./names.ts";
 import { pinnedSettings } from "./pinned-settings.ts";
+import { ANY_SCHEMA } from "./search-path.ts";
 import { noteSetting } from "./settings.ts";
 import { constantText } from "./statements-session.ts";
 import { noteWritten } from "./statement-handlers.ts";
@@ -100,7 +101,7 @@ export class Expressions {
     const settings = setting === null ? this.#pinned.get(node) : [setting];
     for (const each of settings ?? []) this.#facts.calls("set_config", noteSetting(this.#facts, each, constantText(given)));
     if (settings !== undefined) return;
-    this.#facts.changesSearchPath = true;
+    this.#facts.changesSearchPath([ANY_SCHEMA]);
     this.#facts.settings.add("*");
     this.#facts.calls("set_config", "unclassified");
     this.#facts.unclassified("sets a setting whose name is computed", "session_control");

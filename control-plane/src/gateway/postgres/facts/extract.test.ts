@@ -124,21 +124,45 @@ describe("transaction verbs", () => {
 });
 
 describe("the search path", () => {
+  const cases: readonly (readonly [sql: string, schemas: readonly string[] | undefined])[] = [
+    ["SET search_path TO a", ["a"]],
+    ["SET SEARCH_PATH = A, \"B\", 'C, d'", ["a", "B", "C, d"]],
+    ["SET SCHEMA 'a'", ["a"]],
+    ["SET LOCAL search_path = ''", []],
+    ["RESET search_path", []],
+    ["SET search_path TO DEFAULT", []],
+    ["RESET ALL", []],
+    ["DISCARD ALL", []],
+    ["SELECT set_config('search_path', '', false)", []],
+    ["SELECT set_config('search_path', 'a, \"B\"', true)", ["a", "B"]],
+    ["SELECT set_config('search_path', $1, false)", ["*"]],
+    ["SELECT set_config('search_path', 'a b', false)", ["*"]],
+    ["SELECT set_config($1, $2, false)", ["*"]],
+    ["UPDATE pg_settings SET setting = 'a'", ["*"]],
+    ["SET search_path = a; SET search_path = b; SELECT 1", ["a", "b"]],
+    ["SELEC 1", ["*"]],
+    ["SELECT 'search_path'", undefined],
+    ["SET work_mem = '1MB'", undefined],
+    ["SHOW search_path", undefined],
+    ["BEGIN", undefined],
+  ];
+  for (const [sql, schemas] of cases) it(`with ${sql}`, () => assert.deepEqual(analyse(sql).searchPath, schemas));
+});
+
+describe("what only the session has", () => {
   for (const sql of [
-    "SET search_path TO a",
-    "SET SCHEMA 'a'",
-    "SET LOCAL search_path = ''",
-    "RESET search_path",
-    "RESET ALL",
-    "DISCARD ALL",
-    "SELECT set_config('search_path', '', false)",
-    "SELECT set_config($1, $2, false)",
-    "UPDATE pg_settings SET setting = 'a'",
+    "CREATE TEMP TABLE t (id int)",
+    "CREATE TEMP TABLE t AS SELECT 1",
+    "SELECT 1 AS id INTO TEMP t",
+    "CREATE TEMP VIEW v AS SELECT 1",
+    "CREATE TEMP SEQUENCE s",
+    "CREATE TABLE pg_temp.t (id int)",
+    "CREATE VIEW pg_temp_3.v AS SELECT 1",
   ]) {
-    it(`changes, or may, with ${sql}`, () => assert.equal(analyse(sql).changesSearchPath, true));
+    it(sql, () => assert.equal(analyse(sql).makesTemporary, true));
   }
-  for (const sql of ["SELECT 'search_path'", "SET work_mem = '1MB'", "SHOW search_path", "BEGIN"]) {
-    it(`stays with ${sql}`, () => assert.equal(analyse(sql).changesSearchPath, false));
+  for (const sql of ["CREATE TABLE t (id int)", "SELECT * FROM pg_temp.t", "CREATE VIEW v AS SELECT 1"]) {
+    it(`is not made by ${sql}`, () => assert.equal(analyse(sql).makesTemporary, false));
   }
 });
 

@@ -2,7 +2,7 @@ import type { CopyStmt, ParseResult } from "@pgsql/types";
 import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
-import { FactsBuilder } from "./facts-builder.ts";
+import { FactsBuilder, MAX_NAMES } from "./facts-builder.ts";
 import { traitsOf } from "./functions.ts";
 import { columnFacts } from "./lineage/column-facts.ts";
 import { trace } from "./lineage/outputs.ts";
@@ -75,7 +75,8 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     preparedNames: facts.preparedNames(),
     named,
     transactionVerbs: facts.transactionVerbs,
-    changesSearchPath: facts.changesSearchPath,
+    searchPath: facts.searchPath === undefined ? undefined : [...facts.searchPath].slice(0, MAX_NAMES),
+    makesTemporary: facts.makesTemporary,
     leavesReadOnly: facts.leavesReadOnly,
     ...(Object.keys(facts.stated).length === 0 ? {} : { stated: facts.stated }),
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,

@@ -26,7 +26,10 @@ export class FactsBuilder {
   columns: ColumnFacts | undefined;
   rowLimit = 0;
   deallocatesAll = false;
-  changesSearchPath = false;
+  /** Schemas that it may put on the search path; undefined: it leaves the path alone. */
+  searchPath: Set<string> | undefined;
+  /** It makes something that only this session has, and that hides what else has its name. */
+  makesTemporary = false;
   leavesReadOnly = false;
   /** By settings of ours. */
   stated: StatedPurpose = {};
@@ -41,6 +44,10 @@ export class FactsBuilder {
   readonly #hazards = new Set<Hazard>();
   readonly #reasons = new Set<string>();
   #worst = 0;
+
+  changesSearchPath(schemas: readonly string[]): void {
+    this.searchPath = new Set([...(this.searchPath ?? []), ...schemas]);
+  }
 
   verb(name: string): void {
     if (!this.planned) this.#verbs.add(name);

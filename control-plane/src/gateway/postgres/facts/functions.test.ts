@@ -92,8 +92,8 @@ describe("a setting whose name is read from pg_settings", () => {
   });
 
   it("is the search path, where it may be that", () => {
-    const changes = (sql: string): boolean => analyseText(parser, sql, new Set()).changesSearchPath;
-    assert.equal(changes(`${call} FROM pg_settings WHERE name = 'search_path'`), true);
-    assert.equal(changes(`${call} FROM pg_settings WHERE name = 'jit'`), false);
+    const path = (sql: string) => analyseText(parser, sql, new Set()).searchPath;
+    assert.deepEqual(path(`${call} FROM pg_settings WHERE name = 'search_path'`), ["off"]);
+    assert.equal(path(`${call} FROM pg_settings WHERE name = 'jit'`), undefined);
   });
 });

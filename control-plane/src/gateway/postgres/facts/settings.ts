@@ -1,6 +1,7 @@
 import type { Purpose } from "../../../domain/decision.ts";
 import type { RiskClass } from "../../../domain/facts.ts";
 import { type FactsBuilder, type Risk, risk } from "./facts-builder.ts";
+import { ANY_SCHEMA, schemasIn } from "./search-path.ts";
 import catalogue from "./catalogue.json" with { type: "json" };
 
 /**
@@ -50,7 +51,7 @@ export const statedBy: ReadonlyMap<string, keyof Purpose> = new Map([
 /** `value` is undefined when the setting goes back to its default, null when it is computed. Answers the class of the change. */
 export function noteSetting(facts: FactsBuilder, name: string, value: string | undefined | null): RiskClass {
   const setting = name.toLowerCase();
-  if (setting === "search_path") facts.changesSearchPath = true;
+  if (setting === "search_path") facts.changesSearchPath(value === undefined ? [] : ((value === null ? undefined : schemasIn(value)) ?? [ANY_SCHEMA]));
   const resetLeaves = readOnlySettings.get(setting);
   const isOn = value === undefined ? resetLeaves === false : value !== null && onValues.has(value.toLowerCase());
   if (resetLeaves !== undefined && !isOn) facts.leavesReadOnly = true;

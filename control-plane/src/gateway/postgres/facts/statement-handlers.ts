@@ -2,6 +2,7 @@ import type { RangeVar } from "@pgsql/types";
 import type { Hazard, RiskClass } from "../../../domain/facts.ts";
 import { type FactsBuilder, risk } from "./facts-builder.ts";
 import { relationName } from "./names.ts";
+import { ANY_SCHEMA } from "./search-path.ts";
 import type { Descent, NodeOf, NodeTag } from "./tree.ts";
 
 /** Kinds of statement that the grammar knows. What the parser never makes of a text (analysed and PL/pgSQL nodes) is left out. */
@@ -34,13 +35,14 @@ const roleCatalogs = /^pg_(?:authid|auth_members|roles|user|shadow|group|db_role
 export function noteWritten(facts: FactsBuilder, relation: RangeVar | undefined): void {
   if (relation === undefined) return;
   facts.writes(relationName(relation));
-  const { schemaname, relname = "" } = relation;
+  const { schemaname, relname = "", relpersistence } = relation;
+  if (relpersistence === "t" || schemaname?.startsWith("pg_temp") === true) facts.makesTemporary = true;
   const system = schemaname === "pg_catalog" || schemaname === "information_schema" || (schemaname === undefined && relname.startsWith("pg_"));
   if (!system) return;
   facts.raise(risk("administrative", "server_configuration"));
   if (roleCatalogs.test(relname)) facts.raise(risk("administrative", "role_change"));
   if (relname === "pg_settings") {
-    facts.changesSearchPath = true;
+    facts.changesSearchPath([ANY_SCHEMA]);
     if (!facts.planned) facts.unclassified("changes settings through pg_settings", "session_control");
   }
 }

@@ -1,7 +1,7 @@
 import type { A_Const, DefElem, Node, VariableSetStmt } from "@pgsql/types";
 import type { TransactionVerb } from "./analysis.ts";
 import { type FactsBuilder, risk } from "./facts-builder.ts";
-import { strings } from "./names.ts";
+import { quoteIdentifier, strings } from "./names.ts";
 import { noteSetting } from "./settings.ts";
 import { plain, type StatementHandlers } from "./statement-handlers.ts";
 
@@ -99,7 +99,15 @@ function noteSet(facts: FactsBuilder, { kind, name = "", args = [] }: VariableSe
   if (kind === "VAR_SET_MULTI") noteTransactionModes(facts, args);
   // SET TRANSACTION and SET SESSION CHARACTERISTICS: isolation, read only, snapshot.
   if (kind === "VAR_RESET_ALL" || kind === "VAR_SET_MULTI") return;
-  noteSetting(facts, name, kind === "VAR_SET_VALUE" ? (args.length === 1 ? constantText(args[0]) : null) : undefined);
+  noteSetting(facts, name, kind === "VAR_SET_VALUE" ? (name.toLowerCase() === "search_path" ? listText(args) : soleText(args)) : undefined);
+}
+
+const soleText = (args: readonly Node[]): string | null => (args.length === 1 ? constantText(args[0]) : null);
+
+/** Each constant is one name, whatever is in it: as the server writes such a list. */
+function listText(args: readonly Node[]): string | null {
+  const names = args.map(constantText).filter((name) => name !== null);
+  return names.length === args.length ? names.map(quoteIdentifier).join(", ") : null;
 }
 
 function noteTransactionModes(facts: FactsBuilder, modes: readonly Node[] = []): void {
@@ -112,7 +120,7 @@ function noteTransactionModes(facts: FactsBuilder, modes: readonly Node[] = []):
 }
 
 function resetsAll(facts: FactsBuilder): void {
-  facts.changesSearchPath = true;
+  facts.changesSearchPath([]);
   facts.settings.add("*");
   facts.stated = { reason: null, ticket: null };
 }

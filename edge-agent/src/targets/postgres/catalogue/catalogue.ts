@@ -40,6 +40,7 @@ export class Catalogue {
   readonly #learntAt = new Map<number, number>();
   readonly #named = new Map<string, Named>();
   readonly #pure = new Set<number>();
+  #userSchemas: { readonly names: readonly string[]; readonly at: number } | undefined;
   /** Tables that policy names, in lower case: what shows rows of these is theirs, too. */
   readonly #masked = new Set<string>();
   #derived = new Relations(this.#relations, this.#pure);
@@ -67,11 +68,12 @@ export class Catalogue {
     this.#generation++;
     this.#learntAt.clear();
     this.#named.clear();
+    this.#userSchemas = undefined;
   }
 
   /** Of a table's column, by the numbers that a result gives; adds to `unlearnt` what has to be learnt first. */
   column(oid: number, attribute: number, unlearnt: Unlearnt): Lineage {
-    if (oid >= FIRST_UNPINNED_OID && !this.#fresh(this.#learntAt.get(oid), () => this.#refresh({ relations: new Set([oid]), names: new Set() }))) {
+    if (oid >= FIRST_UNPINNED_OID && !this.#fresh(this.#learntAt.get(oid), () => this.#refresh({ ...nothingUnlearnt(), relations: new Set([oid]) }))) {
       unlearnt.relations.add(oid);
     }
     return this.#derived.lineage(oid, attribute);
@@ -80,9 +82,15 @@ export class Catalogue {
   /** Of a column by the names that a statement uses, in whatever schema the table is; `*` is any column. */
   named(table: string, column: string, unlearnt: Unlearnt): Lineage {
     const known = this.#named.get(table);
-    if (!this.#fresh(known?.at, () => this.#refresh({ relations: new Set(), names: new Set([table]) }))) unlearnt.names.add(table);
+    if (!this.#fresh(known?.at, () => this.#refresh({ ...nothingUnlearnt(), names: new Set([table]) }))) unlearnt.names.add(table);
     if (known === undefined || known.oids.length === 0) return OF_ANYTHING;
     return joined(known.oids.map((oid) => this.#derived.named(oid, column)));
+  }
+
+  /** Schemas that have the name of the role or of one that it may become: what `$user` in a search path may mean. */
+  userSchemas(unlearnt: Unlearnt): readonly string[] {
+    if (!this.#fresh(this.#userSchemas?.at, () => this.#refresh({ ...nothingUnlearnt(), userSchemas: true }))) unlearnt.userSchemas = true;
+    return this.#userSchemas?.names ?? [];
   }
 
   /** When it was last looked up, there was no relation of this name. */
@@ -95,6 +103,7 @@ export class Catalogue {
       this.#waiting ??= { unlearnt: nothingUnlearnt(), callers: [] };
       for (const oid of unlearnt.relations) this.#waiting.unlearnt.relations.add(oid);
       for (const name of unlearnt.names) this.#waiting.unlearnt.names.add(name);
+      if (unlearnt.userSchemas === true) this.#waiting.unlearnt.userSchemas = true;
       this.#waiting.callers.push({ unlearnt, resolve, reject });
       if (!this.#busy) void this.#work();
     });
@@ -133,6 +142,7 @@ export class Catalogue {
     for (const oid of explored.functions) this.#pure.delete(oid);
     for (const oid of explored.pure) this.#pure.add(oid);
     for (const [name, oids] of explored.named) this.#named.set(name, { oids, at });
+    if (explored.userSchemas !== undefined) this.#userSchemas = { names: explored.userSchemas, at };
     this.#derived = new Relations(this.#relations, this.#pure);
   }
 

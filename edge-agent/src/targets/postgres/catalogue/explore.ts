@@ -12,6 +12,8 @@ export type AskCatalogue = (wanted: Wanted, tables: readonly string[]) => Promis
 export interface Unlearnt {
   readonly relations: Set<number>;
   readonly names: Set<string>;
+  /** Which schemas `$user` may mean. */
+  userSchemas?: boolean;
 }
 
 export interface Explored {
@@ -22,6 +24,8 @@ export interface Explored {
   readonly functions: ReadonlySet<number>;
   /** Those of them whose answer depends on nothing but their arguments. */
   readonly pure: ReadonlySet<number>;
+  /** Undefined: it was not asked for. */
+  readonly userSchemas: readonly string[] | undefined;
 }
 
 /** Level by level: what is asked for, then what its columns are made of. `tables`: those whose descendants count by name. */
@@ -30,11 +34,14 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
   const functions = new Set<number>();
   const relations = new Map<number, Relation>();
   const pure = new Set<number>();
+  const userSchemas = new Set<string>();
   const named = new Map<string, number[]>([...unlearnt.names].map((name) => [name, []]));
-  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions };
-  for (let level = 0; next.relations.size + next.names.size + next.functions.size > 0; level++) {
+  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions, userSchemas: unlearnt.userSchemas === true };
+  for (let level = 0; next.userSchemas || next.relations.size + next.names.size + next.functions.size > 0; level++) {
     if (level > MAX_VIEW_LEVELS) throw new SallyportError("target.refused", `A view is made of views in more than ${MAX_VIEW_LEVELS} levels.`);
-    const found = relationsIn(await ask(next, tables), pure);
+    const findings = await ask(next, tables);
+    for (const finding of findings) if (finding.kind === "user_schema") userSchemas.add(finding.name);
+    const found = relationsIn(findings, pure);
     for (const relation of found) {
       relations.set(relation.oid, relation);
       asked.add(relation.oid);
@@ -51,9 +58,10 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
         functions,
         around.flatMap((one) => one.functions),
       ),
+      userSchemas: false,
     };
   }
-  return { asked, relations, named, functions, pure };
+  return { asked, relations, named, functions, pure, userSchemas: unlearnt.userSchemas === true ? [...userSchemas] : undefined };
 }
 
 /** Those that are not in `seen`, which then has them. */

@@ -21,6 +21,8 @@ export interface Wanted {
   readonly names: ReadonlySet<string>;
   /** Functions that are in question. */
   readonly functions: ReadonlySet<number>;
+  /** Schemas that have the name of a role that the session's may become. */
+  readonly userSchemas: boolean;
 }
 
 /** A row of what the catalogue says; `relation` is the one that it is about. */
@@ -33,12 +35,14 @@ export type Finding =
   | { readonly kind: "generated"; readonly relation: number; readonly attribute: number; readonly from: number }
   | { readonly kind: "rule"; readonly relation: number; readonly event: string; readonly action: string }
   /** One whose answer depends on nothing but its arguments, and on what it is told about the database's structure. */
-  | { readonly kind: "pure_function"; readonly relation: number };
+  | { readonly kind: "pure_function"; readonly relation: number }
+  /** A schema that `$user` in a search path may mean. */
+  | { readonly kind: "user_schema"; readonly relation: 0; readonly name: string };
 
 /**
  * Everything is spelt with its schema, operators too: the search path of the role is not ours. Names travel as bytes of UTF-8 in
  * hexadecimal, so that neither encodings nor quotes matter. Parameters: OIDs of relations, names, names of tables whose descendants
- * count by name (lower-case), OIDs of functions.
+ * count by name (lower-case), OIDs of functions, whether schemas with names of roles are asked for.
  */
 const SQL = `
 with recursive wanted(oid) as (
@@ -90,6 +94,10 @@ where p.oid operator(pg_catalog.=) any ($4::pg_catalog.oid[])
   and (p.provolatile operator(pg_catalog.<>) 'v'::pg_catalog."char"
     or p.proname operator(pg_catalog.=) any ('{random,clock_timestamp,timeofday,gen_random_uuid,uuidv7,nextval}'::pg_catalog.name[]))
   and p.proname::pg_catalog.text operator(pg_catalog.!~) '_to_xml|^crosstab|^connectby|^xpath_table|^dblink|^pg_mcv|^lo_|^ts_stat|^query_to|^cursor_to'
+union all
+select 's', 0, 0, '', pg_catalog.encode(pg_catalog.convert_to(n.nspname::pg_catalog.text, 'UTF8'), 'hex')
+from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.rolname operator(pg_catalog.=) n.nspname
+where $5::pg_catalog.bool and pg_catalog.pg_has_role(o.oid, 'MEMBER')
 limit ${MAX_LOOKUP_ROWS + 1}`;
 
 /** Asks on a logged-in connection that is idle and has no other reader. */
@@ -135,19 +143,21 @@ function decodeRow(payload: Buffer): Finding {
       return { kind: "rule", relation, event: word, action: name() };
     case "f":
       return { kind: "pure_function", relation };
+    case "s":
+      return { kind: "user_schema", relation: 0, name: name() };
     default:
       throw new SallyportError("wire.malformed", "The target answered a lookup of its catalogue with a row of no known kind.");
   }
 }
 
 /** Unnamed statement and portal, closed again: Parse, Bind, Execute, Close, Sync. */
-function encodeLookup({ relations, names, functions }: Wanted, tables: readonly string[]): Buffer {
+function encodeLookup({ relations, names, functions, userSchemas }: Wanted, tables: readonly string[]): Buffer {
   const oids = (set: ReadonlySet<number>): string => `{${[...set].join(",")}}`;
   const bytes = (list: Iterable<string>): string => `{${[...list].map((name) => `"\\\\x${Buffer.from(name).toString("hex")}"`).join(",")}}`;
-  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions)].map((array) => {
+  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions), String(userSchemas)].map((text) => {
     const length = Buffer.alloc(4);
-    length.writeInt32BE(Buffer.byteLength(array));
-    return Buffer.concat([length, Buffer.from(array)]);
+    length.writeInt32BE(Buffer.byteLength(text));
+    return Buffer.concat([length, Buffer.from(text)]);
   });
   // string portal, string statement, int16 formats (none), int16 parameters, the parameters, int16 result formats (none)
   const bind = Buffer.concat([Buffer.from([0, 0, 0, 0, 0, parameters.length]), ...parameters, Buffer.alloc(2)]);

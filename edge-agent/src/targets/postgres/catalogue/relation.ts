@@ -59,6 +59,7 @@ export class Relation {
         break;
       case "relation":
       case "pure_function":
+      case "user_schema":
     }
   }
 

@@ -69,7 +69,10 @@ export interface Hello {
   agentVersion: string;
   tunnelVersion: number;
   resources: Resource[];
-  /** What it can do that earlier agents of the same tunnel version cannot: preview, preview_plan. */
+  /**
+   * What it can do that earlier agents of the same tunnel version cannot: preview; preview_plan; limits (row, byte and time limits,
+   * read-only); lineage (ResultLineage). Sessions are opened only on an agent with the latter two.
+   */
   features: string[];
 }
 
@@ -364,6 +367,8 @@ export interface Trace {
   columns: ColumnSource[];
   /** Tables that policy names in masks: what shows rows of these is theirs, too. */
   maskedTables: string[];
+  /** And which schemas "$user" in a search path may mean. */
+  userSchemas?: boolean | undefined;
 }
 
 /** Agent to control plane, in any order. */
@@ -371,6 +376,13 @@ export interface Traced {
   id: number;
   /** Of each column that was asked for, in order. Fewer: the target's catalogue could not be asked. */
   columns: TracedColumn[];
+  /** Absent: it was not asked, or cannot be told. */
+  userSchemas?: UserSchemas | undefined;
+}
+
+/** Schemas that have the name of the role that sessions log in with, or of one that it may become. */
+export interface UserSchemas {
+  names: string[];
 }
 
 /** Names are in lower case; former names of tables and columns are there beside the present ones. The column's own name may be among them. */
@@ -4612,7 +4624,7 @@ export const ColumnSource: MessageFns<ColumnSource> = {
 };
 
 function createBaseTrace(): Trace {
-  return { id: 0, columns: [], maskedTables: [] };
+  return { id: 0, columns: [], maskedTables: [], userSchemas: undefined };
 }
 
 export const Trace: MessageFns<Trace> = {
@@ -4625,6 +4637,9 @@ export const Trace: MessageFns<Trace> = {
     }
     for (const v of message.maskedTables) {
       writer.uint32(26).string(v!);
+    }
+    if (message.userSchemas !== undefined) {
+      writer.uint32(32).bool(message.userSchemas);
     }
     return writer;
   },
@@ -4666,6 +4681,14 @@ export const Trace: MessageFns<Trace> = {
             message.maskedTables.push(reader.string());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.userSchemas = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4689,6 +4712,11 @@ export const Trace: MessageFns<Trace> = {
         : globalThis.Array.isArray(object?.masked_tables)
         ? object.masked_tables.map((e: any) => globalThis.String(e))
         : [],
+      userSchemas: isSet(object.userSchemas)
+        ? globalThis.Boolean(object.userSchemas)
+        : isSet(object.user_schemas)
+        ? globalThis.Boolean(object.user_schemas)
+        : undefined,
     };
   },
 
@@ -4703,6 +4731,9 @@ export const Trace: MessageFns<Trace> = {
     if (message.maskedTables?.length) {
       obj.maskedTables = message.maskedTables;
     }
+    if (message.userSchemas !== undefined) {
+      obj.userSchemas = message.userSchemas;
+    }
     return obj;
   },
 
@@ -4714,12 +4745,13 @@ export const Trace: MessageFns<Trace> = {
     message.id = object.id ?? 0;
     message.columns = object.columns?.map((e) => ColumnSource.fromPartial(e)) || [];
     message.maskedTables = object.maskedTables?.map((e) => e) || [];
+    message.userSchemas = object.userSchemas ?? undefined;
     return message;
   },
 };
 
 function createBaseTraced(): Traced {
-  return { id: 0, columns: [] };
+  return { id: 0, columns: [], userSchemas: undefined };
 }
 
 export const Traced: MessageFns<Traced> = {
@@ -4729,6 +4761,9 @@ export const Traced: MessageFns<Traced> = {
     }
     for (const v of message.columns) {
       TracedColumn.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.userSchemas !== undefined) {
+      UserSchemas.encode(message.userSchemas, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -4762,6 +4797,14 @@ export const Traced: MessageFns<Traced> = {
             message.columns.push(TracedColumn.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.userSchemas = UserSchemas.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4780,6 +4823,11 @@ export const Traced: MessageFns<Traced> = {
       columns: globalThis.Array.isArray(object?.columns)
         ? object.columns.map((e: any) => TracedColumn.fromJSON(e))
         : [],
+      userSchemas: isSet(object.userSchemas)
+        ? UserSchemas.fromJSON(object.userSchemas)
+        : isSet(object.user_schemas)
+        ? UserSchemas.fromJSON(object.user_schemas)
+        : undefined,
     };
   },
 
@@ -4791,6 +4839,9 @@ export const Traced: MessageFns<Traced> = {
     if (message.columns?.length) {
       obj.columns = message.columns.map((e) => TracedColumn.toJSON(e));
     }
+    if (message.userSchemas !== undefined) {
+      obj.userSchemas = UserSchemas.toJSON(message.userSchemas);
+    }
     return obj;
   },
 
@@ -4801,6 +4852,76 @@ export const Traced: MessageFns<Traced> = {
     const message = createBaseTraced();
     message.id = object.id ?? 0;
     message.columns = object.columns?.map((e) => TracedColumn.fromPartial(e)) || [];
+    message.userSchemas = (object.userSchemas !== undefined && object.userSchemas !== null)
+      ? UserSchemas.fromPartial(object.userSchemas)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseUserSchemas(): UserSchemas {
+  return { names: [] };
+}
+
+export const UserSchemas: MessageFns<UserSchemas> = {
+  encode(message: UserSchemas, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.names) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserSchemas {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserSchemas();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UserSchemas {
+    return { names: globalThis.Array.isArray(object?.names) ? object.names.map((e: any) => globalThis.String(e)) : [] };
+  },
+
+  toJSON(message: UserSchemas): unknown {
+    const obj: any = {};
+    if (message.names?.length) {
+      obj.names = message.names;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UserSchemas>): UserSchemas {
+    return UserSchemas.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UserSchemas>): UserSchemas {
+    const message = createBaseUserSchemas();
+    message.names = object.names?.map((e) => e) || [];
     return message;
   },
 };
