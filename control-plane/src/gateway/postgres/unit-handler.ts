@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { DescribeCopy, type ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { type Frame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -299,7 +299,9 @@ export class UnitHandler {
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
-    line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
+    // Of one that nothing is said of, the agent masks every cell.
+    const described = { query: copyOut.query, layout };
+    if (DescribeCopy.encode(described).finish().length <= MAX_DESCRIBED_COPY_BYTES) line.post({ $case: "describeCopy", value: described });
   }
 
   #stateLineage(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[]): void {
@@ -318,6 +320,9 @@ const UNSEEN_REST_MS = 2_000;
 
 /** Its transaction, if it is in one, fails. */
 const UNRECORDED_HINT = "What it did outside of a transaction stands; its result was not released.";
+
+/** A query and a layout travel in one frame of the tunnel. */
+export const MAX_DESCRIBED_COPY_BYTES = 64 * 1024;
 
 const frameOf = (raw: Buffer): Frame => ({ type: raw[0] ?? 0, raw, payload: raw.subarray(FRAME_HEADER_BYTES) });
 
