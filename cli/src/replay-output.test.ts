@@ -63,13 +63,12 @@ describe("recorded output in a replay", () => {
     const answer = Buffer.concat([
       columns("a\u001b[2Jb"),
       row("x\u001b]0;y\u0007z"),
-      encodeErrorResponse({ severity: "ERROR", sqlstate: "XX000", message: "\u001b[31m" }),
+      encodeErrorResponse({ severity: "ERROR", sqlstate: "XX000", message: "\u001b[2K" }),
     ]);
-    for (const line of new ReplayOutput(20).lines(chunk(1, answer))) {
-      // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-      assert.doesNotMatch(stripVTControlCharacters(line), /[\u0000-\u001f]/);
-      assert.doesNotMatch(line, /2J|\]0;/);
-    }
+    const lines = new ReplayOutput(20).lines(chunk(1, answer));
+    assert.equal(lines.length, 3);
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for; our own colours are not
+    for (const line of lines) assert.doesNotMatch(line.replaceAll(/\u001b\[\d+m/gu, ""), /[\u0000-\u001f]/u);
   });
 
   it("shows so many lines of each command and says how many more there are, over all its chunks", () => {

@@ -12,6 +12,9 @@ export const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 export const DEFAULT_LOGIN_TIMEOUT_MS = 20_000;
 /** What a target gets to stop a running command and end by itself before its connection is cut. */
 export const DEFAULT_CLOSE_TIMEOUT_MS = 5_000;
+const MIB = 1_048_576;
+/** Two of the largest rows that are masked, each once as it came and once as it leaves. */
+export const DEFAULT_HELD_BYTES = 512 * MIB;
 const MAX_TIMEOUT_MS = 600_000;
 
 const milliseconds = (fallback: number) => z.coerce.number().int().min(1).max(MAX_TIMEOUT_MS).default(fallback);
@@ -29,6 +32,14 @@ export const environmentSchema = z.strictObject({
   SALLYPORT_AGENT_CLOSE_TIMEOUT_MS: milliseconds(DEFAULT_CLOSE_TIMEOUT_MS).describe(
     "How long a target has to end a session by itself before the connection is cut.",
   ),
+  SALLYPORT_AGENT_HELD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(MIB)
+    .default(DEFAULT_HELD_BYTES)
+    .describe(
+      "What sessions with over 1 MiB hold of results, to mask them or because their clients do not read, over all sessions together. The session that grows past it ends.",
+    ),
   SALLYPORT_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info").describe("The least severe messages that are logged."),
   SALLYPORT_STOP_WITH_STDIN: z
     .enum(["on", "off"])
@@ -57,6 +68,7 @@ export interface AgentConfig {
   readonly connectTimeoutMs: number;
   readonly loginTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  readonly heldBytes: number;
   readonly stopWithStdin: boolean;
   readonly file: string;
   readonly resources: readonly PostgresResource[];
@@ -85,6 +97,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): AgentConfig {
     connectTimeoutMs: data.SALLYPORT_AGENT_CONNECT_TIMEOUT_MS,
     loginTimeoutMs: data.SALLYPORT_AGENT_LOGIN_TIMEOUT_MS,
     closeTimeoutMs: data.SALLYPORT_AGENT_CLOSE_TIMEOUT_MS,
+    heldBytes: data.SALLYPORT_AGENT_HELD_BYTES,
     stopWithStdin: data.SALLYPORT_STOP_WITH_STDIN === "on",
     file: resolve(path),
     resources: file.value.resources.map((resource) => withAbsolutePaths(resource, dirname(resolve(path)))),

@@ -11,6 +11,7 @@ import { enrol } from "./link/enrol.ts";
 import { loadIdentity } from "./link/identity-store.ts";
 import { runAgent } from "./link/run-agent.ts";
 import { PostgresTarget } from "./targets/postgres/postgres-target.ts";
+import { HeldBytes } from "./targets/held-bytes.ts";
 import { containDefects } from "./targets/session-defects.ts";
 import { TargetDirectory } from "./targets/target.ts";
 import { applyV8Settings } from "./v8-settings.ts";
@@ -58,7 +59,7 @@ async function run(config: AgentConfig): Promise<ExitStatus> {
   const log = pino({ level: config.logLevel });
   const identity = await loadIdentity(config.stateDir);
   if (identity === undefined) throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`join\` with a token first.`);
-  const deps = { log, timeouts: config, maskKey: Buffer.from(identity.maskKey, "base64") };
+  const deps = { log, timeouts: config, maskKey: Buffer.from(identity.maskKey, "base64"), heldBytes: new HeldBytes(config.heldBytes) };
   const attestor = new Attestor(identity, log);
   const targets = new TargetDirectory(
     config.resources.map((resource) => ({ name: resource.name, labels: resource.labels, target: new PostgresTarget(resource, deps) })),

@@ -87,7 +87,7 @@ export const errorCodes = {
     http: 409,
     sqlstate: "08001",
     retryable: false,
-    meaning: "Agent and control plane speak no common tunnel version.",
+    meaning: "The agent's release and the control plane's do not fit each other; one of them must be updated.",
   },
   "join.invalid": {
     grpc: grpc.unauthenticated,

@@ -11,6 +11,7 @@ import type { StatementAnalyser } from "../../control-plane/src/gateway/postgres
 import { type GatewayDeps, PostgresGateway } from "../../control-plane/src/gateway/postgres/gateway.ts";
 import type { PostgresLimits } from "../../control-plane/src/gateway/postgres/limits.ts";
 import { ForwardingTally } from "@sallyport/edge-agent/src/attestation/forwarding-tally.ts";
+import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { testCertificate } from "../support/certificate.ts";
 import type { Cleanup } from "../support/cleanup.ts";
@@ -40,7 +41,7 @@ export async function prepareGround(cleanup: Cleanup): Promise<Ground> {
 export async function startRealTarget(cleanup: Cleanup, flavour?: Flavour): Promise<{ readonly server: TestPostgres; readonly open: OpenTarget }> {
   const server = await startTestPostgres(cleanup, { auth: "trust", ...(flavour === undefined ? {} : { flavour }) });
   const resource = resourceOf(server, { database: "app", user: "app" });
-  const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
+  const target = new PostgresTarget(resource, { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32), heldBytes: new HeldBytes(Infinity) });
   return { server, open: (open, channel) => target.open(open, channel, new ForwardingTally(() => {})) };
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
-import { noObligations } from "../../control-plane/src/domain/decision.ts";
+import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
+import { OUTPUT_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/output-chunker.ts";
 import { bind, copyData, copyDone, describePortal, execute, flush, message, parse, query, sync, terminate } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
@@ -9,7 +10,8 @@ import { unwritten } from "./gateway-session-ports.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
 
 const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
-const recorded: Rule = () => ({ obligations: { ...noObligations, record: ["output"] } });
+const recording: Obligations = { ...noObligations, record: ["output"] };
+const recorded: Rule = () => ({ obligations: recording });
 /** What a target answers to `select`. */
 const row = message("D", "\0\x01\0\0\0\x04", "cell");
 const done = message("C", "SELECT 1\0");
@@ -28,25 +30,31 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     real = (await startRealTarget(cleanup)).open;
   });
 
-  it("is what the client got, byte for byte and command by command", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
-    const { client, record } = await bed.open();
-    const steps: readonly (readonly [Buffer, string])[] = [
-      [query("select 1 as a; select 2 as b"), "T D C:SELECT 1 T D C:SELECT 1 Z:I"],
-      [query("select 1/0"), "E:22012 Z:I"],
-      [together(parse("select 'x'"), bind(), describePortal(), execute(), bind(), execute(), sync), "1 2 T D C:SELECT 1 2 D C:SELECT 1 Z:I"],
-      [together(parse("select generate_series(1, 3)"), bind(), execute("", 2), execute("", 2), sync), "1 2 D D s D C:SELECT 1 Z:I"],
-      [query("copy (select generate_series(1, 3)) to stdout"), "H d d d c C:COPY 3 Z:I"],
-      [query("do $$ begin raise notice 'hello'; end $$"), "N:00000 C:DO Z:I"],
-      [query(""), "I Z:I"],
-    ];
-    for (const [sent, expected] of steps) assert.equal(await ask(client, sent), expected);
-    assert.deepEqual(record.recording.shown(), client.heard);
-    const commands = record.of("CommandAuthorized").length;
-    for (let id = 1; id <= commands; id++) assert.ok(record.recording.shown(id).length > 0, `command ${id} has its output`);
-    assert.equal(transcript(messagesOf(record.recording.shown(3))), "1 2 T D C:SELECT 1");
-    assert.equal(transcript(messagesOf(record.recording.shown(4))), "2 D C:SELECT 1 Z:I");
-  });
+  for (const outputChunkBytes of [OUTPUT_CHUNK_BYTES, 7])
+    it(`is what the client got, byte for byte and command by command, in chunks of ${outputChunkBytes} bytes`, { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded, limits: { outputChunkBytes } });
+      const { client, record } = await bed.open();
+      const steps: readonly (readonly [Buffer, string])[] = [
+        [query("select 1 as a; select 2 as b"), "T D C:SELECT 1 T D C:SELECT 1 Z:I"],
+        [query("select 1/0"), "E:22012 Z:I"],
+        [together(parse("select 'x'"), bind(), describePortal(), execute(), bind(), execute(), sync), "1 2 T D C:SELECT 1 2 D C:SELECT 1 Z:I"],
+        [together(parse("select generate_series(1, 3)"), bind(), execute("", 2), execute("", 2), sync), "1 2 D D s D C:SELECT 1 Z:I"],
+        [query("copy (select generate_series(1, 3)) to stdout"), "H d d d c C:COPY 3 Z:I"],
+        [query("do $$ begin raise notice 'hello'; end $$"), "N:00000 C:DO Z:I"],
+        [query(""), "I Z:I"],
+      ];
+      for (const [sent, expected] of steps) assert.equal(await ask(client, sent), expected);
+      assert.deepEqual(record.recording.shown(), client.heard);
+      const commands = record.of("CommandAuthorized").length;
+      assert.ok(record.recording.outputs.every(({ bytes }) => bytes <= outputChunkBytes));
+      assert.deepEqual(
+        record.recording.outputs.map(({ sequence }) => sequence),
+        record.recording.outputs.map((_, index) => index),
+      );
+      for (let id = 1; id <= commands; id++) assert.ok(record.recording.shown(id).length > 0, `command ${id} has its output`);
+      assert.equal(transcript(messagesOf(record.recording.shown(3))), "1 2 T D C:SELECT 1");
+      assert.equal(transcript(messagesOf(record.recording.shown(4))), "2 D C:SELECT 1 Z:I");
+    });
 
   it("reaches the client only when it is durable", { timeout: HANG_MS }, async (t) => {
     const bed = await GatewayBed.start(t, ground, { rule: recorded });
@@ -62,6 +70,23 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     durable.resolve();
     await client.more("Z");
     assert.deepEqual(record.recording.shown(1), client.heard);
+  });
+
+  it("is that of what was held, once it runs, and what deferred constraints say at the end of a group", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target: real, rule: () => ({ effect: "needs_approval", obligations: recording }) });
+    const { client, record } = await bed.open();
+    const asked = ask(client, query("create temp table d (a int unique deferrable initially deferred)"));
+    await bed.approvals.approve(await bed.approvals.number(1));
+    assert.equal(await asked, "N:01000 C:CREATE TABLE Z:I");
+    assert.deepEqual(record.of("CommandReleased")[0]?.obligations.record, ["output"]);
+    assert.equal(transcript(messagesOf(record.recording.shown(1))), "C:CREATE TABLE Z:I");
+    bed.rule = recorded;
+    client.write(together(parse("insert into d values (1), (1)"), bind(), execute(), flush));
+    await client.more("C");
+    client.write(together(parse("select 1"), flush));
+    await client.more("1");
+    assert.equal(await ask(client, sync), "E:23505 Z:I");
+    assert.equal(transcript(messagesOf(record.recording.shown(2))), "1 2 C:INSERT 0 2 1 E:23505 Z:I");
   });
 
   it("is not recorded, and does not wait, where policy does not say so", { timeout: HANG_MS }, async (t) => {
@@ -122,8 +147,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
       const answer = await ask(client, query("select repeat('x', 1000) from generate_series(1, 1000)"));
       assert.match(answer, when === "at once" ? /^E:58030 Z:I$/ : /^T( D)+ E:58030 Z:I$/);
       assert.equal(client.heard.indexOf(record.recording.shown(1)), 0, "what it saw before is in the record");
-      const [completed] = await record.completed(1);
-      assert.ok(completed?.outcome === "cancelled" || completed?.outcome === "succeeded");
+      assert.equal((await record.completed(1))[0]?.outcome, "succeeded");
       record.recording.fate = () => undefined;
       assert.equal(await ask(client, query("select 1")), "T D C:SELECT 1 Z:I");
     });
@@ -150,6 +174,17 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
       assert.equal(client.messages.at(-3)?.bytes.toString("latin1", 11), "0", "the group was undone");
     });
   }
+
+  it("ends the session when it cannot be recorded and goes on and on", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const { client, record } = await bed.open();
+    record.recording.fate = () => Promise.reject(unwritten("unknown"));
+    client.write(query("select repeat('x', 1000), pg_sleep(0.01) from generate_series(1, 100000)"));
+    await client.ended();
+    assert.equal(transcript(client.messages), "E:58030");
+    await record.until(() => record.of("SessionEnded").length > 0);
+    assert.equal(record.of("SessionEnded")[0]?.cause, "ledger_lost");
+  });
 
   it("ends the session when it cannot be recorded in the middle of a message", { timeout: HANG_MS }, async (t) => {
     const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
@@ -214,6 +249,20 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(record.of("SessionEnded").length, 0, "the end is the last thing recorded");
     durable.resolve();
     await record.until(() => record.of("SessionEnded").length > 0);
+  });
+
+  it("includes what comes unasked for behind it, up to the next command", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const listener = await bed.open();
+    const { client } = await bed.open();
+    assert.equal(await ask(listener.client, query("listen news")), "C:LISTEN Z:I");
+    await ask(client, query("notify news, 'extra'"));
+    await listener.client.more("A");
+    assert.deepEqual(listener.record.recording.shown(1), listener.client.heard);
+    listener.record.recording.fate = () => Promise.reject(unwritten("unknown"));
+    await ask(client, query("notify news, 'unseen'"));
+    await listener.client.ended();
+    assert.equal(transcript(listener.client.messages), "C:LISTEN Z:I A E:58030", "nobody asked, so there is no command to fail");
   });
 
   it("of a session whose record is slow delays no other session", { timeout: HANG_MS }, async (t) => {

@@ -4,6 +4,7 @@ import { type ErrorCode, isErrorCode } from "@sallyport/proto/errors";
 import type { DryRun, Obligations, Preview, Previewed } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { Client } from "pg";
 import { pino } from "pino";
+import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { atEnd } from "../support/cleanup.ts";
 import { MemoryChannel, openOf } from "./postgres-target-channel.ts";
@@ -53,7 +54,12 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     before(async () => {
       server = await startTargetServer(cleanup, flavour);
       await server.admin.query(schema);
-      target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
+      target = new PostgresTarget(resourceOf(server), {
+        log: pino({ level: "silent" }),
+        timeouts,
+        maskKey: Buffer.alloc(32),
+        heldBytes: new HeldBytes(Infinity),
+      });
     });
 
     const masks = (column: string): Obligations => ({ maskColumns: [{ table: "people", column, kind: "full" }], detectors: [], rowCap: 0n });

@@ -3,6 +3,7 @@ import { before, describe, it } from "node:test";
 import type { MaskColumn, Obligations, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { pino } from "pino";
+import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { openedSession, resourceOf, startTargetServer, suiteCleanup, type TargetServer, timeouts } from "./postgres-target-server.ts";
 
@@ -159,7 +160,12 @@ describe("column masks on PostgreSQL", { timeout: 60_000 }, () => {
   });
 
   it("sees at once what another session of the same agent has changed", async () => {
-    const target = new PostgresTarget(resourceOf(server), { log: pino({ level: "silent" }), timeouts, maskKey: Buffer.alloc(32) });
+    const target = new PostgresTarget(resourceOf(server), {
+      log: pino({ level: "silent" }),
+      timeouts,
+      maskKey: Buffer.alloc(32),
+      heldBytes: new HeldBytes(Infinity),
+    });
     const [one, two] = [
       await openedSession(resourceOf(server), { target, open: { obligations: masking("customers.email") } }),
       await openedSession(resourceOf(server), { target }),

@@ -5,6 +5,7 @@ import { debianPostgres, embeddedPostgres } from "@sallyport/deploy/demo/postgre
 import { type PostgresServer, startPostgres } from "@sallyport/deploy/demo/postgres-server";
 import { ForwardingTally } from "../../edge-agent/src/attestation/forwarding-tally.ts";
 import type { Timeouts } from "../../edge-agent/src/targets/postgres/connect.ts";
+import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { type PostgresResource, postgresResourceSchema } from "../../edge-agent/src/targets/postgres/resource.ts";
 import type { Open, Opened } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
@@ -99,6 +100,8 @@ interface SessionOptions {
   readonly channel?: MemoryChannel;
   readonly timeouts?: Partial<Timeouts>;
   readonly tally?: ForwardingTally;
+  /** Of its agent; unbounded unless given. */
+  readonly heldBytes?: number;
   /** One of its own unless given. */
   readonly target?: PostgresTarget;
 }
@@ -112,7 +115,14 @@ interface Started {
 export function startSession(resource: PostgresResource, options: SessionOptions = {}): Started {
   const logged: string[] = [];
   const log = pino({ level: "debug" }, { write: (line: string) => void logged.push(line) });
-  const target = options.target ?? new PostgresTarget(resource, { log, timeouts: { ...timeouts, ...options.timeouts }, maskKey: Buffer.alloc(32) });
+  const target =
+    options.target ??
+    new PostgresTarget(resource, {
+      log,
+      timeouts: { ...timeouts, ...options.timeouts },
+      maskKey: Buffer.alloc(32),
+      heldBytes: new HeldBytes(options.heldBytes ?? Infinity),
+    });
   const channel = options.channel ?? new MemoryChannel();
   channel.attach(target.open(openOf(resource.name, options.open), channel, options.tally ?? new ForwardingTally(() => {})));
   return { channel, logged };

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import type { ServiceError } from "@grpc/grpc-js";
 import { dial, type TunnelClient } from "@sallyport/edge-agent/src/link/dial.ts";
+import { SallyportError } from "@sallyport/proto/errors";
 import type { ControlResponse } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeBody, encodeFrames, type OutBody } from "@sallyport/proto/tunnel/data-codec";
 import { DEFAULT_WINDOW_BYTES, ERROR_CODE_METADATA, HTTP2_WINDOW_BYTES, TUNNEL_VERSION } from "@sallyport/proto/tunnel/limits";
@@ -13,7 +14,7 @@ import { connected, type ControlPlane, openOf, openSession, Session, sessions, s
 const MIB = 1_048_576;
 
 /** An agent that speaks the protocol by hand, with a good certificate and bad manners. */
-async function hostileAgent(plane: ControlPlane, name: string, port?: number) {
+async function hostileAgent(plane: ControlPlane, name: string, port?: number, features = ["limits", "lineage"]) {
   const identity = await plane.identity(name, port);
   const client = dial(identity);
   const control = client.control();
@@ -23,14 +24,17 @@ async function hostileAgent(plane: ControlPlane, name: string, port?: number) {
       if (body?.$case === "dismiss") resolve(body.value.code);
     });
   });
-  control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [], features: [] } } });
+  control.write({ body: { $case: "hello", value: { agentVersion: "0", tunnelVersion: TUNNEL_VERSION, resources: [], features } } });
   await new Promise((resolve) => control.once("data", resolve));
   const data = client.data();
   data.on("error", () => {});
-  data.on("data", () => {});
+  let received = 0;
+  data.on("data", (bytes: Buffer) => {
+    received += bytes.length;
+  });
   await connected(plane, identity.agentId);
   const send = (session: number, body: OutBody): void => void data.write(encodeFrames([{ session, body }]));
-  return { identity, client, control, data, dismissed, send };
+  return { identity, client, control, data, dismissed, send, received: () => received };
 }
 
 describe("sessions of a link", () => {
@@ -162,6 +166,21 @@ describe("sessions of a link", () => {
     });
     assert.deepEqual(plane.agents.events, []);
   });
+
+  for (const features of [[], ["preview"], ["preview", "limits"], ["preview", "lineage"]]) {
+    it(`are not opened on an older agent that says it can do [${features.join(", ")}], and it gets nothing that it may not read`, async (t) => {
+      const plane = await startControlPlane(t);
+      const agent = await hostileAgent(plane, "older", undefined, features);
+      t.after(() => agent.client.close());
+      assert.throws(
+        () => plane.tunnel.links.open(agent.identity.agentId, openOf("s1"), new Session()),
+        (error) => error instanceof SallyportError && error.code === "agent.version" && error.message.endsWith("Update the agent."),
+      );
+      agent.control.write({ body: { $case: "draining", value: { reason: "shutdown" } } });
+      while (plane.tunnel.links.isConnected(agent.identity.agentId)) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(agent.received(), 0);
+    });
+  }
 
   it("have their control plane refuse anybody without a certificate, or with a listener's", async (t) => {
     const plane = await startControlPlane(t);

@@ -26,6 +26,8 @@ const { values } = parseArgs({
 const bombs = Number(values.bombs);
 /** Enough statements for a median that stands still. */
 const CALM_MS = 3_000;
+/** What the machine does by itself shows in less than a long volley. */
+const MAX_NOTHING_MS = 10_000;
 
 const steps: (() => void | Promise<void>)[] = [];
 const cleanup: Cleanup = { after: (run) => void steps.push(run) };
@@ -55,7 +57,7 @@ try {
       })),
     );
     const took = performance.now() - begun - 2 * CALM_MS;
-    nothing.push(...(await others.during(CALM_MS, () => pause(took))));
+    nothing.push(...(await others.during(CALM_MS, () => pause(Math.min(took, MAX_NOTHING_MS)))));
     if (passed.length === 0) continue;
     past.push(
       ...(await others.during(CALM_MS, async () => {
@@ -66,7 +68,7 @@ try {
   await others.stop();
   const figures = { load: "bombs", bombs, deadly: values.deadly, outcomes: Object.fromEntries(outcomes) };
   stdout.write(
-    `${JSON.stringify({ ...figures, throughTheGateway: summary(through), atTheServerAlone: summary(past), withNothing: summary(nothing), calmMillis: others.calmMillis })}\n`,
+    `${JSON.stringify({ ...figures, throughTheGateway: summary(through), atTheServerAlone: summary(past), withNothing: summary(nothing), calmMillis: others.calmMillis, othersRefused: others.refused })}\n`,
   );
   assert.equal(
     [...outcomes.values()].reduce((sum, count) => sum + count, 0),

@@ -13,6 +13,7 @@ export class Others {
   readonly #running: Promise<unknown>;
   #over = false;
   #texts = 0;
+  #refused = 0;
 
   constructor(sessions: readonly Client[]) {
     this.#running = Promise.all(sessions.map((session) => this.#run(session)));
@@ -21,6 +22,11 @@ export class Others {
   /** What a statement took, without whatever was done to them. */
   get calmMillis(): number {
     return Number(median(this.#calm).toFixed(2));
+  }
+
+  /** Statements that were not answered, for whatever reason: none should be. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** For each second of `disturbance` how much longer a statement took than in the calm before and after it, as a ratio of medians. */
@@ -46,7 +52,7 @@ export class Others {
     while (!this.#over) {
       const start = performance.now();
       // Its column's name makes each text one that was never parsed.
-      await session.query(`select 1 as c${this.#texts++}`);
+      await session.query(`select 1 as c${this.#texts++}`).catch(() => this.#refused++);
       this.#taken.push({ at: performance.now(), millis: performance.now() - start });
     }
   }

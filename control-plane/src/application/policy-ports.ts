@@ -61,6 +61,6 @@ export interface PolicyCompiler {
   mentions(files: readonly PolicyFile[]): readonly PolicyMention[];
   /** What changed from one set to another; of files that do not parse, nothing is known. */
   diff(before: readonly PolicyFile[], after: readonly PolicyFile[]): readonly RuleChange[];
-  /** Throws `policy.invalid`. */
+  /** Throws `policy.invalid`; not for what only a later release calls an error, as what is published must still be enforced. */
   compile(version: string, files: readonly PolicyFile[]): PolicyEngine;
 }

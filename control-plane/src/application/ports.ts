@@ -390,14 +390,14 @@ export interface Grants {
 }
 
 /** What agents of this release can do and earlier ones of the same tunnel version cannot. */
-export type AgentFeature = "preview";
+export type AgentFeature = "preview" | "limits" | "lineage";
 
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {
   isConnected(agentId: string): boolean;
   /** Whether it is connected and said that it can do this. */
   supports(agentId: string, feature: AgentFeature): boolean;
-  /** Sends Open on the agent's data stream. Throws `agent.offline`. `opened` and refusals come to the handlers. */
+  /** Sends Open on the agent's data stream. Throws `agent.offline`, and `agent.version` where the agent cannot do what sessions need. `opened` and refusals come to the handlers. */
   open(agentId: string, open: Open, handlers: ChannelHandlers): Channel;
   /** Ends the link, with every session on it. */
   dismiss(agentId: string, cause: DisconnectCause, code: "agent.revoked" | "session.ended", message: string): void;

@@ -125,8 +125,8 @@ describe("checking policy files", () => {
     ],
     [
       "steps of a permit of another action",
-      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"request"], resource) when { context.approvals >= 1 };`,
-      /need a permit of Action::"run" alone/,
+      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"approve"], resource) when { action == Action::"run" && context.approvals >= 1 };`,
+      /need a permit of Action::"run" or Action::"request" alone/,
     ],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],
@@ -198,5 +198,52 @@ describe("checking policy files", () => {
       (error) =>
         error instanceof SallyportError && error.code === "policy.invalid" && /a\.cedar:1: @rowCap.*\na\.cedar:2: @id\("r"\) is taken/.test(error.message),
     );
+  });
+});
+
+describe("names that rules write of relations, columns and settings", () => {
+  const told = (condition: string): readonly string[] =>
+    check(`@id("f") forbid (principal, action == Action::"run", resource) when { ${condition} };`).map(({ severity, message }) => `${severity}: ${message}`);
+
+  for (const [attribute, word, expected] of [
+    ["columnsRead", "public.customers.email", /^error: context\.columnsRead never holds "public\.customers\.email": .* Write "customers\.email"\.$/],
+    ["columnsFiltered", "customers", /^error: .* Write "customers\.\*"\.$/],
+    ["columnsMatched", `"Odd.Name"`, /^error: .* Write .*Odd\.Name.*\.\*"\.$/],
+    ["columnsCopied", `"customers".email`, /^error: .* Write "customers\.email"\.$/],
+    ["columnsWritten", "customers.", /^error: .* no empty part/],
+    ["relationsRead", "db.public.customers", /^error: .* Write "public\.customers"\.$/],
+    ["relationsWritten", "public.*", /^error: .* one by one/],
+    ["settings", "Role", /^error: .* Write "role"\.$/],
+    ["relationsRead", "Customers", /^warning: context\.relationsRead holds "Customers" only .*"customers"\.$/],
+    ["columnsRead", "Customers.email", /^warning: .*"customers\.email"\.$/],
+  ] as const) {
+    it(`are told when no command has them, or few: ${attribute} ${word}`, () => {
+      const literal = JSON.stringify(word);
+      for (const condition of [
+        `context.${attribute}.contains(${literal})`,
+        `context.${attribute}.containsAny(["role", ${literal}])`,
+        `[${literal}].containsAll(context.${attribute})`,
+      ]) {
+        const found = told(condition).filter((message) => message.includes(literal.slice(1, -1)));
+        assert.equal(found.length, 1, `${condition}: ${told(condition).join("; ")}`);
+        assert.match(found[0] ?? "", expected);
+      }
+    });
+  }
+
+  it("are taken as facts write them", () => {
+    for (const condition of [
+      `context.columnsRead.containsAny(["customers.email", "*.email", "customers.*", "*.*", "\\"odd.name\\".email"])`,
+      `context.relationsRead.containsAny(["customers", "public.customers", "a.\\"odd.name\\""])`,
+      `context.settings.containsAny(["role", "app.tenant", "*"])`,
+    ])
+      assert.deepEqual(told(condition), []);
+  });
+
+  it("that no command has keep nothing from being enforced that was published with them", () => {
+    const text = `@id("r") permit (principal, action == Action::"run", resource);
+      @id("f") forbid (principal, action == Action::"run", resource) when { context.columnsRead.contains("public.customers.email") };`;
+    assert.equal(errors(text).length, 1);
+    assert.doesNotThrow(() => compiler.compile("v1", [{ name: "a.cedar", text }]));
   });
 });

@@ -30,6 +30,8 @@ const fileNamePattern = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}\.(?:cedar|
 
 export interface Checked {
   readonly problems: readonly PolicyProblem[];
+  /** Names in rules as no command has them. Nothing new is published with one, but what was must still be enforced. */
+  readonly misnamed: readonly PolicyProblem[];
   /** Those that were read; all of them when no problem is an error. */
   readonly rules: readonly Rule[];
 }
@@ -61,11 +63,13 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
     );
   // Of rules with errors nothing is worth saying.
   if (problems.every(({ severity }) => severity === "warning")) problems.push(...compareRules(rules));
-  return { problems: problems.length > MAX_PROBLEMS ? cutShort(problems) : problems, rules };
+  const misnamed = rules.flatMap((rule) => rule.misnamed.map((found): PolicyProblem => ({ ...found, file: rule.source.file, line: rule.source.line })));
+  return { problems: cutShort(problems), misnamed, rules };
 }
 
 /** Errors first, so that cutting the list never hides that there is one. */
-function cutShort(problems: readonly PolicyProblem[]): PolicyProblem[] {
+export function cutShort(problems: readonly PolicyProblem[]): readonly PolicyProblem[] {
+  if (problems.length <= MAX_PROBLEMS) return problems;
   const worstFirst = problems.toSorted((a, b) => Number(a.severity === "warning") - Number(b.severity === "warning"));
   const more: PolicyProblem = { severity: "warning", file: "", line: 0, message: `${problems.length - MAX_PROBLEMS} more problems are not shown.` };
   return [...worstFirst.slice(0, MAX_PROBLEMS), more];

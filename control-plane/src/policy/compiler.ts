@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { PolicyCompiler } from "../application/policy-ports.ts";
 import { CedarInstance } from "./cedar-instance.ts";
-import { checkPolicies } from "./check.ts";
+import { checkPolicies, cutShort } from "./check.ts";
 import { diffRules } from "./diff-rules.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
@@ -10,7 +10,10 @@ import type { Rule } from "./rule.ts";
 export function createCedarCompiler(): PolicyCompiler {
   const cedar = new CedarInstance();
   return {
-    check: (files) => checkPolicies(cedar, files).problems,
+    check(files) {
+      const { problems, misnamed } = checkPolicies(cedar, files);
+      return cutShort([...problems, ...misnamed]);
+    },
     names(files) {
       const { rules } = checkPolicies(cedar, files);
       const sorted = (of: (rule: Rule) => readonly string[]): string[] => [...new Set(rules.flatMap(of))].toSorted();

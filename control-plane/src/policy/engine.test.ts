@@ -208,6 +208,7 @@ describe("deciding", () => {
       resources: [],
       form: { principal: "", action: "", resource: "", conditions: [], annotations: {} },
       named: { relations: [], columns: [] },
+      misnamed: [],
       requires: [],
       notify: [],
       timezone: undefined,

@@ -1,4 +1,5 @@
 import { areas, weekdays } from "../domain/decision.ts";
+import { type Misnamed, misnamed, namingAttributes } from "./names-in-facts.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
 
@@ -20,6 +21,8 @@ export interface Expression {
   /** Names of all attributes of the context that it looks at. */
   readonly attributes: readonly string[];
   readonly named: NamedInPolicy;
+  /** Of the names that it writes, those that no command has, or that are probably others. */
+  readonly misnamed: readonly Misnamed[];
 }
 
 /** More people than will ever be asked for one command; each threshold in use costs an evaluation. */
@@ -65,6 +68,7 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
   const understood = new Set<Json | undefined>();
   const relations = new Set<string>();
   const columns = new Set<string>();
+  const wrong = new Map<string, Misnamed>();
   let deepest = 0;
   for (const { node, depth } of nodesOf(policy as Json)) {
     deepest = Math.max(deepest, depth);
@@ -89,6 +93,7 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
       for (const label of labelsIn(operands)) labels.add(label);
       for (const name of literalsBeside(relationAttributes, operands)) relations.add(name);
       for (const name of literalsBeside(columnAttributes, operands)) columns.add(name);
+      for (const found of misnamedIn(operands)) wrong.set(found.message, found);
     }
   }
   if (deepest > MAX_DEPTH) problem(`The conditions are nested too deeply (${deepest} of ${MAX_DEPTH}). Split the policy, or use a set and contains.`);
@@ -101,6 +106,7 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
     labels: [...labels],
     attributes: [...attributes],
     named,
+    misnamed: [...wrong.values()],
   };
 }
 
@@ -142,6 +148,9 @@ const relationAttributes: ReadonlySet<string> = new Set(["context.relationsRead"
 const columnAttributes: ReadonlySet<string> = new Set(
   ["columnsRead", "columnsFiltered", "columnsMatched", "columnsWritten", "columnsCopied"].map((name) => `${CONTEXT}${name}`),
 );
+
+const misnamedIn = (operands: Operands): readonly Misnamed[] =>
+  namingAttributes.flatMap((attribute) => literalsBeside(new Set([CONTEXT + attribute]), operands).flatMap((name) => misnamed(attribute, name) ?? []));
 
 /** Words that are compared with one of these. */
 function literalsBeside(compared: ReadonlySet<string>, { left, right }: Operands): readonly string[] {

@@ -1,5 +1,6 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
+import type { Misnamed } from "./names-in-facts.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
 import type { RuleForm } from "./rule-form.ts";
 import type { PolicyText } from "./split.ts";
@@ -33,6 +34,7 @@ export interface Rule {
   readonly attributes: readonly string[];
   /** Relations and columns that its conditions name. */
   readonly named: NamedInPolicy;
+  readonly misnamed: readonly Misnamed[];
   readonly requires: readonly (keyof Purpose)[];
   /** Groups. */
   readonly notify: readonly string[];

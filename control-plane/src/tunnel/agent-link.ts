@@ -7,7 +7,7 @@ import { feed, sinkOf } from "@sallyport/proto/tunnel/data-stream";
 import { HANDSHAKE_TIMEOUT_MS } from "@sallyport/proto/tunnel/limits";
 import { Mux } from "@sallyport/proto/tunnel/mux";
 import type { Logger } from "pino";
-import type { DisconnectCause } from "../application/ports.ts";
+import type { AgentFeature, DisconnectCause } from "../application/ports.ts";
 import type { AgentPeer } from "./agent-peer.ts";
 
 export type ControlCall = ServerDuplexStream<ControlRequest, ControlResponse>;
@@ -56,6 +56,7 @@ export interface EndOptions {
  * L3. `ended` is called once, with the first cause; every session is told before, and the connection is gone within
  *     DISMISS_LINGER_MS after.
  * L4. The link ends when the certificate that it runs on expires, unless the agent has renewed.
+ * L5. Nothing is opened on an agent that lacks one of SESSION_FEATURES: it would ignore what policy asks, or die of frames that it cannot read.
  */
 export class AgentLink {
   readonly peer: AgentPeer;
@@ -123,11 +124,13 @@ export class AgentLink {
     data.on("error", () => this.#lost("The agent's connection was lost."));
   }
 
-  /** Fails with `agent.offline` or `session.limit`. */
+  /** Fails with `agent.offline`, `agent.version` or `session.limit`. */
   open(session: number, open: Open, handlers: ChannelHandlers): Channel {
     if (this.#phase.kind !== "live" || this.#draining) {
       throw new SallyportError("agent.offline", this.#draining ? "The agent is shutting down and takes no new session." : "The agent is not connected.");
     }
+    const lacking = SESSION_FEATURES.filter((feature) => !this.#features.includes(feature));
+    if (lacking.length > 0) throw tooOld(lacking);
     return this.#phase.mux.open(session, open, handlers);
   }
 
@@ -202,4 +205,18 @@ export class AgentLink {
       dismiss: { code: "auth.expired", message: "The certificate of this link has expired.", retryable: true },
     });
   }
+}
+
+/** Limits that policy sets are kept (`limits`), and columns that are made of masked ones are masked (`lineage`). */
+const SESSION_FEATURES: readonly AgentFeature[] = ["limits", "lineage"];
+
+function tooOld(lacking: readonly AgentFeature[]): SallyportError {
+  const features = lacking.join(", ");
+  return new SallyportError(
+    "agent.version",
+    "The agent that serves the resource is of an older release and cannot do what policy may ask of it. Update the agent.",
+    {
+      lacks: features,
+    },
+  );
 }

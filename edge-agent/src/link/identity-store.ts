@@ -15,7 +15,7 @@ const schema = z.strictObject({
   caPem: z.string().min(1),
   certPem: z.string().min(1),
   keyPem: z.string().min(1),
-  /** Of the hash mask. Made here, known to nobody else, and kept, so that equal values keep equal hashes over restarts. */
+  /** The keys of token masks are made of it. Made here, known to nobody else, and kept, so that equal values keep equal tokens over restarts. */
   maskKey: z.base64().min(1),
 });
 

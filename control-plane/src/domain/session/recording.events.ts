@@ -13,9 +13,15 @@ export type RecordingEvent =
       };
     }
   | {
-      /** What the client saw (I2: after masking), gzip-compressed backend messages. */
+      /** What the client saw (I2: after masking), gzip-compressed backend messages; a long one may go on in the next chunk of the command. */
       readonly type: "OutputRecorded";
-      readonly data: { readonly sequence: number; readonly commandId: number; readonly bytes: number; readonly gzipBase64: string };
+      readonly data: {
+        readonly sequence: number;
+        readonly commandId: number;
+        /** Before compression. */
+        readonly bytes: number;
+        readonly gzipBase64: string;
+      };
     };
 
 export const recordingStream = (sessionId: string): string => `recording-${sessionId}`;

@@ -92,11 +92,6 @@ export class TargetLine {
     return this.#withheld;
   }
 
-  /** Something is owed, or a message of the target is under way. */
-  get answering(): boolean {
-    return !this.#quiet;
-  }
-
   get bytesSent(): number {
     return this.#bytesSent;
   }

@@ -1,6 +1,6 @@
 import { isAscii } from "node:buffer";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { DescribeCopy, type ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { type Frame, FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
@@ -64,6 +64,8 @@ export class UnitHandler {
   #skipping = false;
   /** A unit whose output is recorded was sent, and its answer is awaited here. */
   #awaited = false;
+  /** The rest of an answer that nobody will see is awaited. */
+  #rest: NodeJS.Timeout | undefined;
 
   constructor(deps: UnitHandlerDeps) {
     this.#deps = deps;
@@ -86,8 +88,8 @@ export class UnitHandler {
   unrecorded(error: SallyportError): void {
     const { line, recorder, lost } = this.#deps;
     if (!this.#awaited || line.copying || !recorder.whole) lost(error);
-    // Nobody will see what it goes on to answer.
-    else if (line.answering) line.post({ $case: "cancel", value: {} });
+    // A CancelRequest could come late and hit the client's next command; the end of the session ends what runs, and only that.
+    else this.#rest ??= setTimeout(() => lost(error), UNSEEN_REST_MS).unref();
   }
 
   async handle(unit: Exclude<Unit, { kind: "terminate" }>): Promise<void> {
@@ -170,17 +172,18 @@ export class UnitHandler {
     const executed = steps.flatMap((step) => (step.kind === "execute" ? [step.analysis] : []));
     if (executables.length > 0) this.#oblige(verdict.obligations, executed, undefined);
     const settled = verdict.durable && this.#guard(verdict.durable);
-    const recorded = nothing ? line.groupOpen && this.#deps.recorder.commandId !== undefined : this.#recorded(verdict);
-    if (!recorded) this.#deps.recorder.begin(undefined);
+    const recorded = this.#recorded(verdict);
     await this.#released(recorded, () => line.group(frames, owedReplies(steps, verdict.commands, knowledge), sync));
     if (settled !== undefined) await settled;
   }
 
   /** Whether the answer to it is, from its first byte on. */
-  #recorded({ commands, obligations }: Extract<Verdict, { kind: "passed" }>): boolean {
-    const recorded = recordsOutput(obligations);
-    this.#deps.recorder.begin(recorded ? commands[0]?.commandId : undefined);
-    return recorded;
+  #recorded({ commands: [first], obligations }: Extract<Verdict, { kind: "passed" }>): boolean {
+    const { line, recorder } = this.#deps;
+    // What executes nothing belongs to what its group executed before: an error at the Sync may be of that.
+    if (first !== undefined) recorder.begin(recordsOutput(obligations) ? first.commandId : undefined);
+    else if (!line.groupOpen) recorder.begin(undefined);
+    return recorder.commandId !== undefined;
   }
 
   /** Sends it and, where its output is recorded, waits until the client may have all of the answer, or until it is told why not. */
@@ -191,6 +194,8 @@ export class UnitHandler {
     await send();
     await line.settle();
     const failure = await recorder.settled();
+    clearTimeout(this.#rest);
+    this.#rest = undefined;
     this.#awaited = false;
     if (failure === undefined || line.over) return;
     recorder.begin(undefined);
@@ -294,7 +299,9 @@ export class UnitHandler {
     if (copyOut === undefined || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
-    line.post({ $case: "describeCopy", value: { query: copyOut.query, layout } });
+    // Of one that nothing is said of, the agent masks every cell.
+    const described = { query: copyOut.query, layout };
+    if (DescribeCopy.encode(described).finish().length <= MAX_DESCRIBED_COPY_BYTES) line.post({ $case: "describeCopy", value: described });
   }
 
   #stateLineage(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[]): void {
@@ -308,8 +315,14 @@ export class UnitHandler {
   }
 }
 
+/** How long the rest of an answer that could not be recorded may take: short ones are over, and a long one must not run for nobody. */
+const UNSEEN_REST_MS = 2_000;
+
 /** Its transaction, if it is in one, fails. */
 const UNRECORDED_HINT = "What it did outside of a transaction stands; its result was not released.";
+
+/** A query and a layout travel in one frame of the tunnel. */
+export const MAX_DESCRIBED_COPY_BYTES = 64 * 1024;
 
 const frameOf = (raw: Buffer): Frame => ({ type: raw[0] ?? 0, raw, payload: raw.subarray(FRAME_HEADER_BYTES) });
 

@@ -6,6 +6,7 @@ import type { Channel, CloseReason, ControlBody } from "@sallyport/proto/tunnel/
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Logger } from "pino";
 import type { ForwardingTally } from "../../attestation/forwarding-tally.ts";
+import type { HeldBytes } from "../held-bytes.ts";
 import type { TargetSession } from "../target.ts";
 import { cancelRequest } from "./cancel.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
@@ -40,6 +41,8 @@ export interface PostgresSessionDeps {
   /** Of the resource, as the key of its tokens. */
   readonly catalogue: Catalogue;
   readonly tokenKey: Buffer;
+  /** Of the agent. */
+  readonly heldBytes: HeldBytes;
 }
 
 interface Relaying {
@@ -86,6 +89,9 @@ export class PostgresSession implements TargetSession {
   readonly #log: Logger;
   readonly #channel: Channel;
   readonly #tally: ForwardingTally;
+  readonly #held: ReturnType<HeldBytes["open"]>;
+  /** Sent while the channel took no more. */
+  #queuedBytes = 0;
   #phase: Phase;
 
   constructor(resource: PostgresResource, deps: PostgresSessionDeps, open: Open, channel: Channel, tally: ForwardingTally) {
@@ -94,6 +100,7 @@ export class PostgresSession implements TargetSession {
     this.#log = deps.log.child({ session: open.sessionId });
     this.#channel = channel;
     this.#tally = tally;
+    this.#held = deps.heldBytes.open();
     const abort = new AbortController();
     this.#phase = { kind: "connecting", abort };
     this.#connect(open, abort.signal).catch((error: unknown) => this.#fail(targetFailure(error, resource.name)));
@@ -136,6 +143,8 @@ export class PostgresSession implements TargetSession {
   drained(): void {
     if (this.#phase.kind !== "relaying") return;
     this.#phase.full = false;
+    this.#queuedBytes = 0;
+    this.#held.hold("queue", 0);
     this.#read(this.#phase);
   }
 
@@ -178,14 +187,22 @@ export class PostgresSession implements TargetSession {
         if (this.#phase.kind !== "relaying" || this.#channel.send(bytes)) return;
         this.#phase.full = true;
         socket.pause();
+        this.#queuedBytes += bytes.length;
+        this.#held.hold("queue", this.#queuedBytes);
       },
       learn: (unlearnt) => {
         if (this.#phase.kind === "relaying") this.#learn(this.#phase, unlearnt);
       },
+      hold: this.#held.hold,
       definitionsChanged: () => catalogue.invalidate(),
       executes: () => {
         this.#tally.command();
         timer.started();
+      },
+      prepares: () => timer.started(),
+      // Nothing else is under way: what the client does until its next message is its own time.
+      answered: () => {
+        if (!relay.busy()) timer.ended(false);
       },
       report: (report) => {
         if (!relay.inQuery) timer.ended(relay.busy());
@@ -304,7 +321,7 @@ export class PostgresSession implements TargetSession {
     const answer = reply.push(chunk);
     if (answer === undefined) return;
     phase.describing = undefined;
-    if (answer.forClient.length > 0) phase.relay.fromTarget(answer.forClient);
+    if (answer.rest.length > 0) phase.relay.fromTarget(answer.rest);
     if (answer.columns === "unknown") this.#expectCopy(phase, "unknown", layout);
     else this.#traceCopy(phase, answer.columns, layout, 0);
   }
@@ -356,6 +373,7 @@ export class PostgresSession implements TargetSession {
     const phase = this.#phase;
     if (phase.kind === "closed") return;
     this.#phase = { kind: "closed" };
+    this.#held.close();
     if (phase.kind === "relaying") phase.timer.ended(false);
     this.#tally.end();
     if (phase.kind === "connecting") phase.abort.abort();

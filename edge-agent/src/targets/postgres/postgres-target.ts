@@ -3,6 +3,7 @@ import type { Open, Preview } from "@sallyport/proto/gen/sallyport/tunnel/v1/tun
 import type { Logger } from "pino";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
 import { ForwardingTally } from "../../attestation/forwarding-tally.ts";
+import type { HeldBytes } from "../held-bytes.ts";
 import { nobody, type Target, type TargetSession } from "../target.ts";
 import { Catalogue } from "./catalogue/catalogue.ts";
 import { CatalogueConnection } from "./catalogue/catalogue-connection.ts";
@@ -17,6 +18,8 @@ export interface PostgresTargetDeps {
   readonly timeouts: Timeouts;
   /** Of this agent, kept in its data folder. */
   readonly maskKey: Buffer;
+  /** Of this agent. */
+  readonly heldBytes: HeldBytes;
 }
 
 export class PostgresTarget implements Target {

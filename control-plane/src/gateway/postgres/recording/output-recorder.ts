@@ -1,5 +1,5 @@
 import { promisify } from "node:util";
-import { constants, gzip } from "node:zlib";
+import { constants, gzip, gzipSync } from "node:zlib";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { RecordingEvent } from "../../../domain/session/recording.events.ts";
 import type { ClientOutput } from "../client-output.ts";
@@ -18,8 +18,15 @@ export interface RecordingWriter {
 /** How long the first byte of an answer waits for others: people take it for at once. */
 export const OUTPUT_LINGER_MS = 1_000;
 
-/** In zlib's threads. */
-const compressed = promisify(gzip);
+/** To compress so little takes less of the main thread than to hand it to another: about 25 µs. */
+export const COMPRESSED_AT_ONCE_BYTES = 4_096;
+
+/** Results of databases get little smaller by more effort, and the client waits for it. */
+const fast = { level: constants.Z_BEST_SPEED };
+
+/** In zlib's threads, unless it is short. */
+const inThread = promisify(gzip);
+const compressed = (bytes: Buffer): Buffer | Promise<Buffer> => (bytes.length <= COMPRESSED_AT_ONCE_BYTES ? gzipSync(bytes, fast) : inThread(bytes, fast));
 
 type Piece = OutputChunk | { readonly commandId: undefined; readonly bytes: Buffer; readonly fromTarget: number };
 
@@ -36,8 +43,8 @@ export interface OutputRecorderDeps {
  *
  * W1. No byte of the answer to a recorded command reaches the client before the event that holds it is durable.
  * W2. Order is kept: what is not recorded waits for what is.
- * W3. What waits is bounded by the tunnel's window: it is given back with the bytes. One chunk is compressed at a time, off
- *     the main thread, so that no other session waits for it.
+ * W3. What waits is bounded by the tunnel's window: it is given back with the bytes. One chunk is compressed at a time, and
+ *     all but the short ones off the main thread, so that no other session waits for it.
  * W4. After a failure nothing more of the answer leaves, up to the next `begin`.
  */
 export class OutputRecorder {
@@ -155,8 +162,7 @@ export class OutputRecorder {
     let sequence = this.#deps.writer.reserve(recorded.length);
     const events: RecordingEvent[] = [];
     for (const { commandId = 0, bytes } of recorded) {
-      // Results of databases get little smaller by more effort, and the client waits for it.
-      const gzipBase64 = (await compressed(bytes, { level: constants.Z_BEST_SPEED })).toString("base64");
+      const gzipBase64 = (await compressed(bytes)).toString("base64");
       events.push({ type: "OutputRecorded", data: { sequence: sequence++, commandId, bytes: bytes.length, gzipBase64 } });
     }
     if (events.length > 0) await this.#deps.writer.append(events);

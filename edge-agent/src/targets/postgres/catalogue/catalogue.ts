@@ -7,7 +7,10 @@ import { FIRST_UNPINNED_OID, Relations } from "./relations.ts";
 export const CATALOGUE_FRESH_MS = 1_000;
 /** From this age on it is looked up again while it still counts, so that nobody waits for what is in constant use. */
 export const CATALOGUE_REFRESH_MS = 500;
-/** Relations that are remembered for a resource, about 20 MB with 20 columns each. Beyond, all is forgotten, and looked up when it is needed. */
+/**
+ * Relations that are remembered for a resource, about 20 MB where they are tables with 20 columns each; views take what their columns are
+ * made of. Beyond, all is forgotten, what they once were included, and looked up when it is needed.
+ */
 export const MAX_CATALOGUE_RELATIONS = 20_000;
 /** Names that are remembered for a resource, also of what is not there, about 5 MB. Beyond, they are forgotten: a statement can name what it likes. */
 export const MAX_CATALOGUE_NAMES = 20_000;

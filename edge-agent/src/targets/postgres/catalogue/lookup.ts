@@ -8,7 +8,7 @@ import { serverRefusal } from "../failure.ts";
 import { MessageReader } from "../message-reader.ts";
 import type { PostgresResource } from "../resource.ts";
 
-/** Rows that one lookup may have: columns of what a statement reads, and of what its views are made of. Over it the lookup fails. */
+/** Rows that the answer to one question may have, each level of views being one: columns, parents, descendants, rules. Over it the lookup fails. */
 export const MAX_LOOKUP_ROWS = 200_000;
 /** Longest text of a rule that is read, before it is spelt in hexadecimal; what a longer view shows is unknown. */
 export const MAX_RULE_BYTES = 1_048_576;

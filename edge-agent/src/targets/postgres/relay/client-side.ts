@@ -18,13 +18,15 @@ export class ClientSide implements MessageHandler {
   readonly #out: Outbox;
   readonly #expectations: Expectations;
   readonly #executes: () => void;
+  readonly #prepares: () => void;
   /** The portal that the message before this one described. */
   #described: Buffer | undefined;
 
-  /** `executes`: told of each message of the client that makes the target execute something. */
-  constructor(expectations: Expectations, toTarget: (bytes: Buffer) => void, executes: () => void) {
+  /** `executes`: told of each message of the client that makes the target execute something; `prepares`: plan something, which may take as long. */
+  constructor(expectations: Expectations, toTarget: (bytes: Buffer) => void, executes: () => void, prepares: () => void) {
     this.#expectations = expectations;
     this.#executes = executes;
+    this.#prepares = prepares;
     this.#out = new Outbox(toTarget);
   }
 
@@ -51,6 +53,7 @@ export class ClientSide implements MessageHandler {
   end(type: number): void {
     this.#described = undefined;
     this.#expectations.sent(type);
+    if ((type === frontend.parse || type === frontend.bind) && !this.#expectations.skipping) this.#prepares();
     if (type === frontend.query || type === frontend.execute || type === frontend.functionCall) this.#executes();
   }
 

@@ -12,6 +12,7 @@ import type { ResultTally } from "./result-tally.ts";
  * concatenation, and what is incomplete waits for more, at most `MAX_MASKED_MESSAGE_BYTES` of it.
  */
 export class CopyOut {
+  readonly #holds: (bytes: number) => void;
   readonly #format: CopyFormat;
   readonly #caps: Caps;
   readonly #out: Outbox;
@@ -21,7 +22,8 @@ export class CopyOut {
   /** What is pending is looked at again when it has doubled, so that a row in many small pieces stays linear. */
   #retryAt = 0;
 
-  constructor(format: CopyFormat, caps: Caps, out: Outbox, tally: ResultTally) {
+  constructor(format: CopyFormat, caps: Caps, out: Outbox, tally: ResultTally, holds: (bytes: number) => void) {
+    this.#holds = holds;
     this.#format = format;
     this.#caps = caps;
     this.#out = out;
@@ -56,11 +58,13 @@ export class CopyOut {
     this.#pending = [];
     this.#pendingBytes = 0;
     this.#frame(this.#units(joined, 0, joined.length).parts);
+    this.#holds(this.#pendingBytes);
   }
 
   #wait(bytes: Buffer): void {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
+    this.#holds(this.#pendingBytes);
     if (this.#pendingBytes <= MAX_MASKED_MESSAGE_BYTES) return;
     throw new SallyportError("wire.too_large", "A row of a COPY is too large to be masked.", { size: String(this.#pendingBytes) });
   }

@@ -209,3 +209,31 @@ describe("keeping track of what is owed", () => {
     assert.deepEqual(wire.texts(session.received()), [["***@*******.***"]]);
   });
 });
+
+describe("what makes the target plan", () => {
+  it("is told of, and that it was answered, but for what the target skips after an error", () => {
+    const told: string[] = [];
+    const relay = new PostgresRelay({
+      obligations: { maskColumns: [], detectors: [], rowCap: 0n },
+      catalogue: catalogueOf({}),
+      ...knowsAll,
+      maskKeys: { hash: randomBytes(32), token: randomBytes(32) },
+      executes: () => void told.push("executes"),
+      prepares: () => void told.push("prepares"),
+      answered: () => void told.push(relay.busy() ? "answered, busy" : "answered"),
+      toTarget: () => {},
+      toClient: () => {},
+      report: () => {},
+    });
+    const heard = (): string[] => told.splice(0);
+    relay.fromClient(Buffer.concat([wire.parse(), wire.flush]));
+    relay.fromTarget(wire.parseComplete);
+    assert.deepEqual(heard(), ["prepares", "answered"]);
+    relay.fromClient(Buffer.concat([wire.bind(), wire.execute(), wire.flush]));
+    relay.fromTarget(wire.bindComplete);
+    assert.deepEqual(heard(), ["prepares", "executes", "answered, busy"]);
+    relay.fromTarget(wire.errorResponse({ S: "ERROR", C: "22012", M: "division by zero" }));
+    relay.fromClient(Buffer.concat([wire.parse(), wire.bind(), wire.flush]));
+    assert.deepEqual(heard(), []);
+  });
+});

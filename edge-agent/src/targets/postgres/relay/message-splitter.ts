@@ -23,11 +23,13 @@ export interface MessageHandler {
  * Walks a stream of `byte type, int32 length, payload` without joining what may pass.
  *
  * S1. Only a header (4 bytes at most) and messages that the handler holds are kept between two calls.
- * S2. A held message over `MAX_MASKED_MESSAGE_BYTES` fails on its header; what is kept of a smaller one doubles as bytes come.
+ * S2. A held message over `MAX_MASKED_MESSAGE_BYTES` fails on its header; what is kept of a smaller one doubles as bytes come, and each
+ *     step is told to `holds` before it is taken.
  * S3. While it is suspended nothing reaches the handler: what comes is kept, so that whoever suspends it stops the stream, too.
  */
 export class MessageSplitter {
   readonly #handler: MessageHandler;
+  readonly #holds: (bytes: number) => void;
   readonly #head = Buffer.alloc(FRAME_HEADER_BYTES);
   #headBytes = 0;
   #type = 0;
@@ -40,8 +42,9 @@ export class MessageSplitter {
   #suspended = false;
   #kept: Buffer[] = [];
 
-  constructor(handler: MessageHandler) {
+  constructor(handler: MessageHandler, holds: (bytes: number) => void = () => undefined) {
     this.#handler = handler;
+    this.#holds = holds;
   }
 
   /** To be called from the handler; takes effect behind the message that it is called for. */
@@ -136,13 +139,16 @@ export class MessageSplitter {
     const whole = this.#hold;
     this.#hold = Buffer.alloc(0);
     this.#handler.held(this.#type, whole, 0, this.#holdSize);
+    this.#holds(0);
     return end;
   }
 
   #keep(chunk: Buffer, from: number, to: number): void {
     const needed = this.#holdBytes + to - from;
     if (needed > this.#hold.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#holdSize, Math.max(needed, this.#hold.length * 2)));
+      const size = Math.min(this.#holdSize, Math.max(needed, this.#hold.length * 2));
+      this.#holds(size);
+      const grown = Buffer.allocUnsafe(size);
       this.#hold.copy(grown, 0, 0, this.#holdBytes);
       this.#hold = grown;
     }

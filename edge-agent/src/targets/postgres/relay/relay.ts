@@ -1,4 +1,5 @@
 import type { Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { HoldBytes } from "../../held-bytes.ts";
 import { ClientSide } from "./client-side.ts";
 import type { Lineage } from "../../../masking/lineage.ts";
 import type { MaskKeys } from "../../../masking/mask-value.ts";
@@ -24,6 +25,12 @@ export interface PostgresRelayDeps {
   readonly toClient: (bytes: Buffer) => void;
   /** For each message of the client that makes the target execute something. */
   readonly executes: () => void;
+  /** For each that makes it plan something: constants are worked out by then. */
+  readonly prepares?: () => void;
+  /** Of results, until they are passed on. What it throws ends the session. */
+  readonly hold?: HoldBytes;
+  /** After the target's answer to a message that executes nothing. */
+  readonly answered?: () => void;
   /** After the bytes of each message that ends a command. */
   readonly report: (report: Report) => void;
   /** After each ReadyForQuery. */
@@ -46,13 +53,13 @@ export class PostgresRelay {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: PostgresRelayDeps) {
-    const { obligations, maskKeys, toTarget, executes, ready } = deps;
+    const { obligations, maskKeys, toTarget, executes, prepares = nothing, answered = nothing, ready = nothing, hold = nothing } = deps;
     const expectations = this.#expectations;
     const duties = compileDuties(obligations, maskKeys);
     expectations.strict = duties.columns;
     this.#maskKeys = maskKeys;
-    this.#client = new ClientSide(expectations, toTarget, executes);
-    this.#target = new TargetSide(duties, { ...deps, expectations, ready: ready ?? ((): void => undefined) });
+    this.#client = new ClientSide(expectations, toTarget, executes, prepares);
+    this.#target = new TargetSide(duties, { ...deps, expectations, ready, answered, hold });
   }
 
   /** May change and keep `bytes`. Throws when it cannot follow, or must not pass what it sees: end the session. */
@@ -119,3 +126,5 @@ export class PostgresRelay {
     }
   }
 }
+
+const nothing = (): void => undefined;

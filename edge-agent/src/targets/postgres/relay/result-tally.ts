@@ -1,7 +1,13 @@
 import { createHash, hash, type Hash } from "node:crypto";
-import type { Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { MaskedCells, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 
 const DIGEST = "sha256";
+/** Of the names of masked columns in one report, which is a frame of the tunnel: 800 of PostgreSQL's longest. */
+export const MAX_REPORTED_BYTES = 64 * 1024;
+/** What a column takes in a report besides its name. */
+const CELLS_OVERHEAD_BYTES = 16;
+/** Under this name the masked cells of all other columns are counted. */
+const MORE_COLUMNS = "(more columns)";
 const NOTHING = hash(DIGEST, Buffer.alloc(0), "buffer");
 
 /** Counts and digests the result rows of one command, as they leave. A result within one chunk costs one call of `hash`. */
@@ -50,7 +56,7 @@ export class ResultTally {
     const report: Report = {
       rows: BigInt(this.rows),
       bytes: BigInt(this.#bytes),
-      masked: [...this.#masked].map(([column, cells]) => ({ column, cells: BigInt(cells) })),
+      masked: this.#maskedCells(),
       digest,
       withheldRows: BigInt(this.withheld),
       ...(this.limit === undefined ? {} : { limit: this.limit }),
@@ -64,6 +70,19 @@ export class ResultTally {
     this.#hash = undefined;
     this.#source = undefined;
     return report;
+  }
+
+  /** The report follows its rows, so that it must fit whatever their columns are called. */
+  #maskedCells(): MaskedCells[] {
+    const named: MaskedCells[] = [];
+    let bytes = 0;
+    let more = 0;
+    for (const [column, cells] of this.#masked) {
+      bytes += Buffer.byteLength(column) + CELLS_OVERHEAD_BYTES;
+      if (bytes <= MAX_REPORTED_BYTES) named.push({ column, cells: BigInt(cells) });
+      else more += cells;
+    }
+    return more === 0 ? named : [...named, { column: MORE_COLUMNS, cells: BigInt(more) }];
   }
 
   #digest(): Buffer {

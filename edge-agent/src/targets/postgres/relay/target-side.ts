@@ -4,6 +4,7 @@ import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import { backend } from "@sallyport/proto/wire/postgres/message-types";
 import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { type Lineage, OF_ANYTHING } from "../../../masking/lineage.ts";
+import type { HoldBytes } from "../../held-bytes.ts";
 import { nothingUnlearnt } from "../catalogue/catalogue.ts";
 import type { Unlearnt } from "../catalogue/explore.ts";
 import { type ColumnCatalogue, columnLineages, type StatedLineage } from "./column-lineage.ts";
@@ -37,6 +38,8 @@ export interface TargetSideDeps {
   readonly learn: (unlearnt: Unlearnt) => void;
   readonly definitionsChanged: () => void;
   readonly ready: () => void;
+  readonly answered: () => void;
+  readonly hold: HoldBytes;
 }
 
 /** A result whose columns are being looked up. */
@@ -55,7 +58,7 @@ interface Awaited {
  */
 export class TargetSide implements MessageHandler {
   readonly #deps: TargetSideDeps;
-  readonly #splitter = new MessageSplitter(this);
+  readonly #splitter: MessageSplitter;
   readonly #out: Outbox;
   readonly #tally = new ResultTally();
   #duties: Duties;
@@ -75,6 +78,7 @@ export class TargetSide implements MessageHandler {
   constructor(duties: Duties, deps: TargetSideDeps) {
     this.#duties = duties;
     this.#deps = deps;
+    this.#splitter = new MessageSplitter(this, (bytes) => deps.hold("message", bytes));
     this.#out = new Outbox(deps.toClient);
   }
 
@@ -182,6 +186,11 @@ export class TargetSide implements MessageHandler {
       case backend.errorResponse:
         this.#expected(type);
         this.#report();
+        return;
+      case backend.parseComplete:
+      case backend.bindComplete:
+        this.#expected(type);
+        this.#deps.answered();
         return;
       default:
         this.#expected(type);
@@ -295,7 +304,7 @@ export class TargetSide implements MessageHandler {
     this.#expected(backend.copyOutResponse);
     const format = planCopy(bytes, from, to, this.#copyKnowledge, this.#duties.masker, this.#tally);
     this.#copyKnowledge = NOTHING_KNOWN;
-    this.#copy = new CopyOut(format, this.#duties.caps, this.#out, this.#tally);
+    this.#copy = new CopyOut(format, this.#duties.caps, this.#out, this.#tally, (size) => this.#deps.hold("copy", size));
     this.#copying = true;
     this.#out.add(bytes, from, to);
   }
@@ -339,6 +348,7 @@ export class TargetSide implements MessageHandler {
 
   #endOfCommand(): void {
     this.#plan = undefined;
+    if (this.#copy !== undefined) this.#deps.hold("copy", 0);
     this.#copy = undefined;
     this.#copying = false;
   }

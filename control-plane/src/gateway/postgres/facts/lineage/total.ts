@@ -1,15 +1,14 @@
-import type { A_Expr, FuncCall, Node } from "@pgsql/types";
-import { answersAny } from "../functions.ts";
+import type { A_Expr, Node } from "@pgsql/types";
 import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeTag } from "../tree.ts";
+import { isConstant } from "./sound-calls.ts";
 
 /**
  * What answers any value, and with one row. Whether anything else fails, or how many rows it makes, may tell what it was given: that finds a
  * value out without showing it. So this list is closed: what is not in it tells.
  */
 const totalTags: ReadonlySet<string> = new Set<NodeTag>([
-  "A_Indices",
   "A_Star",
   "BitString",
   "Boolean",
@@ -45,24 +44,14 @@ export function isTellingTag(key: string): boolean {
   return first >= 0x41 && first <= 0x5a && !totalTags.has(key);
 }
 
-/** A constant, with a sign or a type; `-1` is one already. */
-export const isConstant = (node: Node): boolean =>
-  "A_Const" in node || ("TypeCast" in node && node.TypeCast.arg !== undefined && "A_Const" in node.TypeCast.arg);
-
-/** Whether a call answers any value with these arguments, though it is not among those that answer any with whatever they are given. */
-export function totalWith(name: readonly string[], { args = [] }: FuncCall): boolean {
-  if (args.some((arg) => "NamedArgExpr" in arg) || !answersAny(name, args.map(isConstant))) return false;
-  return name.at(-1) !== "format" || plainFormat.test(constantText(args[0]) ?? "%");
-}
-
-/** `%*s` takes a width from its arguments, `%I` fails on NULL. */
-const plainFormat = /^(?:[^%]|%(?:\d+\$)?-?\d*[sL%])*$/;
-
 const patternOperators: ReadonlySet<string> = new Set(["~~", "!~~", "~~*", "!~~*"]);
 
-/** Whether a pattern may fail on some values: a computed one may be none, and of one that ends in its escape that shows only to a value that matches so far. */
+/**
+ * Whether a pattern may fail on some values: a computed one may be none, and of one that ends in its escape that shows only to a value that
+ * matches so far. Of SIMILAR TO only words are known to be in order.
+ */
 export function tellsByPattern({ kind, name, rexpr }: A_Expr): boolean {
-  if (kind === "AEXPR_SIMILAR") return patternOf(rexpr) === undefined;
+  if (kind === "AEXPR_SIMILAR") return !/^[\w\s%@.,-]*$/.test(patternOf(rexpr)?.text ?? "(");
   const likens = kind === "AEXPR_LIKE" || kind === "AEXPR_ILIKE" || patternOperators.has(strings(name).at(-1) ?? "");
   return likens && !patternsIn(rexpr, kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL").every(isWhole);
 }

@@ -2,9 +2,11 @@ import type { A_Expr, FuncCall, JsonFormat, Node, SubLink } from "@pgsql/types";
 import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
+import { joinsText } from "./concatenation.ts";
 import { entriesNamed, resolve } from "./references.ts";
 import { type Scope, wholeItems, wholeRow } from "./scope.ts";
-import { isTellingTag, tellsByPattern, totalWith } from "./total.ts";
+import { isConstant, isSound, keysOf } from "./sound-calls.ts";
+import { isTellingTag, tellsByPattern } from "./total.ts";
 import type { Tracer } from "./tracer.ts";
 import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 
@@ -15,7 +17,7 @@ import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values" | "conditions" = "values"): Value {
   if (isReference(root)) return columnRef(tracer, root.ColumnRef.fields, scope);
   const found: Value[] = [];
-  const place: Place = { tracer, scope, found, as, telling: false };
+  const place: Place = { tracer, scope, root, found, as, telling: false };
   const stack: unknown[] = [root];
   while (stack.length > 0) {
     const value = stack.pop();
@@ -41,6 +43,7 @@ type NodeWith<Tag extends NodeTag> = Readonly<Record<Tag, NodeOf<Tag>>>;
 interface Place {
   readonly tracer: Tracer;
   readonly scope: Scope;
+  readonly root: unknown;
   readonly found: Value[];
   readonly as: "values" | "conditions";
   /** Something was met that fails on some values, or makes rows of them: that tells what they are. */
@@ -72,7 +75,9 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     const { tracer, scope, found, as } = place;
     const name = strings(call.funcname);
     const { transparent, keeps, total } = tracer.traitsOf(name, "function");
-    place.telling ||= !total && !totalWith(name, call);
+    place.telling ||= !total && !isSound(name, call, isWholeOfColumn(place, call));
+    const keys = keysOf(name, call);
+    if (keys.length > 0) picking(tracer, keys, scope);
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
     const { agg_filter, agg_order, over } = call;
     if (agg_filter !== undefined || agg_order !== undefined || over !== undefined) found.push(picking(tracer, [agg_filter, agg_order, { over }], scope));
@@ -99,7 +104,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     if (kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL") {
       const { transparent, total } = place.tracer.traitsOf(strings(name), "operator");
       if (!transparent) place.found.push(anything);
-      place.telling ||= !total;
+      place.telling ||= !total || (kind === "AEXPR_OP" && strings(name).at(-1) === "||" && !joinsText(expression, (node) => isPlain(place, node)));
     }
     // What is NULL shows.
     const fails = kind === "AEXPR_NULLIF" || tellsByPattern(expression);
@@ -108,6 +113,8 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     return !fails && patternKinds.has(kind) ? [lexpr] : [lexpr, rexpr];
   },
   TypeCast: (place, { arg, typeName }) => {
+    // Read once, before there is a value.
+    if (arg !== undefined && "A_Const" in arg) return [];
     const [type, schema = "pg_catalog"] = strings(typeName?.names).toReversed();
     place.telling ||= !texts.has(type ?? "") || schema !== "pg_catalog" || (typeName?.arrayBounds ?? []).length > 0;
     return [arg];
@@ -116,6 +123,11 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   A_Indirection: (place, { arg, indirection = [] }) => {
     for (const field of strings(indirection)) place.telling ||= !place.tracer.traitsOf([field], "function").total;
     return [arg, indirection];
+  },
+  // Nothing, or a part of an array that may not fit another.
+  A_Indices: (place, { is_slice, lidx, uidx }) => {
+    place.telling ||= is_slice === true;
+    return [lidx, uidx];
   },
   // Arrays inside must be of the same size.
   A_ArrayExpr: (place, { elements = [] }) => {
@@ -144,6 +156,21 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
 
 /** Not looked up in the object: JSON_ARRAYAGG has a field named `constructor`. */
 const handlers = new Map<string, Handler>(Object.entries(byTag) as [string, Handler][]);
+
+/** A mere column of a table. */
+const isPlain = ({ tracer, scope }: Place, node: Node): boolean => isReference(node) && columnRef(tracer, node.ColumnRef.fields, scope).plain;
+
+/** Of mere columns and constants, perhaps through calls that fail on no value. */
+function isWholeOfColumn(place: Place, call: FuncCall): boolean {
+  const { root, tracer } = place;
+  if (typeof root !== "object" || root === null || !("FuncCall" in root) || root.FuncCall !== call) return false;
+  const isHarmless = (node: Node): boolean => isConstant(node) || isPlain(place, node) || "SQLValueFunction" in node;
+  return (call.args ?? []).every((arg) => {
+    if (isHarmless(arg)) return true;
+    if (!("FuncCall" in arg) || arg.FuncCall.over !== undefined || arg.FuncCall.agg_filter !== undefined) return false;
+    return tracer.traitsOf(strings(arg.FuncCall.funcname), "function").total && (arg.FuncCall.args ?? []).every(isHarmless);
+  });
+}
 
 /** A setting with a dot in its name is a variable, into which anything may have been put. */
 function readsVariable(tracer: Tracer, { args = [] }: FuncCall, scope: Scope): boolean {

@@ -69,7 +69,10 @@ export interface Hello {
   agentVersion: string;
   tunnelVersion: number;
   resources: Resource[];
-  /** What it can do that earlier agents of the same tunnel version cannot: preview. */
+  /**
+   * What it can do that earlier agents of the same tunnel version cannot: preview; limits (row, byte and time limits, read-only);
+   * lineage (ResultLineage). Sessions are opened only on an agent with the latter two.
+   */
   features: string[];
 }
 
