@@ -1,4 +1,4 @@
-import type { ApprovalPreview, DryRun, PreviewResponse, SampleRow } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ApprovalPreview, DryRun, PreviewedCommand, PreviewResponse, SampleRow } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { findApproval } from "./find-approval.ts";
 import { bold, dim, type Io, toJson } from "./io.ts";
@@ -13,7 +13,7 @@ export function previewVerb(approvals: Command): void {
     .command("preview")
     .argument("<id>", "the approval, or the first characters of its id")
     .option("--dry-run", "run the change in a transaction that is rolled back: how many rows, and some of them before and after")
-    .description("what the held command would do: its plan; whoever may decide on it can look")
+    .description("what the held command, or each one of a plan, would do: its plan; whoever may decide on it can look")
     .action((id: string, { dryRun = false }: { dryRun?: boolean }, command: Command) =>
       runVerb(command, async (verb) => {
         const client = verb.api();
@@ -33,12 +33,22 @@ export function previewLine({ kind, by, at, state, rows, code }: ApprovalPreview
   return `${what} by ${by}, ${at?.toISOString() ?? ""}: ${outcome}`;
 }
 
-function show(io: Io, { plan, dryRun, previewDigest }: PreviewResponse): void {
-  io.out(bold("Plan"));
-  for (const line of printableLines(plan)) io.out(`  ${line}`);
+function show(io: Io, { plan, dryRun, steps, previewDigest }: PreviewResponse): void {
+  if (steps.length === 0) {
+    io.out(bold("Plan"));
+    for (const line of printableLines(plan)) io.out(`  ${line}`);
+  }
+  for (const [index, step] of steps.entries()) showStep(io, index + 1, step);
   if (dryRun !== undefined) showDryRun(io, dryRun);
   io.out(`${bold("Digest")}     ${previewDigest}`);
   io.out(dim("On a connection of its own: what the session has set or not yet committed does not show."));
+}
+
+/** One command of a plan. */
+function showStep(io: Io, number: number, { statement, plan, rows, note }: PreviewedCommand): void {
+  io.out(`${bold(`${number}.`)} ${printable(statement)}${rows === undefined ? "" : `  ${dim("→")} ${counted(rows)}`}`);
+  if (note !== "") io.out(`   ${dim(printable(note))}`);
+  for (const line of plan === "" ? [] : printableLines(plan)) io.out(`     ${line}`);
 }
 
 function showDryRun(io: Io, { rows, columns, before, after, notes }: DryRun): void {

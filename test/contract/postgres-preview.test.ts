@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { type ErrorCode, isErrorCode } from "@sallyport/proto/errors";
-import type { DryRun, Obligations, Preview, Previewed } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { DryRun, Obligations, Preview, Previewed, PreviewStep } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { Client } from "pg";
 import { pino } from "pino";
 import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
@@ -66,7 +66,7 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     const look = async (statement: string, more: Partial<Preview> & { readonly obligations?: Obligations } = {}): Promise<Previewed | [ErrorCode, string]> => {
       const channel = new MemoryChannel();
       const { obligations, ...rest } = more;
-      const preview: Preview = { statement, parameters: [], dryRun: false, ...rest };
+      const preview: Preview = { statement, parameters: [], dryRun: false, steps: [], ...rest };
       channel.attach(target.preview(openOf("customers", { preview, obligations }), preview, channel));
       await channel.until(() => channel.reason !== undefined);
       const previewed = channel.posted.find((body) => body.$case === "previewed")?.value;
@@ -222,9 +222,75 @@ for (const flavour of ["embedded18", "debian15"] as const) {
       await server.admin.query("begin; lock table people, big in access exclusive mode; rollback");
     });
 
+    const step = (statement: string, change = true): PreviewStep => ({ number: 0, statement, change });
+    const lookAt = (isDry: boolean, steps: readonly PreviewStep[]): Promise<Previewed | [ErrorCode, string]> =>
+      look("", { dryRun: isDry, steps: steps.map((each, index) => ({ ...each, number: index + 1 })) });
+    const stepsOf = async (isDry: boolean, ...steps: readonly PreviewStep[]): Promise<Previewed["steps"]> => {
+      const previewed = await lookAt(isDry, steps);
+      assert.ok(!Array.isArray(previewed), "a preview, and not a refusal");
+      return previewed.steps;
+    };
+    const planRefused = async (code: ErrorCode, message: RegExp, ...steps: readonly PreviewStep[]): Promise<void> => {
+      const refusal = await lookAt(true, steps);
+      assert.ok(Array.isArray(refusal));
+      assert.equal(refusal[0], code);
+      assert.match(refusal[1], message);
+    };
+
+    it("counts for each command of a plan what it changes after those before it, and leaves nothing", async () => {
+      const seen = await stepsOf(
+        true,
+        step("update people set name = 'first' where id <= 10"),
+        step("select * from people where name = 'first'", false),
+        step("delete from people where name = 'first'"),
+        step("insert into people values (1, 'again')"),
+        step("update people set name = 'x' where name = 'first'"),
+      );
+      assert.deepEqual(
+        seen.map((each) => [each.number, each.rows, each.failure]),
+        [
+          [1, 10n, ""],
+          [2, undefined, ""],
+          [3, 10n, ""],
+          [4, 1n, ""],
+          [5, 0n, ""],
+        ],
+      );
+      assert.deepEqual((await server.admin.query("select count(*)::int as n from people where name like 'name %'")).rows, [{ n: 100 }]);
+    });
+
+    it("explains the commands of a plan one by one, and goes on after one that cannot be", async () => {
+      const seen = await stepsOf(false, step("delete from people where id = 7"), step("update made_earlier set id = 1"), step("select 1", false));
+      assert.match(seen[0]?.plan ?? "", /Delete on people/);
+      assert.deepEqual([seen[1]?.plan, /made_earlier.*42P01/.test(seen[1]?.failure ?? "")], ["", true]);
+      assert.match(seen[2]?.plan ?? "", /Result/);
+      assert.deepEqual(
+        seen.map(({ rows }) => rows),
+        [undefined, undefined, undefined],
+      );
+    });
+
+    it("runs nothing of a plan for good when one of its commands fails, or a rollback would not undo it", async () => {
+      const seven = step("delete from people where id = 7");
+      await planRefused("preview.failed", /^Command 2 of the plan: It would fail: .*23505/, seven, step("insert into people values (1, 'taken')"));
+      await planRefused("preview.unsafe", /^Command 2 of the plan: The trigger audits would fire/, seven, step("update audited set body = 'y'"));
+      await planRefused("preview.failed", /^Command 1 of the plan: It would fail/, step("delete from people where id = 7; commit"));
+      assert.deepEqual((await server.admin.query("select count(*)::int as n from people")).rows, [{ n: 100 }]);
+    });
+
+    it("stops a command of a plan that takes too long, and with it the plan", async () => {
+      const slow = "update big set body = 'y' where id in (select a.id from big a, big b where a.body <> b.body or a.id + b.id = 7)";
+      await planRefused("preview.failed", /^Command 2 of the plan: It did not finish/, step("delete from people where id = 7"), step(slow));
+    });
+
     it("is rolled back by the server when its channel is closed in the middle", async () => {
       const channel = new MemoryChannel();
-      const preview: Preview = { statement: "delete from big a using big b where a.body = b.body and a.id + b.id < 0", parameters: [], dryRun: true };
+      const preview: Preview = {
+        statement: "delete from big a using big b where a.body = b.body and a.id + b.id < 0",
+        parameters: [],
+        dryRun: true,
+        steps: [],
+      };
       channel.attach(target.preview(openOf("customers", { preview }), preview, channel));
       const active =
         "select count(*)::int as n from pg_stat_activity where application_name = 'sallyport preview' and query like 'delete from big%' and state = 'active'";
@@ -248,7 +314,7 @@ for (const flavour of ["embedded18", "debian15"] as const) {
     });
 
     it("refuses more at once than it may run", async () => {
-      const slow: Preview = { statement: "delete from big a using big b where a.body = b.body and a.id + b.id < 0", parameters: [], dryRun: true };
+      const slow: Preview = { statement: "delete from big a using big b where a.body = b.body and a.id + b.id < 0", parameters: [], dryRun: true, steps: [] };
       const channels = Array.from({ length: 5 }, () => new MemoryChannel());
       for (const channel of channels) channel.attach(target.preview(openOf("customers", { preview: slow }), slow, channel));
       assert.equal(channels.at(-1)?.reason?.code, "session.limit");

@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
-import * as api from "@sallyport/proto/gen/sallyport/api/v1/api";
-import * as audit from "@sallyport/proto/gen/sallyport/api/v1/audit";
-import * as grant from "@sallyport/proto/gen/sallyport/api/v1/grant";
-import * as history from "@sallyport/proto/gen/sallyport/api/v1/history";
-import * as notification from "@sallyport/proto/gen/sallyport/api/v1/notification";
-import * as policy from "@sallyport/proto/gen/sallyport/api/v1/policy";
+import type { ApiClient } from "@sallyport/cli/src/api-client.ts";
+import { ExportRequest } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { atEnd } from "../support/cleanup.ts";
 import { openPolicy, type PolicyText, starterPolicy } from "../support/policies.ts";
 import { RESOURCE, Stack } from "../support/stack.ts";
@@ -21,8 +17,13 @@ interface Verb {
   readonly responseStream: boolean;
 }
 
-/** Every verb of every service of the API, whatever they are. */
-const verbs: readonly Verb[] = [api, audit, grant, history, notification, policy].flatMap((module) =>
+const generated = new URL("../../proto/src/gen/sallyport/api/v1/", import.meta.url);
+const modules = await Promise.all(
+  readdirSync(generated).map(async (file) => (await import(new URL(file, generated).href)) as Readonly<Record<string, unknown>>),
+);
+
+/** Every verb of every service of the API, whatever they are: of each file that is there. */
+const verbs: readonly Verb[] = modules.flatMap((module) =>
   Object.entries(module)
     .filter(([name]) => name.endsWith("ServiceService"))
     .flatMap(([, service]) =>
@@ -60,6 +61,9 @@ const expected: Readonly<Record<string, string>> = {
   "ApprovalService/RequestPlan": everybody,
   "ApprovalService/RevokeApproval": everybody,
   "ApprovalService/AcceptCounter": everybody,
+  "DelegationService/Delegate": everybody, // what policy lets themselves do
+  "DelegationService/ListDelegations": everybody, // theirs
+  "DelegationService/EndDelegation": everybody, // theirs
   "ErasureService/RequestErasure": admins,
   "ErasureService/ListErasures": auditors,
   "ErasureService/ApproveErasure": admins,
@@ -105,7 +109,7 @@ const expected: Readonly<Record<string, string>> = {
 
 /** Nothing is asked of a verb, but for those that look at what is asked before they say who may. */
 const requests: Readonly<Record<string, Uint8Array>> = {
-  "AuditService/Export": audit.ExportRequest.encode(audit.ExportRequest.create({ scope: { $case: "range", value: { from: "0", to: "0" } } })).finish(),
+  "AuditService/Export": ExportRequest.encode(ExportRequest.create({ scope: { $case: "range", value: { from: "0", to: "0" } } })).finish(),
 };
 const NOTHING = new Uint8Array();
 
@@ -195,37 +199,41 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     const stock = await stack.connect("ana", { database: "stock" });
     await stock.query("select 'in stock' as found");
     const closed = new Promise<void>((resolve) => stock.on("end", () => resolve()));
-    stack.tokens.cy = edToken; // the command line below knows no ed
-    const as = async (who: "ana" | "bo" | "ed", ...args: readonly string[]): Promise<unknown> => {
-      const run = stack.cli(who === "ed" ? "cy" : who, "--json", ...args);
-      const { status } = await run.exited;
-      return status === 0 ? (JSON.parse(run.stdout) as unknown) : (JSON.parse(run.stderr) as { error: string }).error.split(":")[0];
-    };
-    const resourcesOf = (found: unknown): readonly string[] => [...new Set((found as { resource: string }[]).map(({ resource }) => resource))].toSorted();
+    stack.tokens.cy = edToken; // so that the stack calls as `ed`, whom it does not know
+    type Caller = "ana" | "bo" | "ed";
+    const as = <T>(who: Caller, run: (api: ApiClient) => Promise<T>): Promise<T> => stack.call(who === "ed" ? "cy" : who, run);
+    const none = { since: undefined, until: undefined, cursor: "", limit: 0 };
+    const list = (who: Caller, asked: { readonly identity?: string; readonly resource?: string } = {}) =>
+      as(who, (api) => api.call(api.sessions.listSessions.bind(api.sessions), { openOnly: false, identity: "", resource: "", ...asked, ...none }));
+    const search = (who: Caller) =>
+      as(who, (api) => api.call(api.history.searchCommands.bind(api.history), { words: "select found", identity: "", resource: "", ...none }));
+    const resourcesOf = (rows: readonly { readonly resource: string }[]): readonly string[] => [...new Set(rows.map(({ resource }) => resource))].toSorted();
+    const show = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.sessions.getSession.bind(api.sessions), { sessionId }));
+    const explain = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.history.explainDecision.bind(api.history), { sessionId, commandId: 1 }));
+    const end = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.sessions.endSession.bind(api.sessions), { sessionId, reason: "" }));
+    const replay = (who: Caller, sessionId: string) => as(who, (api) => read(api.stream(api.sessions.replaySession({ sessionId }, api.metadata))));
+    const bundle = (who: Caller, scope: ExportRequest["scope"]) => as(who, (api) => read(api.stream(api.audit.export({ scope, sealed: false }, api.metadata))));
+    const read = async (parts: AsyncIterable<unknown>): Promise<number> => (await Array.fromAsync(parts)).length;
+    const forbidden = { code: "auth.forbidden" };
 
     // The lists follow the record.
-    while (((await as("ana", "search", "select", "found")) as unknown[]).length < 2);
-    const sessions = (await as("ana", "sessions")) as { readonly id: string; readonly resource: string }[];
+    while ((await search("ana")).commands.length < 2);
+    const { sessions } = await list("ana");
     const idOn = (resource: string): string => sessions.find((each) => each.resource === resource)?.id ?? "";
-    assert.deepEqual([resourcesOf(sessions), resourcesOf(await as("ed", "sessions"))], [[RESOURCE, "stock"], ["stock"]]);
-    assert.deepEqual(resourcesOf(await as("ed", "search", "select", "found")), ["stock"]);
-    assert.deepEqual(
-      [await as("ed", "sessions", "--identity", "ana", "--resource", RESOURCE), await as("bo", "sessions", "--identity", "ana")],
-      [[], "auth.forbidden"],
-    );
-    assert.equal(((await as("ed", "sessions", "show", idOn("stock"))) as { resource: string }).resource, "stock");
-    assert.deepEqual(
-      [await as("ed", "sessions", "show", idOn(RESOURCE)), await as("ed", "sessions", "replay", idOn(RESOURCE))],
-      ["auth.forbidden", "auth.forbidden"],
-    );
-    assert.equal(await as("ed", "explain", idOn(RESOURCE), "1"), "auth.forbidden");
-    assert.notEqual(await as("ed", "explain", idOn("stock"), "1"), "auth.forbidden");
-    const bundle = (name: string): readonly string[] => ["-o", `${stack.folder}/${name}`];
-    assert.notEqual(await as("ed", "audit", "export", "--resource", "stock", ...bundle("stock")), "auth.forbidden");
-    assert.equal(await as("ed", "audit", "export", "--resource", RESOURCE, ...bundle("orders")), "auth.forbidden");
-    assert.equal(await as("ed", "audit", "export", ...bundle("all")), "auth.forbidden");
-    assert.equal(await as("ed", "sessions", "end", idOn(RESOURCE)), "auth.forbidden");
-    assert.notEqual(await as("ed", "sessions", "end", idOn("stock")), "auth.forbidden");
+    assert.deepEqual([resourcesOf(sessions), resourcesOf((await list("ed")).sessions)], [[RESOURCE, "stock"], ["stock"]]);
+    assert.deepEqual(resourcesOf((await search("ed")).commands), ["stock"]);
+    assert.deepEqual((await list("ed", { identity: "ana", resource: RESOURCE })).sessions, []);
+    await assert.rejects(list("bo", { identity: "ana" }), forbidden);
+    assert.equal((await show("ed", idOn("stock"))).session?.resource, "stock");
+    assert.ok((await replay("ed", idOn("stock"))) > 0);
+    assert.equal((await explain("ed", idOn("stock"))).verdict, "same");
+    for (const look of [show, replay, explain, end]) await assert.rejects(look("ed", idOn(RESOURCE)), forbidden);
+    assert.ok((await bundle("ed", { $case: "resource", value: "stock" })) > 0);
+    assert.ok((await bundle("ed", { $case: "sessionId", value: idOn("stock") })) > 0);
+    await assert.rejects(bundle("ed", { $case: "resource", value: RESOURCE }), forbidden);
+    await assert.rejects(bundle("ed", { $case: "sessionId", value: idOn(RESOURCE) }), forbidden);
+    await assert.rejects(bundle("ed", { $case: "range", value: { from: "", to: "" } }), forbidden);
+    await end("ed", idOn("stock"));
     await closed;
     await orders.query("select 1");
     await orders.end();

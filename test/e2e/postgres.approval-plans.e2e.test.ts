@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { TestProcess } from "../support/process.ts";
-import { isType, type RecordedAs, Stack } from "../support/stack.ts";
+import { isType, type Person, type RecordedAs, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { failure } from "./failure.ts";
 
@@ -31,6 +31,51 @@ describe("a plan", () => {
       "approval-",
       isType("ApprovalRequested", ({ data }) => data.plan === undefined && data.command.statement === text),
     );
+
+  it("shows whoever decides each command's plan, and in one dry run what each changes after the others", async () => {
+    await (
+      await stack.connectDirect()
+    ).query("create table parts (id int primary key, state text); insert into parts select n, 'new' from generate_series(1, 9) n");
+    const id = await request(
+      file(
+        "parts.sql",
+        "begin;\nupdate parts set state = 'old' where id <= 4;\nselect count(*) from parts where state = 'old';\ndelete from parts;\ncommit;\n",
+      ),
+    );
+    const look = (person: Person, dryRun: boolean) =>
+      stack.call(person, (api) => api.call(api.approvals.preview.bind(api.approvals), { approvalId: id, digest: "", dryRun }));
+    await assert.rejects(look("ana", true), { code: "approval.self" });
+    const plans = await look("bo", false);
+    assert.deepEqual(
+      plans.steps.map(({ statement, plan, rows }) => [statement, /on parts/u.test(plan), rows]),
+      [
+        ["begin", false, undefined],
+        ["update parts set state = 'old' where id <= 4", true, undefined],
+        ["select count(*) from parts where state = 'old'", true, undefined],
+        ["delete from parts", true, undefined],
+        ["commit", false, undefined],
+      ],
+    );
+    const seen = stack.cli("bo", "approvals", "preview", id, "--dry-run");
+    assert.equal((await seen.exited).status, 0, seen.stderr);
+    assert.match(seen.stdout, /2\. update parts[^\n]*→ 4 rows[^]*4\. delete from parts[^\n]*→ 9 rows[^]*13 rows would change; rolled back/u);
+    assert.deepEqual((await (await stack.connectDirect()).query("select count(*)::int as n from parts where state = 'new'")).rows, [{ n: 9 }]);
+    const events = await stack.events(`approval-${id}`);
+    assert.deepEqual(
+      events.map(({ type }) => type),
+      ["ApprovalRequested", "ApprovalPreviewRequested", "ApprovalPreviewed", "ApprovalPreviewRequested", "ApprovalPreviewed"],
+    );
+    const outcome = events.findLast(isType("ApprovalPreviewed"))?.data;
+    assert.deepEqual(outcome?.dryRun, { rows: 13, before: 0, after: 0 });
+    assert.match(outcome.plan, /^1\. Not run[^]*2\. 4 rows\n3\. planned\n4\. 9 rows\n/u);
+    await stack.deny(id, "bo");
+
+    const made = await request(file("made.sql", "delete from parts;\ncreate table more (id int);\n"));
+    const dry = stack.cli("bo", "approvals", "preview", made, "--dry-run");
+    assert.equal((await dry.exited).status, 1);
+    assert.match(dry.stderr, /feature\.unsupported: Command 2 of the plan: /u);
+    await stack.deny(made, "bo");
+  });
 
   it("is decided on once, survives the control plane, and runs through psql without asking again", async () => {
     const script = file("release.sql", "-- release 7\nbegin;\ncreate table a (id int);\ninsert into a values (1);\ntruncate a;\ncommit;\n");

@@ -75,7 +75,7 @@ export const stepsView = ({ steps, votes, escalatedTo }: Standing): ApprovalStep
     approvers: votes.filter((vote) => vote.step === step).map(({ by, onBehalfOf }) => (onBehalfOf === undefined ? by : `${by} in the place of ${onBehalfOf}`)),
   }));
 
-export const previewView = ({ previewId, previewDigest, plan, dryRun }: Preview): PreviewResponse => ({
+export const previewView = ({ previewId, previewDigest, plan, dryRun, steps = [] }: Preview): PreviewResponse => ({
   previewId,
   previewDigest,
   plan,
@@ -89,6 +89,7 @@ export const previewView = ({ previewId, previewDigest, plan, dryRun }: Preview)
           after: dryRun.after.map(sampleRow),
           notes: [...dryRun.notes],
         },
+  steps: steps.map(({ rows, ...step }) => ({ ...step, rows: rows === undefined ? undefined : BigInt(rows) })),
 });
 
 const sampleRow = (cells: readonly (string | null)[]): SampleRow => ({ cells: cells.map((text) => ({ text: text ?? undefined })) });

@@ -390,7 +390,7 @@ export interface Grants {
 }
 
 /** What agents of this release can do and earlier ones of the same tunnel version cannot. */
-export type AgentFeature = "preview" | "limits" | "lineage";
+export type AgentFeature = "preview" | "preview_plan" | "limits" | "lineage";
 
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {

@@ -1,4 +1,5 @@
 import type { PreviewKind } from "../domain/approval/approval.events.ts";
+import type { PlannedCommand } from "../domain/approval/plan.ts";
 import type { Obligations, Principal } from "../domain/decision.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { CommandContext, ResourceView } from "./ports.ts";
@@ -7,6 +8,18 @@ import type { CommandContext, ResourceView } from "./ports.ts";
 export interface PreviewSight {
   readonly plan: string;
   readonly dryRun: DryRun | undefined;
+  /** Of a plan, one for each of its commands. */
+  readonly steps?: readonly StepSight[];
+}
+
+/** One command of a plan. */
+export interface StepSight {
+  readonly statement: string;
+  /** Empty where there is none; `note` says why. */
+  readonly plan: string;
+  /** That it changed, in a dry run, after those before it. */
+  readonly rows: number | undefined;
+  readonly note: string;
 }
 
 export interface DryRun {
@@ -22,6 +35,8 @@ export interface DryRun {
 export interface PreviewRequest {
   readonly previewId: string;
   readonly command: RecordedCommand;
+  /** The commands that it is made of, where it is a plan. */
+  readonly plan?: readonly PlannedCommand[];
   readonly requestedBy: string;
   readonly resource: ResourceView;
   /** Of the requester's session, as the client gave them. */
@@ -33,7 +48,7 @@ export interface PreviewRequest {
 /** One protocol's way to look at the effect of a command. */
 export interface Previewer {
   /** Before anything is recorded or asked. Fails with `preview.unsafe`, `feature.unsupported`, `agent.offline`. */
-  require(request: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void;
+  require(request: Pick<PreviewRequest, "command" | "plan" | "requestedBy" | "resource" | "kind">): void;
   /** Asks the agent. Fails with `preview.unsafe`, `preview.failed`, and what sessions fail with at the target. */
   look(request: PreviewRequest): Promise<PreviewSight>;
 }

@@ -9,6 +9,7 @@ import type { Approvals, ApprovalView, Identities, Resources } from "./ports.ts"
 import type { Policies } from "./policy-ports.ts";
 import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";
 import { load } from "./execute-command.ts";
+import { grantedBy } from "./grant-view.ts";
 import { PreviewQueue } from "./preview-queue.ts";
 import { type RequestersSession, readRequestersSession } from "./requesters-session.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
@@ -39,23 +40,34 @@ const everyDetector: readonly Detector[] = ["email", "card", "ssn", "phone", "ib
  * P4. Nobody waits for a preview but whoever asked for it.
  */
 export function createPreviews(
-  { ledger, execute, approvals, policies, resources, identities, clock, log, nodeId }: PreviewDeps,
+  { ledger, live, execute, approvals, policies, resources, identities, clock, log, nodeId }: PreviewDeps,
   previewer: Previewer,
 ): Previews {
   const queue = new PreviewQueue();
 
   /** As the command would run now; fails when it would not. */
   function obligationsFor(view: ApprovalView, by: Principal, session: RequestersSession): Obligations {
-    const { facts } = view.command;
     const requester = identities.find(view.requestedBy);
     const resource = resources.find(view.resource);
     const { clientAddress, purpose, granted } = session;
     const circumstances = { time: clock.now(), clientAddress, ...(purpose === undefined ? {} : { purpose }) };
-    const run = { resource, action: "run", facts, circumstances } as const;
-    const theirs = takeDecision(policies.current(), { ...run, principal: requester?.disabled === true ? undefined : requester, granted });
-    if (theirs.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${theirs.reason}`);
-    const own = takeDecision(policies.current(), { ...run, principal: by });
-    return strictestObligations([theirs.obligations, own.obligations, { maskColumns: [], detectors: everyDetector, rowCap: 0 }]);
+    const commands = view.plan?.commands ?? [view.command];
+    const asked = commands.flatMap(({ facts }) => {
+      const run = { resource, action: "run", facts, circumstances } as const;
+      const theirs = takeDecision(policies.current(), { ...run, principal: requester?.disabled === true ? undefined : requester, granted });
+      if (theirs.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${theirs.reason}`);
+      return [theirs.obligations, takeDecision(policies.current(), { ...run, principal: by }).obligations];
+    });
+    return strictestObligations([...asked, { maskColumns: [], detectors: everyDetector, rowCap: 0 }]);
+  }
+
+  /** A plan is asked for outside of any session: what its reason and an open grant say is all there is. */
+  async function sessionOf({ sessionId, plan, requestedBy, resource }: ApprovalView): Promise<RequestersSession> {
+    const recorded = plan === undefined ? await readRequestersSession(ledger, sessionId) : undefined;
+    if (recorded !== undefined) return recorded;
+    if (plan === undefined) throw new SallyportError("session.not_found", "The session that asked is not in the record.");
+    const granted = grantedBy(live.grants.openFor(requestedBy, resource, clock.now()));
+    return { parameters: {}, clientAddress: "", granted, purpose: { reason: plan.reason, ticket: "" } };
   }
 
   async function check(stream: string, command: approval.ApprovalCommand): Promise<void> {
@@ -68,6 +80,7 @@ export function createPreviews(
       const view = await approvals.load(approvalId);
       if (view === undefined) throw new SallyportError("approval.not_found", "No such approval.");
       const { command, requestedBy } = view;
+      const what = { command, ...(view.plan === undefined ? {} : { plan: view.plan.commands }) };
       const stream = approvalStream(approvalId);
       const previewId = randomUUID();
       const intent = (): approval.ApprovalCommand => ({
@@ -90,15 +103,14 @@ export function createPreviews(
       return queue.run(view.resource, async () => {
         const resource = resources.find(view.resource);
         if (resource === undefined) throw new SallyportError("resource.not_found", "The resource is not served any more.", { resource: view.resource });
-        const session = await readRequestersSession(ledger, view.sessionId);
-        if (session === undefined) throw new SallyportError("session.not_found", "The session that asked is not in the record.");
+        const session = await sessionOf(view);
         const obligations = obligationsFor(view, by, session);
-        previewer.require({ command, requestedBy, resource, kind });
+        previewer.require({ ...what, requestedBy, resource, kind });
         await execute({ decider: approval, stream, command: intent(), context });
         const record = (outcome: Extract<approval.ApprovalCommand, { type: "RecordPreview" }>["outcome"]): Promise<unknown> =>
           execute({ decider: approval, stream, command: { type: "RecordPreview", outcome }, context: systemContext(nodeId, context.correlationId) });
         try {
-          const sight = await previewer.look({ previewId, command, requestedBy, resource, parameters: session.parameters, obligations, kind });
+          const sight = await previewer.look({ previewId, ...what, requestedBy, resource, parameters: session.parameters, obligations, kind });
           const previewDigest = digestOf(sight);
           await record({ type: "ApprovalPreviewed", data: { approvalId, previewId, ...recorded(sight), previewDigest } });
           return { ...sight, previewId, previewDigest };

@@ -118,6 +118,16 @@ describe("what a channel is told", () => {
     );
   });
 
+  it("asks somebody to act on a policy that waits for them, and on none that does not, and says when nobody need any more", () => {
+    const proposed = (required: number): Message | undefined =>
+      messageAbout("PolicyProposed", silent, ({ type, data }) => ({ type, data: { ...data, required } }) as DomainEvent);
+    const asked = proposed(1);
+    assert.deepEqual([asked?.urgency, asked?.next.map(({ label }) => label)], ["action", ["Read", "Approve", "Reject"]]);
+    assert.deepEqual([proposed(0)?.urgency, proposed(0)?.next.map(({ label }) => label)], ["info", ["Read"]]);
+    for (const type of ["PolicyRejected", "PolicyProposalWithdrawn", "PolicySuperseded", "PolicyPublished"])
+      assert.equal(messageAbout(type, silent)?.urgency, "info", type);
+  });
+
   it("is bounded, and cut between characters", () => {
     const long = messageOf(
       { kind: "k", title: "t", urgency: "info", next: [], fields: [shown("text", "😀".repeat(MAX_FIELD_LENGTH)), shown("list", Array(5_000).fill("x"))] },

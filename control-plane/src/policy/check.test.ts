@@ -125,8 +125,8 @@ describe("checking policy files", () => {
     ],
     [
       "steps of a permit of another action",
-      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"request"], resource) when { context.approvals >= 1 };`,
-      /need a permit of Action::"run" alone/,
+      `@id("a") @approvals("1 from b") permit (principal, action in [Action::"run", Action::"approve"], resource) when { action == Action::"run" && context.approvals >= 1 };`,
+      /need a permit of Action::"run" or Action::"request" alone/,
     ],
     ["a risk class that does not exist", run(`context.riskClass == "Read"`), /context\.riskClass never holds "Read"/],
     ["a risk class that does not exist, in a set", run(`["read", "reed"].contains(context.riskClass)`), /never holds "reed"/],

@@ -39,6 +39,7 @@ const preview = record({
   statement: text,
   parameters: fc.array(record({ typeOid: uint32, binary: fc.boolean(), value: optional(bytes) }), { maxLength: 2 }),
   dryRun: fc.boolean(),
+  steps: fc.array(record({ number: uint32, statement: text, change: fc.boolean() }), { maxLength: 2 }),
 });
 const rows = fc.array(record({ cells: fc.array(record({ text: optional(text) })) }), { maxLength: 2 });
 
@@ -76,7 +77,11 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   }),
   record({
     $case: fc.constant("previewed" as const),
-    value: record({ plan: text, dryRun: optional(record({ rows: uint64, columns: fc.array(text), before: rows, after: rows, notes: fc.array(text) })) }),
+    value: record({
+      plan: text,
+      dryRun: optional(record({ rows: uint64, columns: fc.array(text), before: rows, after: rows, notes: fc.array(text) })),
+      steps: fc.array(record({ number: uint32, plan: text, rows: optional(uint64), failure: text }), { maxLength: 2 }),
+    }),
   }),
   record({ $case: fc.constant("trace" as const), value: record({ id: uint32, columns: sources, maskedTables: fc.array(text, { maxLength: 2 }) }) }),
   record({ $case: fc.constant("traced" as const), value: record({ id: uint32, columns: fc.array(tracedColumn, { maxLength: 2 }) }) }),

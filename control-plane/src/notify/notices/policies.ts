@@ -22,6 +22,9 @@ export const policyNotices: Notices = {
   }),
   PolicyApproved: ({ version, by, comment }) => decided("approved", version, [personal("by", by), personal("comment", comment)]),
   PolicyRejected: ({ version, by, comment }) => decided("rejected", version, [personal("by", by), personal("comment", comment)]),
+  // Whoever was asked to decide need not any more.
+  PolicyProposalWithdrawn: ({ version, by }) => decided("withdrawn", version, [personal("by", by)]),
+  PolicySuperseded: ({ version, replacedBy }) => decided("superseded", version, [shown("published instead", replacedBy)]),
   PolicyPublished: ({ version, rule, approvers }) =>
     decided("published", version, [shown("approvals", rule.replaceAll("_", " ")), personal("approvers", approvers)]),
 };

@@ -52,10 +52,10 @@ describe("a preview by way of an agent", () => {
     let opened: Open | undefined;
     const { previewer, closed } = agent((handlers, open) => {
       opened = open;
-      handlers.control({ $case: "previewed", value: { plan: "Delete on orders", dryRun: undefined } });
+      handlers.control({ $case: "previewed", value: { plan: "Delete on orders", dryRun: undefined, steps: [] } });
     });
     assert.deepEqual(await previewer.look(request), { plan: "Delete on orders", dryRun: undefined });
-    assert.deepEqual(opened?.preview, { statement: "delete from orders", parameters: [], dryRun: false });
+    assert.deepEqual(opened?.preview, { statement: "delete from orders", parameters: [], dryRun: false, steps: [] });
     assert.equal(closed.length, 1);
   });
 
@@ -65,7 +65,7 @@ describe("a preview by way of an agent", () => {
     const opening = agent((handlers) => handlers.control({ $case: "opened", value: { greeting: Buffer.alloc(0), transport: "", credit: 0 } }));
     await assert.rejects(opening.previewer.look(request), { code: "preview.failed" });
     assert.equal(opening.closed.length, 1);
-    const partial = agent((handlers) => handlers.control({ $case: "previewed", value: { plan: "", dryRun: undefined } }));
+    const partial = agent((handlers) => handlers.control({ $case: "previewed", value: { plan: "", dryRun: undefined, steps: [] } }));
     await assert.rejects(partial.previewer.look({ ...request, kind: "dry_run" }), { code: "preview.failed" });
   });
 });

@@ -3,7 +3,9 @@ import type { DryRun as WireDryRun, Preview, Previewed, PreviewRow } from "@sall
 import type { Channel } from "@sallyport/proto/tunnel/channel";
 import type { AgentLinks } from "../../../application/ports.ts";
 import type { DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/preview-ports.ts";
+import { sightOfPlan } from "../../../application/plan-sight.ts";
 import { wireObligations } from "../wire-obligations.ts";
+import { answeredSteps, type PlanStep, stepsOfPlan } from "./plan-steps.ts";
 import { requirePreviewable } from "./previewable.ts";
 import { type Restored, restoreCommand } from "./restore-command.ts";
 
@@ -18,20 +20,34 @@ export class PostgresPreviewer implements Previewer {
     this.#links = links;
   }
 
-  require({ command, requestedBy, resource, kind }: Pick<PreviewRequest, "command" | "requestedBy" | "resource" | "kind">): void {
+  require({ command, plan, requestedBy, resource, kind }: Pick<PreviewRequest, "command" | "plan" | "requestedBy" | "resource" | "kind">): void {
     const { name, protocol, agentId } = resource;
     if (protocol !== "postgres") throw new SallyportError("feature.unsupported", "There are previews of PostgreSQL commands only.", { protocol });
-    requirePreviewable(command, kind);
-    restored(command, name, requestedBy);
+    if (plan === undefined) {
+      requirePreviewable(command, kind);
+      restored(command, name, requestedBy);
+    } else stepsOfPlan(plan, kind, { resource: name, requester: requestedBy });
     if (!this.#links.isConnected(agentId)) throw new SallyportError("agent.offline", "The agent that serves the resource is not connected.");
-    if (!this.#links.supports(agentId, "preview")) {
-      throw new SallyportError("feature.unsupported", "The agent that serves the resource is of a release without previews. Upgrade it.");
+    if (!this.#links.supports(agentId, plan === undefined ? "preview" : "preview_plan")) {
+      const what = plan === undefined ? "previews" : "previews of plans";
+      throw new SallyportError("feature.unsupported", `The agent that serves the resource is of a release without ${what}. Upgrade it.`);
     }
   }
 
   async look(request: PreviewRequest): Promise<PreviewSight> {
-    const { previewId, command, requestedBy, resource, parameters, obligations, kind } = request;
-    const preview = wirePreview(restored(command, resource.name, requestedBy), kind === "dry_run");
+    const { command, plan, requestedBy, resource, kind } = request;
+    if (plan === undefined) {
+      const { plan: text, dryRun } = await this.#ask(request, wirePreview(restored(command, resource.name, requestedBy), kind === "dry_run"));
+      if ((dryRun !== undefined) !== (kind === "dry_run")) throw notAnAnswer();
+      return { plan: text, dryRun: dryRun === undefined ? undefined : readDryRun(dryRun) };
+    }
+    const steps = stepsOfPlan(plan, kind, { resource: resource.name, requester: requestedBy });
+    const seen = answeredSteps(steps, (await this.#ask(request, wirePlan(steps, kind === "dry_run"))).steps, kind);
+    if (seen === undefined) throw notAnAnswer();
+    return sightOfPlan(seen, kind);
+  }
+
+  async #ask({ previewId, resource, parameters, obligations }: PreviewRequest, preview: Preview): Promise<Previewed> {
     const { promise, resolve, reject } = Promise.withResolvers<Previewed>();
     const channel: Channel = this.#links.open(
       resource.agentId,
@@ -45,9 +61,7 @@ export class PostgresPreviewer implements Previewer {
     );
     const deadline = setTimeout(() => reject(new SallyportError("preview.failed", "The agent did not answer in time.")), PREVIEW_ANSWER_MS);
     try {
-      const { plan, dryRun } = await promise;
-      if ((dryRun !== undefined) !== (kind === "dry_run")) throw notAnAnswer();
-      return { plan, dryRun: dryRun === undefined ? undefined : readDryRun(dryRun) };
+      return await promise;
     } finally {
       clearTimeout(deadline);
       channel.close({ code: "", message: "" });
@@ -66,6 +80,14 @@ const wirePreview = ({ statement, parameters, parameterTypes }: Restored, dryRun
   statement,
   parameters: parameters.map(({ format, value }, index) => ({ typeOid: parameterTypes[index] ?? 0, binary: format === "binary", value })),
   dryRun,
+  steps: [],
+});
+
+const wirePlan = (steps: readonly PlanStep[], dryRun: boolean): Preview => ({
+  statement: "",
+  parameters: [],
+  dryRun,
+  steps: steps.flatMap(({ number, statement, change }) => (change === undefined ? [] : [{ number, statement, change }])),
 });
 
 const readDryRun = ({ rows, columns, before, after, notes }: WireDryRun): DryRun => ({

@@ -20,11 +20,14 @@ export function requirePreviewable({ via, facts }: RecordedCommand, kind: Previe
   const unsafe = whyUnsafe(facts);
   if (unsafe !== undefined) throw new SallyportError("preview.unsafe", unsafe);
   if (kind === "plan") return;
-  const changes = facts.verbs.filter((verb) => CHANGES.has(verb));
-  if (changes.length !== 1 || facts.relationsWritten.length !== 1) {
+  const changing = facts.verbs.filter((verb) => CHANGES.has(verb));
+  if (changing.length !== 1 || facts.relationsWritten.length !== 1) {
     throw new SallyportError("feature.unsupported", "There is a dry run of a statement that changes one table, in one way.", { verbs: facts.verbs.join(", ") });
   }
 }
+
+/** Whether it changes rows, as far as its verbs say. */
+export const changes = ({ verbs }: CommandFacts): boolean => verbs.some((verb) => CHANGES.has(verb));
 
 function whyUnsafe({ riskClass, unclassifiedReason, functions, hazards }: CommandFacts): string | undefined {
   if (functions.length > 0) return `It calls ${functions.slice(0, 5).join(", ")}, which may do more than compute.`;

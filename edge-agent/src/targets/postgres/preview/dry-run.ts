@@ -1,15 +1,15 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { DryRun, Obligations, Preview, PreviewRow, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { COUNT, nameOf, requireChangeable } from "./changed-rows.ts";
 import type { Conversation, Reply } from "./conversation.ts";
 import { MAX_SAMPLE_BYTES, MAX_SAMPLE_COLUMNS, MAX_SAMPLE_ROWS, PREVIEW_SAMPLE_TIMEOUT_MS } from "./limits.ts";
 import { type PlannedChange, readPlannedChange } from "./planned-change.ts";
-import { type ChangedTable, requireNoSideEffects } from "./side-effects.ts";
+import type { ChangedTable } from "./side-effects.ts";
 import { sampleOf } from "./sample.ts";
 import { requireDone, rolledBack } from "./transaction.ts";
 
 /** Columns of tables only: where the target names no origin, it may be anything. */
 const ofTables: ResultLineage = { columns: [], computed: { plain: false, sources: [], opaque: true }, originsIncomplete: false, changesDefinitions: false };
-const COUNT = /^(?:INSERT 0|UPDATE|DELETE|MERGE) (\d+)$/;
 
 /**
  * Runs the change itself, byte for byte, in a transaction that is rolled back, and looks at rows before and after it.
@@ -27,8 +27,7 @@ export async function dryRun(conversation: Conversation, preview: Preview, oblig
     return readPlannedChange(rows[0]?.[0] ?? "[]");
   });
   return rolledBack(conversation, "read write", async () => {
-    await require(conversation, preview, `lock table only ${nameOf(planned)} in row exclusive mode; set constraints all immediate`);
-    const table = await requireNoSideEffects(conversation, planned);
+    const table = await requireChangeable(conversation, planned, preview);
     const [named] = (await conversation.query("select pg_catalog.pg_current_xact_id()::pg_catalog.xid")).rows;
     const xid = named?.[0] ?? "";
     if (!/^\d+$/.test(xid)) throw new SallyportError("preview.failed", "The target did not name the transaction.");
@@ -81,9 +80,6 @@ function rowsOf({ planned, table, xid }: Target, mark: "xmin" | "xmax"): string 
 async function require(conversation: Conversation, preview: Preview, sql: string): Promise<void> {
   requireDone(await conversation.query(sql), preview);
 }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-const nameOf = ({ schema, table }: PlannedChange): string => `${quoted(schema)}.${quoted(table)}`;
 
 /** The masks of policy, with bounds of our own where it has none, or wider ones. */
 function sampled({ maskColumns, detectors, rowCap, byteCap = 0n }: Obligations): Obligations {

@@ -4,6 +4,8 @@
 export const PREVIEW_TIMEOUT_MS = 20_000;
 /** Of any statement that the target runs for it. Rows that a dry run changed stay locked until it is rolled back, so it is short. */
 export const PREVIEW_STATEMENT_TIMEOUT_MS = 5_000;
+/** Of the dry run of a plan, all its commands together: rows that the first one changed stay locked until the last one has run. */
+export const PREVIEW_PLAN_TIMEOUT_MS = 10_000;
 /** A dry run waits for nobody: where the rows are locked, it gives up sooner than it stands in anybody's way. */
 export const PREVIEW_LOCK_TIMEOUT_MS = 1_000;
 /** Should the agent die in the middle, the server rolls back after this at the latest, even if it does not see the connection go. */

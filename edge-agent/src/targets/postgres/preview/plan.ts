@@ -15,7 +15,7 @@ const HIDDEN = "…";
  * A plan repeats constants: those of the statement, which whoever looks has before them, and those of views, policies of rows and folded
  * functions, which may be anything. Of the latter nothing is left, and the detectors go over all of it.
  */
-export function maskText(text: string, statement: string, parameters: readonly Parameter[]): string {
+export function maskText(text: string, statement: string, parameters: readonly Parameter[], room = MAX_PLAN_BYTES): string {
   const known = [statement, ...parameters.flatMap(({ value }) => (value === undefined ? [] : [value.toString("utf8")]))];
   const isKnown = (constant: string): boolean => known.some((place) => place.includes(constant));
   const lines = text.split("\n").map((line) => {
@@ -24,10 +24,11 @@ export function maskText(text: string, statement: string, parameters: readonly P
   });
   const bytes = Buffer.from(lines.join("\n"));
   new CellMasker({ maskColumns: [], detectors: [...DETECTORS] }, { hash: Buffer.alloc(0), token: Buffer.alloc(0) }).scan(bytes, 0, bytes.length);
-  return cut(bytes);
+  return cut(bytes, room);
 }
 
-function cut(bytes: Buffer): string {
-  if (bytes.length <= MAX_PLAN_BYTES) return bytes.toString("utf8");
-  return `${bytes.toString("utf8", 0, bytes.lastIndexOf("\n", MAX_PLAN_BYTES))}\n${HIDDEN}`;
+function cut(bytes: Buffer, room: number): string {
+  if (bytes.length <= room) return bytes.toString("utf8");
+  const end = bytes.lastIndexOf("\n", room);
+  return `${end === -1 ? "" : `${bytes.toString("utf8", 0, end)}\n`}${HIDDEN}`;
 }

@@ -7,6 +7,7 @@ import { Conversation } from "./conversation.ts";
 import { dryRun } from "./dry-run.ts";
 import { PREVIEW_TIMEOUT_MS } from "./limits.ts";
 import { maskText } from "./plan.ts";
+import { lookAtSteps } from "./plan-steps.ts";
 import { requireDone, rolledBack } from "./transaction.ts";
 
 export interface PreviewSessionDeps {
@@ -72,12 +73,13 @@ export class PreviewSession implements TargetSession {
     const unmasked = { resource, sessionId, parameters: parametersOf(parameters), obligations: nothing, credit: 0 };
     const conversation = await Conversation.open(unmasked, begin, this.#over.signal);
     try {
+      if (preview.steps.length > 0) return { plan: "", dryRun: undefined, steps: await lookAtSteps(conversation, preview) };
       const plan = await rolledBack(conversation, "read only", async () => {
         // A second statement, or one that cannot be explained, is an error of the target's.
         const { rows } = requireDone(await conversation.run(`explain (format text) ${preview.statement}`, preview.parameters), preview);
         return maskText(rows.map(([line]) => line ?? "").join("\n"), preview.statement, preview.parameters);
       });
-      return { plan, dryRun: preview.dryRun ? await dryRun(conversation, preview, obligations) : undefined };
+      return { plan, dryRun: preview.dryRun ? await dryRun(conversation, preview, obligations) : undefined, steps: [] };
     } finally {
       conversation.hangUp();
     }

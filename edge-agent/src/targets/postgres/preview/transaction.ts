@@ -22,8 +22,11 @@ export async function rolledBack<T>(conversation: Conversation, access: "read on
   }
 }
 
+/** What is looked at, whose own constants may be shown. */
+export type Explained = Pick<Preview, "statement" | "parameters">;
+
 /** What the target said to something of the command's, or why there is no answer. */
-export function requireDone({ failure, ...reply }: Reply, { statement, parameters }: Preview): Omit<Reply, "failure"> {
+export function requireDone({ failure, ...reply }: Reply, { statement, parameters }: Explained): Omit<Reply, "failure"> {
   if (failure === undefined) return reply;
   const { sqlstate, message } = failure;
   throw new SallyportError("preview.failed", explain(sqlstate, maskText(message.slice(0, MAX_QUOTED_LENGTH), statement, parameters)));

@@ -388,7 +388,23 @@ export interface PreviewResponse {
   plan: string;
   /** Hex SHA-256 of what is shown here, as it is in the record. */
   previewDigest: string;
-  dryRun: DryRun | undefined;
+  dryRun:
+    | DryRun
+    | undefined;
+  /** Of a plan, each command in order. */
+  steps: PreviewedCommand[];
+}
+
+export interface PreviewedCommand {
+  statement: string;
+  /** EXPLAIN, as text, masked; empty where there is none. */
+  plan: string;
+  /** That it would change, after those before it. */
+  rows?:
+    | bigint
+    | undefined;
+  /** Why there is no plan, or what it is taken for. */
+  note: string;
 }
 
 export interface DryRun {
@@ -5986,7 +6002,7 @@ export const PreviewRequest: MessageFns<PreviewRequest> = {
 };
 
 function createBasePreviewResponse(): PreviewResponse {
-  return { previewId: "", plan: "", previewDigest: "", dryRun: undefined };
+  return { previewId: "", plan: "", previewDigest: "", dryRun: undefined, steps: [] };
 }
 
 export const PreviewResponse: MessageFns<PreviewResponse> = {
@@ -6002,6 +6018,9 @@ export const PreviewResponse: MessageFns<PreviewResponse> = {
     }
     if (message.dryRun !== undefined) {
       DryRun.encode(message.dryRun, writer.uint32(34).fork()).join();
+    }
+    for (const v of message.steps) {
+      PreviewedCommand.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -6051,6 +6070,14 @@ export const PreviewResponse: MessageFns<PreviewResponse> = {
             message.dryRun = DryRun.decode(reader, reader.uint32());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.steps.push(PreviewedCommand.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6081,6 +6108,9 @@ export const PreviewResponse: MessageFns<PreviewResponse> = {
         : isSet(object.dry_run)
         ? DryRun.fromJSON(object.dry_run)
         : undefined,
+      steps: globalThis.Array.isArray(object?.steps)
+        ? object.steps.map((e: any) => PreviewedCommand.fromJSON(e))
+        : [],
     };
   },
 
@@ -6098,6 +6128,9 @@ export const PreviewResponse: MessageFns<PreviewResponse> = {
     if (message.dryRun !== undefined) {
       obj.dryRun = DryRun.toJSON(message.dryRun);
     }
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => PreviewedCommand.toJSON(e));
+    }
     return obj;
   },
 
@@ -6112,6 +6145,127 @@ export const PreviewResponse: MessageFns<PreviewResponse> = {
     message.dryRun = (object.dryRun !== undefined && object.dryRun !== null)
       ? DryRun.fromPartial(object.dryRun)
       : undefined;
+    message.steps = object.steps?.map((e) => PreviewedCommand.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePreviewedCommand(): PreviewedCommand {
+  return { statement: "", plan: "", rows: undefined, note: "" };
+}
+
+export const PreviewedCommand: MessageFns<PreviewedCommand> = {
+  encode(message: PreviewedCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.statement !== "") {
+      writer.uint32(10).string(message.statement);
+    }
+    if (message.plan !== "") {
+      writer.uint32(18).string(message.plan);
+    }
+    if (message.rows !== undefined) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.rows);
+    }
+    if (message.note !== "") {
+      writer.uint32(34).string(message.note);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewedCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewedCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.note = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewedCommand {
+    return {
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      plan: isSet(object.plan) ? globalThis.String(object.plan) : "",
+      rows: isSet(object.rows) ? BigInt(object.rows) : undefined,
+      note: isSet(object.note) ? globalThis.String(object.note) : "",
+    };
+  },
+
+  toJSON(message: PreviewedCommand): unknown {
+    const obj: any = {};
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.plan !== "") {
+      obj.plan = message.plan;
+    }
+    if (message.rows !== undefined) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.note !== "") {
+      obj.note = message.note;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewedCommand>): PreviewedCommand {
+    return PreviewedCommand.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewedCommand>): PreviewedCommand {
+    const message = createBasePreviewedCommand();
+    message.statement = object.statement ?? "";
+    message.plan = object.plan ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : undefined;
+    message.note = object.note ?? "";
     return message;
   },
 };

@@ -70,8 +70,8 @@ export interface Hello {
   tunnelVersion: number;
   resources: Resource[];
   /**
-   * What it can do that earlier agents of the same tunnel version cannot: preview; limits (row, byte and time limits, read-only);
-   * lineage (ResultLineage). Sessions are opened only on an agent with the latter two.
+   * What it can do that earlier agents of the same tunnel version cannot: preview; preview_plan; limits (row, byte and time limits,
+   * read-only); lineage (ResultLineage). Sessions are opened only on an agent with the latter two.
    */
   features: string[];
 }
@@ -212,6 +212,16 @@ export interface Preview {
   parameters: PreviewParameter[];
   /** Run it in a transaction that is rolled back, too. */
   dryRun: boolean;
+  /** Of a plan, in order and in place of `statement`; a dry run is one transaction. Only to an agent with the feature `preview_plan`. */
+  steps: PreviewStep[];
+}
+
+export interface PreviewStep {
+  /** Its place in the plan, from 1. */
+  number: number;
+  statement: string;
+  /** In a dry run it is run; otherwise there is its plan alone. */
+  change: boolean;
 }
 
 export interface PreviewParameter {
@@ -226,7 +236,22 @@ export interface PreviewParameter {
 export interface Previewed {
   /** EXPLAIN, as text. */
   plan: string;
-  dryRun: DryRun | undefined;
+  dryRun:
+    | DryRun
+    | undefined;
+  /** One for each that was asked for. */
+  steps: PreviewedStep[];
+}
+
+export interface PreviewedStep {
+  number: number;
+  plan: string;
+  /** That it changed, in a dry run. */
+  rows?:
+    | bigint
+    | undefined;
+  /** For people: why there is no plan. */
+  failure: string;
 }
 
 export interface DryRun {
@@ -3035,7 +3060,7 @@ export const Open_ParametersEntry: MessageFns<Open_ParametersEntry> = {
 };
 
 function createBasePreview(): Preview {
-  return { statement: "", parameters: [], dryRun: false };
+  return { statement: "", parameters: [], dryRun: false, steps: [] };
 }
 
 export const Preview: MessageFns<Preview> = {
@@ -3048,6 +3073,9 @@ export const Preview: MessageFns<Preview> = {
     }
     if (message.dryRun !== false) {
       writer.uint32(24).bool(message.dryRun);
+    }
+    for (const v of message.steps) {
+      PreviewStep.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3089,6 +3117,14 @@ export const Preview: MessageFns<Preview> = {
             message.dryRun = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.steps.push(PreviewStep.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3112,6 +3148,7 @@ export const Preview: MessageFns<Preview> = {
         : isSet(object.dry_run)
         ? globalThis.Boolean(object.dry_run)
         : false,
+      steps: globalThis.Array.isArray(object?.steps) ? object.steps.map((e: any) => PreviewStep.fromJSON(e)) : [],
     };
   },
 
@@ -3126,6 +3163,9 @@ export const Preview: MessageFns<Preview> = {
     if (message.dryRun !== false) {
       obj.dryRun = message.dryRun;
     }
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => PreviewStep.toJSON(e));
+    }
     return obj;
   },
 
@@ -3137,6 +3177,108 @@ export const Preview: MessageFns<Preview> = {
     message.statement = object.statement ?? "";
     message.parameters = object.parameters?.map((e) => PreviewParameter.fromPartial(e)) || [];
     message.dryRun = object.dryRun ?? false;
+    message.steps = object.steps?.map((e) => PreviewStep.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePreviewStep(): PreviewStep {
+  return { number: 0, statement: "", change: false };
+}
+
+export const PreviewStep: MessageFns<PreviewStep> = {
+  encode(message: PreviewStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.statement !== "") {
+      writer.uint32(18).string(message.statement);
+    }
+    if (message.change !== false) {
+      writer.uint32(24).bool(message.change);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.statement = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.change = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewStep {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      statement: isSet(object.statement) ? globalThis.String(object.statement) : "",
+      change: isSet(object.change) ? globalThis.Boolean(object.change) : false,
+    };
+  },
+
+  toJSON(message: PreviewStep): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.statement !== "") {
+      obj.statement = message.statement;
+    }
+    if (message.change !== false) {
+      obj.change = message.change;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewStep>): PreviewStep {
+    return PreviewStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewStep>): PreviewStep {
+    const message = createBasePreviewStep();
+    message.number = object.number ?? 0;
+    message.statement = object.statement ?? "";
+    message.change = object.change ?? false;
     return message;
   },
 };
@@ -3247,7 +3389,7 @@ export const PreviewParameter: MessageFns<PreviewParameter> = {
 };
 
 function createBasePreviewed(): Previewed {
-  return { plan: "", dryRun: undefined };
+  return { plan: "", dryRun: undefined, steps: [] };
 }
 
 export const Previewed: MessageFns<Previewed> = {
@@ -3257,6 +3399,9 @@ export const Previewed: MessageFns<Previewed> = {
     }
     if (message.dryRun !== undefined) {
       DryRun.encode(message.dryRun, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.steps) {
+      PreviewedStep.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -3290,6 +3435,14 @@ export const Previewed: MessageFns<Previewed> = {
             message.dryRun = DryRun.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.steps.push(PreviewedStep.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3310,6 +3463,7 @@ export const Previewed: MessageFns<Previewed> = {
         : isSet(object.dry_run)
         ? DryRun.fromJSON(object.dry_run)
         : undefined,
+      steps: globalThis.Array.isArray(object?.steps) ? object.steps.map((e: any) => PreviewedStep.fromJSON(e)) : [],
     };
   },
 
@@ -3320,6 +3474,9 @@ export const Previewed: MessageFns<Previewed> = {
     }
     if (message.dryRun !== undefined) {
       obj.dryRun = DryRun.toJSON(message.dryRun);
+    }
+    if (message.steps?.length) {
+      obj.steps = message.steps.map((e) => PreviewedStep.toJSON(e));
     }
     return obj;
   },
@@ -3333,6 +3490,127 @@ export const Previewed: MessageFns<Previewed> = {
     message.dryRun = (object.dryRun !== undefined && object.dryRun !== null)
       ? DryRun.fromPartial(object.dryRun)
       : undefined;
+    message.steps = object.steps?.map((e) => PreviewedStep.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePreviewedStep(): PreviewedStep {
+  return { number: 0, plan: "", rows: undefined, failure: "" };
+}
+
+export const PreviewedStep: MessageFns<PreviewedStep> = {
+  encode(message: PreviewedStep, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    if (message.plan !== "") {
+      writer.uint32(18).string(message.plan);
+    }
+    if (message.rows !== undefined) {
+      if (BigInt.asUintN(64, message.rows) !== message.rows) {
+        throw new globalThis.Error("value provided for field message.rows of type uint64 too large");
+      }
+      writer.uint32(24).uint64(message.rows);
+    }
+    if (message.failure !== "") {
+      writer.uint32(34).string(message.failure);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PreviewedStep {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePreviewedStep();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rows = reader.uint64() as bigint;
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.failure = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PreviewedStep {
+    return {
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      plan: isSet(object.plan) ? globalThis.String(object.plan) : "",
+      rows: isSet(object.rows) ? BigInt(object.rows) : undefined,
+      failure: isSet(object.failure) ? globalThis.String(object.failure) : "",
+    };
+  },
+
+  toJSON(message: PreviewedStep): unknown {
+    const obj: any = {};
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.plan !== "") {
+      obj.plan = message.plan;
+    }
+    if (message.rows !== undefined) {
+      obj.rows = message.rows.toString();
+    }
+    if (message.failure !== "") {
+      obj.failure = message.failure;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PreviewedStep>): PreviewedStep {
+    return PreviewedStep.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PreviewedStep>): PreviewedStep {
+    const message = createBasePreviewedStep();
+    message.number = object.number ?? 0;
+    message.plan = object.plan ?? "";
+    message.rows = (object.rows !== undefined && object.rows !== null) ? BigInt(object.rows) : undefined;
+    message.failure = object.failure ?? "";
     return message;
   },
 };
