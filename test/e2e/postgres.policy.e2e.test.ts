@@ -83,10 +83,10 @@ describe("what a policy asks for, with psql and our own command line", { timeout
       .replace(`(principal, action == Action::"open"`, `(principal in Group::"robots", action == Action::"open"`);
     writeFileSync(join(folder, "p.cedar"), changed);
     writeFileSync(join(folder, "p.test.json"), tests("allow"));
-    const good = stack.cli("ana", "policy", "check", folder);
+    const good = stack.cli("bo", "policy", "check", folder);
     assert.equal((await good.exited).status, 0, good.stdout);
     assert.match(good.stdout, /warning: Nobody is in the group "robots"[^]*good; 1 decision as its tests expect/);
-    const diff = stack.cli("ana", "policy", "diff", folder);
+    const diff = stack.cli("bo", "policy", "diff", folder);
     assert.equal((await diff.exited).status, 0, diff.stderr);
     assert.match(
       diff.stdout,
@@ -94,7 +94,7 @@ describe("what a policy asks for, with psql and our own command line", { timeout
     );
 
     writeFileSync(join(folder, "p.test.json"), tests("deny"));
-    const bad = stack.cli("ana", "policy", "check", folder);
+    const bad = stack.cli("bo", "policy", "check", folder);
     assert.equal((await bad.exited).status, 1);
     assert.match(bad.stdout, /p\.test\.json:1: error: Test "reads": expected decision deny, got allow\./);
     await assert.rejects(
