@@ -62,7 +62,7 @@ describe("masking under the starter policy", () => {
     "the whole row, an array, JSON": simple(
       "select p from (select email, ssn, card_number, phone, note from people) p",
       "select array_agg(email) from people",
-      "select jsonb_agg(people) from (select to_jsonb(people) #- '{dob}' as people from people) p",
+      "select jsonb_agg(p) from (select email, ssn, card_number, phone, note from people) p",
       "select jsonb_build_object('x', email) from people",
     ),
     "binary format": say(

@@ -83,8 +83,18 @@ const body: fc.Arbitrary<Body> = fc.oneof(
       steps: fc.array(record({ number: uint32, plan: text, rows: optional(uint64), failure: text }), { maxLength: 2 }),
     }),
   }),
-  record({ $case: fc.constant("trace" as const), value: record({ id: uint32, columns: sources, maskedTables: fc.array(text, { maxLength: 2 }) }) }),
-  record({ $case: fc.constant("traced" as const), value: record({ id: uint32, columns: fc.array(tracedColumn, { maxLength: 2 }) }) }),
+  record({
+    $case: fc.constant("trace" as const),
+    value: record({ id: uint32, columns: sources, maskedTables: fc.array(text, { maxLength: 2 }), userSchemas: optional(fc.boolean()) }),
+  }),
+  record({
+    $case: fc.constant("traced" as const),
+    value: record({
+      id: uint32,
+      columns: fc.array(tracedColumn, { maxLength: 2 }),
+      userSchemas: optional(record({ names: fc.array(text, { maxLength: 2 }) })),
+    }),
+  }),
   record({ $case: fc.constant("cancel" as const), value: fc.constant({}) }),
   record({ $case: fc.constant("close" as const), value: record({ code: text, message: text }) }),
 );
