@@ -3,7 +3,7 @@ import type { Direction, LedgerFilter, ReadStreamOptions } from "../ledger.ts";
 import type { Range } from "./event-reader.ts";
 
 /** Each prefix is a comparison per stored event. */
-export const MAX_FILTER_PREFIXES = 32;
+export const MAX_FILTER_PREFIXES = 64;
 
 /** Positions and revisions are numbers inside the adapter; one past what a file can hold is as good as the largest. */
 export function toPosition(value: bigint): number {
