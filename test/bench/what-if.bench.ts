@@ -38,7 +38,9 @@ const seconds = (since: number): number => Number(((performance.now() - since) /
 const mib = (bytes: number): number => Math.round(bytes / 1_048_576);
 
 const starter = new URL("../../deploy/policies/starter/", import.meta.url);
-const files = readdirSync(starter).map((name) => ({ name, text: readFileSync(new URL(name, starter), "utf8") }));
+const files = readdirSync(starter)
+  .filter((name) => name.endsWith(".cedar"))
+  .map((name) => ({ name, text: readFileSync(new URL(name, starter), "utf8") }));
 const proposal = [
   ...files,
   { name: "proposal.cedar", text: `@id("no-f7") forbid (principal, action == Action::"run", resource) when { context.relationsRead.contains("t7") };` },
@@ -68,6 +70,7 @@ function commandOf(n: number, commandId: number, who: string): SessionEvent {
 
 async function fill(): Promise<void> {
   for (let n = 0; n < PEOPLE; n++) await application.identities.put({ id: `p${n}`, kind: "human", groups: ["engineers"] }, admin);
+  await application.identities.put({ id: "root", kind: "human", groups: ["admins"] }, admin);
   await application.resources.offer("a1", [orders]);
   await application.policies.publish(files, "the starter", admin);
   let left = wanted;
