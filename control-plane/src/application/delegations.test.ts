@@ -103,6 +103,7 @@ describe("somebody in another's place", () => {
     await assert.rejects(app.delegations.give({ ...away, to: "nobody" }, bo, admin), fails("input.invalid"));
     for (let n = 0; n < MAX_DELEGATIONS_OF_ONE; n++) await app.delegations.give({ ...away, to: "di" }, bo, admin);
     await assert.rejects(app.delegations.give({ ...away, to: "eve" }, bo, admin), fails("session.limit"));
+    for (let n = 1; n < MAX_DELEGATIONS_OF_ONE; n++) await app.delegations.give({ ...away, to: "di" }, human(`p${n}`), admin);
     await assert.rejects(app.delegations.give({ ...away, to: "di" }, eve, admin), fails("session.limit"));
   });
 

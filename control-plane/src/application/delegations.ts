@@ -20,7 +20,7 @@ export interface Delegations {
   list(): readonly DelegationView[];
 }
 
-/** From one person, and to one person, at a time: policy is asked about each of them when they decide. */
+/** From one person, and from different people to one, at a time: policy is asked about each of them when they decide. */
 export const MAX_DELEGATIONS_OF_ONE = 20;
 
 export function createDelegations({ live, execute, nodeId }: UseCaseDeps): Delegations {
@@ -34,8 +34,13 @@ export function createDelegations({ live, execute, nodeId }: UseCaseDeps): Deleg
   return {
     async give({ to, seconds, reason }, by, context) {
       const open = live.delegations.all().filter(({ state }) => state === "open");
-      if (open.filter(({ from }) => from === by.id).length >= MAX_DELEGATIONS_OF_ONE || open.filter((each) => each.to === to).length >= MAX_DELEGATIONS_OF_ONE)
-        throw new SallyportError("session.limit", `One person gives, and is given, ${MAX_DELEGATIONS_OF_ONE} delegations at a time; end one first.`);
+      // So that one person's many do not stand in another's way.
+      const others = new Set(open.flatMap(({ from, to: delegate }) => (delegate === to && from !== by.id ? [from] : [])));
+      if (open.filter(({ from }) => from === by.id).length >= MAX_DELEGATIONS_OF_ONE || others.size >= MAX_DELEGATIONS_OF_ONE)
+        throw new SallyportError(
+          "session.limit",
+          `One person gives ${MAX_DELEGATIONS_OF_ONE} delegations at a time, and takes the place of as many; end one first.`,
+        );
       const found = live.identities.get(identityStream(to))?.state;
       const person = found?.status === "active" ? { id: to, kind: found.kind } : undefined;
       const delegationId = randomUUID();

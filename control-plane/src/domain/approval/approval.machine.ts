@@ -1,11 +1,10 @@
 import { assign, setup } from "xstate";
 import type { ApprovalEvent } from "./approval.events.ts";
-import { countsAs, currentStep, heard, type Vote, voteIn } from "./quorum.ts";
+import { counts, currentStep, type Vote, voteIn } from "./quorum.ts";
 
 type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
-type Given = Extract<ApprovalEvent, { type: "ApprovalGiven" }>["data"];
 type Countered = Extract<ApprovalEvent, { type: "ApprovalCounterProposed" }>["data"];
-type DataOfUse = Extract<ApprovalEvent, { type: "ApprovalUsed" }>["data"];
+type Used = Extract<ApprovalEvent, { type: "ApprovalUsed" }>["data"];
 type Consumed = Extract<ApprovalEvent, { type: "ApprovalConsumed" }>["data"];
 
 export interface ApprovalContext {
@@ -49,7 +48,8 @@ export const MAX_PREVIEWS = 20;
 export const approvalMachine = setup({
   types: { events: {} as ApprovalEvent, context: {} as ApprovalContext },
   guards: {
-    counts: ({ context, event }) => event.type === "ApprovalGiven" && counts(context, event.data),
+    counts: ({ context: { request, votes, escalatedTo }, event }) =>
+      event.type === "ApprovalGiven" && request !== undefined && counts({ steps: request.steps, votes, escalatedTo }, (id) => isParty(request, id), event.data),
     quorumMet: ({ context: { request, votes } }) =>
       request !== undefined && votes.length > 0 && currentStep({ steps: request.steps, votes }) === request.steps.length,
     mayEscalate: ({ context: { request, escalatedTo }, event }) =>
@@ -155,15 +155,8 @@ const isOutcome = (event: ApprovalEvent): event is Extract<ApprovalEvent, { type
   event.type === "ApprovalPreviewed" || event.type === "ApprovalPreviewFailed";
 
 /** The facts of another command are not in the event; the decider looks at them. */
-const isUseOf = (context: ApprovalContext, { sessionId, digest }: DataOfUse): boolean =>
+const isUseOf = (context: ApprovalContext, { sessionId, digest }: Used): boolean =>
   context.scope === "session" ? sessionId === context.request?.sessionId : digest === nextDigest(context);
-
-function counts({ request, votes, escalatedTo }: ApprovalContext, { by, onBehalfOf = by, step, groups }: Given): boolean {
-  const before = heard(votes);
-  if (request === undefined || [by, onBehalfOf].some((id) => isParty(request, id) || before.has(id))) return false;
-  const { steps } = request;
-  return step === currentStep({ steps, votes }) && countsAs({ steps, escalatedTo }, step, groups) !== undefined;
-}
 
 export const isBoundTo = (request: Requested, { sessionId, commandId, digest }: Omit<Consumed, "approvalId">): boolean =>
   request.sessionId === sessionId && request.command.commandId === commandId && request.command.digest === digest;

@@ -64,3 +64,14 @@ export function countsAs(standing: Omit<Standing, "votes">, step: number, groups
   const shared = named.filter((group) => groups.includes(group));
   return shared.length === 0 ? undefined : shared;
 }
+
+/** Whether somebody's word counts: for the step that waits, from its groups, neither a party to it nor heard before, nor is whoever's place they take (I5). */
+export function counts(
+  standing: Standing,
+  isParty: (id: string) => boolean,
+  { by, onBehalfOf = by, step, groups }: Vote & { readonly groups: readonly string[] },
+): boolean {
+  const before = heard(standing.votes);
+  if ([by, onBehalfOf].some((id) => isParty(id) || before.has(id))) return false;
+  return step === currentStep(standing) && countsAs(standing, step, groups) !== undefined;
+}

@@ -206,9 +206,10 @@ function requireStillRequestable({ quorum, durationSeconds, steps, denyBy, appro
   // Other groups are neither more nor less: only fewer people who may be anybody are.
   const isPlain = [...steps, ...terms.steps].every(({ groups }) => groups.length === 0);
   const asksNoMore =
-    (isPlain ? now.quorum <= quorum : JSON.stringify(terms.steps) === JSON.stringify(steps)) &&
-    terms.denyBy.every((group) => denyBy.includes(group)) &&
-    terms.approverHours.every((hours) => approverHours.includes(hours));
+    now.quorum === 0 ||
+    ((isPlain ? now.quorum <= quorum : JSON.stringify(terms.steps) === JSON.stringify(steps)) &&
+      terms.denyBy.every((group) => denyBy.includes(group)) &&
+      terms.approverHours.every((hours) => approverHours.includes(hours)));
   if (now.effect !== "deny" && asksNoMore && durationSeconds <= longest) return;
   throw new SallyportError("approval.drift", "Policy changed since this was asked for, and asks for more now; ask again.");
 }

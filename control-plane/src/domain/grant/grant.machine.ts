@@ -1,5 +1,5 @@
 import { assign, setup } from "xstate";
-import { countsAs, currentStep, heard, type Vote, voteIn } from "../approval/quorum.ts";
+import { counts, currentStep, type Vote, voteIn } from "../approval/quorum.ts";
 import type { GrantEvent } from "./grant.events.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
@@ -48,7 +48,10 @@ const nothing: GrantContext = { request: undefined, approvers: [], votes: [], es
 export const grantMachine = setup({
   types: { events: {} as GrantEvent, context: {} as GrantContext },
   guards: {
-    counts: ({ context, event }) => event.type === "AccessApproved" && counts(context, event.data),
+    counts: ({ context: { request, votes, escalatedTo }, event }) =>
+      event.type === "AccessApproved" &&
+      request !== undefined &&
+      counts({ steps: request.steps, votes, escalatedTo }, (id) => isParty(request, id), event.data),
     mayEscalate: ({ context: { request, escalatedTo }, event }) =>
       event.type === "AccessRequestEscalated" && escalatedTo === undefined && request?.escalation?.to === event.data.to,
     asAgreed: ({ context, event }) => event.type === "AccessGranted" && isAsAgreed(context, event.data),
@@ -119,13 +122,6 @@ export const grantMachine = setup({
 });
 
 export const isParty = ({ requestedBy, onBehalfOf }: DataOf<"AccessRequested">, id: string): boolean => id === requestedBy || id === onBehalfOf;
-
-function counts({ request, votes, escalatedTo }: GrantContext, { by, onBehalfOf = by, step, groups }: DataOf<"AccessApproved">): boolean {
-  const before = heard(votes);
-  if (request === undefined || [by, onBehalfOf].some((id) => isParty(request, id) || before.has(id))) return false;
-  const { steps } = request;
-  return step === currentStep({ steps, votes }) && countsAs({ steps, escalatedTo }, step, groups) !== undefined;
-}
 
 function isAsAgreed({ request, votes }: GrantContext, granted: DataOf<"AccessGranted">): boolean {
   if (request === undefined || currentStep({ steps: request.steps, votes }) < request.steps.length) return false;
