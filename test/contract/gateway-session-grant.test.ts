@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import type { SallyportError } from "@sallyport/proto/errors";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
-import type { GrantView } from "../../control-plane/src/application/ports.ts";
+import type { GrantView } from "../../control-plane/src/application/grant-ports.ts";
 import type { DecisionRequest } from "../../control-plane/src/domain/decision.ts";
 import { grantExpired, grantRevoked } from "../../control-plane/src/domain/grant/grant.decider.ts";
 import type { GatewayDeps } from "../../control-plane/src/gateway/postgres/gateway.ts";

@@ -1,6 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { GrantServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/grant";
-import type { Grants, GrantView } from "../application/ports.ts";
+import type { Grants, GrantView } from "../application/grant-ports.ts";
 import { isSettled } from "../application/grant-view.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";

@@ -1,5 +1,5 @@
 import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
-import type { GrantView } from "../application/ports.ts";
+import type { GrantView } from "../application/grant-ports.ts";
 import { stepsView } from "./views.ts";
 
 export function grantView(grant: GrantView): Grant {

@@ -1,5 +1,6 @@
 import type { ResourceAccess, ResourceServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { AgentLinks, Grants, Resources, ResourceView } from "../application/ports.ts";
+import type { AgentLinks, Resources, ResourceView } from "../application/ports.ts";
+import type { Grants } from "../application/grant-ports.ts";
 import type { Policies } from "../application/policy-ports.ts";
 import { grantedBy } from "../application/grant-view.ts";
 import type { ByGrant, Principal } from "../domain/decision.ts";

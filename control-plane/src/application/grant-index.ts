@@ -2,7 +2,7 @@ import { heard, renamedVote } from "../domain/approval/quorum.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import { evolveGrant, isOpenAt, isSettled } from "./grant-view.ts";
-import type { GrantView } from "./ports.ts";
+import type { GrantView } from "./grant-ports.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled grants kept for lists; older ones are in the ledger. About 1 KB each. */

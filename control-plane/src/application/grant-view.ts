@@ -1,7 +1,7 @@
 import { voteIn } from "../domain/approval/quorum.ts";
 import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
-import type { GrantState, GrantView } from "./ports.ts";
+import type { GrantState, GrantView } from "./grant-ports.ts";
 
 /** It opens nothing any more. */
 export const isFinal = (state: GrantState): boolean => state !== "pending" && state !== "open";

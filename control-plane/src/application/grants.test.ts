@@ -10,7 +10,7 @@ import { createCedarCompiler } from "../policy/compiler.ts";
 import { streamsAbout } from "./audit-selection.ts";
 import { deadlineOf, evolveGrant, isFinal, isSettled } from "./grant-view.ts";
 import { MAX_PENDING_REQUESTS, REQUEST_TTL_MS } from "./grants.ts";
-import type { GrantView } from "./ports.ts";
+import type { GrantView } from "./grant-ports.ts";
 import { human, machine, orders, requested } from "./testing/samples.ts";
 import { admin, fails, setStage, typesIn, until } from "./testing/stage.ts";
 

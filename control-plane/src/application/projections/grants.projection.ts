@@ -1,5 +1,5 @@
 import type { GrantEvent } from "../../domain/grant/grant.events.ts";
-import type { GrantState } from "../ports.ts";
+import type { GrantState } from "../grant-ports.ts";
 import type { Change, Projected } from "./change.ts";
 
 export interface GrantWrites {

@@ -6,7 +6,7 @@ import type { Decision, ByGrant, PolicyAction, PolicyEngine, Principal } from ".
 import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../../domain/facts.ts";
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
 import { grantedBy } from "../grant-view.ts";
-import type { GrantView } from "../ports.ts";
+import type { GrantView } from "../grant-ports.ts";
 import type { StateAsOf } from "./state-as-of.ts";
 
 export interface AccessDecision {

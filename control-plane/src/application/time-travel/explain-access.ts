@@ -1,7 +1,7 @@
 import { upcast } from "../../domain/catalogue.ts";
 import { type GrantEvent, grantStream } from "../../domain/grant/grant.events.ts";
 import { evolveGrant } from "../grant-view.ts";
-import type { GrantView } from "../ports.ts";
+import type { GrantView } from "../grant-ports.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
 import { decideAgain, type ExplainedDecision, type ExplainedVote, type Taken } from "./decide-again.ts";
 import type { PolicyVersions } from "./policy-versions.ts";

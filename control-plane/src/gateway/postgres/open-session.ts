@@ -3,7 +3,8 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import type { Opened } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
-import type { Clock, CommandContext, GrantView, ResourceView, SignedIn } from "../../application/ports.ts";
+import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import type { GrantView } from "../../application/grant-ports.ts";
 import { grantedBy } from "../../application/grant-view.ts";
 import {
   type ByGrant,
