@@ -50,7 +50,7 @@ export function policyStanding(
   if (engine !== undefined) return { kind: "loaded", engine };
   if (published === undefined) return { kind: "none" };
   // More than it says, where a comment has the word or anything is written in escapes; never less.
-  const names = (action: OwnAction): boolean => published.files.some(({ text }) => text.includes(`"${action}"`) || text.includes("\\u{"));
+  const names = (action: OwnAction): boolean => published.files.some(({ text }) => text.includes(`"${action}"`) || /\\[ux]/u.test(text));
   const namesOwn = new Set(ownActions.filter(names));
   return { kind: "unloadable", version: published.version, namesOwn };
 }
