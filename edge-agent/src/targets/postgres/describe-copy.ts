@@ -26,22 +26,25 @@ export function describeRequest({ query }: DescribeCopy): Buffer {
 /** Reads the target's answer, up to its ReadyForQuery. */
 export class DescribeReply {
   readonly #decoder = new FrameDecoder(MAX_REPLY_BYTES);
-  readonly #forClient: Buffer[] = [];
   /** Not yet in a frame. */
   #unread = 0;
   #columns: readonly ResultColumn[] | "unknown" = "unknown";
 
-  /** Undefined while there is more to come. A query that the target refuses leaves the columns unknown. `rest` is not the answer: it is for the client. */
-  push(chunk: Buffer): { readonly columns: readonly ResultColumn[] | "unknown"; readonly rest: Buffer } | undefined {
+  /**
+   * `columns` when the answer is complete; a query that the target refuses leaves them unknown. `forClient` is not the answer: what came in
+   * between, which has no bound, and what follows.
+   */
+  push(chunk: Buffer): { readonly columns: readonly ResultColumn[] | "unknown" | undefined; readonly forClient: Buffer } {
+    const forClient: Buffer[] = [];
     this.#unread += chunk.length;
     for (const { type, raw } of this.#decoder.push(chunk)) {
       this.#unread -= raw.length;
-      if (clientsOwn.has(type)) this.#forClient.push(raw);
+      if (clientsOwn.has(type)) forClient.push(raw);
       if (type === backend.rowDescription) this.#columns = readResultColumns(raw, 0, raw.length);
       if (type !== backend.readyForQuery) continue;
       // What came with the end of the answer may end in the middle of a message.
-      return { columns: this.#columns, rest: Buffer.concat([...this.#forClient, chunk.subarray(chunk.length - this.#unread)]) };
+      return { columns: this.#columns, forClient: Buffer.concat([...forClient, chunk.subarray(chunk.length - this.#unread)]) };
     }
-    return undefined;
+    return { columns: undefined, forClient: Buffer.concat(forClient) };
   }
 }

@@ -243,7 +243,7 @@ export class PostgresSession implements TargetSession {
     socket.on("data", (chunk: Buffer) => {
       if (this.#phase !== phase) return;
       const { describing } = phase;
-      this.#attempt(() => (describing?.reply === undefined ? relay.fromTarget(chunk) : this.#described(phase, describing, chunk)));
+      this.#attempt(() => (describing?.reply === undefined ? relay.fromTarget(chunk) : this.#described(phase, describing, describing.reply, chunk)));
     });
     socket.on("drain", () => {
       if (this.#phase === phase && phase.unconsumed > 0) this.#channel.consumed(phase.unconsumed);
@@ -325,14 +325,14 @@ export class PostgresSession implements TargetSession {
     phase.timer.started();
   }
 
-  #described(phase: Relaying, describing: Describing, chunk: Buffer): void {
-    const answer = describing.reply?.push(chunk);
-    if (answer === undefined) return;
-    describing.reply = undefined;
+  #described(phase: Relaying, describing: Describing, reply: DescribeReply, chunk: Buffer): void {
+    const { columns, forClient } = reply.push(chunk);
+    if (forClient.length > 0) phase.relay.fromTarget(forClient);
+    if (columns === undefined) return;
     phase.timer.ended(false);
-    if (answer.rest.length > 0) phase.relay.fromTarget(answer.rest);
-    if (answer.columns === "unknown") this.#expectCopy(phase, "unknown");
-    else this.#traceCopy(phase, answer.columns, 0);
+    describing.reply = undefined;
+    if (columns === "unknown") this.#expectCopy(phase, "unknown");
+    else this.#traceCopy(phase, columns, 0);
   }
 
   #traceCopy(phase: Relaying, columns: readonly ResultColumn[], lookups: number): void {
