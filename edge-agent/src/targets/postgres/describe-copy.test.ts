@@ -30,8 +30,12 @@ describe("the target's answer to what a COPY consists of", () => {
   it("keeps nothing back that is the client's, as there may be gigabytes of notifications", () => {
     const reply = new DescribeReply();
     const note = wire.message("A", wire.int32(7), `channel\0${"a".repeat(100)}\0`);
-    assert.deepEqual(reply.push(Buffer.concat([wire.parseComplete, note, note])), { columns: undefined, forClient: Buffer.concat([note, note]) });
-    assert.deepEqual(reply.push(note), { columns: undefined, forClient: note });
-    assert.deepEqual(reply.push(wire.ready), { columns: "unknown", forClient: Buffer.alloc(0) });
+    assert.deepEqual(reply.push(Buffer.concat([wire.parseComplete, note, note])), {
+      columns: undefined,
+      forClient: Buffer.concat([note, note]),
+      refusal: undefined,
+    });
+    assert.deepEqual(reply.push(note), { columns: undefined, forClient: note, refusal: undefined });
+    assert.deepEqual(reply.push(wire.ready), { columns: "unknown", forClient: Buffer.alloc(0), refusal: undefined });
   });
 });
