@@ -70,7 +70,7 @@ describe("`sallyport serve`", () => {
 
   it("says in its log, and nowhere else, what gRPC complains of", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
-    cleanup.after(() => void taken.close());
+    cleanup.after(async () => void taken.close());
     await once(taken, "listening");
     const env = { ...anyPorts, SALLYPORT_DATA_DIR: tempDir(cleanup, "serve"), SALLYPORT_API_PORT: String((taken.address() as AddressInfo).port) };
     const parent = TestProcess.node(cleanup, cli, ["serve"], { env });
