@@ -38,6 +38,12 @@ export interface Voices {
   mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
 }
 
+/** Whoever gave a delegation, as they are; undefined when they have nothing to give. */
+export function giverOf({ identities }: Pick<LiveState, "identities">, id: string): Principal | undefined {
+  const found = identities.get(identityStream(id))?.state;
+  return found?.status === "active" && found.kind === "human" ? { id, kind: found.kind, groups: found.groups } : undefined;
+}
+
 /**
  * Somebody's own voice comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
  * about as they are now: who was disabled, or left a group, has nothing to give (I5). A delegation is not passed on.
@@ -59,11 +65,10 @@ export function createVoices({
   function* voices(asked: Decidable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voice> {
     yield { by: own, groups: by.groups, decision: judge(by, asked, facts) };
     if (by.kind !== "human") return;
-    for (const id of live.delegations.openTo(by.id, clock.now())) {
-      const found = live.identities.get(identityStream(id))?.state;
-      if (found?.status !== "active" || found.kind !== "human") continue;
-      const { kind, groups } = found;
-      yield { by: { id: by.id, kind: by.kind, onBehalfOf: id }, groups, decision: judge({ id, kind, groups }, asked, facts) };
+    for (const { from } of live.delegations.openTo(by.id, clock.now())) {
+      const giver = giverOf(live, from);
+      if (giver === undefined) continue;
+      yield { by: { id: by.id, kind: by.kind, onBehalfOf: from }, groups: giver.groups, decision: judge(giver, asked, facts) };
     }
   }
 
