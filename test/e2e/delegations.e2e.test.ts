@@ -48,6 +48,22 @@ describe("a delegation, on the command line", () => {
     const ended = stack.cli("admin", "delegations", "end", id.slice(0, 8), "--reason", "thank you");
     assert.equal((await ended.exited).status, 0, ended.stderr);
     assert.equal((await stack.event(`delegation-${id}`, isType("DelegationEnded"))).data.by, "admin");
+
+    // The past is as it was: at its beginning it counted, and after its end it did not.
+    const [begun, over] = await Promise.all([
+      stack.event(`delegation-${id}`, isType("DelegationGiven")),
+      stack.event(`delegation-${id}`, isType("DelegationEnded")),
+    ]);
+    const asOf = async (position: bigint, ...what: readonly string[]): Promise<string> => {
+      const run = stack.cli("bo", "as-of", String(position), ...what);
+      assert.equal((await run.exited).status, 0, run.stderr);
+      return run.stdout;
+    };
+    assert.match(await asOf(begun.position, "state"), /IN THE PLACE OF[^]*\bbo\s+admin\b/u);
+    assert.match(await asOf(begun.position, "access", "--identity", "admin"), /\bfor bo\b/u);
+    assert.doesNotMatch(await asOf(over.position, "state"), /IN THE PLACE OF/u);
+    assert.doesNotMatch(await asOf(over.position, "access", "--identity", "admin"), /\bfor bo\b/u);
+
     const none = stack.cli("bo", "delegations");
     await none.exited;
     assert.match(none.stdout, /Nobody decides in another's place/u);

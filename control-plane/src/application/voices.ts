@@ -39,6 +39,12 @@ export interface Voices {
   mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
 }
 
+/** Whoever gave a delegation, as they are; undefined when they have nothing to give. */
+export function giverOf({ identities }: Pick<LiveState, "identities">, id: string): Principal | undefined {
+  const found = identities.get(identityStream(id))?.state;
+  return found?.status === "active" && found.kind === "human" ? { id, kind: found.kind, groups: found.groups } : undefined;
+}
+
 /**
  * Somebody's own voice comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
  * about as they are now: who was disabled, or left a group, has nothing to give (I5). A delegation is not passed on.
@@ -60,13 +66,12 @@ export function createVoices({
   function* voices(asked: Decidable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voice> {
     yield { by: own, groups: by.groups, decision: judge(by, asked, facts) };
     if (by.kind !== "human") return;
-    const others = live.delegations.openTo(by.id, clock.now());
+    const open = live.delegations.openTo(by.id, clock.now());
     // Whoever asked lends nobody a word on that: last, to be told so where there is nobody else.
-    for (const id of others.toSorted((a, b) => Number(a === asked.requestedBy) - Number(b === asked.requestedBy))) {
-      const found = live.identities.get(identityStream(id))?.state;
-      if (found?.status !== "active" || found.kind !== "human") continue;
-      const { kind, groups } = found;
-      yield { by: { id: by.id, kind: by.kind, onBehalfOf: id }, groups, decision: judge({ id, kind, groups }, asked, facts) };
+    for (const { from } of open.toSorted((a, b) => Number(a.from === asked.requestedBy) - Number(b.from === asked.requestedBy))) {
+      const giver = giverOf(live, from);
+      if (giver === undefined) continue;
+      yield { by: { id: by.id, kind: by.kind, onBehalfOf: from }, groups: giver.groups, decision: judge(giver, asked, facts) };
     }
   }
 

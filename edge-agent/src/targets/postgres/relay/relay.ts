@@ -29,7 +29,7 @@ export interface PostgresRelayDeps {
   readonly prepares?: () => void;
   /** Of results, until they are passed on. What it throws ends the session. */
   readonly hold?: HoldBytes;
-  /** After the target's answer to a message that executes nothing. */
+  /** After each answer of the target but rows: `busy` may be over. */
   readonly answered?: () => void;
   /** After the bytes of each message that ends a command. */
   readonly report: (report: Report) => void;

@@ -187,11 +187,6 @@ export class TargetSide implements MessageHandler {
         this.#expected(type);
         this.#report();
         return;
-      case backend.parseComplete:
-      case backend.bindComplete:
-        this.#expected(type);
-        this.#deps.answered();
-        return;
       default:
         this.#expected(type);
     }
@@ -354,7 +349,9 @@ export class TargetSide implements MessageHandler {
   }
 
   #expected(type: number): Expected | undefined {
-    return this.#deps.expectations.received(type);
+    const asked = this.#deps.expectations.received(type);
+    this.#deps.answered();
+    return asked;
   }
 }
 
