@@ -18,8 +18,8 @@ import type { Area, OwnAction } from "../domain/decision.ts";
 
 /** Who may call a verb. */
 export type Gate =
-  /** Decided before the verb runs, on the control plane itself. */
-  | { readonly kind: "policy"; readonly action: OwnAction; readonly area: Area }
+  /** Decided before the verb runs, on the control plane itself; one of the actions is enough. */
+  | { readonly kind: "policy"; readonly actions: readonly [OwnAction, ...OwnAction[]]; readonly area: Area }
   /** The verb asks the authority about the resource that it turns out to concern, and shows nothing of others. */
   | { readonly kind: "by_resource" }
   /** Other rules of the policy decide: `open`, `request`, `approve`, `break_glass`. */
@@ -27,8 +27,10 @@ export type Gate =
   /** Whoever has a token. */
   | { readonly kind: "signed_in" };
 
-const replay = (area: Area): Gate => ({ kind: "policy", action: "replay", area });
-const administer = (area: Area): Gate => ({ kind: "policy", action: "administer", area });
+const replay = (area: Area): Gate => ({ kind: "policy", actions: ["replay"], area });
+const administer = (area: Area): Gate => ({ kind: "policy", actions: ["administer"], area });
+/** Who must agree to a policy must be able to read it: else a set could lock everybody out who is to mend it. */
+const readPolicies: Gate = { kind: "policy", actions: ["replay", "administer"], area: "policy" };
 const byResource: Gate = { kind: "by_resource" };
 const otherRules: Gate = { kind: "other_rules" };
 const signedIn: Gate = { kind: "signed_in" };
@@ -85,8 +87,8 @@ const gates: ReadonlyMap<string, Gate> = new Map([
   }),
   ...gatesOf(PolicyServiceService, {
     getPolicy: signedIn, // what somebody is refused by must be open to them
-    checkPolicy: replay("policy"),
-    diffPolicy: replay("policy"),
+    checkPolicy: readPolicies,
+    diffPolicy: readPolicies,
     publishPolicy: administer("policy"),
   }),
   ...gatesOf(PolicyChangeServiceService, {
@@ -96,9 +98,9 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     rejectPolicy: administer("policy"),
     withdrawPolicy: administer("policy"),
     publishProposedPolicy: administer("policy"),
-    listPolicyVersions: replay("policy"),
-    getPolicyVersion: replay("policy"),
-    tryPolicy: replay("policy"),
+    listPolicyVersions: readPolicies,
+    getPolicyVersion: readPolicies,
+    tryPolicy: readPolicies,
   }),
   ...gatesOf(EventServiceService, { readEvents: replay("record") }),
   ...gatesOf(AuditServiceService, {
