@@ -29,8 +29,8 @@ export type Gate =
 
 const replay = (area: Area): Gate => ({ kind: "policy", actions: ["replay"], area });
 const administer = (area: Area): Gate => ({ kind: "policy", actions: ["administer"], area });
-/** Who must agree to a policy must be able to read it: else a set could lock everybody out who is to mend it. */
-const readPolicies: Gate = { kind: "policy", actions: ["replay", "administer"], area: "policy" };
+/** Where administering it is to agree to what others ask for: whoever decides on something must be able to read it. */
+const read = (area: "policy" | "forgetting"): Gate => ({ kind: "policy", actions: ["replay", "administer"], area });
 const byResource: Gate = { kind: "by_resource" };
 const otherRules: Gate = { kind: "other_rules" };
 const signedIn: Gate = { kind: "signed_in" };
@@ -81,14 +81,14 @@ const gates: ReadonlyMap<string, Gate> = new Map([
   }),
   ...gatesOf(ErasureServiceService, {
     requestErasure: administer("forgetting"),
-    listErasures: replay("forgetting"),
+    listErasures: read("forgetting"),
     approveErasure: administer("forgetting"),
     denyErasure: administer("forgetting"),
   }),
   ...gatesOf(PolicyServiceService, {
     getPolicy: signedIn, // what somebody is refused by must be open to them
-    checkPolicy: readPolicies,
-    diffPolicy: readPolicies,
+    checkPolicy: read("policy"),
+    diffPolicy: read("policy"),
     publishPolicy: administer("policy"),
   }),
   ...gatesOf(PolicyChangeServiceService, {
@@ -98,9 +98,9 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     rejectPolicy: administer("policy"),
     withdrawPolicy: administer("policy"),
     publishProposedPolicy: administer("policy"),
-    listPolicyVersions: readPolicies,
-    getPolicyVersion: readPolicies,
-    tryPolicy: readPolicies,
+    listPolicyVersions: read("policy"),
+    getPolicyVersion: read("policy"),
+    tryPolicy: read("policy"),
   }),
   ...gatesOf(EventServiceService, { readEvents: replay("record") }),
   ...gatesOf(AuditServiceService, {
