@@ -42,8 +42,10 @@ const expected: Readonly<Record<string, string>> = {
   "IdentityService/GetSelf": everybody,
   "IdentityService/PutIdentity": admins,
   "IdentityService/ListIdentities": admins,
-  "IdentityService/CreateToken": admins, // of another identity; one's own is below
-  "IdentityService/RevokeToken": admins,
+  "IdentityService/DisableIdentity": admins,
+  "IdentityService/ListTokens": admins, // of another identity; one's own are below
+  "IdentityService/CreateToken": admins, // likewise
+  "IdentityService/RevokeToken": admins, // likewise
   "AgentService/CreateJoinToken": admins,
   "AgentService/ListAgents": auditors,
   "AgentService/RevokeAgent": admins,

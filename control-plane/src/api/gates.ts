@@ -46,8 +46,10 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     getSelf: signedIn,
     putIdentity: administer("identities"),
     listIdentities: administer("identities"),
-    createToken: signedIn, // one's own; others' are asked for in the verb
-    revokeToken: administer("tokens"),
+    disableIdentity: administer("identities"),
+    listTokens: signedIn, // one's own; others' are asked for in the verb
+    createToken: signedIn, // likewise
+    revokeToken: signedIn, // likewise
   }),
   ...gatesOf(AgentServiceService, { createJoinToken: administer("agents"), listAgents: replay("agents"), revokeAgent: administer("agents") }),
   ...gatesOf(ResourceServiceService, { listResources: otherRules }),
