@@ -113,6 +113,39 @@ describe("somebody in another's place", () => {
     await until("its end is recorded", async () => (await typesIn(ledger, delegationStream(id))).at(-1) === "DelegationExpired");
   });
 
+  it("begins when it says, by the clock, and is shown as scheduled until then", async (t) => {
+    const { app, time, ledger, approve, restart } = await scene(t);
+    const startsAt = new Date(time.now().getTime() + HOUR_MS);
+    const { id, state } = await app.delegations.give({ ...away, to: "di", startsAt }, bo, admin);
+    assert.equal(state, "scheduled");
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    time.advance(HOUR_MS - 1);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    assert.equal(app.delegations.find(id)?.state, "scheduled");
+    const restarted = await restart();
+    assert.deepEqual(
+      restarted.delegations.list().map((each) => each.state),
+      ["scheduled"],
+    );
+    time.advance(1);
+    assert.equal(restarted.delegations.find(id)?.state, "open");
+    assert.equal((await approve(di)).state, "granted");
+    time.advance(HOUR_MS);
+    assert.equal(app.delegations.find(id)?.state, "expired");
+    await until("its end is recorded", async () => (await typesIn(ledger, delegationStream(id))).at(-1) === "DelegationExpired");
+  });
+
+  it("that is scheduled can be taken back, and is one of the few", async (t) => {
+    const { app, time, approve } = await scene(t);
+    const startsAt = new Date(time.now().getTime() + HOUR_MS);
+    const given = [];
+    for (let n = 0; n < MAX_DELEGATIONS_OF_ONE; n++) given.push(await app.delegations.give({ ...away, to: "di", startsAt }, bo, admin));
+    await assert.rejects(app.delegations.give({ ...away, to: "di" }, bo, admin), fails("session.limit"));
+    for (const { id } of given) assert.equal((await app.delegations.end(id, bo, "at home after all", admin)).state, "ended");
+    time.advance(HOUR_MS);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+  });
+
   it("is for people, and for few at a time", async (t) => {
     const { app } = await scene(t);
     await assert.rejects(app.delegations.give({ ...away, to: "robot" }, bo, admin), fails("approval.machine"));
