@@ -115,8 +115,8 @@ function showState(
   );
   section(
     io,
-    ["DELEGATION", "IN THE PLACE OF", "DECIDES", "SINCE", "UNTIL"],
-    delegations.map(({ id, from, to, startsAt, endsAt }) => [id, from, to, startsAt?.toISOString() ?? "", endsAt?.toISOString() ?? ""]),
+    ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL"],
+    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, startsAt?.toISOString() ?? "", endsAt?.toISOString() ?? ""]),
   );
   for (const { category, endedBefore, runId } of removed) {
     io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));

@@ -36,8 +36,9 @@ async function world(t: TestContext, behindMs = 0) {
     for await (const last of ledger.readAll({ direction: "backwards", limit: 1 })) position = last.position;
     return { kind: "position", position };
   };
-  /** Of each delegation that was open: who decides for whom. */
-  const state = async (moment: Moment): Promise<unknown> => (await past.state(moment)).openDelegations().map(({ from, to }) => `${to} for ${from}`);
+  /** Of each delegation that was open or to come: who decides for whom. */
+  const state = async (moment: Moment): Promise<unknown> =>
+    (await past.state(moment)).openDelegations().map(({ from, to, state: then }) => `${then}: ${to} for ${from}`);
   /** What policy said to this person, and to those whose place they could take. */
   const access = async (moment: Moment, identity: string): Promise<unknown> => {
     const [found] = (await past.access(moment, { identity })).access;
@@ -57,7 +58,7 @@ describe("who decided in whose place, in the past", () => {
     const after = await now();
     for (const [moment, delegations, answer] of [
       [before, [], ["deny"]],
-      [during, ["di for bo"], ["deny", "allow for bo"]],
+      [during, ["open: di for bo"], ["deny", "allow for bo"]],
       [after, [], ["deny"]],
     ] as const) {
       assert.deepEqual(await state(moment), delegations);
@@ -82,8 +83,24 @@ describe("who decided in whose place, in the past", () => {
     const { endsAt } = await app.delegations.give({ ...away, to: "di" }, bo, admin);
     const last: Moment = { kind: "instant", at: new Date(endsAt.getTime() - 1) };
     const over: Moment = { kind: "instant", at: endsAt };
-    assert.deepEqual([await state(last), await access(last, "di")], [["di for bo"], ["deny", "allow for bo"]]);
+    assert.deepEqual([await state(last), await access(last, "di")], [["open: di for bo"], ["deny", "allow for bo"]]);
     assert.deepEqual([await state(over), await access(over, "di")], [[], ["deny"]]);
+  });
+
+  it("is told as to come before it begins, and counts from then on", async (t) => {
+    const { app, now, state, access } = await world(t);
+    const startsAt = new Date(Date.now() + HOUR_MS);
+    const { id } = await app.delegations.give({ ...away, to: "di", startsAt, seconds: 60 }, bo, admin);
+    const given = await now();
+    for (const moment of [given, { kind: "instant", at: new Date(startsAt.getTime() - 1) } as const])
+      assert.deepEqual([await state(moment), await access(moment, "di")], [["scheduled: di for bo"], ["deny"]]);
+    const begun: Moment = { kind: "instant", at: startsAt };
+    assert.deepEqual([await state(begun), await access(begun, "di")], [["open: di for bo"], ["deny", "allow for bo"]]);
+    const over: Moment = { kind: "instant", at: new Date(startsAt.getTime() + 60_000) };
+    assert.deepEqual([await state(over), await access(over, "di")], [[], ["deny"]]);
+    await app.delegations.end(id, di, "not needed", admin);
+    assert.deepEqual([await state(begun), await access(begun, "di")], [[], ["deny"]]);
+    assert.deepEqual(await state(given), ["scheduled: di for bo"]);
   });
 
   it("is what the other had then: with their groups, nothing of who was disabled, and nothing that was only lent", async (t) => {
@@ -96,7 +113,7 @@ describe("who decided in whose place, in the past", () => {
     const left = await now();
     await app.identities.disable("bo", "left", admin);
     const gone = await now();
-    assert.deepEqual(await state(gone), ["di for bo", "di for cy", "cy for di"]);
+    assert.deepEqual(await state(gone), ["open: di for bo", "open: di for cy", "open: cy for di"]);
     assert.deepEqual(
       [await access(given, "di"), await access(left, "di"), await access(gone, "di")],
       [

@@ -15,7 +15,7 @@ import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removedUpTo } from "../retention/removed.ts";
 import { ApprovalIndex } from "../approval-index.ts";
 import { DelegationIndex } from "../delegation-index.ts";
-import { type DelegationView, isOpenAt } from "../delegation-view.ts";
+import { type DelegationView, isFinal, viewAt } from "../delegation-view.ts";
 import { FoldedStreams } from "../folded-streams.ts";
 import { GrantIndex } from "../grant-index.ts";
 import { deadlineOf } from "../grant-view.ts";
@@ -81,8 +81,12 @@ export class StateAsOf {
     return this.grants.all().filter((grant) => (deadlineOf(grant) ?? new Date(0)) > this.moment);
   }
 
+  /** With those that had not begun. */
   openDelegations(): readonly DelegationView[] {
-    return this.delegations.all().filter((delegation) => isOpenAt(delegation, this.moment));
+    return this.delegations
+      .all()
+      .map((delegation) => viewAt(delegation, this.moment))
+      .filter((delegation) => !isFinal(delegation));
   }
 
   openApprovals(): readonly ApprovalView[] {

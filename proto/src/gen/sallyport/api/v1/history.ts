@@ -104,7 +104,7 @@ export interface GetStateAsOfResponse {
   removed: RemovedSince[];
   /** Open at that moment, or waiting for somebody to decide. */
   grants: Grant[];
-  /** Open at that moment. */
+  /** Open at that moment, or scheduled. */
   delegations: Delegation[];
 }
 
