@@ -15,7 +15,10 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
   "Proof: bundles and their verification": ["proto/src/audit/**/*.ts", "cli/src/audit/**/*.ts"],
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],
   "Tunnel, on both ends": ["proto/src/tunnel/**/*.ts"],
-  "Control plane: agents' connections, certificates, API": ["control-plane/src/{tunnel,identity,api}/**/*.ts", "control-plane/src/{bootstrap,stop-signals}.ts"],
+  "Control plane: agents' connections, certificates, API": [
+    "control-plane/src/{tunnel,identity,api}/**/*.ts",
+    "control-plane/src/{bootstrap,stop-signals,grpc-status}.ts",
+  ],
   "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts"],
   "Command line": ["cli/src/*.ts", "cli/src/policy/**/*.ts"],
 };

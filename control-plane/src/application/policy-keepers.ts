@@ -1,4 +1,4 @@
-import { couldEver, type PolicyStanding } from "../domain/authority.ts";
+import { type AuthorityQuestion, couldEver, type PolicyStanding, toldWhereAllowed } from "../domain/authority.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
 import type { IdentityState } from "../domain/identity/identity.decider.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
@@ -9,10 +9,20 @@ export function keepers(standing: PolicyStanding, identities: Iterable<IdentityS
   const found: string[] = [];
   for (const { status, kind, identityId: id, groups } of identities) {
     if (status !== "active" || kind !== "human") continue;
-    if (couldEver(standing, { principal: { id, kind, groups }, action: "administer", area: "policy" })) found.push(id);
+    if (couldEver(standing, administering({ identityId: id, kind, groups }))) found.push(id);
   }
   return found;
 }
+
+/** Groups to tell of a proposal: the rules say them by which any of these may administer the policy. */
+export const groupsToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
+  toldWhereAllowed(standing, identities.filter(({ status }) => status === "active").map(administering));
+
+const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "identityId" | "kind" | "groups">): AuthorityQuestion => ({
+  principal: { id, kind, groups },
+  action: "administer",
+  area: "policy",
+});
 
 /** A set that decides on its own administration, and lets nobody in, could never be taken back. */
 export function lockout(engine: PolicyEngine, files: readonly PolicyFile[], identities: Iterable<IdentityState>): readonly PolicyProblem[] {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type AuthorityQuestion, builtInRule, couldEver, decideAuthority, type PolicyStanding } from "./authority.ts";
+import { type AuthorityQuestion, builtInRule, couldEver, decideAuthority, type PolicyStanding, toldWhereAllowed } from "./authority.ts";
 import { areas, type DecisionRequest, noObligations, type OwnAction, type PolicyEngine, type TimeSeen } from "./decision.ts";
 
 const engineThat = (permits: (request: DecisionRequest) => boolean, ...speaksOf: OwnAction[]): PolicyEngine => ({
@@ -70,5 +70,35 @@ describe("authority over the control plane", () => {
     assert.equal(couldEver(standing, question), true);
     assert.equal(decideAuthority(standing, question, { hour: 16, weekday: "friday" }).effect, "deny");
     assert.equal(couldEver(loaded(engineThat(() => false, "administer")), question), false);
+  });
+
+  it("is told to the groups that the rules name which would allow it, at whatever hour, and to nobody for a denial", () => {
+    const byDay: PolicyEngine = {
+      ...engineThat(() => true, "administer"),
+      decide({ circumstances, principal }) {
+        const seen = circumstances?.time as TimeSeen;
+        const isNight = seen.hour >= 20;
+        const notify = isNight ? ["security", "night-watch"] : ["security"];
+        const isKeeper = principal.groups.includes("keepers");
+        return {
+          effect: isKeeper ? "allow" : "deny",
+          policyVersion: "p1",
+          rules: ["r"],
+          reason: "",
+          obligations: noObligations,
+          quorum: 0,
+          seen,
+          notify,
+        };
+      },
+    };
+    const told = (standing: PolicyStanding, ...who: AuthorityQuestion["principal"][]): readonly string[] =>
+      toldWhereAllowed(
+        standing,
+        who.map((principal) => ({ principal, action: "administer", area: "policy" })),
+      );
+    assert.deepEqual(told(loaded(byDay), as(), as("keepers")), ["night-watch", "security"]);
+    assert.deepEqual(told(loaded(byDay), as("admins")), []);
+    assert.deepEqual([told({ kind: "none" }, as("admins"), as("auditors")), told({ kind: "none" }, as("auditors"))], [["admins"], []]);
   });
 });
