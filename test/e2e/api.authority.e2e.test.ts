@@ -249,6 +249,11 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     await orders.query("select 1");
     await orders.end();
 
+    const versions = (who: "admin" | "bo") =>
+      stack.call(who, (api) => api.call(api.policyChanges.listPolicyVersions.bind(api.policyChanges), { openOnly: true, limit: 1 }));
+    assert.equal((await versions("admin")).policies.length, 1, "whoever administers the policy reads it, though no rule lets them replay");
+    await assert.rejects(versions("bo"), forbidden);
+    await stack.call("admin", (api) => api.call(api.erasures.listErasures.bind(api.erasures), {}));
     await assert.rejects(stack.token("ana"), { code: "auth.forbidden", message: `Rule "no-tokens": denied. The directory issues them.` });
     const own = { identityId: "ana", ttlSeconds: 60, note: "" };
     await stack.call("ana", (mine) => mine.call(mine.identities.createToken.bind(mine.identities), own));

@@ -208,10 +208,10 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
 
     async diff(after, against) {
       const before = "files" in against ? against.files : against.version === "" ? (live.policy.published?.files ?? []) : await filesOf(against.version);
-      for (const files of [canonicalFiles(after), canonicalFiles(before)]) {
-        const first = problemsOf(files).find(({ severity }) => severity === "error");
-        if (files.length > 0 && first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
-      }
+      const first = after.length === 0 ? undefined : problemsOf(canonicalFiles(after)).find(({ severity }) => severity === "error");
+      if (first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
+      // It need only be readable: what would be refused today may be what is in force, and what the change mends.
+      if (before.length > 0) compiler.compile("", canonicalFiles(before));
       return compiler.diff(canonicalFiles(before), canonicalFiles(after));
     },
 
