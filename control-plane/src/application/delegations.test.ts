@@ -71,6 +71,23 @@ describe("somebody in another's place", () => {
     await assert.rejects(approve(di), fails("approval.self"));
   });
 
+  it("speaks for whoever still counts, when others whose place they may take do not", async (t) => {
+    const { app, approve } = await scene(t, 2);
+    for (const who of [ana, bo, { ...eve, groups: ["approvers"] }]) {
+      await app.identities.put(who, admin);
+      await app.delegations.give({ ...away, to: "di" }, who, admin);
+    }
+    await approve(bo);
+    assert.equal((await approve(di)).state, "granted");
+    assert.deepEqual(app.approvals.find("ap1")?.votes.at(-1), { by: "di", step: 0, onBehalfOf: "eve" });
+  });
+
+  it("refuses for whoever may, when it is the requester who let them decide first", async (t) => {
+    const { app } = await scene(t);
+    for (const who of [ana, bo]) await app.delegations.give({ ...away, to: "di" }, who, admin);
+    assert.equal((await app.approvals.deny("ap1", di, "no", admin)).state, "denied");
+  });
+
   it("has what the other has now: nothing of who was disabled or left, and nothing that was only lent", async (t) => {
     const { app, approve } = await scene(t);
     await app.delegations.give({ ...away, to: "di" }, bo, admin);

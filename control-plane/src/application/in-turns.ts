@@ -4,10 +4,9 @@ import { setImmediate as turn } from "node:timers/promises";
 export const DECISIONS_AT_ONCE = 20;
 
 /** An answer for each, however many there are; nobody else waits for all of them. */
-export async function inTurns<T, R>(all: Iterable<T>, decide: (each: T) => R): Promise<R[]> {
+export async function inTurns<T, R>(all: readonly T[], decide: (each: T) => R): Promise<R[]> {
   const answers: R[] = [];
-  // Of now: what comes and goes meanwhile is another question.
-  for (const each of [...all]) {
+  for (const each of all) {
     answers.push(decide(each));
     if (answers.length % DECISIONS_AT_ONCE === 0) await turn();
   }

@@ -25,7 +25,7 @@ export async function visibleSessions(
   async function filter(own: boolean): Promise<NameFilter> {
     const may = (resource: ResourceRef): boolean => authority.may({ principal, action: "replay", area: "sessions", resource, own });
     const only = !may(unknown);
-    const names = await inTurns(resources.all(), (resource) => (may(resource) === only ? [resource.name] : []));
+    const names = await inTurns(Array.from(resources.all()), (resource) => (may(resource) === only ? [resource.name] : []));
     return { only, names: names.flat() };
   }
   const own = await filter(true);
