@@ -15,7 +15,7 @@ export function keepers(standing: PolicyStanding, identities: Iterable<IdentityS
 }
 
 /** Groups to tell of a proposal: the rules say them by which any of these may administer the policy. */
-export const groupsToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
+export const whomToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
   toldWhereAllowed(standing, identities.filter(({ status }) => status === "active").map(administering));
 
 const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "identityId" | "kind" | "groups">): AuthorityQuestion => ({
