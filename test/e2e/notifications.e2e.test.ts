@@ -115,6 +115,7 @@ describe("channels outside", { timeout: HANG_MS }, () => {
     const { data: asked } = payloadOf(await keepers.first(about("policy.proposed")));
     assert.deepEqual([asked.fields["needs"], asked.fields["by"], asked.fields["reason"]], [1, undefined, undefined]);
     assert.match(asked.next.find(({ label }) => label === "Approve")?.command ?? "", new RegExp(`^sallyport policy approve ${version} [0-9a-f]{16}$`, "u"));
+    assert.match(await cli("policy", "show", version), /^To tell\s+admins$/mu);
     await cli("policy", "withdraw", version);
     await keepers.first(about("policy.withdrawn"));
     for (const received of keepers.received) assert.match(payloadOf(received).type, /^policy\./u);
