@@ -4,7 +4,7 @@ import { boundsIn, sourcesOf } from "./bounds.ts";
 import { describeType, type JsonSchema } from "./json-schema.ts";
 import { code, page, quantity, table } from "./markdown.ts";
 
-/** Where the bounds that cannot be set are. The masks' own numbers (digits of a card) are not bounds. */
+/** Where the bounds that cannot be set are. The masks' own numbers (digits of a card, letters that are left) are not bounds. */
 export const areas: Readonly<Record<string, readonly string[]>> = {
   "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/{,preview/,recording/}*.ts"],
   "Gateway: telling what a statement does": ["control-plane/src/gateway/postgres/facts/**/*.ts"],
@@ -15,8 +15,11 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
   "Proof: bundles and their verification": ["proto/src/audit/**/*.ts", "cli/src/audit/**/*.ts"],
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],
   "Tunnel, on both ends": ["proto/src/tunnel/**/*.ts"],
-  "Control plane: agents' connections, certificates, API": ["control-plane/src/{tunnel,identity,api}/**/*.ts", "control-plane/src/{bootstrap,stop-signals}.ts"],
-  "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts"],
+  "Control plane: agents' connections, certificates, API": [
+    "control-plane/src/{tunnel,identity,api}/**/*.ts",
+    "control-plane/src/{bootstrap,stop-signals,grpc-status}.ts",
+  ],
+  "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts", "edge-agent/src/masking/{lineage,token}.ts"],
   "Command line": ["cli/src/*.ts", "cli/src/policy/**/*.ts"],
 };
 

@@ -12,10 +12,10 @@ const TRAVEL_MILLIS = 300_000;
 type What = "state" | "access" | "policy";
 
 const examples = `
-state   who and what there was, which sessions and grants were open, what waited for an approval
+state   who and what there was, which sessions and grants were open, what waited for an approval, who decided in whose place
 access  what policy said to each identity about each resource: open it, run each class of command there, approve,
-        ask for access, replay sessions of others; with the grants that were open; and what of the control plane itself
-        each identity could look at and change
+        ask for access, replay sessions of others; with the grants that were open, and in whose place they could
+        approve; and what of the control plane itself each identity could look at and change
 policy  the policy in force, with its text
 
 Examples:
@@ -66,7 +66,10 @@ const heading = (asOf: AsOf | undefined, policy: string): string =>
     ? "Nothing was recorded yet."
     : dim(`After position ${asOf.position}, recorded ${asOf.recordedAt.toISOString()}; policy ${policy === "" ? "none, so everything was refused" : policy}`);
 
-function showState(io: Io, { asOf, policyVersion, identities, agents, resources, sessions, approvals, grants, removed }: GetStateAsOfResponse): void {
+function showState(
+  io: Io,
+  { asOf, policyVersion, identities, agents, resources, sessions, approvals, grants, delegations, removed }: GetStateAsOfResponse,
+): void {
   io.out(heading(asOf, policyVersion));
   section(
     io,
@@ -110,6 +113,11 @@ function showState(io: Io, { asOf, policyVersion, identities, agents, resources,
       approvers.join(" "),
     ]),
   );
+  section(
+    io,
+    ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL"],
+    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, startsAt?.toISOString() ?? "", endsAt?.toISOString() ?? ""]),
+  );
   for (const { category, endedBefore, runId } of removed) {
     io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));
   }
@@ -132,12 +140,12 @@ function showAccess(io: Io, { asOf, policyVersion, access, own }: GetAccessAsOfR
   section(
     io,
     ["IDENTITY", "RESOURCE", "AGENT", "GRANTED", ...columns.map((column) => column.toUpperCase())],
-    access.map(({ identity, resource, agentState, grantedUntil, decisions }) => [
+    access.map(({ identity, resource, agentState, grantedUntil, decisions, inPlaceOf }) => [
       identity?.id ?? "",
       resource,
       agentState,
       grantedUntil === undefined ? "" : `until ${grantedUntil.toISOString()}`,
-      ...decisions.map(cell),
+      ...decisions.map((decision) => (decision.action === "approve" ? approveCell(decision, inPlaceOf) : cell(decision))),
     ]),
   );
   io.out(dim("Of each class a typical statement that names no table; rules about certain tables may say otherwise. --json has the rules."));
@@ -153,6 +161,12 @@ function areasOf(wanted: string, decisions: Access["decisions"]): string {
 function cell({ effect, quorum }: Access["decisions"][number]): string {
   if (effect === "needs_approval") return `approval of ${quorum}`;
   return effect === "allow" ? "yes" : "no";
+}
+
+/** Their own, and in whose place. */
+function approveCell(own: Access["decisions"][number], places: Access["inPlaceOf"]): string {
+  const others = places.filter(({ approve }) => approve?.effect === "allow").map(({ from }) => from);
+  return others.length === 0 ? cell(own) : `${own.effect === "allow" ? "yes, and " : ""}for ${others.join(" ")}`;
 }
 
 function showPolicy(io: Io, { asOf, version, files, publishedBy, publishedAt, reason }: GetPolicyAsOfResponse): void {

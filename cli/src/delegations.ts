@@ -2,6 +2,7 @@ import type { Delegation } from "@sallyport/proto/gen/sallyport/api/v1/delegatio
 import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, toJson } from "./io.ts";
+import { parseComing } from "./moment.ts";
 import { nonBlank } from "./request.ts";
 import { printable, table } from "./table.ts";
 import { parseDuration, runVerb, type Verb } from "./verb.ts";
@@ -11,15 +12,19 @@ export function delegateVerb(program: Command): void {
     .command("delegate")
     .argument("<person>", "who decides in your place")
     .requiredOption("--for <duration>", "for how long: 8h, 5d; 30d at most", nonBlank)
+    .option("--from <instant>", "from when on, such as 2026-12-21T08:00Z, half a year ahead at most; without it, from now on")
     .requiredOption("--reason <text>", "why; the record has it", nonBlank)
     .description("let somebody decide in your place for a while, on what you may decide on")
     .addHelpText("after", "\nYou can still decide; of the two of you one counts. Nobody decides on their own request, in nobody's place.")
-    .action((to: string, { for: duration, reason }: { for: string; reason: string }, command: Command) =>
+    .action((to: string, { for: duration, from, reason }: { for: string; from?: string; reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
-        const asked = { to, durationSeconds: parseDuration(duration), reason };
+        const startsAt = from === undefined ? undefined : parseComing(from);
+        const asked = { to, durationSeconds: parseDuration(duration), reason, startsAt };
         const { delegation } = await client.call(client.delegations.delegate.bind(client.delegations), asked);
-        io.out(io.json ? toJson(delegation) : `${bold(delegation?.id ?? "")}: ${to} decides in your place until ${delegation?.endsAt?.toISOString() ?? ""}`);
+        if (io.json) return io.out(toJson(delegation));
+        const begins = startsAt === undefined ? "" : ` from ${delegation?.startsAt?.toISOString() ?? ""}`;
+        io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${delegation?.endsAt?.toISOString() ?? ""}`);
       }),
     );
 }
@@ -28,15 +33,23 @@ export function delegationsVerb(program: Command): void {
   const delegations = program.command("delegations").description("see and end who decides in whose place");
   delegations
     .command("list", { isDefault: true })
-    .description("what is open, newest first: your own, and everybody's for auditors")
+    .description("what is open or to come, newest first: your own, and everybody's for auditors")
     .option("--all", "those that are over too")
     .action(({ all }: { all?: boolean }, command: Command) =>
       runVerb(command, async (verb) => {
         const found = await listed(verb, all !== true);
         if (verb.io.json) return verb.io.out(toJson(found));
         if (found.length === 0) return verb.io.out("Nobody decides in another's place.");
-        const rows = found.map(({ id, state, from, to, endsAt, reason }) => [id, state, from, to, endsAt?.toISOString() ?? "", printable(reason)]);
-        for (const line of table(["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "UNTIL", "REASON"], rows)) verb.io.out(line);
+        const rows = found.map(({ id, state, from, to, startsAt, endsAt, reason }) => [
+          id,
+          state,
+          from,
+          to,
+          startsAt?.toISOString() ?? "",
+          endsAt?.toISOString() ?? "",
+          printable(reason),
+        ]);
+        for (const line of table(["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL", "REASON"], rows)) verb.io.out(line);
       }),
     );
   delegations

@@ -18,6 +18,12 @@ export function parseInstant(text: string | undefined): Date | undefined {
   return at;
 }
 
+/** An instant alone: what is to come is no time ago. Whether it is to come is the server's to say, whose clock counts. */
+export function parseComing(text: string): Date {
+  if (AGO.test(text)) throw new Misuse(`"${text}" is no instant such as 2026-12-21T08:00Z.`);
+  return parseInstant(text);
+}
+
 /** As `parseInstant`, or a position of the ledger, as events show it. */
 export function parseMoment(text: string): Moment {
   if (/^\d{1,19}$/.test(text)) return { at: { $case: "position", value: BigInt(text) } };

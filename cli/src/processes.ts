@@ -22,10 +22,8 @@ export type ProgramName = keyof typeof entry;
 /** Runs one in the foreground, with our terminal; resolves with its exit status. Signals go to it, and it decides. */
 export async function runForeground(name: ProgramName, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const child = spawn(process.execPath, [...nodeOptions, entry[name], ...args], { stdio: "inherit", env });
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-  const handlers = (["SIGINT", "SIGTERM", "SIGHUP"] as const).map((signal) => [signal, () => pass(signal)] as const);
-  // In a terminal the child gets Ctrl-C by itself; passing it on as well would count as the second one, which cuts.
-  for (const [signal, handler] of handlers) process.on(signal, signal === "SIGINT" ? () => undefined : handler);
+  // Ctrl-C in a terminal reaches the child by itself, too: it takes what comes at once for one.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void child.kill(signal));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code) => resolve(code ?? 1));

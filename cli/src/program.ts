@@ -10,6 +10,7 @@ import { execVerb } from "./exec.ts";
 import { explainVerb } from "./explain.ts";
 import { forgetVerb } from "./forget.ts";
 import { grantsVerb } from "./grants.ts";
+import { identitiesVerb } from "./identities.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { notificationsVerb } from "./notifications.ts";
 import { policyVerb } from "./policy.ts";
@@ -39,6 +40,7 @@ export function createProgram(end: (helped: boolean) => never): Command {
     serveVerb,
     agentVerb,
     tokenVerb,
+    identitiesVerb,
     resourcesVerb,
     requestVerb,
     requestPlanVerb,

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
+import { table } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function tokenVerb(program: Command): void {
@@ -36,9 +37,23 @@ export function tokenVerb(program: Command): void {
       }),
     );
   token
+    .command("list")
+    .option("--identity <id>", "whose tokens; default: yours")
+    .description("those that work now, without their secrets")
+    .action((options: { readonly identity?: string }, command: Command) =>
+      runVerb(command, async ({ io, api, profile }) => {
+        const client = api();
+        const identityId = options.identity ?? profile().identity;
+        const { tokens } = await client.call(client.identities.listTokens.bind(client.identities), { identityId });
+        if (io.json) return io.out(toJson(tokens));
+        const rows = tokens.map(({ id, expiresAt, note }) => [id, expiresAt?.toISOString() ?? "", note]);
+        for (const line of table(["TOKEN", "EXPIRES", "NOTE"], rows)) io.out(line);
+      }),
+    );
+  token
     .command("revoke")
-    .argument("<tokenId>", "the part between the underscores of a token")
-    .description("end a token, and the sessions that it opened")
+    .argument("<tokenId>", "as `token list` shows it: the part between the underscores of a token")
+    .description("end a token, yours or for administrators anybody's, and the sessions that it opened")
     .action((tokenId: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { SallyportError } from "@sallyport/proto/errors";
+import { logGrpc } from "@sallyport/proto/grpc-log";
 import pino from "pino";
 import { isRecordStream } from "./domain/record-streams.ts";
 import type { Access } from "./ledger/endpoint/access.ts";
@@ -24,6 +25,7 @@ async function serve(): Promise<() => Promise<void>> {
   const tls = cert === undefined || key === undefined ? undefined : reading("The certificate or its key", () => readTls(cert, key));
   const access = accessOf(values.credentials, tls !== undefined, host);
   const log = pino({ name: "ledger" });
+  logGrpc(log);
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const ledger = await openSqliteLedger(join(data, "ledger.db"));
   const endpoint = await startLedgerEndpoint({ ledger, access, log, host, port, tls, isOurs: isRecordStream }).catch(async (error: unknown) => {

@@ -4,6 +4,7 @@ import { createSecureContext } from "node:tls";
 import { treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { SallyportError } from "@sallyport/proto/errors";
+import { logGrpc } from "@sallyport/proto/grpc-log";
 import pino from "pino";
 import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
@@ -48,6 +49,7 @@ import { applyV8Settings } from "./v8-settings.ts";
 async function serve(config: Config): Promise<() => Promise<void>> {
   const { settings, host } = config;
   const log = pino({ level: settings.SALLYPORT_LOG_LEVEL, name: "control-plane" });
+  logGrpc(log);
   const clock = systemClock;
   const channels = settings.SALLYPORT_NOTIFICATIONS === "" ? [] : readChannels(settings.SALLYPORT_NOTIFICATIONS, clock);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
@@ -194,8 +196,8 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
       const session = application.openRecord(sessionId);
-      const maxOutputBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
-      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxOutputBytes }, sessionId);
+      const maxBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
+      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxBytes }, sessionId);
       return {
         session: { append: (events, patience) => session.append(events, context, { patience }), drained: () => session.drained() },
         recording: {

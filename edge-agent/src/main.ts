@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { argv, env, stderr, stdin, stdout } from "node:process";
 import { text } from "node:stream/consumers";
 import { SallyportError } from "@sallyport/proto/errors";
+import { logGrpc } from "@sallyport/proto/grpc-log";
 import { pino } from "pino";
 import manifest from "../package.json" with { type: "json" };
 import { Attestor } from "./attestation/attestor.ts";
@@ -57,6 +58,7 @@ async function run(config: AgentConfig): Promise<ExitStatus> {
   applyV8Settings();
   containDefects();
   const log = pino({ level: config.logLevel });
+  logGrpc(log);
   const identity = await loadIdentity(config.stateDir);
   if (identity === undefined) throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`join\` with a token first.`);
   const deps = { log, timeouts: config, maskKey: Buffer.from(identity.maskKey, "base64"), heldBytes: new HeldBytes(config.heldBytes) };

@@ -237,6 +237,8 @@ export class GatewayBed {
       list: () => [],
       put: unused,
       issueToken: unused,
+      tokensOf: unused,
+      ownerOfToken: unused,
       revokeToken: unused,
       disable: unused,
     };

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { until } from "@sallyport/control-plane/src/application/testing/stage.ts";
+import type { Application } from "@sallyport/control-plane/src/application/application.ts";
+import type { CommandContext } from "@sallyport/control-plane/src/application/ports.ts";
+import { admin, until } from "@sallyport/control-plane/src/application/testing/stage.ts";
 import { newEvent } from "@sallyport/control-plane/src/application/new-event.ts";
 import { command, requested } from "@sallyport/control-plane/src/application/testing/samples.ts";
-import { noObligations } from "@sallyport/control-plane/src/domain/decision.ts";
+import { noObligations, type Principal } from "@sallyport/control-plane/src/domain/decision.ts";
 import type { DomainEvent } from "@sallyport/control-plane/src/domain/events.ts";
 import { sessionStream } from "@sallyport/control-plane/src/domain/session/session.events.ts";
 import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
@@ -13,6 +15,29 @@ import { RETRY_LAST_MS } from "@sallyport/control-plane/src/notify/retry-schedul
 import { isSigned, WebhookServer } from "../support/webhook-server.ts";
 
 import { about, emptied, HANG_MS, newSecret, scene, SHORT_DEADLINE_MS, titleOf, waitingFor } from "./notifications-scene.ts";
+
+const [ana, bo] = (["ana", "bo"] as const).map((id): Principal => ({ id, kind: "human", groups: ["admins"] })) as [Principal, Principal];
+const as = ({ id, kind }: Principal): CommandContext => ({ ...admin, actor: { kind, id } });
+
+/** Ana and bo administer, and a first policy is in force, which says nothing of that. */
+async function administration({ identities, policies }: Application) {
+  const files = (text: string) => [{ name: "a.policy", text: `approvers: ${text}` }];
+  for (const each of [ana, bo]) await identities.put(each, admin);
+  await policies.publish(files("first"), "", as(ana));
+  return {
+    propose: async (text: string): Promise<string> => (await policies.propose(files(text), "", ana, as(ana))).version,
+    async publish(version: string): Promise<void> {
+      await policies.approve(version, undefined, bo, "", as(bo));
+      await policies.publishProposed(version, as(ana));
+    },
+  };
+}
+
+const policiesToldTo = ({ received }: WebhookServer): readonly (readonly [kind: string, version: string])[] =>
+  received.map(({ body }) => {
+    const { type, data } = JSON.parse(body) as { type: string; data: { fields: { version: string } } };
+    return [type, data.fields.version];
+  });
 
 describe("notifications", { timeout: HANG_MS }, () => {
   it("begin at the end of the ledger, and tell what comes after it, signed, with the id of event and channel", async (t) => {
@@ -160,6 +185,37 @@ describe("notifications", { timeout: HANG_MS }, () => {
     );
     for (const { body } of security.received) assert.doesNotMatch(body, /vault|\bana\b/u);
     assert.equal(everybody.received.length, 0);
+  });
+
+  it("reach the channel of a group that is asked about a policy, and again when it need not decide any more", async (t) => {
+    const { channel, begin, app } = await scene(t);
+    const [asked, others] = [await WebhookServer.start(t), await WebhookServer.start(t)];
+    const { propose, publish } = await administration(app);
+    await begin(channel("asked", asked, { events: [], groups: ["admins"] }), channel("others", others, { events: [], groups: ["dba"] }));
+    const [withdrawn, rejected, superseded, published] = [await propose("one"), await propose("two"), await propose("three"), await propose("four")];
+    await app.policies.withdraw(withdrawn, ana, as(ana));
+    await app.policies.reject(rejected, bo, "", as(bo));
+    await publish(published);
+    await asked.count(8);
+    const told = (version: string) => policiesToldTo(asked).flatMap(([kind, of]) => (of === version ? [kind] : []));
+    assert.deepEqual(told(withdrawn), ["policy.proposed", "policy.withdrawn"]);
+    assert.deepEqual(told(rejected), ["policy.proposed", "policy.rejected"]);
+    assert.deepEqual(told(superseded), ["policy.proposed", "policy.superseded"]);
+    assert.deepEqual(told(published), ["policy.proposed", "policy.published"]);
+    assert.equal(others.received.length, 0);
+  });
+
+  it("tell a channel once of a policy that it listens for and that its group is asked about", async (t) => {
+    const { channel, begin, app } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const { propose, publish } = await administration(app);
+    await begin(channel("both", server, { events: ["policies"], groups: ["admins"] }));
+    await publish(await propose("next"));
+    await server.count(3);
+    assert.deepEqual(
+      policiesToldTo(server).map(([kind]) => kind),
+      ["policy.proposed", "policy.approved", "policy.published"],
+    );
   });
 
   it("send nothing whose secret cannot be read, and go on when it can", async (t) => {

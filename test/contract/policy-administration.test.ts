@@ -4,6 +4,7 @@ import { type Authority, createAuthority } from "@sallyport/control-plane/src/ap
 import type { CommandContext } from "@sallyport/control-plane/src/application/ports.ts";
 import { admin, fails, setStage, type Stage } from "@sallyport/control-plane/src/application/testing/stage.ts";
 import type { Area, OwnAction, Principal } from "@sallyport/control-plane/src/domain/decision.ts";
+import { policyStream } from "@sallyport/control-plane/src/domain/policy/policy.events.ts";
 import { createCedarCompiler } from "@sallyport/control-plane/src/policy/compiler.ts";
 
 const as = (id: string): CommandContext => ({ ...admin, actor: { kind: "human", id } });
@@ -91,6 +92,54 @@ describe("a policy that decides who administers", () => {
     assert.deepEqual([recovery.may(asks(operator, "tokens")), recovery.may(asks(ana))], [false, false]);
     await app.policies.publish(files(keeping("admins")), "", as("admin"));
     assert.equal(authority().may(asks(operator)), true);
+  });
+});
+
+describe("groups to tell of a proposal", () => {
+  const ana = person("ana", "platform");
+  const rules = `${open}
+    @id("platform") permit (principal in Group::"platform", action == Action::"administer", resource);
+    @id("board") @notify("board, archive") permit (principal in Group::"board", action == Action::"administer", resource) when { context.area == "policy" };
+    @id("nights") @notify("night-watch") permit (principal in Group::"guards", action == Action::"administer", resource) when { context.hour >= 22 };
+    @id("robots") @notify("releases") permit (principal in Group::"robots", action == Action::"administer", resource) when { context.area == "policy" };
+    @id("nobody") @notify("nobody") permit (principal in Group::"nobody", action == Action::"administer", resource);`;
+  const toldOf = async ({ ledger }: Stage): Promise<unknown> => {
+    const told: unknown[] = [];
+    for await (const { type, data } of ledger.readStream(policyStream()))
+      if (type !== "PolicyApproved" && type !== "PolicyRetired") told.push([type, Reflect.get(data, "notify")]);
+    return told;
+  };
+
+  it("are named by the rules by which somebody may agree, at whatever hour, or made it", async (t) => {
+    const stage = await scene(t, ana, person("bo", "board"), person("gil", "guards"), { id: "robot", kind: "machine", groups: ["robots"] });
+    const { app } = stage;
+    await app.policies.publish(files(rules), "", as("ana"));
+    const byAna = await app.policies.propose(files(`${rules} // 2`), "", ana, as("ana"));
+    const robot: CommandContext = { ...admin, actor: { kind: "machine", id: "robot" } };
+    await app.policies.propose(files(`${rules} // 3`), "", { id: "robot", kind: "machine", groups: ["robots"] }, robot);
+    await app.policies.approve(byAna.version, undefined, person("bo", "board"), "", as("bo"));
+    await app.policies.publishProposed(byAna.version, as("ana"));
+    const [people, andRobot] = [
+      ["archive", "board", "night-watch"],
+      ["archive", "board", "night-watch", "releases"],
+    ];
+    assert.deepEqual(await toldOf(stage), [
+      ["PolicyProposed", undefined],
+      ["PolicyPublished", undefined],
+      ["PolicyProposed", people],
+      ["PolicyProposed", andRobot],
+      ["PolicyPublished", people],
+      ["PolicySuperseded", andRobot],
+    ]);
+  });
+
+  it("are the administrators where the built-in rule decides, also for one who is alone", async (t) => {
+    const stage = await scene(t, person("ana", "admins"));
+    await stage.app.policies.publish(files(open), "", as("ana"));
+    assert.deepEqual(await toldOf(stage), [
+      ["PolicyProposed", ["admins"]],
+      ["PolicyPublished", ["admins"]],
+    ]);
   });
 });
 

@@ -11,6 +11,7 @@ const ofNothing: ResultLineage = {
   originsIncomplete: false,
   changesDefinitions: false,
 };
+const everyday: CopyLayout = { format: "text", delimiter: "\t", quote: '"', escape: '"', nullText: "\\N", header: false };
 const literal = (text: string): string => `E'${text.replaceAll("\\", "\\\\").replaceAll("'", "''").replaceAll("\n", "\\n").replaceAll("\r", "\\r")}'`;
 const options = ({ format, delimiter, quote, escape, nullText, header }: CopyLayout): string =>
   [
@@ -79,14 +80,63 @@ describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
         .map((message) => message.slice(1))
         .join("");
     };
-    assert.equal(
-      await copy({ format: "text", delimiter: "\t", quote: '"', escape: '"', nullText: "\\N", header: false }),
-      "1\t****\tz\n2\t****\tz\n3\t\\N\tz\n4\t****\tz\n",
-    );
+    assert.equal(await copy(everyday), "1\t****\tz\n2\t****\tz\n3\t\\N\tz\n4\t****\tz\n");
     assert.equal(
       await copy({ format: "csv", delimiter: ",", quote: '"', escape: '"', nullText: "", header: true }),
       'id,email,?column?\n1,"****",z\n2,"****",z\n3,,z\n4,"****",z\n',
     );
+    channel.hangUp();
+  });
+
+  it("ends in its time also when the table cannot be read, and the session goes on", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: { ...masking, timeoutMillis: 200 } } });
+    await server.admin.query("begin; lock table customers in access exclusive mode");
+    channel.control({ $case: "describeCopy", value: { query: QUERIES[0] ?? "", layout: everyday } });
+    channel.write(encodeQuery(`copy (${QUERIES[0]}) to stdout`));
+    await channel.until(() => messages.some((message) => message.startsWith("Z")));
+    await server.admin.query("rollback");
+    assert.match(messages.join("|"), /Stopped by policy: a command may run for 200 ms/);
+    channel.write(encodeQuery("select from customers"));
+    await channel.until(() => messages.includes("CSELECT 4\0"));
+    channel.hangUp();
+  });
+
+  it("leaves nothing waiting at the server when its session ends while the table cannot be read", async () => {
+    const waiting = "select count(*)::int as n from pg_locks where relation = 'customers'::regclass and not granted";
+    const { channel } = await openedSession(resourceOf(server), { open: { obligations: masking } });
+    await server.admin.query("begin; lock table customers in access exclusive mode");
+    channel.control({ $case: "describeCopy", value: { query: QUERIES[0] ?? "", layout: everyday } });
+    const until = async (n: number): Promise<void> => {
+      while ((await server.admin.query<{ n: number }>(waiting)).rows[0]?.n !== n);
+    };
+    await until(1);
+    channel.hangUp();
+    await until(0);
+    await server.admin.query("rollback");
+  });
+
+  it("says why it fails in a transaction, as without us, and is followed by what the client sends next", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: { ...masking, timeoutMillis: 200 } } });
+    const ask = async (sql: string): Promise<string> => {
+      const from = messages.length;
+      channel.write(encodeQuery(sql));
+      await channel.until(() => messages.slice(from).some((message) => message.startsWith("Z")));
+      return messages.slice(from).join("|").replaceAll("\0", " ");
+    };
+    const copy = async (query: string): Promise<string> => {
+      await ask("begin");
+      channel.control({ $case: "describeCopy", value: { query, layout: everyday } });
+      const said = await ask(`copy (${query}) to stdout`);
+      assert.match(await ask("select 1"), /C25P02/);
+      assert.equal(await ask("rollback"), "CROLLBACK |ZI");
+      return said;
+    };
+    assert.match(await copy("select nothing from customers"), /^ESERROR VERROR C42703 Mcolumn "nothing" does not exist F[^|]*\|ZE$/);
+    await server.admin.query("begin; lock table customers in access exclusive mode");
+    const stopped = await copy(QUERIES[0] ?? "");
+    await server.admin.query("rollback");
+    assert.match(stopped, /C57014 MStopped by policy/);
+    assert.equal(await ask("select from customers where id = 1"), "T\u0000\u0000|D\u0000\u0000|CSELECT 1 |ZI".replaceAll("\0", " "));
     channel.hangUp();
   });
 });

@@ -42,8 +42,10 @@ const expected: Readonly<Record<string, string>> = {
   "IdentityService/GetSelf": everybody,
   "IdentityService/PutIdentity": admins,
   "IdentityService/ListIdentities": admins,
-  "IdentityService/CreateToken": admins, // of another identity; one's own is below
-  "IdentityService/RevokeToken": admins,
+  "IdentityService/DisableIdentity": admins,
+  "IdentityService/ListTokens": admins, // of another identity; one's own are below
+  "IdentityService/CreateToken": admins, // likewise
+  "IdentityService/RevokeToken": admins, // likewise
   "AgentService/CreateJoinToken": admins,
   "AgentService/ListAgents": auditors,
   "AgentService/RevokeAgent": admins,
@@ -189,6 +191,7 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
         text: `
           @id("stock-keeper") permit (principal == Identity::"ed", action in [Action::"replay", Action::"administer"], resource == Resource::"stock");
           @id("own") permit (principal, action == Action::"replay", resource) when { context.own };
+          @id("gate") permit (principal == Identity::"ed", action == Action::"replay", resource is Sallyport) when { context.area == "policy" };
           @id("no-tokens") @reason("The directory issues them.")
           forbid (principal, action == Action::"administer", resource) when { context.area == "tokens" };
           @id("admins") permit (principal in Group::"admins", action == Action::"administer", resource);`,
@@ -233,11 +236,24 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     await assert.rejects(bundle("ed", { $case: "resource", value: RESOURCE }), forbidden);
     await assert.rejects(bundle("ed", { $case: "sessionId", value: idOn(RESOURCE) }), forbidden);
     await assert.rejects(bundle("ed", { $case: "range", value: { from: "", to: "" } }), forbidden);
+    const closing = { name: "close.cedar", text: `@id("none") forbid (principal, action == Action::"run", resource);` };
+    const asked = { version: "", files: [...openPolicy, closing], sinceSeconds: 3_600n, identity: "", resource: "" };
+    const steps = await as("ed", (api) => Array.fromAsync(api.stream(api.policyChanges.tryPolicy(asked, api.metadata))));
+    const tried = steps.flatMap(({ step }) => (step?.$case === "report" ? step.value.groups : [])).filter(({ action }) => action === "run");
+    const examplesOn = (on: string): readonly string[] =>
+      tried.flatMap(({ resource, examples }) => (resource === on ? examples.map(({ statement }) => statement) : []));
+    assert.ok(tried.some(({ resource, count }) => resource === RESOURCE && count > 0n));
+    assert.deepEqual([examplesOn("stock"), examplesOn(RESOURCE)], [["select 'in stock' as found"], []], "a policy is not tried to read what others do");
     await end("ed", idOn("stock"));
     await closed;
     await orders.query("select 1");
     await orders.end();
 
+    const versions = (who: "admin" | "bo") =>
+      stack.call(who, (api) => api.call(api.policyChanges.listPolicyVersions.bind(api.policyChanges), { openOnly: true, limit: 1 }));
+    assert.equal((await versions("admin")).policies.length, 1, "whoever administers the policy reads it, though no rule lets them replay");
+    await assert.rejects(versions("bo"), forbidden);
+    await stack.call("admin", (api) => api.call(api.erasures.listErasures.bind(api.erasures), {}));
     await assert.rejects(stack.token("ana"), { code: "auth.forbidden", message: `Rule "no-tokens": denied. The directory issues them.` });
     const own = { identityId: "ana", ttlSeconds: 60, note: "" };
     await stack.call("ana", (mine) => mine.call(mine.identities.createToken.bind(mine.identities), own));

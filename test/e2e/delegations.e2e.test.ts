@@ -48,8 +48,49 @@ describe("a delegation, on the command line", () => {
     const ended = stack.cli("admin", "delegations", "end", id.slice(0, 8), "--reason", "thank you");
     assert.equal((await ended.exited).status, 0, ended.stderr);
     assert.equal((await stack.event(`delegation-${id}`, isType("DelegationEnded"))).data.by, "admin");
+
+    // The past is as it was: at its beginning it counted, and after its end it did not.
+    const [begun, over] = await Promise.all([
+      stack.event(`delegation-${id}`, isType("DelegationGiven")),
+      stack.event(`delegation-${id}`, isType("DelegationEnded")),
+    ]);
+    const asOf = async (position: bigint, ...what: readonly string[]): Promise<string> => {
+      const run = stack.cli("bo", "as-of", String(position), ...what);
+      assert.equal((await run.exited).status, 0, run.stderr);
+      return run.stdout;
+    };
+    assert.match(await asOf(begun.position, "state"), /IN THE PLACE OF[^]*\bbo\s+admin\b/u);
+    assert.match(await asOf(begun.position, "access", "--identity", "admin"), /\bfor bo\b/u);
+    assert.doesNotMatch(await asOf(over.position, "state"), /IN THE PLACE OF/u);
+    assert.doesNotMatch(await asOf(over.position, "access", "--identity", "admin"), /\bfor bo\b/u);
+
     const none = stack.cli("bo", "delegations");
     await none.exited;
     assert.match(none.stdout, /Nobody decides in another's place/u);
+  });
+
+  it("may begin later, and is listed as scheduled until then", async () => {
+    const startsAt = new Date(Date.now() + 3_600_000).toISOString();
+    const given = stack.cli("bo", "--json", "delegate", "admin", "--from", startsAt, "--for", "5d", "--reason", "on leave");
+    assert.equal((await given.exited).status, 0, given.stderr);
+    const { id, state, ...told } = JSON.parse(given.stdout) as { id: string; state: string; startsAt: string; endsAt: string };
+    assert.deepEqual([state, told.startsAt, Date.parse(told.endsAt) - Date.parse(startsAt)], ["scheduled", startsAt, 5 * 86_400_000]);
+    const listed = stack.cli("admin", "delegations");
+    assert.equal((await listed.exited).status, 0, listed.stderr);
+    assert.match(listed.stdout, new RegExp(String.raw`scheduled\s+bo\s+admin\s+${startsAt}`, "u"));
+    const { position } = await stack.event(`delegation-${id}`, isType("DelegationGiven"));
+    const then = stack.cli("bo", "as-of", String(position), "state");
+    assert.equal((await then.exited).status, 0, then.stderr);
+    assert.match(then.stdout, /scheduled\s+bo\s+admin/u);
+    for (const [from, why] of [
+      ["2d", /is no instant/u],
+      ["2026-01-01T00:00Z", /begins at an instant to come/u],
+    ] as const) {
+      const refused = stack.cli("bo", "delegate", "admin", "--from", from, "--for", "1d", "--reason", "on leave");
+      assert.equal((await refused.exited).status, 2, refused.stdout);
+      assert.match(refused.stderr, why);
+    }
+    const ended = stack.cli("bo", "delegations", "end", id);
+    assert.equal((await ended.exited).status, 0, ended.stderr);
   });
 });

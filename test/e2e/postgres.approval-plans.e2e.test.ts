@@ -32,6 +32,13 @@ describe("a plan", () => {
       isType("ApprovalRequested", ({ data }) => data.plan === undefined && data.command.statement === text),
     );
 
+  it("that cannot be read is refused with its beginning, wherever that is cut", async () => {
+    const ask = (text: string) =>
+      stack.call("ana", (api) => api.call(api.approvals.requestPlan.bind(api.approvals), { resource: "orders-db", text, forSeconds: 60, reason: "r" }));
+    for (const filling of [92, 93])
+      await assert.rejects(ask(`selec '${"a".repeat(filling)}😀'`), { code: "input.invalid", message: /^Command 1 of the plan/u });
+  });
+
   it("shows whoever decides each command's plan, and in one dry run what each changes after the others", async () => {
     await (
       await stack.connectDirect()

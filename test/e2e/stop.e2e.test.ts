@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { TestProcess } from "../support/process.ts";
@@ -49,6 +51,32 @@ describe("a SIGTERM that comes twice, from a service manager and from the parent
     parent.kill("SIGTERM");
     assert.deepEqual(await parent.exited, { status: 0, signal: null }, parent.stderr);
     assert.match(parent.stdout, /control plane stopped/u);
+  });
+});
+
+describe("`sallyport serve`", () => {
+  const cleanup = suiteCleanup();
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it(`passes a ${signal} on that only itself gets`, async () => {
+      const env = { ...anyPorts, SALLYPORT_DATA_DIR: tempDir(cleanup, "serve") };
+      const parent = TestProcess.node(cleanup, cli, ["serve"], { env });
+      await parent.json(({ msg }) => msg === "control plane ready");
+      parent.kill(signal);
+      assert.deepEqual(await parent.exited, { status: 0, signal: null }, parent.stderr);
+      assert.match(parent.stdout, /control plane stopped/u);
+    });
+  }
+
+  it("says in its log, and nowhere else, what gRPC complains of", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    cleanup.after(async () => void taken.close());
+    await once(taken, "listening");
+    const env = { ...anyPorts, SALLYPORT_DATA_DIR: tempDir(cleanup, "serve"), SALLYPORT_API_PORT: String((taken.address() as AddressInfo).port) };
+    const parent = TestProcess.node(cleanup, cli, ["serve"], { env });
+    assert.deepEqual(await parent.exited, { status: 2, signal: null });
+    assert.match(parent.stderr, /^config\.invalid: [^\n]*\n$/u);
+    assert.match(parent.stdout, /No address added/u);
   });
 });
 

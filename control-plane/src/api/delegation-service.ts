@@ -13,8 +13,8 @@ export function delegationService(api: ApiContext, delegations: Delegations): De
   const isTheirs = ({ from, to }: DelegationView, { id }: Principal): boolean => from === id || to === id;
 
   return {
-    delegate: unary(api, async ({ to, durationSeconds, reason }, { principal, context }) => ({
-      delegation: await delegations.give({ to, seconds: durationSeconds, reason }, principal, context),
+    delegate: unary(api, async ({ to, startsAt, durationSeconds, reason }, { principal, context }) => ({
+      delegation: await delegations.give({ to, startsAt, seconds: durationSeconds, reason }, principal, context),
     })),
     listDelegations: unary(api, ({ openOnly, limit }, { principal }) => {
       const seesAll = may(principal, "replay");

@@ -18,8 +18,8 @@ import type { Area, OwnAction } from "../domain/decision.ts";
 
 /** Who may call a verb. */
 export type Gate =
-  /** Decided before the verb runs, on the control plane itself. */
-  | { readonly kind: "policy"; readonly action: OwnAction; readonly area: Area }
+  /** Decided before the verb runs, on the control plane itself; one of the actions is enough. */
+  | { readonly kind: "policy"; readonly actions: readonly [OwnAction, ...OwnAction[]]; readonly area: Area }
   /** The verb asks the authority about the resource that it turns out to concern, and shows nothing of others. */
   | { readonly kind: "by_resource" }
   /** Other rules of the policy decide: `open`, `request`, `approve`, `break_glass`. */
@@ -27,8 +27,10 @@ export type Gate =
   /** Whoever has a token. */
   | { readonly kind: "signed_in" };
 
-const replay = (area: Area): Gate => ({ kind: "policy", action: "replay", area });
-const administer = (area: Area): Gate => ({ kind: "policy", action: "administer", area });
+const replay = (area: Area): Gate => ({ kind: "policy", actions: ["replay"], area });
+const administer = (area: Area): Gate => ({ kind: "policy", actions: ["administer"], area });
+/** Where administering it is to agree to what others ask for: whoever decides on something must be able to read it. */
+const read = (area: "policy" | "forgetting"): Gate => ({ kind: "policy", actions: ["replay", "administer"], area });
 const byResource: Gate = { kind: "by_resource" };
 const otherRules: Gate = { kind: "other_rules" };
 const signedIn: Gate = { kind: "signed_in" };
@@ -44,8 +46,10 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     getSelf: signedIn,
     putIdentity: administer("identities"),
     listIdentities: administer("identities"),
-    createToken: signedIn, // one's own; others' are asked for in the verb
-    revokeToken: administer("tokens"),
+    disableIdentity: administer("identities"),
+    listTokens: signedIn, // one's own; others' are asked for in the verb
+    createToken: signedIn, // likewise
+    revokeToken: signedIn, // likewise
   }),
   ...gatesOf(AgentServiceService, { createJoinToken: administer("agents"), listAgents: replay("agents"), revokeAgent: administer("agents") }),
   ...gatesOf(ResourceServiceService, { listResources: otherRules }),
@@ -79,14 +83,14 @@ const gates: ReadonlyMap<string, Gate> = new Map([
   }),
   ...gatesOf(ErasureServiceService, {
     requestErasure: administer("forgetting"),
-    listErasures: replay("forgetting"),
+    listErasures: read("forgetting"),
     approveErasure: administer("forgetting"),
     denyErasure: administer("forgetting"),
   }),
   ...gatesOf(PolicyServiceService, {
     getPolicy: signedIn, // what somebody is refused by must be open to them
-    checkPolicy: replay("policy"),
-    diffPolicy: replay("policy"),
+    checkPolicy: read("policy"),
+    diffPolicy: read("policy"),
     publishPolicy: administer("policy"),
   }),
   ...gatesOf(PolicyChangeServiceService, {
@@ -96,9 +100,9 @@ const gates: ReadonlyMap<string, Gate> = new Map([
     rejectPolicy: administer("policy"),
     withdrawPolicy: administer("policy"),
     publishProposedPolicy: administer("policy"),
-    listPolicyVersions: replay("policy"),
-    getPolicyVersion: replay("policy"),
-    tryPolicy: replay("policy"),
+    listPolicyVersions: read("policy"),
+    getPolicyVersion: read("policy"),
+    tryPolicy: read("policy"),
   }),
   ...gatesOf(EventServiceService, { readEvents: replay("record") }),
   ...gatesOf(AuditServiceService, {

@@ -60,16 +60,18 @@ export function stateView(state: StateAsOf): GetStateAsOfResponse {
     sessions: state.openSessions().map(sessionView),
     approvals: state.openApprovals().map(approvalView),
     grants: state.openGrants().map(grantView),
+    delegations: [...state.openDelegations()],
   };
 }
 
-export const accessView = ({ principal, resource, agent, decisions, grant }: Access): AccessMessage => ({
+export const accessView = ({ principal, resource, agent, decisions, grant, inPlaceOf }: Access): AccessMessage => ({
   identity: identityView({ ...principal, disabled: false }),
   resource: resource.name,
   agentId: resource.agentId,
   agentState: agent,
   grantedUntil: grant?.endsAt,
   decisions: decisions.map(({ action, riskClass, decision }) => accessDecision(action, decision, { riskClass: riskClass ?? "", area: "" })),
+  inPlaceOf: inPlaceOf.map(({ from, until, approve }) => ({ from, until, approve: accessDecision("approve", approve, { riskClass: "", area: "" }) })),
 });
 
 export const ownAccessView = ({ principal, decisions }: OwnAccess): OwnAccessMessage => ({

@@ -12,6 +12,16 @@ export function identityService(api: ApiContext, maxTtlSeconds: number): Identit
       return { identity: identityView({ ...identity, disabled: false }) };
     }),
     listIdentities: unary(api, () => ({ identities: api.identities.list().map(identityView) })),
+    disableIdentity: unary(api, async ({ id, reason }, { principal, context }) => {
+      // Whoever does it must be there to answer for it; and so somebody is left who can let others in.
+      if (id === principal.id) throw new SallyportError("auth.forbidden", "Somebody else has to disable you.");
+      await api.identities.disable(id, reason, context);
+      return {};
+    }),
+    listTokens: unary(api, ({ identityId }, { principal }) => {
+      if (identityId !== principal.id) api.authority.require({ principal, action: "administer", area: "tokens" });
+      return { tokens: api.identities.tokensOf(identityId).map((token) => ({ ...token })) };
+    }),
     createToken: unary(api, async ({ identityId, ttlSeconds, note }, { principal, context }) => {
       if (identityId !== principal.id) api.authority.require({ principal, action: "administer", area: "tokens" });
       if (ttlSeconds < 1 || ttlSeconds > maxTtlSeconds) {
@@ -19,7 +29,8 @@ export function identityService(api: ApiContext, maxTtlSeconds: number): Identit
       }
       return api.identities.issueToken(identityId, ttlSeconds, note, context);
     }),
-    revokeToken: unary(api, async ({ tokenId }, { context }) => {
+    revokeToken: unary(api, async ({ tokenId }, { principal, context }) => {
+      if (api.identities.ownerOfToken(tokenId) !== principal.id) api.authority.require({ principal, action: "administer", area: "tokens" });
       await api.identities.revokeToken(tokenId, context);
       return {};
     }),

@@ -3,8 +3,10 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { PolicyService } from "../application/policy-changes.ts";
 import type { PolicyVersionView } from "../application/policy-view.ts";
 import type { Identities } from "../application/ports.ts";
+import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Trials } from "../application/what-if/trials.ts";
-import { trialView } from "./trial-views.ts";
+import type { Principal } from "../domain/decision.ts";
+import { type MaySee, trialView } from "./trial-views.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 
 /** Versions in one answer when the caller names no number; older ones are asked for. */
@@ -13,11 +15,21 @@ const DEFAULT_LIMIT = 100;
 export interface PolicyChangeDeps {
   readonly policies: PolicyService;
   readonly identities: Identities;
+  readonly resources: RecordedResources;
   readonly trials: Trials;
 }
 
-export function policyChangeService(api: ApiContext, { policies, identities, trials }: PolicyChangeDeps): PolicyChangeServiceServer {
+export function policyChangeService(api: ApiContext, { policies, identities, resources, trials }: PolicyChangeDeps): PolicyChangeServiceServer {
   const shown = (view: PolicyVersionView): PolicyVersion => versionView(view, emptyOf(view.names.groups, identities));
+  /** As their lists have it: sessions by policy alone, requests for access also to whoever asked. */
+  const sightOf =
+    (principal: Principal): MaySee =>
+    ({ action, identity, resource: name }) => {
+      const own = identity === principal.id;
+      const about = { principal, action: "replay", resource: resources.of(name) } as const;
+      if (action === "open" || action === "run") return api.authority.may({ ...about, area: "sessions", own });
+      return own || api.authority.may({ ...about, area: "access" });
+    };
   return {
     proposePolicy: unary(api, async ({ files, reason }, { principal, context }) => ({
       policy: shown(await policies.propose(files, reason, principal, context)),
@@ -47,7 +59,8 @@ export function policyChangeService(api: ApiContext, { policies, identities, tri
       return { policy: shown(view), files: [...(await policies.filesOf(version))] };
     }),
     tryPolicy: streaming(api, async function* ({ sinceSeconds, ...request }, { principal, context }, signal) {
-      for await (const step of trials.run({ ...request, sinceSeconds: Number(sinceSeconds) }, principal, context, signal)) yield trialView(step);
+      const maySee = sightOf(principal);
+      for await (const step of trials.run({ ...request, sinceSeconds: Number(sinceSeconds) }, principal, context, signal)) yield trialView(step, maySee);
     }),
   };
 }
@@ -58,9 +71,10 @@ function emptyOf(groups: readonly string[], identities: Identities): string[] {
   return groups.filter((group) => !used.has(group));
 }
 
-const versionView = ({ names, trial, approvals, ...view }: PolicyVersionView, emptyGroups: string[]): PolicyVersion => ({
+const versionView = ({ names, trial, approvals, notify, ...view }: PolicyVersionView, emptyGroups: string[]): PolicyVersion => ({
   ...view,
   approvals: [...approvals],
+  notify: [...notify],
   groups: [...names.groups],
   labels: [...names.labels],
   emptyGroups,

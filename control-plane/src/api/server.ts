@@ -107,7 +107,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(GrantServiceService, grantService(context, { grants, resources: recordedResources }));
   server.addService(DelegationServiceService, delegationService(context, application.delegations));
   server.addService(PolicyServiceService, policyService(context, policies));
-  server.addService(PolicyChangeServiceService, policyChangeService(context, { policies, identities: application.identities, trials: options.trials }));
+  server.addService(
+    PolicyChangeServiceService,
+    policyChangeService(context, { policies, identities: application.identities, resources: recordedResources, trials: options.trials }),
+  );
   server.addService(EventServiceService, eventService(context, options.ledger));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures, sessions, resources: recordedResources }));

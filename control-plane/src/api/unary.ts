@@ -5,7 +5,7 @@ import type { Authority } from "../application/authority.ts";
 import type { CommandContext, Identities } from "../application/ports.ts";
 import type { Principal } from "../domain/decision.ts";
 import { serviceErrorOf } from "../grpc-status.ts";
-import { gateOf } from "./gates.ts";
+import { type Gate, gateOf } from "./gates.ts";
 
 export interface ApiContext {
   readonly identities: Identities;
@@ -76,8 +76,13 @@ async function admit(api: ApiContext, path: string, metadata: Metadata, peer: st
   const gate = gateOf(path);
   // Nobody has said yet who may: a defect, and closed until then.
   if (gate === undefined) throw new Error(`The verb ${path} has no gate.`);
-  if (gate.kind === "policy") api.authority.require({ principal: caller.principal, action: gate.action, area: gate.area });
+  if (gate.kind === "policy") requireAny(api, gate, caller);
   return caller;
+}
+
+/** Where no action is permitted, the refusal is that of the first. */
+function requireAny({ authority }: ApiContext, { actions: [first, ...others], area }: Extract<Gate, { kind: "policy" }>, { principal }: Caller): void {
+  if (!others.some((action) => authority.may({ principal, action, area }))) authority.require({ principal, action: first, area });
 }
 
 async function authenticate({ identities, newCorrelationId }: ApiContext, metadata: Metadata, peer: string): Promise<Caller> {

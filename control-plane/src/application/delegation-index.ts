@@ -9,13 +9,19 @@ export const MAX_SETTLED_DELEGATIONS = 1_000;
 const viewing = { idOf: (event: DelegationEvent) => event.data.delegationId, evolve: evolveDelegation, isFinal };
 
 export class DelegationIndex extends ViewIndex<DelegationView, DelegationEvent> {
-  constructor() {
-    super(viewing, MAX_SETTLED_DELEGATIONS);
+  constructor(maxSettled = MAX_SETTLED_DELEGATIONS) {
+    super(viewing, maxSettled);
   }
 
-  /** Whose place this person may take. */
-  openTo(id: string, at: Date): readonly string[] {
-    return [...new Set(this.all().flatMap((view) => (view.to === id && isOpenAt(view, at) ? [view.from] : [])))];
+  /** By which this person may take somebody's place: one of each somebody, that which ends last. */
+  openTo(id: string, at: Date): readonly DelegationView[] {
+    const last = new Map<string, DelegationView>();
+    for (const view of this.all()) {
+      if (view.to !== id || !isOpenAt(view, at)) continue;
+      const other = last.get(view.from);
+      if (other === undefined || view.endsAt > other.endsAt) last.set(view.from, view);
+    }
+    return [...last.values()];
   }
 
   /** Somebody was forgotten. */

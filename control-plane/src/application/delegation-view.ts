@@ -2,7 +2,7 @@ import type { DelegationEvent } from "../domain/delegation/delegation.events.ts"
 
 export interface DelegationView {
   readonly id: string;
-  readonly state: "open" | "ended" | "expired";
+  readonly state: "scheduled" | "open" | "ended" | "expired";
   readonly from: string;
   readonly to: string;
   readonly reason: string;
@@ -12,10 +12,16 @@ export interface DelegationView {
   readonly endedBy: string;
 }
 
-export const isFinal = ({ state }: DelegationView): boolean => state !== "open";
+export const isFinal = ({ state }: DelegationView): boolean => state === "ended" || state === "expired";
 
 /** Over is over, even when that is not recorded yet. */
 export const isOpenAt = ({ state, startsAt, endsAt }: DelegationView, at: Date): boolean => state === "open" && startsAt <= at && at < endsAt;
+
+/** With its state by the clock: recorded as open are also those that have not begun, and those whose end is not recorded yet. */
+export function viewAt(view: DelegationView, at: Date): DelegationView {
+  if (view.state !== "open" || isOpenAt(view, at)) return view;
+  return { ...view, state: at < view.startsAt ? "scheduled" : "expired" };
+}
 
 export function evolveDelegation(view: DelegationView | undefined, event: DelegationEvent): DelegationView | undefined {
   switch (event.type) {

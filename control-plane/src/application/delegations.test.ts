@@ -71,6 +71,23 @@ describe("somebody in another's place", () => {
     await assert.rejects(approve(di), fails("approval.self"));
   });
 
+  it("speaks for whoever still counts, when others whose place they may take do not", async (t) => {
+    const { app, approve } = await scene(t, 2);
+    for (const who of [ana, bo, { ...eve, groups: ["approvers"] }]) {
+      await app.identities.put(who, admin);
+      await app.delegations.give({ ...away, to: "di" }, who, admin);
+    }
+    await approve(bo);
+    assert.equal((await approve(di)).state, "granted");
+    assert.deepEqual(app.approvals.find("ap1")?.votes.at(-1), { by: "di", step: 0, onBehalfOf: "eve" });
+  });
+
+  it("refuses for whoever may, when it is the requester who let them decide first", async (t) => {
+    const { app } = await scene(t);
+    for (const who of [ana, bo]) await app.delegations.give({ ...away, to: "di" }, who, admin);
+    assert.equal((await app.approvals.deny("ap1", di, "no", admin)).state, "denied");
+  });
+
   it("has what the other has now: nothing of who was disabled or left, and nothing that was only lent", async (t) => {
     const { app, approve } = await scene(t);
     await app.delegations.give({ ...away, to: "di" }, bo, admin);
@@ -94,6 +111,39 @@ describe("somebody in another's place", () => {
     time.advance(HOUR_MS);
     await assert.rejects(approve(di), fails("auth.forbidden"));
     await until("its end is recorded", async () => (await typesIn(ledger, delegationStream(id))).at(-1) === "DelegationExpired");
+  });
+
+  it("begins when it says, by the clock, and is shown as scheduled until then", async (t) => {
+    const { app, time, ledger, approve, restart } = await scene(t);
+    const startsAt = new Date(time.now().getTime() + HOUR_MS);
+    const { id, state } = await app.delegations.give({ ...away, to: "di", startsAt }, bo, admin);
+    assert.equal(state, "scheduled");
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    time.advance(HOUR_MS - 1);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
+    assert.equal(app.delegations.find(id)?.state, "scheduled");
+    const restarted = await restart();
+    assert.deepEqual(
+      restarted.delegations.list().map((each) => each.state),
+      ["scheduled"],
+    );
+    time.advance(1);
+    assert.equal(restarted.delegations.find(id)?.state, "open");
+    assert.equal((await approve(di)).state, "granted");
+    time.advance(HOUR_MS);
+    assert.equal(app.delegations.find(id)?.state, "expired");
+    await until("its end is recorded", async () => (await typesIn(ledger, delegationStream(id))).at(-1) === "DelegationExpired");
+  });
+
+  it("that is scheduled can be taken back, and is one of the few", async (t) => {
+    const { app, time, approve } = await scene(t);
+    const startsAt = new Date(time.now().getTime() + HOUR_MS);
+    const given = [];
+    for (let n = 0; n < MAX_DELEGATIONS_OF_ONE; n++) given.push(await app.delegations.give({ ...away, to: "di", startsAt }, bo, admin));
+    await assert.rejects(app.delegations.give({ ...away, to: "di" }, bo, admin), fails("session.limit"));
+    for (const { id } of given) assert.equal((await app.delegations.end(id, bo, "at home after all", admin)).state, "ended");
+    time.advance(HOUR_MS);
+    await assert.rejects(approve(di), fails("auth.forbidden"));
   });
 
   it("is for people, and for few at a time", async (t) => {

@@ -82,6 +82,18 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
       return { tokenId, token: formatToken(token), expiresAt };
     },
 
+    tokensOf(identityId) {
+      const state = stateOf(identityId);
+      if (state === undefined) throw new SallyportError("identity.not_found", "No such identity.");
+      const now = clock.now().toISOString();
+      return Array.from(state.tokens, ([id, { note, expiresAt }]) => ({ id, note, expiresAt }))
+        .filter(({ expiresAt }) => !reached(expiresAt, now))
+        .map((token) => ({ ...token, expiresAt: new Date(token.expiresAt) }))
+        .toSorted((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime());
+    },
+
+    ownerOfToken: (tokenId) => live.tokens.ownerOf(tokenId),
+
     async revokeToken(tokenId, context) {
       const owner = live.tokens.ownerOf(tokenId);
       if (owner === undefined) throw new SallyportError("input.invalid", "No such token, or it was revoked before.", { field: "tokenId" });

@@ -3,6 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
 import { findDisruptive } from "../domain/names.ts";
+import { identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
@@ -10,7 +11,7 @@ import * as policy from "../domain/policy/policy.decider.ts";
 import { type PolicyEvent, type PolicyFile, type PolicyNames, policyStream } from "../domain/policy/policy.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import { policyStanding } from "./authority.ts";
-import { keepers, lockout, silences } from "./policy-keepers.ts";
+import { whomToTell, keepers, lockout, silences } from "./policy-keepers.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import type { PolicyService } from "./policy-changes.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
@@ -130,6 +131,12 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
 
   const electorate = () => ({ administrators: keepers(policyStanding(current(), live.policy.published), live.identities.states()), configured });
 
+  /** Of what is proposed: those who may agree are asked, and whatever lets somebody propose may want it told too. */
+  function told({ administrators }: { readonly administrators: readonly string[] }, by: DecidedBy): readonly string[] {
+    const concerned = [...administrators, by.id].flatMap((id) => live.identities.get(identityStream(id))?.state ?? []);
+    return whomToTell(policyStanding(current(), live.policy.published), concerned);
+  }
+
   const run = (command: policy.PolicyCommand, context: CommandContext) =>
     execute({ decider: policy, stream: policyStream(), command, context, believed: live.policies.get(policyStream()) });
 
@@ -170,7 +177,8 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     compiler.compile(version, canonical);
     const names = compiler.names(canonical);
     const digest = policyDigest(canonical, names);
-    await run({ type: "Propose", version, digest, files: canonical, names, reason, by, ...electorate() }, context);
+    const who = electorate();
+    await run({ type: "Propose", version, digest, files: canonical, names, reason, by, notify: told(who, by), ...who }, context);
     return version;
   }
 
@@ -200,10 +208,10 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
 
     async diff(after, against) {
       const before = "files" in against ? against.files : against.version === "" ? (live.policy.published?.files ?? []) : await filesOf(against.version);
-      for (const files of [canonicalFiles(after), canonicalFiles(before)]) {
-        const first = problemsOf(files).find(({ severity }) => severity === "error");
-        if (files.length > 0 && first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
-      }
+      const first = after.length === 0 ? undefined : problemsOf(canonicalFiles(after)).find(({ severity }) => severity === "error");
+      if (first !== undefined) throw new SallyportError("policy.invalid", `${first.file}:${String(first.line)}: ${first.message}`);
+      // It need only be readable: what would be refused today may be what is in force, and what the change mends.
+      if (before.length > 0) compiler.compile("", canonicalFiles(before));
       return compiler.diff(canonicalFiles(before), canonicalFiles(after));
     },
 

@@ -34,6 +34,12 @@ export interface IssuedToken {
   readonly expiresAt: Date;
 }
 
+export interface TokenView {
+  readonly id: string;
+  readonly note: string;
+  readonly expiresAt: Date;
+}
+
 export interface IdentityView extends Principal {
   readonly disabled: boolean;
 }
@@ -45,6 +51,10 @@ export interface Identities {
   find(id: string): IdentityView | undefined;
   list(): readonly IdentityView[];
   issueToken(identityId: string, ttlSeconds: number, note: string, context: CommandContext): Promise<IssuedToken>;
+  /** Those that have not expired, the next to expire first. Fails with `identity.not_found`. */
+  tokensOf(identityId: string): readonly TokenView[];
+  /** Undefined where there is no such token, or no more. */
+  ownerOfToken(tokenId: string): string | undefined;
   revokeToken(tokenId: string, context: CommandContext): Promise<void>;
   /** Lets it in no more, and ends its live sessions. */
   disable(identityId: string, reason: string, context: CommandContext): Promise<void>;

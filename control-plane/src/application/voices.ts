@@ -1,4 +1,4 @@
-import { countsAs, currentStep, type Vote } from "../domain/approval/quorum.ts";
+import { counts, currentStep, type Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, Principal } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
@@ -12,6 +12,7 @@ import { decidedBy } from "./use-case.ts";
 
 /** What somebody decides on: a held command, a plan, access. */
 export interface Decidable {
+  readonly requestedBy: string;
   readonly resource: string;
   readonly steps: readonly ApprovalStep[];
   readonly votes: readonly Vote[];
@@ -38,6 +39,12 @@ export interface Voices {
   mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
 }
 
+/** Whoever gave a delegation, as they are; undefined when they have nothing to give. */
+export function giverOf({ identities }: Pick<LiveState, "identities">, id: string): Principal | undefined {
+  const found = identities.get(identityStream(id))?.state;
+  return found?.status === "active" && found.kind === "human" ? { id, kind: found.kind, groups: found.groups } : undefined;
+}
+
 /**
  * Somebody's own voice comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
  * about as they are now: who was disabled, or left a group, has nothing to give (I5). A delegation is not passed on.
@@ -59,11 +66,12 @@ export function createVoices({
   function* voices(asked: Decidable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voice> {
     yield { by: own, groups: by.groups, decision: judge(by, asked, facts) };
     if (by.kind !== "human") return;
-    for (const id of live.delegations.openTo(by.id, clock.now())) {
-      const found = live.identities.get(identityStream(id))?.state;
-      if (found?.status !== "active" || found.kind !== "human") continue;
-      const { kind, groups } = found;
-      yield { by: { id: by.id, kind: by.kind, onBehalfOf: id }, groups, decision: judge({ id, kind, groups }, asked, facts) };
+    const open = live.delegations.openTo(by.id, clock.now());
+    // Whoever asked lends nobody a word on that: last, to be told so where there is nobody else.
+    for (const { from } of open.toSorted((a, b) => Number(a.from === asked.requestedBy) - Number(b.from === asked.requestedBy))) {
+      const giver = giverOf(live, from);
+      if (giver === undefined) continue;
+      yield { by: { id: by.id, kind: by.kind, onBehalfOf: from }, groups: giver.groups, decision: judge(giver, asked, facts) };
     }
   }
 
@@ -78,23 +86,25 @@ export function createVoices({
   }
 
   const isAllowed = ({ decision }: Voice): boolean => decision.effect === "allow";
-  const vetoes =
+  const mayRefuse =
     ({ denyBy }: Decidable) =>
-    ({ groups }: Voice): boolean =>
-      denyBy.some((group) => groups.includes(group));
+    (voice: Voice): boolean =>
+      isAllowed(voice) || denyBy.some((group) => voice.groups.includes(group));
 
   return {
     toAgree(asked, facts, by, context) {
       const escalatedTo = asked.escalation !== undefined && (asked.escalated || asked.escalation.at <= clock.now()) ? asked.escalation.to : undefined;
+      const standing = { steps: asked.steps, votes: asked.votes, escalatedTo };
       const step = currentStep(asked);
-      const counts = ({ groups }: Voice): boolean => countsAs({ steps: asked.steps, escalatedTo }, step, groups) !== undefined;
-      return first(voices(asked, facts, by, decidedBy(by, context)), (voice) => isAllowed(voice) && counts(voice), isAllowed);
+      const hasWord = ({ by: { id, onBehalfOf = id }, groups }: Voice): boolean =>
+        counts(standing, (party) => party === asked.requestedBy, { by: id, onBehalfOf, step, groups });
+      return first(voices(asked, facts, by, decidedBy(by, context)), (voice) => isAllowed(voice) && hasWord(voice), isAllowed);
     },
     alone: (asked, facts, by, context) => ({ by: decidedBy(by, context), groups: by.groups, decision: judge(by, asked, facts) }),
-    toRefuse: (asked, facts, by, context) => first(voices(asked, facts, by, decidedBy(by, context)), isAllowed, vetoes(asked)),
+    toRefuse: (asked, facts, by, context) => first(voices(asked, facts, by, decidedBy(by, context)), mayRefuse(asked)),
     mayDecide(asked, facts, by) {
       if (by.kind !== "human") return false;
-      for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (isAllowed(voice) || vetoes(asked)(voice)) return true;
+      for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (mayRefuse(asked)(voice)) return true;
       return false;
     },
   };

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { type AuthorityQuestion, builtInRule, couldEver, decideAuthority, type PolicyStanding } from "./authority.ts";
-import { areas, type DecisionRequest, noObligations, type OwnAction, type PolicyEngine, type TimeSeen } from "./decision.ts";
+import { type AuthorityQuestion, builtInRule, couldEver, decideAuthority, type PolicyStanding, toldWhereAllowed } from "./authority.ts";
+import { areas, type Decision, type DecisionRequest, noObligations, type OwnAction, type PolicyEngine, type TimeSeen } from "./decision.ts";
 
 const engineThat = (permits: (request: DecisionRequest) => boolean, ...speaksOf: OwnAction[]): PolicyEngine => ({
   version: "p1",
@@ -70,5 +70,59 @@ describe("authority over the control plane", () => {
     assert.equal(couldEver(standing, question), true);
     assert.equal(decideAuthority(standing, question, { hour: 16, weekday: "friday" }).effect, "deny");
     assert.equal(couldEver(loaded(engineThat(() => false, "administer")), question), false);
+  });
+
+  it("could be somebody's is asked about the hours of the week once for all whom policy does not tell apart", () => {
+    const byDay = engineThat(({ principal, circumstances }) => {
+      const seen = circumstances?.time as TimeSeen;
+      return principal.groups.includes("day") && seen.hour === 12;
+    }, "administer");
+    const remembered = new Map<string, Decision>();
+    let asked = 0;
+    const standing = loaded({
+      ...byDay,
+      decide(request) {
+        asked += 1;
+        const key = JSON.stringify([request.principal.groups, request.circumstances]);
+        const decision = remembered.get(key) ?? byDay.decide(request);
+        remembered.set(key, decision);
+        return decision;
+      },
+    });
+    const answers = new Map<Decision, boolean>();
+    const may = (...groups: readonly string[]): boolean => couldEver(standing, { principal: as(...groups), action: "administer", area: "policy" }, answers);
+    const all = Array.from({ length: 1_000 }, (_, index) => may(index % 2 === 0 ? "day" : "night"));
+    assert.deepEqual([all.filter(Boolean).length, all[0], all[1]], [500, true, false]);
+    assert.ok(asked < 2_000, `${asked} decisions for two kinds of people`);
+  });
+
+  it("is told to the groups that the rules name which would allow it, at whatever hour, and to nobody for a denial", () => {
+    const byDay: PolicyEngine = {
+      ...engineThat(() => true, "administer"),
+      decide({ circumstances, principal }) {
+        const seen = circumstances?.time as TimeSeen;
+        const isNight = seen.hour >= 20;
+        const notify = isNight ? ["security", "night-watch"] : ["security"];
+        const isKeeper = principal.groups.includes("keepers");
+        return {
+          effect: isKeeper ? "allow" : "deny",
+          policyVersion: "p1",
+          rules: ["r"],
+          reason: "",
+          obligations: noObligations,
+          quorum: 0,
+          seen,
+          notify,
+        };
+      },
+    };
+    const told = (standing: PolicyStanding, ...who: AuthorityQuestion["principal"][]): readonly string[] =>
+      toldWhereAllowed(
+        standing,
+        who.map((principal) => ({ principal, action: "administer", area: "policy" })),
+      );
+    assert.deepEqual(told(loaded(byDay), as(), as("keepers")), ["night-watch", "security"]);
+    assert.deepEqual(told(loaded(byDay), as("admins")), []);
+    assert.deepEqual([told({ kind: "none" }, as("admins"), as("auditors")), told({ kind: "none" }, as("auditors"))], [["admins"], []]);
   });
 });

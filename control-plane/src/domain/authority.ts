@@ -52,7 +52,9 @@ export function decideAuthority(standing: PolicyStanding, question: AuthorityQue
   const groups = action === "replay" ? [AUDITORS, ADMINS] : [ADMINS];
   const isTheirs = action === "replay" && own && area === "sessions";
   const may = isTheirs || groups.some((group) => principal.groups.includes(group));
-  return settled(version, may ? "allow" : "deny", [builtInRule(action)], may ? "By the built-in rule." : `This needs membership of ${groups.join(" or ")}.`);
+  if (!may) return settled(version, "deny", [builtInRule(action)], `This needs membership of ${groups.join(" or ")}.`);
+  const allowed = settled(version, "allow", [builtInRule(action)], "By the built-in rule.");
+  return action === "administer" ? { ...allowed, notify: groups } : allowed;
 }
 
 const settled = (policyVersion: string, effect: "allow" | "deny", rules: readonly string[], reason: string): Decision => ({
@@ -64,11 +66,35 @@ const settled = (policyVersion: string, effect: "allow" | "deny", rules: readonl
   quorum: 0,
 });
 
-/** Whether it would be allowed at some hour of some day: who counts must not depend on when it is counted. */
-export function couldEver(standing: PolicyStanding, question: AuthorityQuestion): boolean {
-  const first = decideAuthority(standing, question, { hour: 0, weekday: "monday" });
-  if (first.effect === "allow" || first.seen === undefined) return first.effect === "allow";
-  for (const weekday of weekdays)
-    for (let hour = 0; hour < 24; hour++) if (decideAuthority(standing, question, { hour, weekday }).effect === "allow") return true;
+/**
+ * Whether it would be allowed at some hour of some day: who counts must not depend on when it is counted. `answers` are those to others: whom
+ * policy cannot tell apart gets the very same decision, and the hours of the week are asked about once for all of them.
+ */
+export function couldEver(standing: PolicyStanding, question: AuthorityQuestion, answers = new Map<Decision, boolean>()): boolean {
+  const [first] = decisionsOfTheWeek(standing, question);
+  if (first === undefined) return false;
+  const answer = answers.get(first) ?? isAllowedOnce(decisionsOfTheWeek(standing, question));
+  answers.set(first, answer);
+  return answer;
+}
+
+function isAllowedOnce(decisions: Iterable<Decision>): boolean {
+  for (const { effect } of decisions) if (effect === "allow") return true;
   return false;
+}
+
+/** Groups that the rules want told by which it would be allowed, at whatever hour; sorted, without repeats. */
+export function toldWhereAllowed(standing: PolicyStanding, questions: Iterable<AuthorityQuestion>): readonly string[] {
+  const told = new Set<string>();
+  for (const question of questions)
+    for (const { effect, notify = [] } of decisionsOfTheWeek(standing, question)) if (effect === "allow") for (const group of notify) told.add(group);
+  return [...told].toSorted();
+}
+
+/** One of each hour, where it depends on the hour. */
+function* decisionsOfTheWeek(standing: PolicyStanding, question: AuthorityQuestion): Generator<Decision> {
+  const first = decideAuthority(standing, question, { hour: 0, weekday: "monday" });
+  yield first;
+  if (first.seen === undefined) return;
+  for (const weekday of weekdays) for (let hour = 0; hour < 24; hour++) yield decideAuthority(standing, question, { hour, weekday });
 }

@@ -35,8 +35,12 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   // 2: may have the causes grant_expired and grant_revoked. 3: and policy_changed.
   SessionEnded: [(data) => data, (data) => data],
   // 2: who proposed it, on top of what, and how many must agree. Until then whoever published was alone in it.
-  PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 })],
-  PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] })],
+  // 3: may name groups that are told of it; the ends of a proposal (2 of them, 3 of its publication) name them too.
+  PolicyProposed: [(data) => ({ ...data, digest: "", names: { groups: [], labels: [] }, base: "", proposedBy: "", required: 0 }), (data) => data],
+  PolicyPublished: [(data) => ({ ...data, digest: "", required: 0, rule: "before_rules", approvers: [] }), (data) => data],
+  PolicyRejected: [(data) => data],
+  PolicyProposalWithdrawn: [(data) => data],
+  PolicySuperseded: [(data) => data],
   // 2: the same of their decisions; obligations may hold a cap of bytes, a time-out, what is recorded, and that what is computed is
   // shown; masks may be tokens and roundings.
   // Facts hold columns, a row limit, settings and the state of the transaction. It may run by an approval that was given for a while.

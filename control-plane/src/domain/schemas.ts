@@ -247,6 +247,7 @@ export const schemas = {
     proposedBy: who(),
     onBehalfOf: who().exactOptional(),
     required: count(),
+    notify: words().exactOptional(),
   }),
   PolicyTried: z.strictObject({
     version: word(),
@@ -259,15 +260,16 @@ export const schemas = {
     rules: z.array(z.strictObject({ kind: difference(), rule: word(), count: count() })).readonly(),
   }),
   PolicyApproved: z.strictObject({ version: word(), digest: digestOrNone(), by: who(), comment: about("by") }),
-  PolicyRejected: z.strictObject({ version: word(), by: who(), comment: about("by") }),
-  PolicyProposalWithdrawn: z.strictObject({ version: word(), by: who() }),
-  PolicySuperseded: z.strictObject({ version: word(), replacedBy: word() }),
+  PolicyRejected: z.strictObject({ version: word(), by: who(), comment: about("by"), notify: words().exactOptional() }),
+  PolicyProposalWithdrawn: z.strictObject({ version: word(), by: who(), notify: words().exactOptional() }),
+  PolicySuperseded: z.strictObject({ version: word(), replacedBy: word(), notify: words().exactOptional() }),
   PolicyPublished: z.strictObject({
     version: word(),
     digest: digestOrNone(),
     required: count(),
     rule: open(z.enum(approvalRules)),
     approvers: people(),
+    notify: words().exactOptional(),
   }),
   PolicyRetired: z.strictObject({ version: word(), replacedBy: word() }),
 
@@ -279,6 +281,7 @@ export const schemas = {
     base64: prose(),
   }),
   OutputRecorded: z.strictObject({ sequence: count(), commandId: count(), bytes: count(), gzipBase64: prose() }),
+  CopyDataRecorded: z.strictObject({ sequence: count(), commandId: count(), bytes: count(), gzipBase64: prose() }),
 
   ResourceRegistered: resource,
   ResourceChanged: resource,

@@ -34,6 +34,11 @@ export const notifyingTypes: readonly EventType[] = [
   "AccessRequested",
   "BreakGlassOpened",
   "BreakGlassReviewOverdue",
+  "PolicyProposed",
+  "PolicyRejected",
+  "PolicyProposalWithdrawn",
+  "PolicySuperseded",
+  "PolicyPublished",
 ];
 
 /** Groups that the rules which decided want told (`@notify`). */

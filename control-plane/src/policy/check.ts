@@ -2,7 +2,7 @@ import type { DetailedError, ActionConstraint } from "@cedar-policy/cedar-wasm/n
 import type { PolicyProblem } from "../application/policy-ports.ts";
 import type { PolicyAction } from "../domain/decision.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
-import { annotationPlaces, readAnnotations } from "./annotations.ts";
+import { annotationPlaces, MAX_NOTIFIED_GROUPS, readAnnotations } from "./annotations.ts";
 import { approvalAnnotations } from "./approval-annotations.ts";
 import type { CedarInstance } from "./cedar-instance.ts";
 import { compareRules } from "./compare-rules.ts";
@@ -51,6 +51,7 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
     rules.push(rule);
   }
   checkTimezone(rules, error);
+  checkTold(rules, error);
   for (const [schema, wanted] of [
     [policySchema, true],
     [sessionSchema, false],
@@ -81,6 +82,18 @@ function checkTimezone(rules: readonly Rule[], error: Report): void {
   for (const { timezone, source } of others)
     if (timezone !== first?.timezone)
       error(source.file, source.line, `@timezone is "${first?.timezone ?? ""}" in ${first?.source.file ?? ""}:${first?.source.line ?? 0}; a set has one.`);
+}
+
+/** Every event on a proposal names them all, and publishing writes one of each open proposal in the same append. */
+function checkTold(rules: readonly Rule[], error: Report): void {
+  const told = new Set<string>();
+  for (const { namedActions, notify, source } of rules) {
+    if (!namedActions.includes("administer")) continue;
+    const before = told.size;
+    for (const group of notify) told.add(group);
+    if (before <= MAX_NOTIFIED_GROUPS && told.size > MAX_NOTIFIED_GROUPS)
+      error(source.file, source.line, `The rules of Action::"administer" notify ${told.size} groups together; at most ${MAX_NOTIFIED_GROUPS} are allowed.`);
+  }
 }
 
 type Report = (file: string, line: number, message: string) => void;
@@ -136,8 +149,9 @@ function readPolicy(cedar: CedarInstance, text: PolicyText, problems: PolicyProb
     error(
       `${approvalAnnotations.map((name) => `@${name}`).join(", ")} need a permit of Action::"run" or Action::"request" alone that asks for context.approvals.`,
     );
-  if (written.includes("notify") && namedActions.some((action) => action === "replay" || action === "administer"))
-    error(`Nobody is notified of Action::"replay" or Action::"administer": put @notify on a rule without them.`);
+  if (written.includes("notify") && namedActions.includes("replay")) error(`Nobody is notified of Action::"replay": put @notify on a rule without it.`);
+  if (written.includes("notify") && namedActions.includes("administer") && policy.effect === "forbid")
+    error(`Of Action::"administer" proposals of policies are told, which a permit lets through: put @notify on that.`);
   if (policy.effect === "permit" && policy.action.op === "All")
     add("warning", `The permit names no action: it permits every one but Action::"replay" and Action::"administer".`);
   return { ...annotations, ...expression, source: text, effect: policy.effect, actions, namedActions, form: formOf(policy) };

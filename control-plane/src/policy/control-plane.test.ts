@@ -49,6 +49,16 @@ describe("a policy on the control plane itself", () => {
     assert.deepEqual([at(9, "monday"), at(3, "monday"), at(9, "sunday"), at(9, "monday")], ["allow", "deny", "deny", "allow"]);
   });
 
+  it("says which groups are told of what it lets somebody administer", () => {
+    const text = `
+      @id("board") @notify("board") permit (principal, action == Action::"administer", resource) when { context.area == "policy" };
+      @id("rest") permit (principal, action == Action::"administer", resource) when { context.area != "policy" };`;
+    const engine = compiler.compile("p1", files(text));
+    const notify = (area: Area) =>
+      engine.decide({ principal: { id: "ana", kind: "human", groups: [] }, action: "administer", area, resource: controlPlane }).notify;
+    assert.deepEqual([notify("policy"), notify("tokens")], [["board"], undefined]);
+  });
+
   it("denies what says nothing of its area", () => {
     const all = `@id("all") permit (principal, action == Action::"administer", resource);`;
     const engine = compiler.compile("p1", files(all));
@@ -94,7 +104,22 @@ describe("a policy on the control plane itself", () => {
       `@id("a") permit (principal, action == Action::"replay", resource) when { context.riskClass == "read" };`,
       /attribute `riskClass`/,
     ],
-    ["groups to notify of it", `@id("a") @notify("security") forbid (principal, action == Action::"replay", resource);`, /Nobody is notified of/],
+    ["groups to notify of who looks", `@id("a") @notify("security") permit (principal, action == Action::"replay", resource);`, /Nobody is notified of/],
+    [
+      "groups to notify of what is forbidden to administer",
+      `@id("a") @notify("security") forbid (principal, action == Action::"administer", resource);`,
+      /which a permit lets through/,
+    ],
+    [
+      "more groups to notify of proposals than each event on one can name",
+      ["a", "b"]
+        .map((id) => {
+          const groups = Array.from({ length: 11 }, (_, n) => `${id}${String(n)}`).join(", ");
+          return `@id("${id}") @notify("${groups}") permit (principal, action == Action::"administer", resource);`;
+        })
+        .join("\n"),
+      /notify 22 groups together; at most 20/,
+    ],
     [
       "a reason asked of whoever administers",
       `@id("a") @reasonRequired permit (principal, action == Action::"administer", resource);`,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { plainFacts } from "../domain/facts.ts";
+import { MAX_PROBLEMS } from "./check.ts";
 import { createCedarCompiler } from "./compiler.ts";
 import { MAX_POLICY_TEST_DECISIONS, rehearse } from "./rehearsal.ts";
 
@@ -82,5 +83,16 @@ describe("tests beside the rules", () => {
     const many = Array.from({ length: 10_000 }, () => "ana");
     const product = await run(test({ as: many, on: many.map(() => "db") }));
     assert.match(product.said.at(-1) ?? "", /more than 10000 decisions/);
+    // About no resource: each is a decision all the same.
+    const own = test({ as, on: undefined, action: "replay", facts: undefined, context: { area: "record" }, expect: "deny" });
+    assert.match((await run(own)).said[0] ?? "", /more than 10000 decisions/);
+  });
+
+  it("say as much as somebody reads, however many fail and however long what they run is", async () => {
+    const sql = `select '${"x".repeat(100_000)}'`;
+    const { said } = await run(test({ as: Array.from({ length: 2_000 }, () => "ana"), facts: undefined, sql, expect: "deny" }));
+    const characters = said.reduce((sum, each) => sum + each.length, 0);
+    assert.ok(said.length <= MAX_PROBLEMS + 1 && characters < 200_000, `${said.length} problems in ${characters} characters`);
+    assert.match(said.at(-1) ?? "", /more problems are not shown/);
   });
 });

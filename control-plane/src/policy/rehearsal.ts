@@ -11,6 +11,7 @@ import {
 } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
+import { cutShort } from "./check.ts";
 import { type Expected, type PolicyTest, readTestFile, type TestFile, TEST_FILE_SUFFIX } from "./test-file.ts";
 
 /** What a text is, by the parser that judges the commands of sessions. */
@@ -20,6 +21,8 @@ export type FactsOf = (sql: string) => Promise<CommandFacts>;
 export const MAX_POLICY_TEST_DECISIONS = 10_000;
 /** After so many nobody reads on, and other work of the process gets its turn. */
 const DECISIONS_A_TURN = 20;
+/** Of a text that a test runs, in characters: enough to know it by, in the message of each decision that came out otherwise. */
+const SHOWN_TEXT_CHARACTERS = 200;
 
 export interface Rehearsed {
   readonly problems: readonly PolicyProblem[];
@@ -46,11 +49,11 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
         error(line, `Test "${test.name}": ${why}`);
         continue;
       }
-      asked += test.as.length * test.on.length * (test.sql?.length ?? 1);
+      asked += test.as.length * Math.max(1, test.on.length) * (test.sql?.length ?? 1);
       // Before anything is made or parsed for them: lists are short to write, and their product is not.
       if (asked > MAX_POLICY_TEST_DECISIONS) {
         error(line, `The tests ask for more than ${MAX_POLICY_TEST_DECISIONS} decisions.`);
-        return { problems, passed };
+        return { problems: cutShort(problems), passed };
       }
       for (const { request, label } of await requestsOf(test, read.file, factsOf)) {
         if (++decided % DECISIONS_A_TURN === 0) await nextTurn();
@@ -61,7 +64,7 @@ export async function rehearse(engine: PolicyEngine, files: readonly PolicyFile[
       }
     }
   }
-  return { problems, passed };
+  return { problems: cutShort(problems), passed };
 }
 
 /** What makes a test mean nothing, or not what its author thinks. */
@@ -91,7 +94,7 @@ async function requestsOf({ as, on, action, sql, facts, context }: PolicyTest, {
   const commands: { readonly facts?: CommandFacts; readonly shown: string }[] = [];
   // What comes from JSON is there or is not; it is never undefined.
   if (facts !== undefined) commands.push({ facts: { ...plainFacts, ...(facts as Partial<CommandFacts>) }, shown: "" });
-  for (const text of sql ?? []) commands.push({ facts: await factsOf(text), shown: JSON.stringify(text) });
+  for (const text of sql ?? []) commands.push({ facts: await factsOf(text), shown: JSON.stringify(cut(text)) });
   if (commands.length === 0) commands.push({ shown: "" });
 
   const { granted, area, own, hour, weekday, clientAddress, reason = "", ticket = "" } = context;
@@ -124,6 +127,8 @@ async function requestsOf({ as, on, action, sql, facts, context }: PolicyTest, {
     ),
   );
 }
+
+const cut = (text: string): string => (text.length <= SHOWN_TEXT_CHARACTERS ? text : `${text.slice(0, SHOWN_TEXT_CHARACTERS - 1).toWellFormed()}…`);
 
 function compare(expect: Expected, { effect, rules, quorum, lacks = [], notify = [], obligations }: Decision): string[] {
   const differences: string[] = [];

@@ -7,6 +7,7 @@ import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../.
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
 import { grantedBy } from "../grant-view.ts";
 import type { GrantView } from "../grant-ports.ts";
+import { giverOf } from "../voices.ts";
 import type { StateAsOf } from "./state-as-of.ts";
 
 export interface AccessDecision {
@@ -24,9 +25,20 @@ export interface Access {
   /** That they could use there, and that it was decided with. */
   readonly grant: GrantView | undefined;
   readonly decisions: readonly AccessDecision[];
+  /** Whose word they could give beside their own, with what policy said to that person. */
+  readonly inPlaceOf: readonly PlaceTaken[];
 }
 
-/** Each is nine decisions of about a tenth of a millisecond, between which other work runs, and about 2 KB of the answer. */
+export interface PlaceTaken {
+  readonly from: string;
+  readonly until: Date;
+  readonly approve: Decision;
+}
+
+/**
+ * Each is nine decisions of about a tenth of a millisecond, and one more for each whose place is taken, between which other work runs;
+ * and about 2 KB of the answer.
+ */
 export const MAX_ACCESS_PAIRS = 1_000;
 
 export interface AccessFilter {
@@ -64,7 +76,7 @@ export async function accessAsOf(state: StateAsOf, engine: PolicyEngine, princip
     for (const resource of resources) {
       const grant = state.grants.openFor(principal.id, resource.name, state.moment);
       const decisions = decide(engine, principal, resource, grantedBy(grant), state.moment);
-      found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions });
+      found.push({ principal, resource, agent: agentOf(state, resource), grant, decisions, inPlaceOf: placesTaken(state, engine, principal, resource) });
       await nextTurn();
     }
   }
@@ -87,6 +99,16 @@ function decide(engine: PolicyEngine, principal: Principal, { name, protocol, la
     ask("request"),
     { action: "replay", riskClass: undefined, decision: replay },
   ];
+}
+
+/** As `voices.ts` hears them. */
+function placesTaken(state: StateAsOf, engine: PolicyEngine, { id, kind }: Principal, { name, protocol, labels }: ResourceState): readonly PlaceTaken[] {
+  if (kind !== "human") return [];
+  const about = { action: "approve", resource: { name, protocol, labels }, facts: typical.destructive, circumstances: { time: state.moment } } as const;
+  return state.delegations.openTo(id, state.moment).flatMap(({ from, endsAt: until }): readonly PlaceTaken[] => {
+    const principal = giverOf(state, from);
+    return principal === undefined ? [] : [{ from, until, approve: engine.decide({ principal, ...about }) }];
+  });
 }
 
 function agentOf(state: StateAsOf, { agentId }: ResourceState): Access["agent"] {

@@ -2,6 +2,7 @@ import * as agent from "../../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
+import type { DelegationEvent } from "../../domain/delegation/delegation.events.ts";
 import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
@@ -13,6 +14,8 @@ import type { SessionEvent } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removedUpTo } from "../retention/removed.ts";
 import { ApprovalIndex } from "../approval-index.ts";
+import { DelegationIndex } from "../delegation-index.ts";
+import { type DelegationView, isFinal, viewAt } from "../delegation-view.ts";
 import { FoldedStreams } from "../folded-streams.ts";
 import { GrantIndex } from "../grant-index.ts";
 import { deadlineOf } from "../grant-view.ts";
@@ -28,7 +31,7 @@ export interface AsOf {
   readonly recordedAt: Date;
 }
 
-const FOLDED = ["agent-", "grant-", "identity-", "policy-", "resource-"] as const;
+const FOLDED = ["agent-", "delegation-", "grant-", "identity-", "policy-", "resource-"] as const;
 const WITH_APPROVALS = [...FOLDED, "approval-"] as const;
 
 /** What was true after the events up to a cut: the folds that decisions are taken on, over a part of the log. */
@@ -41,6 +44,8 @@ export class StateAsOf {
   readonly approvals = new ApprovalIndex(0);
   /** Those that were not settled by then; the clock may have ended some of them without a record yet. */
   readonly grants = new GrantIndex(0);
+  /** The same. */
+  readonly delegations = new DelegationIndex(0);
   /** Those that are requested or open. */
   readonly sessions = new Map<string, SessionDetail>();
   asOf: AsOf | undefined;
@@ -48,6 +53,8 @@ export class StateAsOf {
   removed: readonly { readonly category: RetainedCategory; readonly cutOff: string; readonly runId: string }[] = [];
   /** The instant that was asked for. */
   readonly #at: Date | undefined;
+  /** By the clock of whoever decided on the last event. */
+  #decidedAt = new Date(0);
 
   private constructor(at: Date | undefined) {
     this.#at = at;
@@ -67,13 +74,26 @@ export class StateAsOf {
     return state;
   }
 
-  /** By the clock: at the instant that was asked for, or when the last event was recorded. */
+  /**
+   * By the clock: at the instant that was asked for, or when the last event was recorded. The ledger's clock may be behind that of the node
+   * which decided: what an event says began with it has begun.
+   */
   get moment(): Date {
-    return this.#at ?? this.asOf?.recordedAt ?? new Date(0);
+    if (this.#at !== undefined) return this.#at;
+    const recordedAt = this.asOf?.recordedAt ?? new Date(0);
+    return this.#decidedAt > recordedAt ? this.#decidedAt : recordedAt;
   }
 
   openGrants(): readonly GrantView[] {
     return this.grants.all().filter((grant) => (deadlineOf(grant) ?? new Date(0)) > this.moment);
+  }
+
+  /** With those that had not begun. */
+  openDelegations(): readonly DelegationView[] {
+    return this.delegations
+      .all()
+      .map((delegation) => viewAt(delegation, this.moment))
+      .filter((delegation) => !isFinal(delegation));
   }
 
   openApprovals(): readonly ApprovalView[] {
@@ -104,6 +124,9 @@ export class StateAsOf {
       case "grant":
         this.grants.apply(revision, event as GrantEvent, metadata.at);
         return;
+      case "delegation":
+        this.delegations.apply(revision, event as DelegationEvent, metadata.at);
+        return;
       case "approval":
         this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
     }
@@ -117,7 +140,9 @@ export class StateAsOf {
     else this.sessions.set(stream, detail);
   }
 
-  #see({ position, recordedAt }: RecordedEvent): void {
-    if (this.asOf === undefined || position > this.asOf.position) this.asOf = { position, recordedAt };
+  #see({ position, recordedAt, metadata }: RecordedEvent): void {
+    if (this.asOf !== undefined && position <= this.asOf.position) return;
+    this.asOf = { position, recordedAt };
+    this.#decidedAt = new Date(metadata.at);
   }
 }

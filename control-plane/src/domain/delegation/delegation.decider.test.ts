@@ -14,7 +14,7 @@ const event: DelegationEvent = { type: "DelegationGiven", data: { delegationId, 
 const ended: DelegationEvent = { type: "DelegationEnded", data: { delegationId, by: "bo", reason: "back" } };
 const expired: DelegationEvent = { type: "DelegationExpired", data: { delegationId, endsAt } };
 const person = (id: string) => ({ id, kind: "human" }) as const;
-const give = { type: "Give", delegationId, by: person("bo"), to: person("di"), seconds: 28_800, reason: "at the dentist" } as const;
+const give = { type: "Give", delegationId, by: person("bo"), to: person("di"), startsAt: undefined, seconds: 28_800, reason: "at the dentist" } as const;
 const end = { type: "End", by: "bo", reason: "back" } as const;
 
 describe("a delegation", () => {
@@ -50,6 +50,31 @@ describe("a delegation", () => {
     given()
       .when({ ...give, seconds: delegation.MAX_DELEGATION_SECONDS })
       .gives({ ...event, data: { ...event.data, endsAt: "2026-12-22T10:00:00.000Z" } });
+  });
+
+  it("may begin later, half a year ahead at most, and lasts from then on", () => {
+    const christmas = { startsAt: "2026-12-24T08:00:00.000Z", endsAt: "2026-12-24T16:00:00.000Z" };
+    const later: DelegationEvent = { ...event, data: { ...event.data, ...christmas } };
+    given()
+      .when({ ...give, startsAt: new Date(christmas.startsAt) })
+      .gives(later);
+    given()
+      .when({ ...give, startsAt: new Date(startsAt) })
+      .gives(event);
+    const latest = Date.parse(startsAt) + delegation.MAX_DELEGATION_AHEAD_SECONDS * 1_000;
+    given()
+      .when({ ...give, startsAt: new Date(latest), seconds: 1 })
+      .gives({ ...event, data: { ...event.data, startsAt: "2027-05-24T10:00:00.000Z", endsAt: "2027-05-24T10:00:01.000Z" } });
+    for (const wrong of [Date.parse(startsAt) - 1, latest + 1, NaN])
+      given()
+        .when({ ...give, startsAt: new Date(wrong) })
+        .fails("input.invalid");
+  });
+
+  it("is taken back before it begins as well as after", () => {
+    const later: DelegationEvent = { ...event, data: { ...event.data, startsAt: "2026-11-22T17:00:00.000Z" } };
+    given(later).when(end).gives(ended);
+    given(later).when({ type: "Expire" }, "2026-11-22T17:00:00.000Z").gives();
   });
 
   it("ends once: when it is taken back, or on time", () => {

@@ -14,6 +14,9 @@ export type DelegationCommand =
       readonly delegationId: string;
       readonly by: DecidedBy;
       readonly to: DecidedBy | undefined;
+      /** An instant to come; undefined for at once. */
+      readonly startsAt: Date | undefined;
+      /** From then on. */
       readonly seconds: number;
       readonly reason: string;
     }
@@ -29,6 +32,8 @@ export const evolve = (state: DelegationState, event: DelegationEvent): Delegati
 
 /** A long holiday. Whoever is away for longer hands their groups over, which an administrator does. */
 export const MAX_DELEGATION_SECONDS = 30 * 86_400;
+/** Holidays are planned half a year ahead; who may decide on what after that, nobody knows when they give it. */
+export const MAX_DELEGATION_AHEAD_SECONDS = 183 * 86_400;
 /** A paragraph for whoever wonders later. */
 export const MAX_REASON_LENGTH = 1_000;
 
@@ -49,9 +54,9 @@ export function decide(command: DelegationCommand, state: DelegationState, at: s
 }
 
 function give(
-  { delegationId, by, to, seconds, reason }: Extract<DelegationCommand, { type: "Give" }>,
+  { delegationId, by, to, startsAt: asked, seconds, reason }: Extract<DelegationCommand, { type: "Give" }>,
   state: DelegationState,
-  startsAt: string,
+  at: string,
 ): DelegationEvent[] {
   // The caller makes the id, so what is there is a retry of the same command.
   if (state.context.given !== undefined) return [];
@@ -64,6 +69,16 @@ function give(
   if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why somebody decides in your place.", { field: "reason" });
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > MAX_DELEGATION_SECONDS)
     throw new SallyportError("input.invalid", `A delegation is for 1 to ${MAX_DELEGATION_SECONDS} seconds.`, { field: "duration" });
+  const startsAt = asked === undefined ? at : requireAhead(asked, at);
   const endsAt = new Date(Date.parse(startsAt) + seconds * 1_000).toISOString();
   return [{ type: "DelegationGiven", data: { delegationId, from: by.id, to: to.id, reason, startsAt, endsAt } }];
+}
+
+function requireAhead(startsAt: Date, at: string): string {
+  const ahead = startsAt.getTime() - Date.parse(at);
+  // Also of an instant that is none.
+  if (!(ahead >= 0)) throw new SallyportError("input.invalid", "A delegation begins at an instant to come, or at once.", { field: "starts_at" });
+  if (ahead > MAX_DELEGATION_AHEAD_SECONDS * 1_000)
+    throw new SallyportError("input.invalid", `A delegation begins within ${MAX_DELEGATION_AHEAD_SECONDS / 86_400} days.`, { field: "starts_at" });
+  return startsAt.toISOString();
 }

@@ -7,6 +7,7 @@ export type DelegationEvent =
         readonly from: string;
         readonly to: string;
         readonly reason: string;
+        /** When it was given, or later. */
         readonly startsAt: string;
         readonly endsAt: string;
       };

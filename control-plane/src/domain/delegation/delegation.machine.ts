@@ -6,7 +6,8 @@ export type Given = Extract<DelegationEvent, { type: "DelegationGiven" }>["data"
 /**
  * The legal life of a delegation, as a table.
  *
- * E1. It is given by one person to another, with an end.
+ * E1. It is given by one person to another, with an end. That it has not begun is asked of the clock, like whether it is over: nothing is
+ *     recorded when it begins.
  * E2. Nothing opens it again.
  */
 export const delegationMachine = setup({

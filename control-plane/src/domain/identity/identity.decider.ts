@@ -13,6 +13,7 @@ export type IdentityCommand =
 export interface TokenState {
   readonly hash: string;
   readonly expiresAt: string;
+  readonly note: string;
 }
 
 export interface IdentityState {
@@ -69,8 +70,8 @@ export function evolve(state: IdentityState, event: IdentityEvent): IdentityStat
     case "RolesChanged":
       return { ...state, groups: event.data.groups };
     case "TokenIssued": {
-      const { tokenId, tokenHash, expiresAt } = event.data;
-      const tokens = new Map(state.tokens).set(tokenId, { hash: tokenHash, expiresAt });
+      const { tokenId, tokenHash, expiresAt, note } = event.data;
+      const tokens = new Map(state.tokens).set(tokenId, { hash: tokenHash, expiresAt, note });
       if (tokens.size > MAX_TOKENS) tokens.delete(firstToExpire(tokens));
       return { ...state, tokens };
     }

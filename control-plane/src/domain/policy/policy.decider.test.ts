@@ -88,6 +88,33 @@ describe("proposing a policy", () => {
   });
 });
 
+describe("whom a proposal is told", () => {
+  const notify = ["board", "security"];
+  const telling = (event: PolicyEvent): PolicyEvent => ({ ...event, data: { ...event.data, notify } }) as PolicyEvent;
+  const open = [...before, telling(proposed("p1"))];
+
+  it("is in the record with it, and with each way in which it ends", () => {
+    given(...before)
+      .when(propose("p1", human("ana"), notify))
+      .gives(telling(proposed("p1")));
+    given(...open)
+      .when(reject(human("bo")))
+      .gives(telling(rejectedBy("bo")));
+    given(...open)
+      .when({ type: "Withdraw", version: "p1", by: human("ana") })
+      .gives(telling(withdrawnBy("ana")));
+    given(...open, telling(proposed("p2")), proposed("p3"), approvedBy("bo"))
+      .when(publish())
+      .gives(telling(published("p1", ["bo"])), retired("p0", "p1"), telling(superseded("p2", "p1")), superseded("p3", "p1"));
+  });
+
+  it("is whom it asked, not whom an earlier proposal of the same rules did", () => {
+    given(...open, rejectedBy("bo"), proposed("p1"))
+      .when(reject(human("bo")))
+      .gives(rejectedBy("bo"));
+  });
+});
+
 describe("agreeing to a policy (I5)", () => {
   const open = [...before, proposed("p1")];
 

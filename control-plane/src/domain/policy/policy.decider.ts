@@ -24,6 +24,8 @@ export type PolicyCommand =
       readonly names: PolicyNames;
       readonly reason: string;
       readonly by: DecidedBy;
+      /** Groups; sorted, without repeats. */
+      readonly notify: readonly string[];
     } & Electorate)
   | { readonly type: "RecordTrial"; readonly data: DataOf<"PolicyTried"> }
   /** `digest` is what the approver saw; absent when the client shows none. */
@@ -76,12 +78,12 @@ export function decide(command: PolicyCommand, state: PolicyState): PolicyEvent[
       requireOtherHuman(command.by, (id) => isParty(proposal, id));
       requireAdministrator(command);
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
-      return checked(version, { type: "PolicyRejected", data: { version: command.version, by: command.by.id, comment: command.comment } });
+      return checked(version, { type: "PolicyRejected", data: { version: command.version, by: command.by.id, comment: command.comment, ...toldOf(proposal) } });
     }
     case "Withdraw": {
       const { version, proposal } = requireOpen(state, command.version);
       if (command.by.id !== proposal.proposedBy) throw new SallyportError("auth.forbidden", "Only whoever proposed it withdraws it; others reject it.");
-      return checked(version, { type: "PolicyProposalWithdrawn", data: { version: command.version, by: command.by.id } });
+      return checked(version, { type: "PolicyProposalWithdrawn", data: { version: command.version, by: command.by.id, ...toldOf(proposal) } });
     }
     case "Publish":
       return publish(command, state);
@@ -89,7 +91,7 @@ export function decide(command: PolicyCommand, state: PolicyState): PolicyEvent[
 }
 
 function propose(command: Extract<PolicyCommand, { type: "Propose" }>, state: PolicyState): PolicyEvent[] {
-  const { version, digest, files, names, reason, by, administrators, configured } = command;
+  const { version, digest, files, names, reason, by, notify, administrators, configured } = command;
   if (state.published === version) return [];
   requireText("reason", reason, MAX_REASON_LENGTH);
   if (files.length === 0) throw new SallyportError("input.invalid", "A policy has at least one file.", { field: "files" });
@@ -105,7 +107,9 @@ function propose(command: Extract<PolicyCommand, { type: "Propose" }>, state: Po
   const { required } = approvalsRequired(configured, administrators, by, state.published !== undefined);
   const { id: proposedBy, onBehalfOf } = by;
   const who = { proposedBy, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
-  return checked(before, { type: "PolicyProposed", data: { version, digest, files, names, reason, base: state.published ?? "", ...who, required } });
+  const base = state.published ?? "";
+  const data = { version, digest, files, names, reason, base, ...who, required, ...toldOf({ notify }) };
+  return checked(before, { type: "PolicyProposed", data });
 }
 
 /** Publishes, retires and supersedes in one decision, so that there is never an instant with two policies or with none. */
@@ -117,9 +121,13 @@ function publish(command: Extract<PolicyCommand, { type: "Publish" }>, state: Po
   const { required, rule } = stillRequired(proposal, command, state);
   const approvers = version.context.approvers.filter((id) => command.administrators.includes(id));
   if (approvers.length < required) throw unapproved(name, digest, required - approvers.length);
-  const events = checked(version, { type: "PolicyPublished", data: { version: name, digest, required, rule, approvers } });
+  const events = checked(version, { type: "PolicyPublished", data: { version: name, digest, required, rule, approvers, ...toldOf(proposal) } });
   if (state.published !== undefined) events.push({ type: "PolicyRetired", data: { version: state.published, replacedBy: name } });
-  for (const other of openVersions(state)) if (other !== name) events.push({ type: "PolicySuperseded", data: { version: other, replacedBy: name } });
+  for (const other of openVersions(state)) {
+    if (other === name) continue;
+    const superseded = toldOf(versionOf(state, other).context.proposal);
+    events.push({ type: "PolicySuperseded", data: { version: other, replacedBy: name, ...superseded } });
+  }
   return events;
 }
 
@@ -129,6 +137,9 @@ function stillRequired(proposal: Proposal, { configured, administrators }: Elect
   if (now.required >= proposal.required) return now;
   return { required: proposal.required, rule: configured === "auto" ? "somebody_else" : "configured" };
 }
+
+/** Whoever heard that it waits hears how it ends. */
+const toldOf = ({ notify = [] }: Pick<Proposal, "notify"> = {}): Pick<Proposal, "notify"> => (notify.length === 0 ? {} : { notify });
 
 const delegator = ({ onBehalfOf }: Proposal): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
 

@@ -39,6 +39,8 @@ export type PolicyEvent =
         readonly onBehalfOf?: string;
         /** How many others must agree, by the rule at that moment. */
         readonly required: number;
+        /** Groups that rules want told of it, and of how it ends: rules by which somebody may agree to it, or it was made. */
+        readonly notify?: readonly string[];
       };
     }
   | {
@@ -59,10 +61,13 @@ export type PolicyEvent =
       };
     }
   | { readonly type: "PolicyApproved"; readonly data: { readonly version: string; readonly digest: string; readonly by: string; readonly comment: string } }
-  | { readonly type: "PolicyRejected"; readonly data: { readonly version: string; readonly by: string; readonly comment: string } }
-  | { readonly type: "PolicyProposalWithdrawn"; readonly data: { readonly version: string; readonly by: string } }
+  | {
+      readonly type: "PolicyRejected";
+      readonly data: { readonly version: string; readonly by: string; readonly comment: string; readonly notify?: readonly string[] };
+    }
+  | { readonly type: "PolicyProposalWithdrawn"; readonly data: { readonly version: string; readonly by: string; readonly notify?: readonly string[] } }
   /** Another version was published first: what was proposed, tried and agreed to was a change of the one before. */
-  | { readonly type: "PolicySuperseded"; readonly data: { readonly version: string; readonly replacedBy: string } }
+  | { readonly type: "PolicySuperseded"; readonly data: { readonly version: string; readonly replacedBy: string; readonly notify?: readonly string[] } }
   | {
       readonly type: "PolicyPublished";
       readonly data: {
@@ -74,6 +79,7 @@ export type PolicyEvent =
         readonly rule: ApprovalRule;
         /** Those who agreed and were administrators still. */
         readonly approvers: readonly string[];
+        readonly notify?: readonly string[];
       };
     }
   | { readonly type: "PolicyRetired"; readonly data: { readonly version: string; readonly replacedBy: string } };

@@ -39,7 +39,7 @@ export const retired = (version: string, replacedBy: string): PolicyEvent => ({ 
 /** p0 is in force: ana published it while there was nobody else. */
 export const before: readonly PolicyEvent[] = [proposed("p0", "", 0), published("p0")];
 
-export const propose = (version: string, by: DecidedBy = human("ana")): PolicyCommand => ({
+export const propose = (version: string, by: DecidedBy = human("ana"), notify: readonly string[] = []): PolicyCommand => ({
   type: "Propose",
   version,
   digest,
@@ -47,6 +47,7 @@ export const propose = (version: string, by: DecidedBy = human("ana")): PolicyCo
   names,
   reason: "why",
   by,
+  notify,
   ...three,
 });
 export const approve = (by: DecidedBy, version = "p1"): PolicyCommand => ({ type: "Approve", version, digest, by, comment: "", ...three });

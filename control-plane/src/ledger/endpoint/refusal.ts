@@ -9,6 +9,7 @@ import {
 } from "@sallyport/proto/gen/event_store/client/shared";
 import type { Status } from "@sallyport/proto/gen/event_store/client/status";
 import { SallyportError } from "@sallyport/proto/errors";
+import { statusDetails } from "../../grpc-status.ts";
 import { MAX_APPEND_BYTES } from "../ledger.ts";
 import { streamIdentifier } from "./wire-values.ts";
 
@@ -149,7 +150,7 @@ function expectedNumber(expected: Expected): string {
 function failure(code: status, details: string, trailers: Readonly<Record<string, string>>): ServiceError {
   const metadata = new Metadata();
   for (const [key, value] of Object.entries(trailers)) metadata.set(key, ascii(value));
-  return Object.assign(new Error(details), { code, details, metadata });
+  return Object.assign(new Error(details), { code, details: statusDetails(details), metadata });
 }
 
 /** Trailers hold printable ASCII only; a name that is not comes percent-encoded. */

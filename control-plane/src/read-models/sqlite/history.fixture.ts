@@ -96,6 +96,7 @@ export class HistoryWriter {
             names: { groups: [], labels: [] },
             reason: "",
             by: { id: name, kind: "human" },
+            notify: [],
             ...electorate,
           },
           pick<policy.PolicyCommand>(

@@ -2,7 +2,7 @@
  * Owns the clock of the command that runs at the target: idle → running → stopping → idle.
  *
  * T1. The time of a command starts when it, or what prepares it, goes to the target, or when the one before it ends. While a text of several
- *     statements is answered it goes on.
+ *     statements is answered it goes on. What we ask the target about a COPY has the time of a command for itself.
  * T2. When it is over the target is asked to cancel, once; the session waits for its answer no longer than the grace.
  * T3. While nobody reads the target, because the client takes nothing, the grace is no sign that it ignores us.
  */

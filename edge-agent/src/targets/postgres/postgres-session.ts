@@ -12,10 +12,10 @@ import { cancelRequest } from "./cancel.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
-import { DescribeReply, describeRequest } from "./describe-copy.ts";
+import { DescribeReply, describeRequest, type Describing } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
 import type { BackendKey } from "./login.ts";
-import { type CopyColumns, type CopyLayout, readableLayout } from "./relay/copy-layout.ts";
+import { type CopyColumns, readableLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
@@ -63,13 +63,7 @@ interface Relaying {
   held: (() => void)[] | undefined;
   /** Questions about columns that are being answered. */
   tracing: number;
-  /** The target's next bytes answer a question of ours. */
   describing: Describing | undefined;
-}
-
-interface Describing {
-  readonly reply: DescribeReply;
-  readonly layout: CopyLayout | undefined;
 }
 
 type Phase = { readonly kind: "connecting"; readonly abort: AbortController } | Relaying | { readonly kind: "closed" };
@@ -159,10 +153,7 @@ export class PostgresSession implements TargetSession {
     const readOnly = obligations.readOnly === true;
     const parameters = readOnly ? readOnlyParameters(asked) : asked;
     const { socket, transport, greeting, backendKey } = await connectAndLogin(this.#resource, parameters, this.#deps.timeouts, signal);
-    if (this.#phase.kind !== "connecting") {
-      socket.destroy();
-      return;
-    }
+    if (this.#phase.kind !== "connecting") return void socket.destroy();
     try {
       if (readOnly) requireReadOnly(greeting, this.#resource.name);
       this.#relay(socket, backendKey, obligations);
@@ -242,7 +233,8 @@ export class PostgresSession implements TargetSession {
 
     socket.on("data", (chunk: Buffer) => {
       if (this.#phase !== phase) return;
-      this.#attempt(() => (phase.describing === undefined ? relay.fromTarget(chunk) : this.#described(phase, phase.describing, chunk)));
+      const { describing } = phase;
+      this.#attempt(() => (describing?.reply === undefined ? relay.fromTarget(chunk) : this.#described(phase, describing, describing.reply, chunk)));
     });
     socket.on("drain", () => {
       if (this.#phase === phase && phase.unconsumed > 0) this.#channel.consumed(phase.unconsumed);
@@ -255,12 +247,13 @@ export class PostgresSession implements TargetSession {
   /** The target has said all that it had to say. */
   #ended(phase: Relaying): void {
     if (this.#phase !== phase) return;
-    if (phase.relay.busy()) return this.#fail(targetFailure(new ConnectionLost("the target closed the connection"), this.#resource.name));
+    if (atWork(phase)) return this.#fail(targetFailure(new ConnectionLost("the target closed the connection"), this.#resource.name));
     this.#channel.close({ code: "", message: "" });
     this.#release();
   }
 
   #cancel(phase: Relaying): void {
+    if (phase.describing !== undefined) phase.describing.cancelled = true;
     if (phase.cancelling !== "no") {
       phase.cancelling = "again";
       return;
@@ -276,6 +269,7 @@ export class PostgresSession implements TargetSession {
   /** What the client sends next waits until the server has had the request, which would otherwise meet its next command. */
   #stop(phase: Relaying, millis: number): void {
     phase.relay.stopping(encodeRefusal(tookTooLong(millis), "ERROR", "Narrow it down. The connection is usable."));
+    if (phase.describing !== undefined) return this.#cancel(phase);
     phase.held ??= [];
     void phase.cancel().then(() => this.#attempt(() => this.#resume(phase)));
   }
@@ -309,37 +303,48 @@ export class PostgresSession implements TargetSession {
     );
   }
 
-  /** Asks on the session's own connection, while the client's bytes wait; only between commands, so that no answer can be mistaken. */
+  /**
+   * Asks on the session's own connection, while the client's bytes wait; only between commands, so that no answer can be mistaken. It may
+   * wait for a lock, so it has the time of a command. Being cancelled ends the question, and then the COPY that it was for.
+   */
   #describeCopy(phase: Relaying, copy: DescribeCopy): void {
     if (phase.relay.busy()) return;
     phase.held = [];
-    phase.describing = { reply: new DescribeReply(), layout: copy.layout === undefined ? undefined : readableLayout(copy.layout) };
+    const layout = copy.layout === undefined ? undefined : readableLayout(copy.layout);
+    phase.describing = { reply: new DescribeReply(), layout, cancelled: false, refusal: undefined };
     phase.socket.write(describeRequest(copy));
+    phase.timer.started();
   }
 
-  #described(phase: Relaying, { reply, layout }: Describing, chunk: Buffer): void {
-    const answer = reply.push(chunk);
-    if (answer === undefined) return;
-    phase.describing = undefined;
-    if (answer.rest.length > 0) phase.relay.fromTarget(answer.rest);
-    if (answer.columns === "unknown") this.#expectCopy(phase, "unknown", layout);
-    else this.#traceCopy(phase, answer.columns, layout, 0);
+  #described(phase: Relaying, describing: Describing, reply: DescribeReply, chunk: Buffer): void {
+    const { columns, forClient, refusal } = reply.push(chunk);
+    if (forClient.length > 0) phase.relay.fromTarget(forClient);
+    if (columns === undefined) return;
+    phase.timer.ended(false);
+    describing.reply = undefined;
+    describing.refusal = refusal;
+    if (columns === "unknown") this.#expectCopy(phase, "unknown");
+    else this.#traceCopy(phase, columns, 0);
   }
 
-  #traceCopy(phase: Relaying, columns: readonly ResultColumn[], layout: CopyLayout | undefined, lookups: number): void {
+  #traceCopy(phase: Relaying, columns: readonly ResultColumn[], lookups: number): void {
     const unlearnt = nothingUnlearnt();
     const lineages = phase.relay.lineagesOf(columns, unlearnt);
     if (unlearnt.relations.size + unlearnt.names.size === 0) {
       const traced = columns.map(({ label, typeOid }, index) => ({ label, typeOid, lineage: lineages[index] }));
-      return this.#expectCopy(phase, traced, layout);
+      return this.#expectCopy(phase, traced);
     }
-    if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown", layout);
-    this.#whenLearnt(phase, unlearnt, () => this.#traceCopy(phase, columns, layout, lookups + 1));
+    if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown");
+    this.#whenLearnt(phase, unlearnt, () => this.#traceCopy(phase, columns, lookups + 1));
   }
 
-  #expectCopy(phase: Relaying, columns: CopyColumns, layout: CopyLayout | undefined): void {
-    phase.relay.expectCopyColumns(columns, layout);
+  #expectCopy(phase: Relaying, columns: CopyColumns): void {
+    const { describing } = phase;
+    phase.describing = undefined;
+    phase.relay.expectCopyColumns(columns, describing?.layout, describing?.refusal);
     this.#resume(phase);
+    // One that was refused is over at once: the request would meet the client's next command.
+    if (describing?.cancelled === true && describing.refusal === undefined && this.#phase === phase) this.#cancel(phase);
   }
 
   #resume(phase: Relaying): void {
@@ -377,9 +382,12 @@ export class PostgresSession implements TargetSession {
     if (phase.kind === "relaying") phase.timer.ended(false);
     this.#tally.end();
     if (phase.kind === "connecting") phase.abort.abort();
-    if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, phase.relay.busy(), phase.cancel);
+    if (phase.kind === "relaying") void windDown(phase.socket, this.#deps.timeouts.closeTimeoutMs, atWork(phase), phase.cancel);
   }
 }
+
+/** Whether something runs at the target, for the client or for us. */
+const atWork = ({ relay, describing }: Relaying): boolean => relay.busy() || describing !== undefined;
 
 const tookTooLong = (millis: number): SallyportError =>
   new SallyportError("command.timeout", `Stopped by policy: a command may run for ${millis % 1_000 === 0 ? `${millis / 1_000} s` : `${millis} ms`}.`);

@@ -23,3 +23,24 @@ describe("the names that a catalogue remembers", () => {
     assert.deepEqual(catalogue.column(20_000, 1, nothingUnlearnt()).origins, [{ tables: new Set(["harmless", "people"]), columns: new Set(["email"]) }]);
   });
 });
+
+describe("what a catalogue remembers of a table that left its parent", () => {
+  it("includes the parent's names also when it heard of the parent's end first", async () => {
+    const [parent, child] = [20_000, 20_001];
+    let inherited = true;
+    const found: Readonly<Record<number, () => Finding[]>> = {
+      [parent]: () => (inherited ? [{ kind: "relation", relation: parent, name: "people", relationKind: "r" }] : []),
+      [child]: () => [
+        { kind: "relation", relation: child, name: "staff", relationKind: "r" },
+        { kind: "column", relation: child, attribute: 1, name: "email" },
+        ...(inherited ? [{ kind: "parent", relation: child, parent } as const] : []),
+      ],
+    };
+    const catalogue = new Catalogue(({ relations }) => Promise.resolve([...relations].flatMap((oid) => found[oid]?.() ?? [])));
+    await catalogue.learn({ relations: new Set([child]), names: new Set() });
+    inherited = false;
+    await catalogue.learn({ relations: new Set([parent]), names: new Set() });
+    await catalogue.learn({ relations: new Set([child]), names: new Set() });
+    assert.deepEqual(catalogue.column(child, 1, nothingUnlearnt()).origins, [{ tables: new Set(["staff", "people"]), columns: new Set(["email"]) }]);
+  });
+});

@@ -150,9 +150,17 @@ export class Catalogue {
   }
 
   #keep(oid: number, relation: Relation | undefined, at: number): void {
-    if (relation === undefined) this.#relations.delete(oid);
+    if (relation === undefined) this.#drop(oid);
     else this.#relations.set(oid, relation);
     this.#learntAt.set(oid, at);
+  }
+
+  /** A table that is gone has no children any more, whether they were looked up since or not. */
+  #drop(oid: number): void {
+    if (!this.#relations.has(oid)) return;
+    const names = this.#derived.tableNames(oid);
+    for (const relation of this.#relations.values()) if (relation.parents.includes(oid)) relation.rememberNames(names);
+    this.#relations.delete(oid);
   }
 
   #forget(): void {

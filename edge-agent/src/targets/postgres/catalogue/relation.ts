@@ -69,7 +69,7 @@ export class Relation {
    */
   remember(former: Relation, tables: () => ReadonlySet<string>): void {
     this.forgotten ||= former.forgotten;
-    this.#keep(this.names, former.parents.every((parent) => this.parents.includes(parent)) ? former.names : tables());
+    this.rememberNames(former.parents.every((parent) => this.parents.includes(parent)) ? former.names : tables());
     for (const [attribute, was] of former.columns) {
       const column = this.columns.get(attribute);
       if (column === undefined) continue;
@@ -77,6 +77,10 @@ export class Relation {
       this.#keep(column.generatedFrom, was.generatedFrom);
     }
     this.#rememberRules(former);
+  }
+
+  rememberNames(tables: ReadonlySet<string>): void {
+    this.#keep(this.names, tables);
   }
 
   get ruled(): boolean {

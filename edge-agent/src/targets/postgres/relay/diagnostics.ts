@@ -65,9 +65,12 @@ function valuesIn(text: string, field: number, sqlstateClass: string): Span | un
   return sqlstateClass === CONSTRAINT_VIOLATION && field === DETAIL ? bracketedIn(text) : undefined;
 }
 
-/** What the message says before the first quote or digit is the server's own, and what it ends with where that is behind a quote. */
+/**
+ * What the message says before the first quote or digit is the server's own, and what it ends with where that is behind a quote. In other
+ * languages than English (`lc_messages`) quotes are other letters, so that any letter beyond ASCII may be one.
+ */
 function quotedIn(text: string): Span | undefined {
-  const first = text.search(/["\d]/);
+  const first = text.search(/["\d\u0080-\u00ff]/);
   if (first < 0) return undefined;
   const last = text.lastIndexOf('"');
   const ending = text[first] === '"' && last > first && !/\d/.test(text.slice(last)) ? last : text.length;

@@ -233,7 +233,39 @@ describe("what makes the target plan", () => {
     relay.fromTarget(wire.bindComplete);
     assert.deepEqual(heard(), ["prepares", "executes", "answered, busy"]);
     relay.fromTarget(wire.errorResponse({ S: "ERROR", C: "22012", M: "division by zero" }));
+    assert.deepEqual(heard(), ["answered"]);
     relay.fromClient(Buffer.concat([wire.parse(), wire.bind(), wire.flush]));
     assert.deepEqual(heard(), []);
+  });
+
+  it("is told of the last answer also where that is to a Describe or Close", () => {
+    for (const columns of [undefined, { maskColumns: [{ table: "people", column: "email", kind: "full" }] }]) {
+      const idle: boolean[] = [];
+      const relay = new PostgresRelay({
+        obligations: { maskColumns: [], detectors: [], rowCap: 0n, ...columns },
+        catalogue: catalogueOf({}),
+        ...knowsAll,
+        maskKeys: { hash: randomBytes(32), token: randomBytes(32) },
+        executes: () => {},
+        answered: () => void idle.push(!relay.busy()),
+        toTarget: () => {},
+        toClient: () => {},
+        report: () => {},
+      });
+      const noParameters = wire.message("t", wire.int16(0));
+      for (const { asked, answers } of [
+        { asked: wire.describeStatement(), answers: [noParameters, wire.rowDescription({ name: "a" })] },
+        { asked: wire.describeStatement(), answers: [noParameters, wire.noData] },
+        { asked: wire.message("C", "S\0"), answers: [wire.message("3")] },
+      ]) {
+        idle.length = 0;
+        relay.fromClient(Buffer.concat([wire.parse(), asked, wire.flush]));
+        for (const answer of [wire.parseComplete, ...answers]) {
+          assert.ok(!idle.includes(true));
+          relay.fromTarget(answer);
+        }
+        assert.equal(idle.at(-1), true);
+      }
+    }
   });
 });

@@ -281,6 +281,24 @@ describe("masking the rows of a simple query", () => {
     assert.match(said({ C: "42P01", M: 'relation "nope" does not exist', H: "Perhaps (1) you meant that." }), /relation "nope" does not exist\|HPerhaps \(1\)/);
   });
 
+  it("finds the values in the languages that servers speak", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full")] }));
+    for (const said of [
+      "la syntaxe en entrée est invalide pour le type integer : « ann »",
+      "la sintaxis de entrada no es válida para tipo integer: «ann»",
+      "ungültige Eingabesyntax für Typ integer: »ann«",
+      'неверный синтаксис для типа integer: "ann"',
+      "nieprawidłowa składnia wejścia dla typu integer: „ann”",
+      "invalid for integer: ‘ann’",
+    ]) {
+      session.client(wire.query("select"));
+      session.target(wire.errorResponse({ S: "FEHLER", V: "ERROR", C: "22P02", M: said, R: "parse_error" }), wire.ready);
+      const text = session.received().toString();
+      assert.doesNotMatch(text, /ann/);
+      assert.ok(text.isWellFormed());
+    }
+  });
+
   it("leaves nothing of what a notification says when any column is masked", () => {
     const session = start(oblige({ maskColumns: [mask("email", "full")] }));
     session.target(wire.message("A", wire.int32(7), 'changes\0{"name":"Ann Smith","salary":91234}\0'), wire.message("A", wire.int32(7), "changes\0\0"));

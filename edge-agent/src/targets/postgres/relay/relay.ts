@@ -29,7 +29,7 @@ export interface PostgresRelayDeps {
   readonly prepares?: () => void;
   /** Of results, until they are passed on. What it throws ends the session. */
   readonly hold?: HoldBytes;
-  /** After the target's answer to a message that executes nothing. */
+  /** After each answer of the target but rows: `busy` may be over. */
   readonly answered?: () => void;
   /** After the bytes of each message that ends a command. */
   readonly report: (report: Report) => void;
@@ -96,9 +96,12 @@ export class PostgresRelay {
     return this.#target.lineagesOf(columns, unlearnt);
   }
 
-  /** For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. */
-  expectCopyColumns(columns: CopyColumns, layout?: CopyLayout): void {
-    this.#target.expectCopy({ columns, layout });
+  /**
+   * For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. `refusal`: what the target said to
+   * our question and would have said to the COPY, before that question failed the transaction.
+   */
+  expectCopyColumns(columns: CopyColumns, layout?: CopyLayout, refusal?: Buffer): void {
+    this.#target.expectCopy({ columns, layout }, refusal);
   }
 
   /** The target's answer to being cancelled, until the command ends, is replaced by `error`: whoever reads it must know why. */

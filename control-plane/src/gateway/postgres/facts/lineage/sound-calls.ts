@@ -66,13 +66,15 @@ const checks: Readonly<Record<string, Check>> = {
   date_trunc: ([unit, , ...more]) => truncatedTo.has(unit) && more.length === 0,
   to_char: ([, template]) => typeof template === "string" && plainTemplate.test(template),
   format: ([text]) => typeof text === "string" && plainFormat.test(text),
+  // Of bytes in an encoding.
+  length: ([, encoding, ...more]) => encoding === undefined && more.length === 0,
   lag: () => true,
   lead: () => true,
   percentile_disc: ([fraction]) => isNumber(fraction) && fraction >= 0 && fraction <= 1,
 };
 
 /** They fail on some values though their constants are in order with others. */
-const neverExcused: ReadonlySet<string> = new Set(["format", "percentile_disc", "repeat"]);
+const neverExcused: ReadonlySet<string> = new Set(["format", "length", "percentile_disc", "repeat"]);
 
 /** `wholeOfColumn`: the call is the whole expression, of a mere column: that it fails on any value tells only whether there is one. */
 export function isSound(name: readonly string[], { args = [], func_variadic }: FuncCall, wholeOfColumn: boolean): boolean {

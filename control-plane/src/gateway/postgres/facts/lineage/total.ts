@@ -13,8 +13,6 @@ const totalTags: ReadonlySet<string> = new Set<NodeTag>([
   "BitString",
   "Boolean",
   "BooleanTest",
-  "BoolExpr",
-  "CoalesceExpr",
   "CollateClause",
   "Float",
   "IndexElem",

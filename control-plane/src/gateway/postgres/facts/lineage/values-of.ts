@@ -3,9 +3,11 @@ import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
 import { joinsText } from "./concatenation.ts";
+import { tellsByArrow } from "./json-arrows.ts";
 import { entriesNamed, resolve } from "./references.ts";
 import { type Scope, wholeItems, wholeRow } from "./scope.ts";
 import { isConstant, isSound, keysOf } from "./sound-calls.ts";
+import { isSteady } from "./steady.ts";
 import { isTellingTag, tellsByPattern } from "./total.ts";
 import type { Tracer } from "./tracer.ts";
 import { anything, computed, sourceKey, union, type Value } from "./values.ts";
@@ -99,6 +101,8 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     found.push(picking(tracer, [arg, ...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.expr : when))], scope));
     return [...args.map((when) => ("CaseWhen" in when ? when.CaseWhen.result : undefined)), defresult];
   },
+  BoolExpr: (place, { args = [] }) => inTurn(place, args),
+  CoalesceExpr: (place, { args = [] }) => inTurn(place, args),
   A_Expr: (place, expression) => {
     const { kind, name, lexpr, rexpr } = expression;
     if (kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL") {
@@ -106,6 +110,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
       if (!transparent) place.found.push(anything);
       place.telling ||= !total || (kind === "AEXPR_OP" && strings(name).at(-1) === "||" && !joinsText(expression, (node) => isPlain(place, node)));
     }
+    place.telling ||= tellsByArrow(expression, (node) => isPlain(place, node));
     // What is NULL shows.
     const fails = kind === "AEXPR_NULLIF" || tellsByPattern(expression);
     place.telling ||= fails;
@@ -156,6 +161,12 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
 
 /** Not looked up in the object: JSON_ARRAYAGG has a field named `constructor`. */
 const handlers = new Map<string, Handler>(Object.entries(byTag) as [string, Handler][]);
+
+/** Whether each but the first is evaluated depends on those before it. */
+function inTurn(place: Place, [first, ...others]: readonly Node[]): readonly unknown[] {
+  place.telling ||= !others.every((operand) => isSteady(operand, (node) => isPlain(place, node)));
+  return [first, ...others];
+}
 
 /** A mere column of a table. */
 const isPlain = ({ tracer, scope }: Place, node: Node): boolean => isReference(node) && columnRef(tracer, node.ColumnRef.fields, scope).plain;

@@ -26,7 +26,7 @@ export const protobufFileName = "sallyport/api/v1/delegation.proto";
 
 export interface Delegation {
   id: string;
-  /** open, ended, expired. */
+  /** scheduled (not begun yet), open, ended, expired. */
   state: string;
   /** Whose place is taken. */
   from: string;
@@ -42,8 +42,11 @@ export interface Delegation {
 
 export interface DelegateRequest {
   to: string;
+  /** From its beginning. */
   durationSeconds: number;
   reason: string;
+  /** An instant to come; absent: at once. */
+  startsAt: Date | undefined;
 }
 
 export interface DelegateResponse {
@@ -51,6 +54,7 @@ export interface DelegateResponse {
 }
 
 export interface ListDelegationsRequest {
+  /** Those that are scheduled, too. */
   openOnly: boolean;
   limit: number;
 }
@@ -262,7 +266,7 @@ export const Delegation: MessageFns<Delegation> = {
 };
 
 function createBaseDelegateRequest(): DelegateRequest {
-  return { to: "", durationSeconds: 0, reason: "" };
+  return { to: "", durationSeconds: 0, reason: "", startsAt: undefined };
 }
 
 export const DelegateRequest: MessageFns<DelegateRequest> = {
@@ -275,6 +279,9 @@ export const DelegateRequest: MessageFns<DelegateRequest> = {
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
+    }
+    if (message.startsAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.startsAt), writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -316,6 +323,14 @@ export const DelegateRequest: MessageFns<DelegateRequest> = {
             message.reason = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.startsAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -337,6 +352,11 @@ export const DelegateRequest: MessageFns<DelegateRequest> = {
         ? globalThis.Number(object.duration_seconds)
         : 0,
       reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      startsAt: isSet(object.startsAt)
+        ? fromJsonTimestamp(object.startsAt)
+        : isSet(object.starts_at)
+        ? fromJsonTimestamp(object.starts_at)
+        : undefined,
     };
   },
 
@@ -351,6 +371,9 @@ export const DelegateRequest: MessageFns<DelegateRequest> = {
     if (message.reason !== "") {
       obj.reason = message.reason;
     }
+    if (message.startsAt !== undefined) {
+      obj.startsAt = message.startsAt.toISOString();
+    }
     return obj;
   },
 
@@ -362,6 +385,7 @@ export const DelegateRequest: MessageFns<DelegateRequest> = {
     message.to = object.to ?? "";
     message.durationSeconds = object.durationSeconds ?? 0;
     message.reason = object.reason ?? "";
+    message.startsAt = object.startsAt ?? undefined;
     return message;
   },
 };

@@ -22,6 +22,7 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../../google/protobuf/timestamp.ts";
 import { Agent, Approval, Identity, PolicyFile, RecordedEvent, Resource, Session } from "./api.ts";
+import { Delegation } from "./delegation.ts";
 import { Grant } from "./grant.ts";
 
 export const protobufPackage = "sallyport.api.v1";
@@ -103,6 +104,8 @@ export interface GetStateAsOfResponse {
   removed: RemovedSince[];
   /** Open at that moment, or waiting for somebody to decide. */
   grants: Grant[];
+  /** Open at that moment, or scheduled. */
+  delegations: Delegation[];
 }
 
 export interface RemovedSince {
@@ -141,7 +144,21 @@ export interface Access {
   agentState: string;
   decisions: AccessDecision[];
   /** Of the grant that it was decided with; absent without one. */
-  grantedUntil: Date | undefined;
+  grantedUntil:
+    | Date
+    | undefined;
+  /** Whose word they could give in the place of somebody else, beside what they may approve themselves. */
+  inPlaceOf: PlaceTaken[];
+}
+
+export interface PlaceTaken {
+  /** Who let them; active at that moment. */
+  from: string;
+  until:
+    | Date
+    | undefined;
+  /** What policy said to that person. */
+  approve: AccessDecision | undefined;
 }
 
 export interface AccessDecision {
@@ -1070,6 +1087,7 @@ function createBaseGetStateAsOfResponse(): GetStateAsOfResponse {
     approvals: [],
     removed: [],
     grants: [],
+    delegations: [],
   };
 }
 
@@ -1101,6 +1119,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     }
     for (const v of message.grants) {
       Grant.encode(v!, writer.uint32(74).fork()).join();
+    }
+    for (const v of message.delegations) {
+      Delegation.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1190,6 +1211,14 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
             message.grants.push(Grant.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.delegations.push(Delegation.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1231,6 +1260,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
         ? object.removed.map((e: any) => RemovedSince.fromJSON(e))
         : [],
       grants: globalThis.Array.isArray(object?.grants) ? object.grants.map((e: any) => Grant.fromJSON(e)) : [],
+      delegations: globalThis.Array.isArray(object?.delegations)
+        ? object.delegations.map((e: any) => Delegation.fromJSON(e))
+        : [],
     };
   },
 
@@ -1263,6 +1295,9 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     if (message.grants?.length) {
       obj.grants = message.grants.map((e) => Grant.toJSON(e));
     }
+    if (message.delegations?.length) {
+      obj.delegations = message.delegations.map((e) => Delegation.toJSON(e));
+    }
     return obj;
   },
 
@@ -1280,6 +1315,7 @@ export const GetStateAsOfResponse: MessageFns<GetStateAsOfResponse> = {
     message.approvals = object.approvals?.map((e) => Approval.fromPartial(e)) || [];
     message.removed = object.removed?.map((e) => RemovedSince.fromPartial(e)) || [];
     message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
+    message.delegations = object.delegations?.map((e) => Delegation.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1622,7 +1658,15 @@ export const GetAccessAsOfResponse: MessageFns<GetAccessAsOfResponse> = {
 };
 
 function createBaseAccess(): Access {
-  return { identity: undefined, resource: "", agentId: "", agentState: "", decisions: [], grantedUntil: undefined };
+  return {
+    identity: undefined,
+    resource: "",
+    agentId: "",
+    agentState: "",
+    decisions: [],
+    grantedUntil: undefined,
+    inPlaceOf: [],
+  };
 }
 
 export const Access: MessageFns<Access> = {
@@ -1644,6 +1688,9 @@ export const Access: MessageFns<Access> = {
     }
     if (message.grantedUntil !== undefined) {
       Timestamp.encode(toTimestamp(message.grantedUntil), writer.uint32(50).fork()).join();
+    }
+    for (const v of message.inPlaceOf) {
+      PlaceTaken.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -1709,6 +1756,14 @@ export const Access: MessageFns<Access> = {
             message.grantedUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.inPlaceOf.push(PlaceTaken.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1743,6 +1798,11 @@ export const Access: MessageFns<Access> = {
         : isSet(object.granted_until)
         ? fromJsonTimestamp(object.granted_until)
         : undefined,
+      inPlaceOf: globalThis.Array.isArray(object?.inPlaceOf)
+        ? object.inPlaceOf.map((e: any) => PlaceTaken.fromJSON(e))
+        : globalThis.Array.isArray(object?.in_place_of)
+        ? object.in_place_of.map((e: any) => PlaceTaken.fromJSON(e))
+        : [],
     };
   },
 
@@ -1766,6 +1826,9 @@ export const Access: MessageFns<Access> = {
     if (message.grantedUntil !== undefined) {
       obj.grantedUntil = message.grantedUntil.toISOString();
     }
+    if (message.inPlaceOf?.length) {
+      obj.inPlaceOf = message.inPlaceOf.map((e) => PlaceTaken.toJSON(e));
+    }
     return obj;
   },
 
@@ -1782,6 +1845,110 @@ export const Access: MessageFns<Access> = {
     message.agentState = object.agentState ?? "";
     message.decisions = object.decisions?.map((e) => AccessDecision.fromPartial(e)) || [];
     message.grantedUntil = object.grantedUntil ?? undefined;
+    message.inPlaceOf = object.inPlaceOf?.map((e) => PlaceTaken.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePlaceTaken(): PlaceTaken {
+  return { from: "", until: undefined, approve: undefined };
+}
+
+export const PlaceTaken: MessageFns<PlaceTaken> = {
+  encode(message: PlaceTaken, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== "") {
+      writer.uint32(10).string(message.from);
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(18).fork()).join();
+    }
+    if (message.approve !== undefined) {
+      AccessDecision.encode(message.approve, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PlaceTaken {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlaceTaken();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.approve = AccessDecision.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PlaceTaken {
+    return {
+      from: isSet(object.from) ? globalThis.String(object.from) : "",
+      until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
+      approve: isSet(object.approve) ? AccessDecision.fromJSON(object.approve) : undefined,
+    };
+  },
+
+  toJSON(message: PlaceTaken): unknown {
+    const obj: any = {};
+    if (message.from !== "") {
+      obj.from = message.from;
+    }
+    if (message.until !== undefined) {
+      obj.until = message.until.toISOString();
+    }
+    if (message.approve !== undefined) {
+      obj.approve = AccessDecision.toJSON(message.approve);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PlaceTaken>): PlaceTaken {
+    return PlaceTaken.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PlaceTaken>): PlaceTaken {
+    const message = createBasePlaceTaken();
+    message.from = object.from ?? "";
+    message.until = object.until ?? undefined;
+    message.approve = (object.approve !== undefined && object.approve !== null)
+      ? AccessDecision.fromPartial(object.approve)
+      : undefined;
     return message;
   },
 };
