@@ -17,7 +17,8 @@ const introduced: Readonly<Record<string, string>> = {
     ApprovalGiven.v3 ApprovalGranted.v3 ApprovalDenied.v3
     BreakGlassOpened BreakGlassReviewed BreakGlassReviewOverdue
     ApprovalCounterProposed.v2 ApprovalRequested.v3 CommandAuthorized.v3 CommandDenied.v3 CommandHeld.v3
-    PolicyProposed.v3 PolicyRejected.v2 PolicyProposalWithdrawn.v2 PolicySuperseded.v2 PolicyPublished.v3`,
+    PolicyProposed.v3 PolicyRejected.v2 PolicyProposalWithdrawn.v2 PolicySuperseded.v2 PolicyPublished.v3
+    CopyDataRecorded`,
 };
 
 const releases = new Map(

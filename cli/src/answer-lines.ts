@@ -14,14 +14,34 @@ export interface AnswerLine {
   readonly content: boolean;
 }
 
-/** One message of a target's answer as a line for people; undefined for those that tell nothing. */
-export function answerLine(message: AnswerMessage): AnswerLine | undefined {
+/** One message of a target's answer as a line for people; none for those that tell nothing. */
+export function answerLines(message: AnswerMessage): readonly AnswerLine[] {
   try {
-    return lineOf(message);
+    const line = lineOf(message);
+    return line === undefined ? [] : [line];
   } catch {
-    return { text: dim(`(${message.bytes} bytes that are no message of this kind)`), content: true };
+    return [{ text: dim(`(${message.bytes} bytes that are no message of this kind)`), content: true }];
   }
 }
+
+/** One message of COPY data as lines for people: clients put many rows into one, and cut them anywhere. */
+export function sentLines({ type, payload, bytes }: AnswerMessage): readonly AnswerLine[] {
+  const content = (text: string): AnswerLine => ({ text, content: true });
+  if (type === "f") return [content(tone("red", `given up by the client: ${shown(payload.subarray(0, -1), bytes - 1)}`))];
+  if (type !== "d") return [];
+  if (textOf(payload) === undefined) return [content(shown(payload, bytes))];
+  const rest = bytes - payload.length;
+  const rows: AnswerLine[] = [];
+  for (let at = 0; at < payload.length;) {
+    const newline = payload.indexOf(LINE_FEED, at);
+    const end = newline < 0 ? payload.length : newline;
+    rows.push(content(shown(payload.subarray(at, end), end - at + (newline < 0 ? rest : 0))));
+    at = end + 1;
+  }
+  return rows;
+}
+
+const LINE_FEED = 10;
 
 function lineOf({ type, payload, bytes }: AnswerMessage): AnswerLine | undefined {
   const content = (text: string): AnswerLine => ({ text, content: true });

@@ -4,7 +4,7 @@ import { table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function identitiesVerb(program: Command): void {
-  const identities = program.command("identities").description("people and programs that the gateway knows; `token create --group` makes one");
+  const identities = program.command("identities").description("people and programs that the gateway knows");
   identities
     .command("list", { isDefault: true })
     .description("who they are, and in which groups")
@@ -17,6 +17,20 @@ export function identitiesVerb(program: Command): void {
           .toSorted((a, b) => (a.id < b.id ? -1 : 1))
           .map(({ id, kind, groups, disabled }) => [id, kind, disabled ? "disabled" : "active", groups.join(" ")]);
         for (const line of table(["IDENTITY", "KIND", "STATE", "GROUPS"], rows)) io.out(line);
+      }),
+    );
+  identities
+    .command("put")
+    .argument("<identity>", "its name: letters, digits and . _ @ + -")
+    .option("--kind <kind>", "human or machine, which it stays", "human")
+    .option("--group <name...>", "all of its groups; left out, it is in none")
+    .description("create an identity, or change its groups")
+    .action((id: string, { kind, group = [] }: { kind: string; group?: string[] }, command: Command) =>
+      runVerb(command, async ({ io, api }) => {
+        const client = api();
+        const { identity } = await client.call(client.identities.putIdentity.bind(client.identities), { id, kind, groups: group });
+        const groups = identity?.groups ?? [];
+        io.out(io.json ? toJson(identity) : `${id} is in ${groups.length === 0 ? "no group" : groups.join(", ")}.`);
       }),
     );
   identities

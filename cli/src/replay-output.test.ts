@@ -7,6 +7,7 @@ import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { encodeErrorResponse, encodeNoticeResponse, encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { encodeFrame } from "@sallyport/proto/wire/postgres/frames";
 import { AnswerMessages, MAX_SHOWN_MESSAGE_BYTES } from "./answer-messages.ts";
+import { answerLines, sentLines } from "./answer-lines.ts";
 import { ReplayOutput } from "./replay-output.ts";
 
 const int16 = (value: number): Buffer => Buffer.from([value >> 8, value & 0xff]);
@@ -40,7 +41,7 @@ describe("recorded output in a replay", () => {
       message("A", int32(7), "news\0of today\0"),
       encodeReadyForQuery("I"),
     ]);
-    assert.deepEqual(said(new ReplayOutput(20), chunk(1, answer)), [
+    assert.deepEqual(said(new ReplayOutput(20, answerLines), chunk(1, answer)), [
       "name | email",
       "Ana | a**@****.com",
       "NULL |",
@@ -55,7 +56,7 @@ describe("recorded output in a replay", () => {
   });
 
   it("shows bytes as bytes, and long cells by their beginning", () => {
-    const shown = said(new ReplayOutput(20), chunk(1, row(Buffer.from([0, 1, 255]), "é".repeat(200), Buffer.alloc(100))));
+    const shown = said(new ReplayOutput(20, answerLines), chunk(1, row(Buffer.from([0, 1, 255]), "é".repeat(200), Buffer.alloc(100))));
     assert.deepEqual(shown, [`\\x0001ff | ${"é".repeat(120)}… (400 bytes) | \\x${"00".repeat(32)}… (100 bytes)`]);
   });
 
@@ -65,7 +66,7 @@ describe("recorded output in a replay", () => {
       row("x\u001b]0;y\u0007z"),
       encodeErrorResponse({ severity: "ERROR", sqlstate: "XX000", message: "\u001b[2K" }),
     ]);
-    const lines = new ReplayOutput(20).lines(chunk(1, answer));
+    const lines = new ReplayOutput(20, answerLines).lines(chunk(1, answer));
     assert.equal(lines.length, 3);
     // oxlint-disable-next-line no-control-regex -- control characters are what is looked for; our own colours are not
     for (const line of lines) assert.doesNotMatch(line.replaceAll(/\u001b\[\d+m/gu, ""), /[\u0000-\u001f]/u);
@@ -74,9 +75,9 @@ describe("recorded output in a replay", () => {
   it("shows so many lines of each command and says how many more there are, over all its chunks", () => {
     const rows = Buffer.concat([row("1"), row("2"), row("3"), tag("SELECT 3")]);
     const chunks = [chunk(1, Buffer.concat([columns("a"), rows])), chunk(1, rows), chunk(2, rows)];
-    assert.deepEqual(said(new ReplayOutput(2), ...chunks), ["a", "1", "2", "… 4 more lines (--output)", "1", "2", "… 1 more lines (--output)"]);
-    assert.equal(said(new ReplayOutput(Infinity), ...chunks).length, 1 + 4 + 4 + 4);
-    assert.deepEqual(said(new ReplayOutput(0), ...chunks), []);
+    assert.deepEqual(said(new ReplayOutput(2, answerLines), ...chunks), ["a", "1", "2", "… 4 more lines (--output)", "1", "2", "… 1 more lines (--output)"]);
+    assert.equal(said(new ReplayOutput(Infinity, answerLines), ...chunks).length, 1 + 4 + 4 + 4);
+    assert.deepEqual(said(new ReplayOutput(0, answerLines), ...chunks), []);
   });
 
   it("finds the messages however chunks cut them, and holds little of a long one", () => {
@@ -102,12 +103,33 @@ describe("recorded output in a replay", () => {
       { numRuns: 30 },
     );
     assert.deepEqual(
-      said(new ReplayOutput(20), chunk(1, bytes)).map((line) => line.slice(-20)),
+      said(new ReplayOutput(20, answerLines), chunk(1, bytes)).map((line) => line.slice(-20)),
       ["a", `${"x".repeat(4)}… (196608 bytes) | …`.slice(-20), "b", "c"],
     );
   });
 
   it("says so where bytes are no message", () => {
-    assert.deepEqual(said(new ReplayOutput(20), chunk(1, Buffer.concat([message("D"), row("a")]))), ["(0 bytes that are no message of this kind)", "a"]);
+    assert.deepEqual(said(new ReplayOutput(20, answerLines), chunk(1, Buffer.concat([message("D"), row("a")]))), [
+      "(0 bytes that are no message of this kind)",
+      "a",
+    ]);
+  });
+});
+
+describe("recorded COPY data in a replay", () => {
+  it("is shown row by row, however the client put rows into messages, and binary data as bytes", () => {
+    const sent = Buffer.concat([message("d", "1\tAna\n2\tBo\n"), message("d", "3\tÉa\r\n"), message("d", Buffer.from([0, 255])), message("c")]);
+    assert.deepEqual(said(new ReplayOutput(20, sentLines), chunk(1, sent)), ["1·Ana", "2·Bo", "3·Éa·", "\\x00ff"]);
+  });
+
+  it("says why a client gave it up, and nothing that would steer a terminal", () => {
+    const lines = said(new ReplayOutput(20, sentLines), chunk(1, Buffer.concat([message("d", "a\u001b[2J\n"), message("f", "no \u001b[2K more\0")])));
+    assert.deepEqual(lines, ["a·[2J", "given up by the client: no ·[2K more"]);
+  });
+
+  it("is shown by so many rows of each command, and long ones by their beginning", () => {
+    const sent = message("d", "1\n2\n3\n", "x".repeat(3 * MAX_SHOWN_MESSAGE_BYTES));
+    assert.deepEqual(said(new ReplayOutput(2, sentLines), chunk(1, sent)), ["1", "2", "… 2 more lines (--output)"]);
+    assert.equal(said(new ReplayOutput(4, sentLines), chunk(1, sent)).at(-1), `${"x".repeat(120)}… (196608 bytes)`);
   });
 });

@@ -1,34 +1,34 @@
 import { gunzipSync } from "node:zlib";
 import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import { answerLine } from "./answer-lines.ts";
-import { AnswerMessages } from "./answer-messages.ts";
+import type { AnswerLine } from "./answer-lines.ts";
+import { type AnswerMessage, AnswerMessages } from "./answer-messages.ts";
 import { dim } from "./io.ts";
 import { INDENT } from "./replay.ts";
 
 /** A chunk is 256 KiB, by its event; what says otherwise is not unpacked to more than this. */
 const MAX_CHUNK_BYTES = 16 * 1_048_576;
 
-/** What clients were shown, from the chunks of a recording in their order: so many rows of each command, and how many more there are. */
+/** What clients were shown, or sent, from the chunks of a recording in their order: so many rows of each command, and how many more there are. */
 export class ReplayOutput {
   readonly #limit: number;
+  readonly #linesOf: (message: AnswerMessage) => readonly AnswerLine[];
   #commandId: unknown;
   #messages = new AnswerMessages();
   #shown = 0;
   #hidden = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, linesOf: (message: AnswerMessage) => readonly AnswerLine[]) {
     this.#limit = limit;
+    this.#linesOf = linesOf;
   }
 
-  /** Lines of one OutputRecorded. */
+  /** Lines of one OutputRecorded or CopyDataRecorded. */
   lines({ dataJson }: RecordedEvent): string[] {
     const { commandId, gzipBase64 } = JSON.parse(dataJson) as { readonly commandId: number; readonly gzipBase64: string };
     const lines = commandId === this.#commandId ? [] : this.rest();
     if (commandId !== this.#commandId) this.#messages = new AnswerMessages();
     this.#commandId = commandId;
-    for (const message of this.#messages.push(unpacked(gzipBase64))) {
-      const line = answerLine(message);
-      if (line === undefined) continue;
+    for (const line of this.#linesIn(gzipBase64)) {
       if (!line.content && this.#hidden === 0 && this.#limit > 0) lines.push(`${INDENT}${line.text}`);
       if (!line.content) continue;
       if (this.#shown === this.#limit) this.#hidden++;
@@ -38,6 +38,10 @@ export class ReplayOutput {
       }
     }
     return lines;
+  }
+
+  *#linesIn(gzipBase64: string): Generator<AnswerLine> {
+    for (const message of this.#messages.push(unpacked(gzipBase64))) yield* this.#linesOf(message);
   }
 
   /** What is to be said before something else follows. */

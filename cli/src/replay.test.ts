@@ -45,6 +45,7 @@ describe("replay", () => {
     ["GrantUsed", { grantId: "g1", sessionId: "s1" }, "used    this session uses the grant g1"],
     ["GrantExpired", { grantId: "g1", endsAt: at }, `over    the grant ended at ${at}`],
     ["GrantRevoked", { grantId: "g1", by: "bo", reason: "over" }, "revoked the grant, by bo: over"],
+    ["CopyDataRecorded", { commandId: 3, bytes: 77, gzipBase64: "AAAA" }, "input   #3 77 bytes of COPY data"],
     ["OutputRecorded", { commandId: 3, bytes: 77, gzipBase64: "AAAA" }, "output  #3 77 bytes, as the client saw them"],
   ];
   for (const [type, data, expected] of lines) {

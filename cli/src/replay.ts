@@ -112,6 +112,8 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       ];
     case "OutputRecorded":
       return [line(dim("output "), dim(`${command} ${text(data["bytes"])} bytes, as the client saw them`))];
+    case "CopyDataRecorded":
+      return [line(dim("input  "), dim(`${command} ${text(data["bytes"])} bytes of COPY data`))];
     case "AccessRequested":
       return [
         line(

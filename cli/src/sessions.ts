@@ -4,6 +4,7 @@ import { Misuse } from "./exit-status.ts";
 import { bold, toJson, tone } from "./io.ts";
 import { parseInstant, parseLimit } from "./moment.ts";
 import { replayLine } from "./replay.ts";
+import { answerLines, sentLines } from "./answer-lines.ts";
 import { ReplayOutput } from "./replay-output.ts";
 import { table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -53,10 +54,15 @@ export function sessionsVerb(program: Command): void {
     .command("replay")
     .argument("<id>", "the session, the first characters of its id, or `last`")
     .description("everything that happened in it, from the record")
-    .option("--output <lines>", "of what was shown to the client, where that was recorded: so many lines of each command, or `all`", "20")
+    .option(
+      "--output <lines>",
+      "of what was shown to the client, and of COPY data that it sent, where that was recorded: so many lines of each command, or `all`",
+      "20",
+    )
     .action((id: string, { output }: { output: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const shown = new ReplayOutput(parseLines(output));
+        const shown = new ReplayOutput(parseLines(output), answerLines);
+        const sent = new ReplayOutput(parseLines(output), sentLines);
         const { id: sessionId } = await find(verb, id);
         const client = verb.api();
         for await (const { event, removed } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
@@ -64,9 +70,9 @@ export function sessionsVerb(program: Command): void {
           if (event === undefined) continue;
           const { dataJson, metadataJson, ...rest } = event;
           if (verb.io.json) verb.io.out(toJson({ ...rest, metadata: JSON.parse(metadataJson) as unknown, data: JSON.parse(dataJson) as unknown }));
-          else for (const line of replayed(event, shown)) verb.io.out(line);
+          else for (const line of replayed(event, shown, sent)) verb.io.out(line);
         }
-        for (const line of shown.rest()) verb.io.out(line);
+        for (const line of [...sent.rest(), ...shown.rest()]) verb.io.out(line);
       }),
     );
   sessions
@@ -85,9 +91,10 @@ export function sessionsVerb(program: Command): void {
 }
 
 /** How a command ended may be recorded before the last of what it showed. */
-function replayed(event: RecordedEvent, shown: ReplayOutput): string[] {
-  if (event.type === "OutputRecorded") return [...replayLine(event), ...shown.lines(event)];
-  return [...(event.type === "CommandCompleted" ? [] : shown.rest()), ...replayLine(event)];
+function replayed(event: RecordedEvent, shown: ReplayOutput, sent: ReplayOutput): string[] {
+  if (event.type === "CopyDataRecorded") return [...shown.rest(), ...replayLine(event), ...sent.lines(event)];
+  if (event.type === "OutputRecorded") return [...sent.rest(), ...replayLine(event), ...shown.lines(event)];
+  return [...sent.rest(), ...(event.type === "CommandCompleted" ? [] : shown.rest()), ...replayLine(event)];
 }
 
 function parseLines(text: string): number {

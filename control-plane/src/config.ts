@@ -159,7 +159,7 @@ export const configSchema = z.strictObject({
     .max(2 ** 40)
     .default(4_096 * MIB)
     .describe(
-      "Output of one session that is recorded where policy says so (`@record`), before compression. Beyond it commands are refused until the client connects again, so that no session fills the disk that everybody's record is on.",
+      "Output and COPY data of one session that are recorded where policy says so (`@record`), before compression. Beyond it commands are refused until the client connects again, so that no session fills the disk that everybody's record is on.",
     ),
   SALLYPORT_PG_CLIENT_STALL_SECONDS: seconds(900, 86_400).describe("A client that takes nothing of a result for this long is cut."),
 });

@@ -196,8 +196,8 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
       const session = application.openRecord(sessionId);
-      const maxOutputBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
-      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxOutputBytes }, sessionId);
+      const maxBytes = settings.SALLYPORT_PG_MAX_RECORDED_BYTES;
+      const recording = new RecordingRecord({ ledger: watched, clock, scheduler: systemScheduler, maxBytes }, sessionId);
       return {
         session: { append: (events, patience) => session.append(events, context, { patience }), drained: () => session.drained() },
         recording: {

@@ -256,7 +256,7 @@ export const errorCodes = {
     http: 413,
     sqlstate: "54000",
     retryable: false,
-    meaning: "Policy has the output recorded, and the session's recording takes no more of it.",
+    meaning: "Policy has output or COPY data recorded, and the session's recording takes no more of it.",
   },
   "read_models.unavailable": {
     grpc: grpc.unavailable,

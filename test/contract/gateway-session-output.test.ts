@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
-import { OUTPUT_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/output-chunker.ts";
+import { RECORDED_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/message-chunker.ts";
 import { bind, copyData, copyDone, describePortal, execute, flush, message, parse, query, sync, terminate } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
@@ -30,7 +30,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     real = (await startRealTarget(cleanup)).open;
   });
 
-  for (const outputChunkBytes of [OUTPUT_CHUNK_BYTES, 7])
+  for (const outputChunkBytes of [RECORDED_CHUNK_BYTES, 7])
     it(`is what the client got, byte for byte and command by command, in chunks of ${outputChunkBytes} bytes`, { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded, limits: { outputChunkBytes } });
       const { client, record } = await bed.open();
@@ -257,7 +257,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     const { client } = await bed.open();
     assert.equal(await ask(listener.client, query("listen news")), "C:LISTEN Z:I");
     await ask(client, query("notify news, 'extra'"));
-    await listener.client.more("A");
+    await listener.client.until((messages) => messages.some(({ type }) => type === "A"));
     assert.deepEqual(listener.record.recording.shown(1), listener.client.heard);
     listener.record.recording.fate = () => Promise.reject(unwritten("unknown"));
     await ask(client, query("notify news, 'unseen'"));

@@ -5,7 +5,7 @@ import type { ApprovalRequest, Approvals, ApprovalState, ApprovalView } from "..
 import type { RecordingEvent } from "../../control-plane/src/domain/session/recording.events.ts";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
 import type { SessionWriter } from "../../control-plane/src/gateway/postgres/command-desk.ts";
-import type { RecordingWriter } from "../../control-plane/src/gateway/postgres/recording/output-recorder.ts";
+import type { RecordingWriter } from "../../control-plane/src/gateway/postgres/recording/recording-writer.ts";
 
 /** Something that tests wait for the state of. */
 export class Watched {
@@ -33,6 +33,8 @@ export class RecordingProbe extends Watched implements RecordingWriter {
   readonly events: RecordingEvent[] = [];
   full = false;
   fate: (events: readonly RecordingEvent[]) => Promise<void> | undefined = () => undefined;
+  /** Appends so far, whatever became of them. */
+  attempts = 0;
   #next = 0;
 
   reserve(count: number): number {
@@ -42,6 +44,7 @@ export class RecordingProbe extends Watched implements RecordingWriter {
 
   async append(events: readonly RecordingEvent[]): Promise<void> {
     const fate = this.fate(events);
+    this.attempts++;
     this.changed();
     await fate;
     this.events.push(...events);
@@ -50,6 +53,16 @@ export class RecordingProbe extends Watched implements RecordingWriter {
 
   get outputs(): Extract<RecordingEvent, { type: "OutputRecorded" }>["data"][] {
     return this.events.flatMap((event) => (event.type === "OutputRecorded" ? [event.data] : []));
+  }
+
+  get sent(): Extract<RecordingEvent, { type: "CopyDataRecorded" }>["data"][] {
+    return this.events.flatMap((event) => (event.type === "CopyDataRecorded" ? [event.data] : []));
+  }
+
+  /** The COPY data of a command as it stands in the recording, message by message. */
+  copied(commandId?: number): Buffer {
+    const own = this.sent.filter((each) => commandId === undefined || each.commandId === commandId);
+    return Buffer.concat(own.map(({ gzipBase64 }) => gunzipSync(Buffer.from(gzipBase64, "base64"))));
   }
 
   /** What the client was shown in answer to a command, as it stands in the recording. */

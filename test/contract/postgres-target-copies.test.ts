@@ -114,4 +114,29 @@ describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
     await until(0);
     await server.admin.query("rollback");
   });
+
+  it("says why it fails in a transaction, as without us, and is followed by what the client sends next", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: { ...masking, timeoutMillis: 200 } } });
+    const ask = async (sql: string): Promise<string> => {
+      const from = messages.length;
+      channel.write(encodeQuery(sql));
+      await channel.until(() => messages.slice(from).some((message) => message.startsWith("Z")));
+      return messages.slice(from).join("|").replaceAll("\0", " ");
+    };
+    const copy = async (query: string): Promise<string> => {
+      await ask("begin");
+      channel.control({ $case: "describeCopy", value: { query, layout: everyday } });
+      const said = await ask(`copy (${query}) to stdout`);
+      assert.match(await ask("select 1"), /C25P02/);
+      assert.equal(await ask("rollback"), "CROLLBACK |ZI");
+      return said;
+    };
+    assert.match(await copy("select nothing from customers"), /^ESERROR VERROR C42703 Mcolumn "nothing" does not exist F[^|]*\|ZE$/);
+    await server.admin.query("begin; lock table customers in access exclusive mode");
+    const stopped = await copy(QUERIES[0] ?? "");
+    await server.admin.query("rollback");
+    assert.match(stopped, /C57014 MStopped by policy/);
+    assert.equal(await ask("select from customers where id = 1"), "T\u0000\u0000|D\u0000\u0000|CSELECT 1 |ZI".replaceAll("\0", " "));
+    channel.hangUp();
+  });
 });

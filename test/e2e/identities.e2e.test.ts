@@ -44,6 +44,14 @@ describe("identities and their tokens, on the command line", () => {
     assert.ok(!(await tokensOf("ana")).some((token) => token.id === id));
   });
 
+  it("change their groups, all at once, and never their kind", async () => {
+    assert.match(await run(0, "admin", "identities", "put", "dora", "--group", "guests", "engineers"), /^dora is in engineers, guests\.$/mu);
+    assert.match(await run(0, "admin", "identities", "put", "dora"), /^dora is in no group\.$/mu);
+    assert.match(await run(2, "admin", "identities", "put", "dora", "--kind", "machine"), /stays one/u);
+    assert.match(await run(2, "admin", "identities", "put", "dora", "--kind", "robot"), /human or machine/u);
+    assert.match(await run(1, "ana", "identities", "put", "ana", "--group", "admins"), /auth\.forbidden/u);
+  });
+
   it("somebody who is disabled is let in no more, for good, and loses their sessions; nobody disables themselves", async () => {
     const { token } = await stack.token("robot");
     const client = await stack.connect("robot", { password: token });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { execute, parse, bind, query, sync } from "../support/frontend-messages.ts";
@@ -7,7 +7,8 @@ import { isType, type Recorded, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import type { WireClient } from "../support/wire-client.ts";
 import { openDirectWire, openWire } from "./gateway-wire.ts";
-import { recordingPolicy, shownIn } from "./recorded-output.ts";
+import { peakMib, resetPeak } from "./peak-memory.ts";
+import { recordingPolicy, shownIn } from "./recorded.ts";
 import { wireSchema, wireScripts } from "./wire-scripts.ts";
 
 const MIB = 1_048_576;
@@ -173,12 +174,3 @@ describe("output that policy has recorded, end to end", () => {
     });
   }
 });
-
-/** Forgets the most that a process has held in memory so far, which is then what it holds now. */
-function resetPeak(pid: number): number {
-  writeFileSync(`/proc/${pid}/clear_refs`, "5");
-  return peakMib(pid);
-}
-
-/** The most that a process has held in memory so far. */
-const peakMib = (pid: number): number => Math.round(Number(/VmHWM:\s+(\d+) kB/u.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1_024);

@@ -4,7 +4,7 @@ import { env } from "node:process";
 import { promisify } from "node:util";
 import { before, describe, it, type TestContext } from "node:test";
 import { openWire } from "../e2e/gateway-wire.ts";
-import { recordingPolicy, shownIn } from "../e2e/recorded-output.ts";
+import { recordingPolicy, shownIn } from "../e2e/recorded.ts";
 import { query } from "../support/frontend-messages.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";

@@ -40,7 +40,7 @@ export function historyService(api: ApiContext, { readModels, timeTravel, sessio
   }
   return {
     searchCommands: unary(api, async (request, { principal }) => {
-      const visible = visibleSessions({ authority: api.authority, resources }, principal, request.identity);
+      const visible = await visibleSessions({ authority: api.authority, resources }, principal, request.identity);
       const { rows, next } = await readModels.commands({ ...queryOf(request), ...(visible === undefined ? {} : { visible }) });
       return { commands: rows.map(foundCommand), nextCursor: textOf(next) };
     }),

@@ -36,7 +36,7 @@ export function sessionService(api: ApiContext, { sessions, running, resources, 
   };
   return {
     listSessions: unary(api, async (request, { principal }): Promise<ListSessionsResponse> => {
-      const visible = visibleSessions({ authority, resources }, principal, request.identity);
+      const visible = await visibleSessions({ authority, resources }, principal, request.identity);
       const query = { ...queryOf(request), ...(visible === undefined ? {} : { visible }) };
       try {
         const { rows, next } = await readModels.sessions(query);

@@ -6,13 +6,13 @@ import { RECORDING_PATIENCE_MS, RecordingRecord } from "./recording-record.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { admin, collect, fails, openLedger, until } from "./testing/stage.ts";
 
-const MAX_OUTPUT = 100;
+const MAX_BYTES = 100;
 
 async function setUp(t: TestContext) {
   const ledger = await openLedger(t);
   const time = new ManualTime();
   const sessionId = randomUUID();
-  const record = new RecordingRecord({ ledger, clock: time, scheduler: time, maxOutputBytes: MAX_OUTPUT }, sessionId);
+  const record = new RecordingRecord({ ledger, clock: time, scheduler: time, maxBytes: MAX_BYTES }, sessionId);
   const output = (bytes: number): RecordingEvent => ({
     type: "OutputRecorded",
     data: { sequence: record.reserve(1), commandId: 1, bytes, gzipBase64: "" },
@@ -59,13 +59,23 @@ describe("a session's recording", () => {
     assert.equal(time.pending, 0);
   });
 
-  it("takes output up to its bound and not a byte more, and all input (G3)", async (t) => {
+  it("takes output up to its bound and not a byte more, and all statements and parameters (G3)", async (t) => {
     const { record, output, sequences } = await setUp(t);
-    await record.append([output(MAX_OUTPUT - 1), output(1)], admin);
+    await record.append([output(MAX_BYTES - 1), output(1)], admin);
     assert.equal(record.full, false);
     await assert.rejects(record.append([output(1)], admin), fails("recording.full"));
     assert.equal(record.full, true);
     await record.append([{ type: "InputRecorded", data: { sequence: record.reserve(1), commandId: 2, part: "statement", offset: 0, base64: "" } }], admin);
     assert.deepEqual(await sequences(), [0, 1, 3]);
+  });
+
+  it("has one bound for output and COPY data (G3)", async (t) => {
+    const { record, output } = await setUp(t);
+    const sent = (bytes: number): RecordingEvent => ({ type: "CopyDataRecorded", data: { sequence: record.reserve(1), commandId: 1, bytes, gzipBase64: "" } });
+    await record.append([sent(MAX_BYTES - 1)], admin);
+    await assert.rejects(record.append([output(2)], admin), fails("recording.full"));
+    await record.append([output(1)], admin);
+    await assert.rejects(record.append([sent(1)], admin), fails("recording.full"));
+    assert.equal(record.full, true);
   });
 });

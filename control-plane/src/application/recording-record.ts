@@ -13,8 +13,8 @@ export interface RecordingDeps {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
-  /** Bytes of output, before compression, that one session's recording takes. */
-  readonly maxOutputBytes: number;
+  /** Bytes of output and COPY data, before compression, that one session's recording takes. */
+  readonly maxBytes: number;
 }
 
 /**
@@ -23,7 +23,7 @@ export interface RecordingDeps {
  * G1. Appends go one after the other, in the order of the calls. Sequence numbers are each used once; those of an append that
  *     failed are left out, or are of events that were written after all and belong to nothing that anybody saw.
  * G2. An append that is not answered in time has failed for its caller; until it is answered every other one is refused at once.
- * G3. Output beyond the bound is refused, never left out: from then on the recording is full.
+ * G3. Output or COPY data beyond the bound is refused, never left out: from then on the recording is full.
  */
 export class RecordingRecord {
   readonly #deps: RecordingDeps;
@@ -31,7 +31,7 @@ export class RecordingRecord {
   /** Undefined after a failure, whose outcome is unknown: looked up before the next append. */
   #revision: ExpectedRevision | undefined = "none";
   #sequence = 0;
-  #outputBytes = 0;
+  #bytes = 0;
   #full = false;
   /** Appends that nobody waits for any more. */
   #late = 0;
@@ -53,15 +53,15 @@ export class RecordingRecord {
     return first;
   }
 
-  /** Durable when it resolves. Fails with `ledger.unavailable` or, where it takes no more output, with `recording.full`. */
+  /** Durable when it resolves. Fails with `ledger.unavailable` or, where it takes no more, with `recording.full`. */
   async append(events: readonly RecordingEvent[], context: CommandContext): Promise<void> {
     if (this.#late > 0) throw unavailable();
-    const output = events.reduce((sum, { type, data }) => sum + (type === "OutputRecorded" ? data.bytes : 0), 0);
-    if (output > 0 && this.#outputBytes + output > this.#deps.maxOutputBytes) {
+    const bytes = events.reduce((sum, { data }) => sum + ("bytes" in data ? data.bytes : 0), 0);
+    if (bytes > 0 && this.#bytes + bytes > this.#deps.maxBytes) {
       this.#full = true;
-      throw recordingFull(this.#deps.maxOutputBytes);
+      throw recordingFull(this.#deps.maxBytes);
     }
-    this.#outputBytes += output;
+    this.#bytes += bytes;
     const written = this.#last.then(() => this.#write(events, context));
     this.#last = written.catch(() => undefined);
     await this.#inTime(written);
@@ -101,4 +101,4 @@ export class RecordingRecord {
 const unavailable = (): SallyportError => new SallyportError("ledger.unavailable", "The recording could not be written in time.", { recorded: "unknown" });
 
 export const recordingFull = (bytes: number): SallyportError =>
-  new SallyportError("recording.full", `Policy has the output recorded, and the recording of this session takes no more than ${bytes} bytes.`);
+  new SallyportError("recording.full", `Policy has this recorded, and the recording of this session takes no more than ${bytes} bytes.`);

@@ -32,6 +32,9 @@ export const ofSession = ({ readOnly }: Obligations): Obligations => (readOnly =
 /** What the client is shown is recorded. */
 export const recordsOutput = ({ record }: Obligations): boolean => record?.includes("output") === true;
 
+/** What the client sends for COPY is recorded. */
+export const recordsInput = ({ record }: Obligations): boolean => record?.includes("input") === true;
+
 const keys = new WeakMap<Obligations, string>();
 
 /** By value; the key of each object is made once, since decisions are cached and compared for every command. */

@@ -281,6 +281,7 @@ export const schemas = {
     base64: prose(),
   }),
   OutputRecorded: z.strictObject({ sequence: count(), commandId: count(), bytes: count(), gzipBase64: prose() }),
+  CopyDataRecorded: z.strictObject({ sequence: count(), commandId: count(), bytes: count(), gzipBase64: prose() }),
 
   ResourceRegistered: resource,
   ResourceChanged: resource,

@@ -163,10 +163,14 @@ function readTimeout(written: string, problem: (message: string) => void): numbe
   return undefined;
 }
 
+const isRecordedPart = (word: string): word is RecordedPart => word === "input" || word === "output";
+
 function readRecord(written: string, problem: (message: string) => void): RecordedPart[] {
-  if (written === "output") return ["output"];
-  problem(`@record(${JSON.stringify(written)}) is not "output": commands themselves are recorded whatever policy says.`);
-  return [];
+  const parts = words(written);
+  const known = parts.filter(isRecordedPart);
+  if (known.length === 0 || known.length < parts.length)
+    problem(`@record(${JSON.stringify(written)}) is not "input", "output" or "input, output": commands themselves are recorded whatever policy says.`);
+  return known;
 }
 
 function readFlag(name: string, written: string, problem: (message: string) => void): boolean {

@@ -85,8 +85,9 @@ describe("checking policy files", () => {
     ...["", "0s", "30", "25h", "1d"].map(
       (written) => [`a time-out written ${JSON.stringify(written)}`, run("true", `@timeout("${written}")`), /@timeout\(.*\) is not a time/] as const,
     ),
-    ...["", "input", "output, input", "all"].map(
-      (written) => [`a record of ${JSON.stringify(written)}`, run("true", `@record("${written}")`), /@record\(.*\) is not "output"/] as const,
+    ...["", ",", "inputs", "output input", "input, all"].map(
+      (written) =>
+        [`a record of ${JSON.stringify(written)}`, run("true", `@record("${written}")`), /@record\(.*\) is not "input", "output" or "input, output"/] as const,
     ),
     [
       "a record of what opens",

@@ -115,6 +115,18 @@ describe("obligations of a session and of its commands", () => {
     assert.equal(decide(["orders"]), undefined);
   });
 
+  it("have recorded all that any of the permits that decide says, in whatever order it is written", () => {
+    const record = (...written: readonly string[]) =>
+      engineOf(written.map((each, index) => `@id("${index}") @record("${each}") permit (principal, action == Action::"run", resource);`).join("\n")).decide({
+        ...request("run"),
+        facts: plainFacts,
+      }).obligations.record;
+    assert.deepEqual(record("input"), ["input"]);
+    assert.deepEqual(record("output, input"), ["input", "output"]);
+    assert.deepEqual(record("output", "input"), ["input", "output"]);
+    assert.deepEqual(record("input, output", "output"), ["input", "output"]);
+  });
+
   it("are parted where one permit speaks of both", () => {
     const engine = engineOf(
       `@id("a") @readOnly @timeout("30s") @byteCap("10MB") @record("output") permit (principal, action in [Action::"open", Action::"run"], resource);`,

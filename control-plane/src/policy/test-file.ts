@@ -50,7 +50,7 @@ const expected = z
         byteCap: z.int().min(0),
         timeoutMillis: z.int().min(0),
         readOnly: z.boolean(),
-        record: z.array(z.enum(["output"])).readonly(),
+        record: z.array(z.enum(["input", "output"])).readonly(),
       })
       .partial(),
   })

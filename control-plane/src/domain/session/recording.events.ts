@@ -22,6 +22,17 @@ export type RecordingEvent =
         readonly bytes: number;
         readonly gzipBase64: string;
       };
+    }
+  | {
+      /** What the client sent for COPY, gzip-compressed frontend messages; written, and durable, before the target gets them. A long one may go on in the next chunk. */
+      readonly type: "CopyDataRecorded";
+      readonly data: {
+        readonly sequence: number;
+        readonly commandId: number;
+        /** Before compression. */
+        readonly bytes: number;
+        readonly gzipBase64: string;
+      };
     };
 
 export const recordingStream = (sessionId: string): string => `recording-${sessionId}`;

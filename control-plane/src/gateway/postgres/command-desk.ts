@@ -17,7 +17,7 @@ import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
 import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
-import type { RecordingWriter } from "./recording/output-recorder.ts";
+import type { RecordingWriter } from "./recording/recording-writer.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */

@@ -20,7 +20,7 @@ import type { PostgresLimits } from "./limits.ts";
 import { negotiate, type Negotiated } from "./negotiate.ts";
 import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
-import type { RecordingWriter } from "./recording/output-recorder.ts";
+import type { RecordingWriter } from "./recording/recording-writer.ts";
 import type { PostgresSession } from "./session.ts";
 import { UserSchemas } from "./user-schemas.ts";
 

@@ -26,8 +26,7 @@ export function readOnlyError(why: string, rules: readonly string[]): SallyportE
   return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
 }
 
-export const recordingFull = (): SallyportError =>
-  new SallyportError("recording.full", "Policy has the output recorded, and the recording of this session is full.");
+export const recordingFull = (): SallyportError => new SallyportError("recording.full", "Policy has this recorded, and the recording of this session is full.");
 
 export function hintFor(error: SallyportError): string {
   switch (error.code) {

@@ -15,7 +15,9 @@ import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
 import { NameResolver } from "./name-resolver.ts";
-import { OutputRecorder, type RecordingWriter } from "./recording/output-recorder.ts";
+import { InputRecorder } from "./recording/input-recorder.ts";
+import { OutputRecorder } from "./recording/output-recorder.ts";
+import type { RecordingWriter } from "./recording/recording-writer.ts";
 import { SessionKnowledge } from "./session-knowledge.ts";
 import { TargetLine } from "./target-line.ts";
 import { UnitHandler } from "./unit-handler.ts";
@@ -54,6 +56,7 @@ export class PostgresSession implements ChannelHandlers {
   readonly #units = new UnitQueue();
   readonly #output: ClientOutput;
   readonly #recorder: OutputRecorder;
+  readonly #inputRecorder: InputRecorder;
   readonly #line: TargetLine;
   readonly #handler: UnitHandler;
   readonly #asker: ColumnAsker;
@@ -77,8 +80,10 @@ export class PostgresSession implements ChannelHandlers {
       failed: (error) => this.#handler.unrecorded(error),
     });
     const line = new TargetLine({ channel, recorder, knowledge, complete: (command) => desk.complete(command) });
+    const input = new InputRecorder({ writer: recording, send: (bytes, last) => line.copy(bytes, last) });
     this.#output = output;
     this.#recorder = recorder;
+    this.#inputRecorder = input;
     this.#line = line;
     this.#asker = new ColumnAsker((body) => line.post(body));
     this.#tracer = new ColumnTracer({
@@ -103,6 +108,7 @@ export class PostgresSession implements ChannelHandlers {
       tracer: this.#tracer,
       names,
       recorder,
+      input,
       lost: (error) => this.#end("ledger_lost", error.message, recorder.whole, error),
       obligations,
     });
@@ -225,7 +231,7 @@ export class PostgresSession implements ChannelHandlers {
     if (lastWords === undefined) this.#hangUp(cause, message, tell, error);
     else void lastWords.then(() => this.#hangUp(cause, message, tell, error));
     // The end is the last thing recorded: the unit in hand has its own to record first.
-    void Promise.allSettled([this.#running, recorded]).then(() =>
+    void Promise.allSettled([this.#running, recorded, this.#inputRecorder.drop()]).then(() =>
       this.#setup.ended(cause, message, { toTarget: this.#line.bytesSent, toClient: this.#output.bytesSent }),
     );
   }

@@ -73,6 +73,11 @@ export class TargetLine {
     return this.#copying;
   }
 
+  /** The command that is being answered, and that takes COPY data while the target does; 0 where there is none. */
+  get answering(): number {
+    return this.#replies.owner?.commandId ?? 0;
+  }
+
   /** The target skips everything up to Sync. */
   get failed(): boolean {
     return this.#replies.failed;
@@ -154,15 +159,29 @@ export class TargetLine {
     await (sync ? this.sync() : this.#answered());
   }
 
-  /** COPY data goes to a target that asked for it; otherwise it is dropped, as the target would. */
-  async copy(frame: Frame, last: boolean): Promise<void> {
-    // Data may come right behind the command, before the target has asked for it.
+  /** Whether the target takes COPY data, which may come right behind the command, before the target has asked for it. */
+  async takesCopy(): Promise<boolean> {
     if (!this.#copying) await this.settle();
+    return this.#copying && !this.#over;
+  }
+
+  /** COPY data, in whole messages, goes to a target that asked for it; otherwise it is dropped, as the target would. */
+  async copy(bytes: Buffer, last: boolean): Promise<void> {
     if (!this.#copying) return;
     if (last) this.#copying = false;
     const ready = last && this.#replies.whole ? this.#nextReady() : undefined;
-    await this.#send([frame.raw]);
+    await this.#send([bytes]);
     await ready;
+  }
+
+  /** Fails the COPY that takes data, without a word to the client. Resolves when the target has taken notice. */
+  async failCopy(): Promise<void> {
+    if (!this.#copying) return;
+    this.#copying = false;
+    this.#swallowError = true;
+    const ready = this.#replies.whole ? this.#nextReady() : undefined;
+    await this.#send([encodeFrame(frontend.copyFail, Buffer.from(`${PROVOKED_COPY_TEXT}\0`))]);
+    await (ready ?? this.#answered());
   }
 
   /** Sync and Flush in the middle of COPY data: the target ignores them, unless it has failed in the meantime. */
@@ -290,4 +309,5 @@ const syncMessage = encodeFrame(frontend.sync, Buffer.alloc(0));
 
 /** No client's statement is called so; what a log of the target shows says where it came from. */
 const PROVOKED_NAME = "sallyport_refused";
+const PROVOKED_COPY_TEXT = "sallyport could not record the data";
 const PROVOKED_TEXT = "sallyport refused the client's last command, so this transaction fails";

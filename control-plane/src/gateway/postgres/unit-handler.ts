@@ -7,7 +7,7 @@ import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { encodeRefusal } from "@sallyport/proto/wire/postgres/refusal";
 import type { Obligations } from "../../domain/decision.ts";
-import { recordsOutput, sameObligations } from "../../domain/obligations.ts";
+import { recordsInput, recordsOutput, sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
@@ -18,6 +18,7 @@ import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared 
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { NameResolver } from "./name-resolver.ts";
+import type { InputRecorder } from "./recording/input-recorder.ts";
 import type { OutputRecorder } from "./recording/output-recorder.ts";
 import { hintFor } from "./refusals.ts";
 import type { RunningCommand } from "./running-command.ts";
@@ -35,6 +36,7 @@ export interface UnitHandlerDeps {
   readonly tracer: ColumnTracer;
   readonly names: NameResolver;
   readonly recorder: OutputRecorder;
+  readonly input: InputRecorder;
   /** Ends the session: what the client should have seen cannot be recorded, and it cannot be told in the middle of it. */
   readonly lost: (error: SallyportError) => void;
   /** Those that the agent opened the target with. */
@@ -50,7 +52,8 @@ export interface UnitHandlerDeps {
  * P2. Nothing is forwarded that the desk has not let through; what is forwarded are the client's own bytes (I4, I12).
  * P3. A refusal is an error like the target's own: the transaction it stands in fails, at the target too, the rest of its
  *     group is skipped, ReadyForQuery ends it, and the connection goes on (I13).
- * P4. A unit whose output is recorded is over when all of its answer is, so that the next one finds nothing waiting. Where it could
+ * P4. COPY data that policy has recorded goes on when it is; where that cannot be, its COPY fails like any other command (P3).
+ * P5. A unit whose output is recorded is over when all of its answer is, so that the next one finds nothing waiting. Where it could
  *     not be recorded, what is left of the answer is dropped, and the client told.
  */
 export class UnitHandler {
@@ -93,8 +96,9 @@ export class UnitHandler {
   }
 
   async handle(unit: Exclude<Unit, { kind: "terminate" }>): Promise<void> {
-    const { line, recorder } = this.#deps;
-    if (unit.kind === "copy") return this.#released(recorder.commandId !== undefined && unit.last, () => line.copy(unit.frame, unit.last));
+    const { line, recorder, input } = this.#deps;
+    if (unit.kind === "copy") return this.#released(recorder.commandId !== undefined && unit.last, () => this.#copy(unit.frame, unit.last));
+    if (!input.idle) await this.#endInput();
     if (line.copying) {
       if (unit.kind === "extended" && unit.frames.every(endsPart)) return line.duringCopy(unit.frames);
       throw new SallyportError("wire.malformed", "A command came in the middle of COPY data.");
@@ -116,6 +120,33 @@ export class UnitHandler {
         return this.#whole(unit.frame, executable, text);
       }
     }
+  }
+
+  async #copy({ raw }: Frame, last: boolean): Promise<void> {
+    const { line, input } = this.#deps;
+    if (!(await line.takesCopy())) return input.drop();
+    if (!recordsInput(this.#obligations)) return line.copy(raw, last);
+    const failure = await input.add(line.answering, raw, last);
+    if (failure !== undefined) await this.#failCopy(failure);
+  }
+
+  /** Something else than COPY data comes behind it: what waits goes first, or nowhere. */
+  async #endInput(): Promise<void> {
+    const { line, input } = this.#deps;
+    if (!line.copying) return input.drop();
+    const failure = await input.settled();
+    if (failure !== undefined) await this.#failCopy(failure);
+  }
+
+  /** What the client still sends of this COPY is dropped, as the target would. */
+  async #failCopy(error: SallyportError): Promise<void> {
+    const { line, output, recorder } = this.#deps;
+    if (!recorder.idle) await recorder.settled();
+    // The target may have failed by itself meanwhile, and said so.
+    if (!line.copying || line.over) return;
+    recorder.begin(undefined);
+    output.write(encodeRefusal(error, "ERROR", error.code === "recording.full" ? hintFor(error) : UNRECORDED_COPY_HINT));
+    await line.failCopy();
   }
 
   /** `counterTo`: the approval that this text was proposed in, in place of the client's own. */
@@ -320,6 +351,9 @@ const UNSEEN_REST_MS = 2_000;
 
 /** Its transaction, if it is in one, fails. */
 const UNRECORDED_HINT = "What it did outside of a transaction stands; its result was not released.";
+
+/** With it the transaction that it is in. */
+const UNRECORDED_COPY_HINT = "The COPY failed at the target, too: nothing of it stands.";
 
 /** A query and a layout travel in one frame of the tunnel. */
 export const MAX_DESCRIBED_COPY_BYTES = 64 * 1024;

@@ -11,17 +11,31 @@ describe("the target's answer to what a COPY consists of", () => {
     const stream = Buffer.concat([answer, note, note]);
     for (let by = 1; by <= stream.length; by++) {
       const reply = new DescribeReply();
-      let given: Buffer | undefined;
+      const given: Buffer[] = [];
+      let over = false;
       for (let at = 0; at < stream.length; at += by) {
         const chunk = stream.subarray(at, at + by);
-        if (given !== undefined) given = Buffer.concat([given, chunk]);
+        if (over) given.push(chunk);
         else {
-          const found = reply.push(chunk);
-          if (found !== undefined) assert.equal(found.columns === "unknown" ? undefined : found.columns[0]?.label, "a");
-          given = found?.rest;
+          const { columns, forClient } = reply.push(chunk);
+          given.push(forClient);
+          over = columns !== undefined;
+          if (columns !== undefined) assert.equal(columns === "unknown" ? undefined : columns[0]?.label, "a");
         }
       }
-      assert.deepEqual(given, Buffer.concat([setting, note, note]), `by ${by}`);
+      assert.deepEqual(Buffer.concat(given), Buffer.concat([setting, note, note]), `by ${by}`);
     }
+  });
+
+  it("keeps nothing back that is the client's, as there may be gigabytes of notifications", () => {
+    const reply = new DescribeReply();
+    const note = wire.message("A", wire.int32(7), `channel\0${"a".repeat(100)}\0`);
+    assert.deepEqual(reply.push(Buffer.concat([wire.parseComplete, note, note])), {
+      columns: undefined,
+      forClient: Buffer.concat([note, note]),
+      refusal: undefined,
+    });
+    assert.deepEqual(reply.push(note), { columns: undefined, forClient: note, refusal: undefined });
+    assert.deepEqual(reply.push(wire.ready), { columns: "unknown", forClient: Buffer.alloc(0), refusal: undefined });
   });
 });

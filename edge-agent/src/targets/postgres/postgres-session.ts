@@ -12,10 +12,10 @@ import { cancelRequest } from "./cancel.ts";
 import { type Catalogue, nothingUnlearnt } from "./catalogue/catalogue.ts";
 import type { Unlearnt } from "./catalogue/explore.ts";
 import { connectAndLogin, type Timeouts } from "./connect.ts";
-import { DescribeReply, describeRequest } from "./describe-copy.ts";
+import { DescribeReply, describeRequest, type Describing } from "./describe-copy.ts";
 import { ConnectionLost, targetFailure } from "./failure.ts";
 import type { BackendKey } from "./login.ts";
-import { type CopyColumns, type CopyLayout, readableLayout } from "./relay/copy-layout.ts";
+import { type CopyColumns, readableLayout } from "./relay/copy-layout.ts";
 import { PostgresRelay } from "./relay/relay.ts";
 import type { ResultColumn } from "./relay/result-columns.ts";
 import { MAX_LOOKUPS_PER_RESULT } from "./relay/target-side.ts";
@@ -63,16 +63,7 @@ interface Relaying {
   held: (() => void)[] | undefined;
   /** Questions about columns that are being answered. */
   tracing: number;
-  /** The target, then the catalogue, is asked about a COPY that waits. */
   describing: Describing | undefined;
-}
-
-interface Describing {
-  /** To which the target's next bytes belong, until it is complete. */
-  reply: DescribeReply | undefined;
-  readonly layout: CopyLayout | undefined;
-  /** The client, or policy, wants an end of the COPY that waits. */
-  cancelled: boolean;
 }
 
 type Phase = { readonly kind: "connecting"; readonly abort: AbortController } | Relaying | { readonly kind: "closed" };
@@ -243,7 +234,7 @@ export class PostgresSession implements TargetSession {
     socket.on("data", (chunk: Buffer) => {
       if (this.#phase !== phase) return;
       const { describing } = phase;
-      this.#attempt(() => (describing?.reply === undefined ? relay.fromTarget(chunk) : this.#described(phase, describing, chunk)));
+      this.#attempt(() => (describing?.reply === undefined ? relay.fromTarget(chunk) : this.#described(phase, describing, describing.reply, chunk)));
     });
     socket.on("drain", () => {
       if (this.#phase === phase && phase.unconsumed > 0) this.#channel.consumed(phase.unconsumed);
@@ -320,19 +311,20 @@ export class PostgresSession implements TargetSession {
     if (phase.relay.busy()) return;
     phase.held = [];
     const layout = copy.layout === undefined ? undefined : readableLayout(copy.layout);
-    phase.describing = { reply: new DescribeReply(), layout, cancelled: false };
+    phase.describing = { reply: new DescribeReply(), layout, cancelled: false, refusal: undefined };
     phase.socket.write(describeRequest(copy));
     phase.timer.started();
   }
 
-  #described(phase: Relaying, describing: Describing, chunk: Buffer): void {
-    const answer = describing.reply?.push(chunk);
-    if (answer === undefined) return;
-    describing.reply = undefined;
+  #described(phase: Relaying, describing: Describing, reply: DescribeReply, chunk: Buffer): void {
+    const { columns, forClient, refusal } = reply.push(chunk);
+    if (forClient.length > 0) phase.relay.fromTarget(forClient);
+    if (columns === undefined) return;
     phase.timer.ended(false);
-    if (answer.rest.length > 0) phase.relay.fromTarget(answer.rest);
-    if (answer.columns === "unknown") this.#expectCopy(phase, "unknown");
-    else this.#traceCopy(phase, answer.columns, 0);
+    describing.reply = undefined;
+    describing.refusal = refusal;
+    if (columns === "unknown") this.#expectCopy(phase, "unknown");
+    else this.#traceCopy(phase, columns, 0);
   }
 
   #traceCopy(phase: Relaying, columns: readonly ResultColumn[], lookups: number): void {
@@ -349,9 +341,10 @@ export class PostgresSession implements TargetSession {
   #expectCopy(phase: Relaying, columns: CopyColumns): void {
     const { describing } = phase;
     phase.describing = undefined;
-    phase.relay.expectCopyColumns(columns, describing?.layout);
+    phase.relay.expectCopyColumns(columns, describing?.layout, describing?.refusal);
     this.#resume(phase);
-    if (describing?.cancelled === true && this.#phase === phase) this.#cancel(phase);
+    // One that was refused is over at once: the request would meet the client's next command.
+    if (describing?.cancelled === true && describing.refusal === undefined && this.#phase === phase) this.#cancel(phase);
   }
 
   #resume(phase: Relaying): void {

@@ -1,34 +1,14 @@
-import { promisify } from "node:util";
-import { constants, gzip, gzipSync } from "node:zlib";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { RecordingEvent } from "../../../domain/session/recording.events.ts";
 import type { ClientOutput } from "../client-output.ts";
-import { OUTPUT_CHUNK_BYTES, type OutputChunk, OutputChunker } from "./output-chunker.ts";
-
-/** The writer of a session's recording. */
-export interface RecordingWriter {
-  /** Takes so many sequence numbers, and answers the first of them. */
-  reserve(count: number): number;
-  /** In the order of the calls; durable when it resolves. Fails with `ledger.unavailable` or `recording.full`. */
-  append(events: readonly RecordingEvent[]): Promise<void>;
-  /** Takes no more output. */
-  readonly full: boolean;
-}
+import { type MessageChunk, MessageChunker, RECORDED_CHUNK_BYTES } from "./message-chunker.ts";
+import { recordedChunk } from "./recorded-chunk.ts";
+import type { RecordingWriter } from "./recording-writer.ts";
 
 /** How long the first byte of an answer waits for others: people take it for at once. */
 export const OUTPUT_LINGER_MS = 1_000;
 
-/** To compress so little takes less of the main thread than to hand it to another: about 25 µs. */
-export const COMPRESSED_AT_ONCE_BYTES = 4_096;
-
-/** Results of databases get little smaller by more effort, and the client waits for it. */
-const fast = { level: constants.Z_BEST_SPEED };
-
-/** In zlib's threads, unless it is short. */
-const inThread = promisify(gzip);
-const compressed = (bytes: Buffer): Buffer | Promise<Buffer> => (bytes.length <= COMPRESSED_AT_ONCE_BYTES ? gzipSync(bytes, fast) : inThread(bytes, fast));
-
-type Piece = OutputChunk | { readonly commandId: undefined; readonly bytes: Buffer; readonly fromTarget: number };
+type Piece = MessageChunk | { readonly commandId: undefined; readonly bytes: Buffer; readonly fromTarget: number };
 
 export interface OutputRecorderDeps {
   readonly output: ClientOutput;
@@ -49,7 +29,7 @@ export interface OutputRecorderDeps {
  */
 export class OutputRecorder {
   readonly #deps: OutputRecorderDeps;
-  readonly #chunker: OutputChunker;
+  readonly #chunker: MessageChunker;
   #commandId: number | undefined;
   readonly #waiting: Piece[] = [];
   #pumping: Promise<void> | undefined;
@@ -60,7 +40,7 @@ export class OutputRecorder {
 
   constructor(deps: OutputRecorderDeps) {
     this.#deps = deps;
-    this.#chunker = new OutputChunker(Math.min(deps.chunkBytes, OUTPUT_CHUNK_BYTES));
+    this.#chunker = new MessageChunker(Math.min(deps.chunkBytes, RECORDED_CHUNK_BYTES));
   }
 
   /** Whose answer is being recorded. */
@@ -151,7 +131,7 @@ export class OutputRecorder {
     let count = 0;
     for (const piece of this.#waiting) {
       bytes += piece.bytes.length;
-      if (count > 0 && bytes > OUTPUT_CHUNK_BYTES) break;
+      if (count > 0 && bytes > RECORDED_CHUNK_BYTES) break;
       count++;
     }
     return this.#waiting.splice(0, count);
@@ -161,10 +141,7 @@ export class OutputRecorder {
     const recorded = batch.filter((piece) => piece.commandId !== undefined && piece.bytes.length > 0);
     let sequence = this.#deps.writer.reserve(recorded.length);
     const events: RecordingEvent[] = [];
-    for (const { commandId = 0, bytes } of recorded) {
-      const gzipBase64 = (await compressed(bytes)).toString("base64");
-      events.push({ type: "OutputRecorded", data: { sequence: sequence++, commandId, bytes: bytes.length, gzipBase64 } });
-    }
+    for (const { commandId = 0, bytes } of recorded) events.push(await recordedChunk("OutputRecorded", sequence++, { commandId, bytes }));
     if (events.length > 0) await this.#deps.writer.append(events);
   }
 

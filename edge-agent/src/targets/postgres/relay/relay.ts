@@ -96,9 +96,12 @@ export class PostgresRelay {
     return this.#target.lineagesOf(columns, unlearnt);
   }
 
-  /** For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. */
-  expectCopyColumns(columns: CopyColumns, layout?: CopyLayout): void {
-    this.#target.expectCopy({ columns, layout });
+  /**
+   * For the next COPY OUT only. Without a layout, text and CSV with any masked column lose every cell. `refusal`: what the target said to
+   * our question and would have said to the COPY, before that question failed the transaction.
+   */
+  expectCopyColumns(columns: CopyColumns, layout?: CopyLayout, refusal?: Buffer): void {
+    this.#target.expectCopy({ columns, layout }, refusal);
   }
 
   /** The target's answer to being cancelled, until the command ends, is replaced by `error`: whoever reads it must know why. */

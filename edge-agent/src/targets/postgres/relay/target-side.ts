@@ -66,6 +66,8 @@ export class TargetSide implements MessageHandler {
   #copy: CopyOut | undefined;
   #copying = false;
   #copyKnowledge: CopyKnowledge = NOTHING_KNOWN;
+  /** What the client is told in place of the target's word that the transaction had failed before. */
+  #copyRefusal: Buffer | undefined;
   /** The message that passes is a result row. */
   #isResult = false;
   #stated: StatedLineage = "unknown";
@@ -105,8 +107,9 @@ export class TargetSide implements MessageHandler {
     this.#out.flush();
   }
 
-  expectCopy(knowledge: CopyKnowledge): void {
+  expectCopy(knowledge: CopyKnowledge, refusal: Buffer | undefined): void {
     this.#copyKnowledge = knowledge;
+    this.#copyRefusal = refusal;
   }
 
   stopping(error: Buffer): void {
@@ -145,7 +148,7 @@ export class TargetSide implements MessageHandler {
       case backend.notificationResponse:
         return this.#duties.columns ? "hold" : "pass";
       case backend.errorResponse:
-        return this.#duties.columns || this.#stopError !== undefined ? "hold" : "pass";
+        return this.#duties.columns || this.#stopError !== undefined || this.#copyRefusal !== undefined ? "hold" : "pass";
       default:
         if (this.#duties.columns && (!KNOWN.has(type) || type === backend.copyBothResponse)) {
           throw new SallyportError("feature.unsupported", "The target sent a message that cannot be masked.", { type: String.fromCharCode(type) });
@@ -176,6 +179,7 @@ export class TargetSide implements MessageHandler {
       case backend.readyForQuery:
         // A COPY that failed before it began must not lend its columns to the next one.
         this.#copyKnowledge = NOTHING_KNOWN;
+        this.#copyRefusal = undefined;
         this.#expected(type);
         this.#endOfCommand();
         this.#stopError = undefined;
@@ -222,9 +226,7 @@ export class TargetSide implements MessageHandler {
         maskFunctionResult(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
         return;
       case backend.errorResponse:
-        if (this.#stopError !== undefined && sqlstateOf(bytes.subarray(from, to)) === QUERY_CANCELED) return this.#stopped(this.#stopError);
-        maskDiagnostic(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
-        return this.end(type);
+        return this.#refused(bytes.subarray(from, to));
       case backend.noticeResponse:
         return maskDiagnostic(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
       case backend.parameterStatus:
@@ -316,6 +318,13 @@ export class TargetSide implements MessageHandler {
     this.#report();
   }
 
+  #refused(error: Buffer): void {
+    const refusal = this.#copyRefusal !== undefined && sqlstateOf(error) === IN_FAILED_TRANSACTION ? this.#copyRefusal : error;
+    if (this.#stopError !== undefined && sqlstateOf(refusal) === QUERY_CANCELED) return this.#stopped(this.#stopError);
+    maskDiagnostic(refusal, 0, refusal.length, this.#duties.masker, this.#out, this.#tally);
+    this.end(backend.errorResponse);
+  }
+
   #stopped(error: Buffer): void {
     this.#tally.limit = "time";
     this.#out.add(error, 0, error.length);
@@ -356,6 +365,7 @@ export class TargetSide implements MessageHandler {
 }
 
 const QUERY_CANCELED = "57014";
+const IN_FAILED_TRANSACTION = "25P02";
 
 function sqlstateOf(message: Buffer): string | undefined {
   return decodeFields(message.subarray(FRAME_HEADER_BYTES)).get("C");

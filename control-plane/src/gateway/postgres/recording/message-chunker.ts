@@ -1,29 +1,29 @@
 import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 
-/** One OutputRecorded holds this many bytes of messages at most: compressed or not, an append of one stays well under the ledger's bound. */
-export const OUTPUT_CHUNK_BYTES = 262_144;
+/** One OutputRecorded or CopyDataRecorded holds this many bytes of messages at most: compressed or not, an append of one stays well under the ledger's bound. */
+export const RECORDED_CHUNK_BYTES = 262_144;
 
 /** A chunk begins this small: most answers are. */
 const FIRST_BYTES = 4_096;
 
-/** What goes to the client together, when its event is durable. */
-export interface OutputChunk {
+/** What goes on together, when its event is durable. */
+export interface MessageChunk {
   readonly commandId: number;
   readonly bytes: Buffer;
-  /** How many bytes of the tunnel's window it stands for. */
+  /** How many bytes of the tunnel's window it stands for; 0 of a client's own. */
   readonly fromTarget: number;
-  /** The client's stream stands between two messages behind it. */
+  /** The stream stands between two messages behind it. */
   readonly whole: boolean;
 }
 
 /**
- * Cuts what a target answers into chunks of one command each.
+ * Cuts what a target answers, or a client sends, into chunks of one command each.
  *
  * C1. Every byte comes out once, in order, in a chunk of at most `limit` bytes.
  * C2. A chunk ends between two messages, but for one that is full of a part of a single message.
  * C3. Bytes are copied: those of a tunnel's frame would keep alive what came with it, for other sessions too.
  */
-export class OutputChunker {
+export class MessageChunker {
   readonly #limit: number;
   #bytes = Buffer.allocUnsafe(0);
   #filled = 0;
@@ -36,7 +36,7 @@ export class OutputChunker {
   readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
   #headerBytes = 0;
 
-  constructor(limit = OUTPUT_CHUNK_BYTES) {
+  constructor(limit = RECORDED_CHUNK_BYTES) {
     this.#limit = limit;
   }
 
@@ -45,8 +45,8 @@ export class OutputChunker {
   }
 
   /** Answers the chunks that are full. The bytes before, if of another command, are a chunk too. */
-  push(commandId: number, bytes: Buffer, fromTarget: number): OutputChunk[] {
-    const full: OutputChunk[] = [];
+  push(commandId: number, bytes: Buffer, fromTarget: number): MessageChunk[] {
+    const full: MessageChunk[] = [];
     if (commandId !== this.#commandId && !this.empty) full.push(this.#cut(this.#filled));
     this.#commandId = commandId;
     for (let at = 0; at < bytes.length;) {
@@ -60,7 +60,7 @@ export class OutputChunker {
   }
 
   /** What is there, up to the last message that is complete, or all of it where none is. */
-  take(): OutputChunk | undefined {
+  take(): MessageChunk | undefined {
     return this.empty ? undefined : this.#cut(this.#boundary === 0 ? this.#filled : this.#boundary);
   }
 
@@ -101,7 +101,7 @@ export class OutputChunker {
     this.#bytes = grown;
   }
 
-  #cut(end: number): OutputChunk {
+  #cut(end: number): MessageChunk {
     const rest = this.#bytes.subarray(end, this.#filled);
     const chunk = { commandId: this.#commandId, bytes: this.#bytes.subarray(0, end), fromTarget: this.#fromTarget, whole: end === this.#boundary };
     this.#bytes = Buffer.allocUnsafe(rest.length);

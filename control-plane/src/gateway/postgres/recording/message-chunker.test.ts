@@ -2,17 +2,17 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { encodeFrame } from "@sallyport/proto/wire/postgres/frames";
-import { OUTPUT_CHUNK_BYTES, type OutputChunk, OutputChunker } from "./output-chunker.ts";
+import { RECORDED_CHUNK_BYTES, type MessageChunk, MessageChunker } from "./message-chunker.ts";
 
 const LIMIT = 64;
 const HEADER = 5;
 /** A message that takes so many bytes in all. */
 const message = (size: number): Buffer => encodeFrame(0x44, Buffer.alloc(size - HEADER, size));
-const joined = (chunks: readonly OutputChunk[]): Buffer => Buffer.concat(chunks.map(({ bytes }) => bytes));
+const joined = (chunks: readonly MessageChunk[]): Buffer => Buffer.concat(chunks.map(({ bytes }) => bytes));
 
 /** All that comes out, with what is left taken at the end. */
-function chunksOf(pushes: readonly (readonly [commandId: number, bytes: Buffer])[], limit = LIMIT): OutputChunk[] {
-  const chunker = new OutputChunker(limit);
+function chunksOf(pushes: readonly (readonly [commandId: number, bytes: Buffer])[], limit = LIMIT): MessageChunk[] {
+  const chunker = new MessageChunker(limit);
   const chunks = pushes.flatMap(([commandId, bytes]) => chunker.push(commandId, bytes, bytes.length));
   for (let rest = chunker.take(); rest !== undefined; rest = chunker.take()) chunks.push(rest);
   assert.equal(chunker.empty, true);
@@ -92,7 +92,7 @@ describe("cutting output into chunks", () => {
 
   it("keeps no bytes of what it was given alive, nor changes with them (C3)", () => {
     const bytes = message(20);
-    const chunker = new OutputChunker(LIMIT);
+    const chunker = new MessageChunker(LIMIT);
     chunker.push(1, bytes, 20);
     const before = Buffer.from(bytes);
     bytes.fill(0);
@@ -101,7 +101,7 @@ describe("cutting output into chunks", () => {
   });
 
   it("begins at a message again after what was there is discarded", () => {
-    const chunker = new OutputChunker(LIMIT);
+    const chunker = new MessageChunker(LIMIT);
     chunker.push(1, message(200).subarray(0, 103), 103);
     assert.equal(chunker.discard(), 103 - LIMIT + LIMIT);
     assert.equal(chunker.empty, true);
@@ -110,10 +110,10 @@ describe("cutting output into chunks", () => {
   });
 
   it("holds 256 KiB at most, and takes 64 MiB of rows in chunks that are nearly full", () => {
-    const chunker = new OutputChunker();
+    const chunker = new MessageChunker();
     const rows = Buffer.concat(Array.from({ length: 64 }, () => message(1_024)));
     let chunks = 0;
     for (let sent = 0; sent < 64 << 20; sent += rows.length) chunks += chunker.push(1, rows, rows.length).length;
-    assert.equal(chunks, (64 << 20) / OUTPUT_CHUNK_BYTES - 1);
+    assert.equal(chunks, (64 << 20) / RECORDED_CHUNK_BYTES - 1);
   });
 });

@@ -10,13 +10,21 @@ export const shownIn = (events: readonly Recorded[], commandId?: number): Buffer
       .map(({ data }) => gunzipSync(Buffer.from(data.gzipBase64, "base64"))),
   );
 
-/** Everything permitted, and what comes of it recorded; `more` are annotations of `run`. */
-export const recordingPolicy = (more = ""): { readonly name: string; readonly text: string }[] => [
+/** The messages of COPY that clients sent, likewise. */
+export const sentIn = (events: readonly Recorded[], commandId?: number): Buffer =>
+  Buffer.concat(
+    events
+      .filter(isType("CopyDataRecorded", ({ data }) => commandId === undefined || data.commandId === commandId))
+      .map(({ data }) => gunzipSync(Buffer.from(data.gzipBase64, "base64"))),
+  );
+
+/** Everything permitted, and what comes of it, or goes to it, recorded; `more` are annotations of `run`. */
+export const recordingPolicy = (more = "", record = "output"): { readonly name: string; readonly text: string }[] => [
   {
     name: "recording.cedar",
     text: `
       @id("all") permit (principal, action == Action::"open", resource);
-      @id("run") @record("output") ${more} permit (principal, action == Action::"run", resource);
+      @id("run") @record("${record}") ${more} permit (principal, action == Action::"run", resource);
       @id("approve") permit (principal, action == Action::"approve", resource);`,
   },
 ];
