@@ -136,9 +136,12 @@ describe("deciding on a request for access", () => {
   it("is of no use when policy has others agree, refuse or stand in by now, or at other hours", () => {
     const steps = [{ people: 1, groups: ["dba"] }];
     const terms = { ...plainTerms, steps, escalation: { to: "ops", afterSeconds: 60 } };
-    const data = { ...asked().data, steps, escalation: { to: "ops", at: later } } as Extract<GrantEvent, { type: "AccessRequested" }>["data"];
-    const waiting: GrantEvent = { type: "AccessRequested", data };
-    const byDba = (now: Partial<RuleTerms>): grant.GrantCommand => approve("bo", { groups: ["dba"], askedNow: { ...needs(1), terms: { ...terms, ...now } } });
+    const waiting: GrantEvent = {
+      type: "AccessRequested",
+      data: { ...data, ...plain(1), steps, escalation: { to: "ops", at: later }, decision: recorded, quorum: 1 },
+    };
+    const byDba = (change: Partial<RuleTerms>): grant.GrantCommand =>
+      approve("bo", { groups: ["dba"], askedNow: { ...needs(1), terms: { ...terms, ...change } } });
     given(waiting)
       .when(byDba({}), now)
       .gives({ type: "AccessApproved", data: { ...approvedData("bo"), groups: ["dba"] } }, granted(now, "2026-11-22T10:30:00.000Z", "bo"));
