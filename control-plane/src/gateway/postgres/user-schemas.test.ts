@@ -35,7 +35,7 @@ describe("the schemas that $user may mean", () => {
     asked[0]?.(["ann"]);
     await first;
     pass(USER_SCHEMAS_REFRESH_MS + 1);
-    get();
+    assert.deepEqual(get(), ["ann"]);
     asked[1]?.(undefined);
     await Promise.resolve();
     assert.deepEqual(get(), ["ann"]);
