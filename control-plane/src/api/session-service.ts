@@ -15,7 +15,7 @@ import type { SessionSummary } from "../application/session-summary.ts";
 import { MAX_LISTED_SESSIONS, type Sessions } from "../application/sessions.ts";
 import { isVisible, visibleSessions } from "../application/visible-sessions.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
-import { cursorOf, textOf } from "./paging.ts";
+import { cursorOf, spanOf, textOf } from "./paging.ts";
 import { eventView, listedSession, sessionView } from "./views.ts";
 
 const DEFAULT_LISTED = 50;
@@ -74,8 +74,7 @@ function queryOf({ limit, openOnly, identity, resource, since, until, cursor }: 
     openOnly,
     ...(identity === "" ? {} : { identity }),
     ...(resource === "" ? {} : { resource }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...spanOf({ since, until }),
     ...cursorOf(cursor),
   };
 }
