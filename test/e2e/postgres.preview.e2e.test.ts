@@ -78,8 +78,8 @@ describe("a preview of a held command", () => {
       const { dryRun } = await preview("bo", data.approvalId, true);
       assert.equal(dryRun?.rows, 1n, text);
       const [row] = dryRun.after.map(({ cells }) => cells.map(({ text: cell }) => cell));
-      assert.ok(row !== undefined && !row.some((cell) => cell?.includes("p3")), JSON.stringify(row));
-      assert.deepEqual(row.slice(0, 2), after);
+      assert.doesNotMatch(JSON.stringify(row), /p3/u);
+      assert.deepEqual(row?.slice(0, 2), after);
       await stack.deny(data.approvalId);
       await held;
     }

@@ -94,7 +94,10 @@ describe("a preview", () => {
   it("shows no value that the requester may not read without an approval", async (t) => {
     const { preview, asked } = await setUp(t, undefined, []);
     await preview();
-    assert.ok(asked[0]?.obligations.maskColumns.some(({ table, column, kind }) => table === "" && column === "*" && kind === "full"));
+    assert.equal(
+      asked[0]?.obligations.maskColumns.some(({ table, column, kind }) => table === "" && column === "*" && kind === "full"),
+      true,
+    );
   });
 
   it("that fails is an event as well, with the reason, and can be asked for again", async (t) => {
