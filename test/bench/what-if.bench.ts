@@ -23,10 +23,10 @@ import { WhatIfThread } from "../../control-plane/src/what-if/what-if-thread.ts"
 
 /**
  * How fast a policy is tried on history, and what that costs the thread of the sessions and in memory:
- * `node test/bench/what-if.bench.ts [commands] [distinct commands] [folder]`. One JSON line per figure; no thresholds here.
+ * `node test/bench/what-if.bench.ts [commands] [distinct commands, or all] [folder]`. One JSON line per figure; no thresholds here.
  */
 const wanted = Number(argv[2] ?? 1_000_000);
-const distinct = Number(argv[3] ?? 5_000);
+const distinct = argv[3] === "all" ? wanted : Number(argv[3] ?? 5_000);
 const folder = mkdtempSync(join(argv[4] ?? tmpdir(), "what-if-bench-"));
 const COMMANDS = 500;
 const BATCH = 50;
@@ -115,6 +115,7 @@ try {
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
     const begun = performance.now();
+    const busy = process.cpuUsage();
     let [peak, told] = [before, 0];
     const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 100);
     const question = { version: policyVersion(rules), files: rules, since: new Date(0), until: new Date(), identity: "", resource: "" };
@@ -122,6 +123,7 @@ try {
     clearInterval(watch);
     delay.disable();
     const took = (performance.now() - begun) / 1_000;
+    const { user, system } = process.cpuUsage(busy);
     print({
       bench: "what-if.trial",
       policy: name,
@@ -130,6 +132,7 @@ try {
       unreproducible: report.unreproducible,
       seconds: Number(took.toFixed(1)),
       perSecond: Math.round(report.decisions / took),
+      cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
       progressMessages: told,
       rssBeforeMiB: mib(before),
       rssPeakMiB: mib(peak),
