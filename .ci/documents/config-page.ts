@@ -4,7 +4,7 @@ import { boundsIn, sourcesOf } from "./bounds.ts";
 import { describeType, type JsonSchema } from "./json-schema.ts";
 import { code, page, quantity, table } from "./markdown.ts";
 
-/** Where the bounds that cannot be set are. The masks' own numbers (digits of a card) are not bounds. */
+/** Where the bounds that cannot be set are. The masks' own numbers (digits of a card, letters that are left) are not bounds. */
 export const areas: Readonly<Record<string, readonly string[]>> = {
   "Gateway: PostgreSQL clients": ["proto/src/wire/**/*.ts", "control-plane/src/gateway/postgres/{,preview/,recording/}*.ts"],
   "Gateway: telling what a statement does": ["control-plane/src/gateway/postgres/facts/**/*.ts"],
@@ -19,7 +19,7 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
     "control-plane/src/{tunnel,identity,api}/**/*.ts",
     "control-plane/src/{bootstrap,stop-signals,grpc-status}.ts",
   ],
-  "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts"],
+  "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts", "edge-agent/src/masking/{lineage,token}.ts"],
   "Command line": ["cli/src/*.ts", "cli/src/policy/**/*.ts"],
 };
 

@@ -33,11 +33,11 @@ const commands = written.flatMap((file) =>
   ),
 );
 
-/** What is wrong with a command line, told by the program's own description of itself. */
 /** What runs where a verb is given none of its subcommands; the library tells nobody. */
 const defaultOf = (verb: Verb): Verb | undefined =>
   verb.commands.find((each) => each.name() === Reflect.get(verb, "_defaultCommandName") && each.registeredArguments.length > 0);
 
+/** What is wrong with a command line, told by the program's own description of itself. */
 function mistakeIn(words: readonly string[]): string | undefined {
   let verb: Verb = program();
   const options = [...verb.options];

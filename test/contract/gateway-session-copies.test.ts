@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import { MAX_DESCRIBED_COPY_BYTES } from "../../control-plane/src/gateway/postgres/unit-handler.ts";
-import { query } from "../support/frontend-messages.ts";
+import { bind, execute, flush, parse, query } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
+import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget } from "./gateway-session-harness.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
 
-describe("COPY of a query under masks", { timeout: 3 * HANG_MS }, () => {
+const obligations = { ...noObligations, maskColumns: [{ table: "customers", column: "email", kind: "full" as const }] };
+
+describe("COPY of a query under masks", { timeout: 5 * HANG_MS }, () => {
   const cleanup = suiteCleanup();
   let ground: Ground;
   let target: OpenTarget;
@@ -17,7 +19,6 @@ describe("COPY of a query under masks", { timeout: 3 * HANG_MS }, () => {
   });
 
   it("loses every cell where it is too long to be described, and the session goes on", { timeout: HANG_MS }, async (t) => {
-    const obligations = { ...noObligations, maskColumns: [{ table: "customers", column: "email", kind: "full" as const }] };
     const bed = await GatewayBed.start(t, ground, { target, rule: () => ({ obligations }) });
     const { client } = await bed.open();
     const copied = (): string[] => client.messages.filter(({ type }) => type === "d").map(({ bytes }) => bytes.toString("utf8", 5));
@@ -27,4 +28,18 @@ describe("COPY of a query under masks", { timeout: 3 * HANG_MS }, () => {
     assert.equal(await ask(client, query("copy (select 'shown') to stdout")), "H d c C:COPY 1 Z:I");
     assert.deepEqual(copied(), ["****\n", "****\n", "shown\n"]);
   });
+
+  for (const [how, rule] of [
+    ["without masks", () => "allow"],
+    ["under masks", () => ({ obligations })],
+  ] as const satisfies readonly (readonly [string, Rule])[])
+    it(`commits nothing of the group that it stands in ${how}: what came before a Flush is undone when it fails`, { timeout: HANG_MS }, async (t) => {
+      const bed = await GatewayBed.start(t, ground, { target, rule });
+      const { client } = await bed.open();
+      await ask(client, query("create temp table g (a int)"));
+      client.write(Buffer.concat([parse("insert into g values (1)"), bind(), execute(), flush]));
+      await client.more("C");
+      assert.equal(await ask(client, query("copy (select 1 / (a - a) from g) to stdout")), "H E:22012 Z:I");
+      assert.equal(await ask(client, query("delete from g")), "C:DELETE 0 Z:I");
+    });
 });

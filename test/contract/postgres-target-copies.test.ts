@@ -37,6 +37,12 @@ describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
       (1, 'ann@example.com'), (2, E'bob"@example.com\\n,|x'), (3, null), (4, E'cat@example.com\\\\'); grant select on customers to public`);
   });
 
+  /** Resolves when so many at the server wait for the table. */
+  const waiters = async (n: number): Promise<void> => {
+    const waiting = "select count(*)::int as n from pg_locks where relation = 'customers'::regclass and not granted";
+    while ((await server.admin.query<{ n: number }>(waiting)).rows[0]?.n !== n);
+  };
+
   it("shows none of it in any layout that the server writes, and the other columns in those of every day", async () => {
     const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking } });
     channel.control({ $case: "resultLineage", value: ofNothing });
@@ -101,17 +107,29 @@ describe("COPY of a masked column on PostgreSQL", { timeout: 120_000 }, () => {
     channel.hangUp();
   });
 
+  it("ends when the client cancels it while the table cannot be read", async () => {
+    const { channel, messages } = await openedSession(resourceOf(server), { open: { obligations: masking } });
+    const ready = (): number => messages.filter((message) => message.startsWith("Z")).length;
+    channel.write(encodeQuery("begin"));
+    await channel.until(() => ready() === 1);
+    await server.admin.query("begin; lock table customers in access exclusive mode");
+    channel.control({ $case: "describeCopy", value: { query: QUERIES[0] ?? "", layout: everyday } });
+    channel.write(encodeQuery(`copy (${QUERIES[0]}) to stdout`));
+    await waiters(1);
+    channel.control({ $case: "cancel", value: {} });
+    await channel.until(() => ready() === 2);
+    await server.admin.query("rollback");
+    assert.match(messages.join("|"), /C57014\0Mcanceling statement due to user request/);
+    channel.hangUp();
+  });
+
   it("leaves nothing waiting at the server when its session ends while the table cannot be read", async () => {
-    const waiting = "select count(*)::int as n from pg_locks where relation = 'customers'::regclass and not granted";
     const { channel } = await openedSession(resourceOf(server), { open: { obligations: masking } });
     await server.admin.query("begin; lock table customers in access exclusive mode");
     channel.control({ $case: "describeCopy", value: { query: QUERIES[0] ?? "", layout: everyday } });
-    const until = async (n: number): Promise<void> => {
-      while ((await server.admin.query<{ n: number }>(waiting)).rows[0]?.n !== n);
-    };
-    await until(1);
+    await waiters(1);
     channel.hangUp();
-    await until(0);
+    await waiters(0);
     await server.admin.query("rollback");
   });
 

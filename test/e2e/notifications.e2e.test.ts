@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { configureChannels } from "../support/notification-channels.ts";
+import { starterPolicy } from "../support/policies.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { tempDir } from "../support/temp-dir.ts";
 import { isSigned, type Received, WebhookServer } from "../support/webhook-server.ts";
 import { failure } from "./failure.ts";
 
@@ -26,14 +30,17 @@ describe("channels outside", { timeout: HANG_MS }, () => {
   let hook: WebhookServer;
   let chat: WebhookServer;
   let dead: WebhookServer;
+  let keepers: WebhookServer;
   let secret: string;
   before(async () => {
     [hook, chat, dead] = [await WebhookServer.start(cleanup), await WebhookServer.start(cleanup), await WebhookServer.start(cleanup)];
+    keepers = await WebhookServer.start(cleanup);
     dead.behaviours = [{ kind: "answer", status: 410 }];
     const files = configureChannels(cleanup, [
       { name: "hook", kind: "webhook", server: hook },
       { name: "chat", kind: "slack", server: chat, more: { people: true, links: "https://gate.example.com" } },
       { name: "dead", kind: "webhook", server: dead, more: { events: ["policies"] } },
+      { name: "keepers", kind: "webhook", server: keepers, more: { events: [], groups: ["admins"] } },
     ]);
     ({ secret } = files);
     stack = await Stack.start(cleanup, { env: files.env });
@@ -76,7 +83,7 @@ describe("channels outside", { timeout: HANG_MS }, () => {
     };
     assert.deepEqual(
       channels.map(({ name }) => name),
-      ["hook", "chat", "dead"],
+      ["hook", "chat", "dead", "keepers"],
     );
     const [letter] = notifications;
     assert.ok(letter);
@@ -92,6 +99,28 @@ describe("channels outside", { timeout: HANG_MS }, () => {
     assert.equal((await unprivileged.exited).status, 1);
   });
 
+  it("are told of a policy that waits when their group may agree to it, with the command, and of its withdrawal", async () => {
+    const put = (id: string, groups: string[]) =>
+      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
+    await put("cy", ["admins"]);
+    const folder = tempDir(cleanup, "proposed");
+    for (const { name, text } of starterPolicy) writeFileSync(join(folder, name), `// Again.\n${text}`);
+    const cli = async (...args: readonly string[]): Promise<string> => {
+      const run = stack.cli("admin", ...args);
+      assert.equal((await run.exited).status, 0, run.stderr);
+      return run.stdout;
+    };
+    const { version } = JSON.parse(await cli("--json", "policy", "propose", folder, "--reason", "again")) as { version: string };
+    const about = (kind: string) => (received: Received) => payloadOf(received).type === kind && payloadOf(received).data.fields["version"] === version;
+    const { data: asked } = payloadOf(await keepers.first(about("policy.proposed")));
+    assert.deepEqual([asked.fields["needs"], asked.fields["by"], asked.fields["reason"]], [1, undefined, undefined]);
+    assert.match(asked.next.find(({ label }) => label === "Approve")?.command ?? "", new RegExp(`^sallyport policy approve ${version} [0-9a-f]{16}$`, "u"));
+    assert.match(await cli("policy", "show", version), /^To tell\s+admins$/mu);
+    await cli("policy", "withdraw", version);
+    await keepers.first(about("policy.withdrawn"));
+    for (const received of keepers.received) assert.match(payloadOf(received).type, /^policy\./u);
+  });
+
   it("are told that an agent is offline, after whatever else there was to tell of", async () => {
     // What is told of a password that was tried, if anything, goes before this.
     await assert.rejects(stack.connect("ana", { password: PASSWORD }));
@@ -102,7 +131,7 @@ describe("channels outside", { timeout: HANG_MS }, () => {
   });
 
   it("were told no secret, no statement and no literal in anything that they were sent", async () => {
-    const all = [...hook.received, ...chat.received, ...dead.received].map(({ body }) => body).join("\n");
+    const all = [...hook.received, ...chat.received, ...dead.received, ...keepers.received].map(({ body }) => body).join("\n");
     assert.ok(all.length > 1_000);
     const secrets = [...Object.values(stack.tokens), secret, stack.target.app.password, PASSWORD, LITERAL, "delete from"].filter((each) => each !== "");
     for (const each of secrets) assert.ok(!all.includes(each), each.slice(0, 12));

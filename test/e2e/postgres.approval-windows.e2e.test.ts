@@ -99,6 +99,9 @@ describe("an approval for a while", () => {
     const wider = failure(client.query("update t set id = 2"));
     await stack.deny((await heldFor("update t set id = 2")).data.approvalId);
     assert.deepEqual(await wider, ["42501", "approval.denied"]);
+    const otherwise = failure(client.query("update other set id = 2 where true"));
+    await stack.deny((await heldFor("update other set id = 2 where true")).data.approvalId);
+    assert.deepEqual(await otherwise, ["42501", "approval.denied"]);
     const elsewhere = failure((await stack.connect()).query("update other set id = 4"));
     await stack.deny((await heldFor("update other set id = 4")).data.approvalId);
     assert.deepEqual(await elsewhere, ["42501", "approval.denied"]);

@@ -165,7 +165,7 @@ const cases: Readonly<Record<string, Case>> = {
     forbidding: "held back",
     listing: "held back",
   },
-  "what is behind a relation that is gone": {
+  "a forbidden schema behind a permitted one": {
     options: "-c search_path=sales,hr",
     steps: [LOOK],
     forbidding: "held back",

@@ -24,6 +24,7 @@ const { values } = parseArgs({
   },
 });
 const bombs = Number(values.bombs);
+const UNDECIDED = "undecided";
 /** Enough statements for a median that stands still. */
 const CALM_MS = 3_000;
 /** What the machine does by itself shows in less than a long volley. */
@@ -70,11 +71,7 @@ try {
   stdout.write(
     `${JSON.stringify({ ...figures, throughTheGateway: summary(through), atTheServerAlone: summary(past), withNothing: summary(nothing), calmMillis: others.calmMillis, othersRefused: others.refused })}\n`,
   );
-  assert.equal(
-    [...outcomes.values()].reduce((sum, count) => sum + count, 0),
-    bombs,
-    "not every bomb was decided",
-  );
+  assert.equal(outcomes.get(UNDECIDED), undefined, "not every bomb was decided");
 } catch (error) {
   stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
   process.exitCode = 1;
@@ -94,13 +91,14 @@ function summary(ratios: readonly number[]): Record<string, number> {
   };
 }
 
-/** Refused by us, or let through as the read that it is: then the server has its own opinion. */
+/** Refused by us, or let through as the read that it is: then the server has its own opinion. What ends the connection without a word is neither. */
 async function decided(session: Client, sql: string): Promise<string> {
   try {
     await session.query(sql);
     return "answered";
   } catch (error) {
     const { detail = "", code = "" } = error as { readonly detail?: string; readonly code?: string };
+    if (!/^[0-9A-Z]{5}$/.test(code)) return UNDECIDED;
     return /code: (?<ours>[a-z_.]+)/.exec(detail)?.groups?.["ours"] ?? `server ${code}`;
   }
 }

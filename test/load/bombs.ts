@@ -13,7 +13,7 @@ const parser: Readonly<Record<string, (n: number) => string>> = {
 };
 const kinds = Object.values(parser);
 
-/** Its parser takes more than its time for each, and is ended: at 2 s, a new one every time. */
+/** Its parser takes more than its time for each, and is ended, a new one every time. */
 export const deadly = parser["100,000 comments in each other"] as (n: number) => string;
 
 /** The nth of them, each text another one, so that none is known already. */

@@ -29,7 +29,10 @@ export class Others {
     return this.#refused;
   }
 
-  /** For each second of `disturbance` how much longer a statement took than in the calm before and after it, as a ratio of medians. */
+  /**
+   * For each second of `disturbance` how much longer a statement took than in the calm before and after it, as a ratio of medians. Where none
+   * was answered, it took at least that second.
+   */
   async during(calmMs: number, disturbance: () => Promise<void>): Promise<readonly number[]> {
     await pause(calmMs);
     const begin = performance.now();
@@ -39,7 +42,7 @@ export class Others {
     const calm = median([...this.#between(begin - calmMs, begin), ...this.#between(end, end + calmMs)]);
     this.#calm.push(calm);
     const ratios: number[] = [];
-    for (let from = begin; end - from > SHORTEST_WINDOW_MS; from += WINDOW_MS) ratios.push(median(this.#between(from, Math.min(end, from + WINDOW_MS))) / calm);
+    for (let from = begin; end - from > SHORTEST_WINDOW_MS; from += WINDOW_MS) ratios.push(this.#taking(from, Math.min(end, from + WINDOW_MS)) / calm);
     return ratios;
   }
 
@@ -55,6 +58,11 @@ export class Others {
       await session.query(`select 1 as c${this.#texts++}`).catch(() => this.#refused++);
       this.#taken.push({ at: performance.now(), millis: performance.now() - start });
     }
+  }
+
+  #taking(from: number, to: number): number {
+    const taken = this.#between(from, to);
+    return taken.length === 0 ? to - from : median(taken);
   }
 
   #between(from: number, to: number): number[] {

@@ -154,6 +154,7 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
     "Needs",
     `${agreed(policy)}${policy.approvals.length === 0 ? "" : `: ${policy.approvals.map(({ by, comment }) => (comment === "" ? by : `${by} (${printable(comment)})`)).join(", ")}`}`,
   );
+  if (policy.notify.length > 0) line("To tell", policy.notify.join(", "));
   if (policy.trial !== undefined) {
     const { by, since, decisions, differences } = policy.trial;
     const found = differences.map(({ kind, count }) => `${count} ${kind.replaceAll("_", " ")}`).join(", ") || "no difference";

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import { DECISIONS_AT_ONCE } from "../application/in-turns.ts";
 import type { ApprovalView } from "../application/ports.ts";
 import { approvalView } from "./views.ts";
 
@@ -10,8 +11,6 @@ export const MAX_LISTED = 1_000;
 export const MAX_LISTED_BYTES = 1_048_576;
 /** Decisions of policy for one listing, at up to a quarter of a millisecond each, in a cache that sessions use too. */
 export const MAX_LISTING_DECISIONS = 1_000;
-/** Then sessions have their turn: a few milliseconds. */
-const DECISIONS_AT_ONCE = 20;
 /** Of a statement, in characters: enough to know it by. Whoever decides reads the whole of one approval. */
 export const LISTED_STATEMENT_LENGTH = 500;
 /** Listings of one identity that wait for the one before; a client that asks faster than it is answered is broken. */

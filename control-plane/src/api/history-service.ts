@@ -9,7 +9,7 @@ import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import { visibleSessions } from "../application/visible-sessions.ts";
 import type { Principal } from "../domain/decision.ts";
 import { accessView, asOfView, explanationView, foundCommand, ownAccessView, stateView } from "./history-views.ts";
-import { cursorOf, textOf } from "./paging.ts";
+import { cursorOf, requireInstant, spanOf, textOf } from "./paging.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 const DEFAULT_FOUND = 50;
@@ -40,7 +40,7 @@ export function historyService(api: ApiContext, { readModels, timeTravel, sessio
   }
   return {
     searchCommands: unary(api, async (request, { principal }) => {
-      const visible = visibleSessions({ authority: api.authority, resources }, principal, request.identity);
+      const visible = await visibleSessions({ authority: api.authority, resources }, principal, request.identity);
       const { rows, next } = await readModels.commands({ ...queryOf(request), ...(visible === undefined ? {} : { visible }) });
       return { commands: rows.map(foundCommand), nextCursor: textOf(next) };
     }),
@@ -73,7 +73,7 @@ export function historyService(api: ApiContext, { readModels, timeTravel, sessio
 function momentOf(message: MomentMessage | undefined): Moment {
   const at = message?.at;
   if (at === undefined) throw new SallyportError("input.invalid", "A moment is a position or an instant.", { field: "moment" });
-  return at.$case === "position" ? { kind: "position", position: at.value } : { kind: "instant", at: at.value };
+  return at.$case === "position" ? { kind: "position", position: at.value } : { kind: "instant", at: requireInstant("moment", at.value) };
 }
 
 function queryOf({ words, identity, resource, since, until, cursor, limit }: SearchCommandsRequest): CommandQuery {
@@ -84,8 +84,7 @@ function queryOf({ words, identity, resource, since, until, cursor, limit }: Sea
     limit: Math.min(limit || DEFAULT_FOUND, MAX_FOUND),
     ...(identity === "" ? {} : { identity }),
     ...(resource === "" ? {} : { resource }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...spanOf({ since, until }),
     ...cursorOf(cursor),
   };
 }

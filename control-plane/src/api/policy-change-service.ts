@@ -71,9 +71,10 @@ function emptyOf(groups: readonly string[], identities: Identities): string[] {
   return groups.filter((group) => !used.has(group));
 }
 
-const versionView = ({ names, trial, approvals, ...view }: PolicyVersionView, emptyGroups: string[]): PolicyVersion => ({
+const versionView = ({ names, trial, approvals, notify, ...view }: PolicyVersionView, emptyGroups: string[]): PolicyVersion => ({
   ...view,
   approvals: [...approvals],
+  notify: [...notify],
   groups: [...names.groups],
   labels: [...names.labels],
   emptyGroups,

@@ -3,6 +3,7 @@ import type { AgentLinks, Resources, ResourceView } from "../application/ports.t
 import type { Grants } from "../application/grant-ports.ts";
 import type { Policies } from "../application/policy-ports.ts";
 import { grantedBy } from "../application/grant-view.ts";
+import { inTurns } from "../application/in-turns.ts";
 import type { ByGrant, Principal } from "../domain/decision.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { type ApiContext, unary } from "./unary.ts";
@@ -22,11 +23,9 @@ export function resourceService(
     };
   };
   return {
-    listResources: unary(api, (_request, { principal }) => {
-      const found = deps.resources
-        .list()
-        .map((resource) => ({ resource, access: accessOf(principal, resource) }))
-        .filter(({ access: { standing, grantedUntil, requestable } }) => standing || grantedUntil !== undefined || requestable);
+    listResources: unary(api, async (_request, { principal }) => {
+      const all = await inTurns(deps.resources.list(), (resource) => ({ resource, access: accessOf(principal, resource) }));
+      const found = all.filter(({ access: { standing, grantedUntil, requestable } }) => standing || grantedUntil !== undefined || requestable);
       return {
         access: found.map(({ access }) => access),
         resources: found.map(({ resource: { name, protocol, labels, agentId } }) => ({

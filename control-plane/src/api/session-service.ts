@@ -15,7 +15,7 @@ import type { SessionSummary } from "../application/session-summary.ts";
 import { MAX_LISTED_SESSIONS, type Sessions } from "../application/sessions.ts";
 import { isVisible, visibleSessions } from "../application/visible-sessions.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
-import { cursorOf, textOf } from "./paging.ts";
+import { cursorOf, spanOf, textOf } from "./paging.ts";
 import { eventView, listedSession, sessionView } from "./views.ts";
 
 const DEFAULT_LISTED = 50;
@@ -36,7 +36,7 @@ export function sessionService(api: ApiContext, { sessions, running, resources, 
   };
   return {
     listSessions: unary(api, async (request, { principal }): Promise<ListSessionsResponse> => {
-      const visible = visibleSessions({ authority, resources }, principal, request.identity);
+      const visible = await visibleSessions({ authority, resources }, principal, request.identity);
       const query = { ...queryOf(request), ...(visible === undefined ? {} : { visible }) };
       try {
         const { rows, next } = await readModels.sessions(query);
@@ -74,8 +74,7 @@ function queryOf({ limit, openOnly, identity, resource, since, until, cursor }: 
     openOnly,
     ...(identity === "" ? {} : { identity }),
     ...(resource === "" ? {} : { resource }),
-    ...(since === undefined ? {} : { since }),
-    ...(until === undefined ? {} : { until }),
+    ...spanOf({ since, until }),
     ...cursorOf(cursor),
   };
 }

@@ -11,7 +11,7 @@ import * as policy from "../domain/policy/policy.decider.ts";
 import { type PolicyEvent, type PolicyFile, type PolicyNames, policyStream } from "../domain/policy/policy.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import { policyStanding } from "./authority.ts";
-import { groupsToTell, keepers, lockout, silences } from "./policy-keepers.ts";
+import { whomToTell, keepers, lockout, silences } from "./policy-keepers.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import type { PolicyService } from "./policy-changes.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
@@ -134,7 +134,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
   /** Of what is proposed: those who may agree are asked, and whatever lets somebody propose may want it told too. */
   function told({ administrators }: { readonly administrators: readonly string[] }, by: DecidedBy): readonly string[] {
     const concerned = [...administrators, by.id].flatMap((id) => live.identities.get(identityStream(id))?.state ?? []);
-    return groupsToTell(policyStanding(current(), live.policy.published), concerned);
+    return whomToTell(policyStanding(current(), live.policy.published), concerned);
   }
 
   const run = (command: policy.PolicyCommand, context: CommandContext) =>

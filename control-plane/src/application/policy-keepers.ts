@@ -1,21 +1,22 @@
 import { type AuthorityQuestion, couldEver, type PolicyStanding, toldWhereAllowed } from "../domain/authority.ts";
-import type { PolicyEngine } from "../domain/decision.ts";
+import type { Decision, PolicyEngine } from "../domain/decision.ts";
 import type { IdentityState } from "../domain/identity/identity.decider.ts";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import type { PolicyProblem } from "./policy-ports.ts";
 
 /** Active people who could administer the policy: a machine among them decides on nothing. */
-export function keepers(standing: PolicyStanding, identities: Iterable<IdentityState>): string[] {
-  const found: string[] = [];
-  for (const { status, kind, identityId: id, groups } of identities) {
-    if (status !== "active" || kind !== "human") continue;
-    if (couldEver(standing, administering({ identityId: id, kind, groups }))) found.push(id);
+export const keepers = (standing: PolicyStanding, identities: Iterable<IdentityState>): string[] => [...keepersAmong(standing, identities)];
+
+function* keepersAmong(standing: PolicyStanding, identities: Iterable<IdentityState>): Generator<string> {
+  const answers = new Map<Decision, boolean>();
+  for (const identity of identities) {
+    if (identity.status !== "active" || identity.kind !== "human") continue;
+    if (couldEver(standing, administering(identity), answers)) yield identity.identityId;
   }
-  return found;
 }
 
 /** Groups to tell of a proposal: the rules say them by which any of these may administer the policy. */
-export const groupsToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
+export const whomToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
   toldWhereAllowed(standing, identities.filter(({ status }) => status === "active").map(administering));
 
 const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "identityId" | "kind" | "groups">): AuthorityQuestion => ({
@@ -27,7 +28,7 @@ const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "id
 /** A set that decides on its own administration, and lets nobody in, could never be taken back. */
 export function lockout(engine: PolicyEngine, files: readonly PolicyFile[], identities: Iterable<IdentityState>): readonly PolicyProblem[] {
   if (!engine.speaksOf.has("administer")) return [];
-  for (const identity of identities) if (keepers({ kind: "loaded", engine }, [identity]).length > 0) return [];
+  for (const _keeper of keepersAmong({ kind: "loaded", engine }, identities)) return [];
   const message = `Nobody who is known here could administer "policy" any more: permit Action::"administer" to somebody.`;
   return [{ severity: "error", file: files[0]?.name ?? "", line: 0, message }];
 }

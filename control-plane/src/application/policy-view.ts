@@ -17,6 +17,8 @@ export interface PolicyVersionView {
   readonly proposedBy: string;
   readonly proposedAt: Date;
   readonly required: number;
+  /** Groups that rules want told of it. */
+  readonly notify: readonly string[];
   /** In the order in which they agreed. */
   readonly approvals: readonly { readonly by: string; readonly comment: string }[];
   /** The last time that it was tried on history. */
@@ -72,8 +74,8 @@ export class PolicyVersionViews {
 
 function evolve(view: PolicyVersionView | undefined, event: PolicyEvent, { actor, at }: EventMetadata): PolicyVersionView | undefined {
   if (event.type === "PolicyProposed") {
-    const { version, digest, names, reason, base, required } = event.data;
-    const proposed = { version, digest, names, reason, base, required, proposedBy: event.data.proposedBy || actor.id, proposedAt: new Date(at) };
+    const { version, digest, names, reason, base, required, notify = [] } = event.data;
+    const proposed = { version, digest, names, reason, base, required, notify, proposedBy: event.data.proposedBy || actor.id, proposedAt: new Date(at) };
     return { ...proposed, state: "proposed", approvals: [], trial: undefined, decidedBy: "", comment: "", decidedAt: undefined, replacedBy: "" };
   }
   if (view === undefined) return undefined;

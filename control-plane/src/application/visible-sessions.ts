@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Principal, ResourceRef } from "../domain/decision.ts";
 import type { Authority } from "./authority.ts";
+import { inTurns } from "./in-turns.ts";
 import type { NameFilter, VisibleRows } from "./projections/read-model-store.ts";
 import type { RecordedResources } from "./recorded-resources.ts";
 
@@ -16,18 +17,19 @@ const isEverything = ({ names, only }: NameFilter): boolean => !only && names.le
  *
  * Fails with `auth.forbidden` for those of an identity that they may see nothing of.
  */
-export function visibleSessions(
+export async function visibleSessions(
   { authority, resources }: { readonly authority: Authority; readonly resources: RecordedResources },
   principal: Principal,
   identity: string,
-): VisibleRows | undefined {
-  const filter = (own: boolean): NameFilter => {
+): Promise<VisibleRows | undefined> {
+  async function filter(own: boolean): Promise<NameFilter> {
     const may = (resource: ResourceRef): boolean => authority.may({ principal, action: "replay", area: "sessions", resource, own });
     const only = !may(unknown);
-    return { only, names: Array.from(resources.all()).flatMap((resource) => (may(resource) === only ? [resource.name] : [])) };
-  };
-  const own = filter(true);
-  const others = filter(false);
+    const names = await inTurns(Array.from(resources.all()), (resource) => (may(resource) === only ? [resource.name] : []));
+    return { only, names: names.flat() };
+  }
+  const own = await filter(true);
+  const others = await filter(false);
   const wanted = identity === "" ? [own, others] : identity === principal.id ? [own] : [others];
   if (wanted.every(isNothing)) {
     authority.require({ principal, action: "replay", area: "sessions", resource: unknown, own: identity === principal.id });

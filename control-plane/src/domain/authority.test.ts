@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type AuthorityQuestion, builtInRule, couldEver, decideAuthority, type PolicyStanding, toldWhereAllowed } from "./authority.ts";
-import { areas, type DecisionRequest, noObligations, type OwnAction, type PolicyEngine, type TimeSeen } from "./decision.ts";
+import { areas, type Decision, type DecisionRequest, noObligations, type OwnAction, type PolicyEngine, type TimeSeen } from "./decision.ts";
 
 const engineThat = (permits: (request: DecisionRequest) => boolean, ...speaksOf: OwnAction[]): PolicyEngine => ({
   version: "p1",
@@ -70,6 +70,30 @@ describe("authority over the control plane", () => {
     assert.equal(couldEver(standing, question), true);
     assert.equal(decideAuthority(standing, question, { hour: 16, weekday: "friday" }).effect, "deny");
     assert.equal(couldEver(loaded(engineThat(() => false, "administer")), question), false);
+  });
+
+  it("could be somebody's is asked about the hours of the week once for all whom policy does not tell apart", () => {
+    const byDay = engineThat(({ principal, circumstances }) => {
+      const seen = circumstances?.time as TimeSeen;
+      return principal.groups.includes("day") && seen.hour === 12;
+    }, "administer");
+    const remembered = new Map<string, Decision>();
+    let asked = 0;
+    const standing = loaded({
+      ...byDay,
+      decide(request) {
+        asked += 1;
+        const key = JSON.stringify([request.principal.groups, request.circumstances]);
+        const decision = remembered.get(key) ?? byDay.decide(request);
+        remembered.set(key, decision);
+        return decision;
+      },
+    });
+    const answers = new Map<Decision, boolean>();
+    const may = (...groups: readonly string[]): boolean => couldEver(standing, { principal: as(...groups), action: "administer", area: "policy" }, answers);
+    const all = Array.from({ length: 1_000 }, (_, index) => may(index % 2 === 0 ? "day" : "night"));
+    assert.deepEqual([all.filter(Boolean).length, all[0], all[1]], [500, true, false]);
+    assert.ok(asked < 2_000, `${asked} decisions for two kinds of people`);
   });
 
   it("is told to the groups that the rules name which would allow it, at whatever hour, and to nobody for a denial", () => {

@@ -66,9 +66,20 @@ const settled = (policyVersion: string, effect: "allow" | "deny", rules: readonl
   quorum: 0,
 });
 
-/** Whether it would be allowed at some hour of some day: who counts must not depend on when it is counted. */
-export function couldEver(standing: PolicyStanding, question: AuthorityQuestion): boolean {
-  for (const { effect } of decisionsOfTheWeek(standing, question)) if (effect === "allow") return true;
+/**
+ * Whether it would be allowed at some hour of some day: who counts must not depend on when it is counted. `answers` are those to others: whom
+ * policy cannot tell apart gets the very same decision, and the hours of the week are asked about once for all of them.
+ */
+export function couldEver(standing: PolicyStanding, question: AuthorityQuestion, answers = new Map<Decision, boolean>()): boolean {
+  const [first] = decisionsOfTheWeek(standing, question);
+  if (first === undefined) return false;
+  const answer = answers.get(first) ?? isAllowedOnce(decisionsOfTheWeek(standing, question));
+  answers.set(first, answer);
+  return answer;
+}
+
+function isAllowedOnce(decisions: Iterable<Decision>): boolean {
+  for (const { effect } of decisions) if (effect === "allow") return true;
   return false;
 }
 

@@ -172,5 +172,6 @@ export interface PolicyEngine {
   readonly namesSchemas?: boolean;
   /** Actions that some rule names. Of `replay` and `administer`, where none does, the built-in rule decides (`authority.ts`). */
   readonly speaksOf: ReadonlySet<PolicyAction>;
+  /** The very same object twice, which is never changed, means that nothing in this policy tells the two requests apart. */
   decide(request: DecisionRequest): Decision;
 }

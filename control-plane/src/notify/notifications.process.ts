@@ -125,7 +125,8 @@ export class Notifications {
   #failed(idOrPrefix: string): QueuedDelivery {
     const { outbox } = this.#deps;
     const whole = outbox.find(idOrPrefix);
-    const [found, another] = whole?.state === "failed" ? [whole] : idOrPrefix.length < MIN_PREFIX ? [] : outbox.failedLike(idOrPrefix);
+    const like = whole === undefined && idOrPrefix.length >= MIN_PREFIX ? outbox.failedLike(idOrPrefix) : [];
+    const [found, another] = whole?.state === "failed" ? [whole] : like;
     if (found === undefined) throw new SallyportError("input.invalid", `No notification ${idOrPrefix} has failed.`, { field: "id" });
     if (another !== undefined) throw new SallyportError("input.invalid", `More than one notification begins with ${idOrPrefix}.`, { field: "id" });
     return found;

@@ -59,6 +59,25 @@ describe("a policy on the control plane itself", () => {
     assert.deepEqual([notify("policy"), notify("tokens")], [["board"], undefined]);
   });
 
+  it("warns of groups that would be told nothing, and of none that would", () => {
+    const rule = (scope: string, condition: string, action = `== Action::"administer"`): string =>
+      `@id("a") @notify("board") permit (principal, action ${action}, ${scope}) ${condition};`;
+    for (const silent of [
+      rule("resource", `when { context.hour > 8 && context.area == "tokens" }`),
+      rule(`resource == Resource::"orders"`, ""),
+      rule("resource is Resource", `when { context.area == "access" }`),
+    ])
+      assert.match(problems(silent).join("; "), /^warning: Nobody is told anything: of Action::"administer" proposals/, silent);
+    for (const telling of [
+      rule("resource", ""),
+      rule("resource is Sallyport", `when { context.area == "policy" }`),
+      rule("resource", `when { context.area != "tokens" }`),
+      rule("resource", `when { context.area == "tokens" || context.area == "policy" }`),
+      rule(`resource == Resource::"orders"`, "", `in [Action::"administer", Action::"run"]`),
+    ])
+      assert.deepEqual(problems(telling), [], telling);
+  });
+
   it("denies what says nothing of its area", () => {
     const all = `@id("all") permit (principal, action == Action::"administer", resource);`;
     const engine = compiler.compile("p1", files(all));

@@ -3,9 +3,10 @@ import { describe, it } from "node:test";
 import { type DecisionRequest, noObligations } from "../domain/decision.ts";
 import { plainFacts, type CommandFacts } from "../domain/facts.ts";
 import { createCedarCompiler } from "./compiler.ts";
-import { MAX_FACT_NAMES } from "./decision-request.ts";
+import { MAX_FACT_NAMES } from "./facts-in-sight.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
+import { ANYTHING } from "./rule-form.ts";
 
 const compiler = createCedarCompiler();
 const engineOf = (text: string) => compiler.compile("v1", [{ name: "a.cedar", text }]);
@@ -203,10 +204,10 @@ describe("deciding", () => {
       maxDurationSeconds: undefined,
       reviewWithinSeconds: undefined,
       terms: undefined,
-      attributes: [],
+      uses: { context: new Map([["statementCount", "anything"]]), names: [] },
       identities: [],
       resources: [],
-      form: { principal: "", action: "", resource: "", conditions: [], annotations: {} },
+      form: { principal: ANYTHING, action: "", resource: ANYTHING, conditions: [], annotations: {} },
       named: { relations: [], columns: [] },
       misnamed: [],
       requires: [],
@@ -231,20 +232,39 @@ describe("deciding", () => {
     assert.equal(engine.decide(request({ principal: { id: "ana", kind: "human", groups: [] } })).effect, "deny");
   });
 
-  it("remembers equal requests, and tells apart those that differ in one fact, name, label, kind or group", () => {
-    const engine = engineOf(`@id("g") permit (principal in Group::"engineers", action == Action::"run", resource) when { principal.kind == "human" };`);
+  it("remembers requests that differ in nothing that a rule looks at, and tells apart those that differ in one fact, name, label, kind or group", () => {
+    const engine = engineOf(`
+      @id("g") permit (principal in Group::"engineers", action == Action::"run", resource)
+      when { principal.kind == "human" && resource.labels.contains("env=demo") && context.statementCount == 1 && context.relationsRead.contains("customers") };`);
     const first = engine.decide(request());
     assert.equal(engine.decide(structuredClone(request())), first);
     assert.equal(engine.decide(request({ principal: { id: "ana", kind: "human", groups: ["engineers", "of no policy"] } })), first);
     assert.equal(engine.decide(request({ principal: { id: "bo", kind: "human", groups: ["engineers"] } })), first, "no rule names either of them");
+    assert.equal(engine.decide(request({ facts: { ...read, fingerprint: "another", settings: ["role"], rowLimit: 7 } })), first);
+    const more = engine.decide(request({ facts: { ...read, relationsRead: ["customers", "t1"] } }));
+    assert.equal(engine.decide(request({ facts: { ...read, relationsRead: ["t2", "customers", "t3"] } })), more, "no rule tells one other relation from two");
     for (const other of [
       request({ facts: { ...read, statementCount: 2 } }),
       request({ facts: { ...read, relationsRead: [], relationsWritten: ["customers"] } }),
+      request({ facts: { ...read, riskClass: "write" } }),
       request({ principal: { id: "ana", kind: "machine", groups: ["engineers"] } }),
       request({ resource: { name: "orders", protocol: "postgres", labels: { env: "prod" } } }),
     ]) {
       assert.notEqual(engine.decide(other), first);
     }
+  });
+
+  it("judges no facts that are not what they must be, whether or not a rule looks at them", () => {
+    const engine = engineOf(permitAll);
+    for (const wrong of [
+      { statementCount: 1.5 },
+      { rowLimit: Number.NaN },
+      { fingerprint: undefined },
+      { transaction: 1 },
+      { columnsRead: undefined },
+      { verbs: [1] },
+    ])
+      assert.equal(engine.decide(request({ facts: { ...read, ...wrong } as unknown as CommandFacts })).effect, "deny", Object.keys(wrong)[0]);
   });
 });
 

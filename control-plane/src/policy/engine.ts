@@ -1,20 +1,19 @@
+import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
-import { type Decision, type DecisionRequest, noObligations, type PolicyAction, type PolicyEngine, type Purpose } from "../domain/decision.ts";
-import { nameParts } from "../domain/facts.ts";
+import { type Decision, type DecisionRequest, type MaskColumn, noObligations, type PolicyAction, type PolicyEngine, type Purpose } from "../domain/decision.ts";
+import { type CommandFacts, nameParts } from "../domain/facts.ts";
 import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
-import { CircumstanceReader } from "./circumstances.ts";
-import { CedarInstance } from "./cedar-instance.ts";
+import { CedarInstance, requireSuccess } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
-import { type CedarRequest, RequestTranslator } from "./decision-request.ts";
-import { PossibleNames } from "./possible-names.ts";
+import { type ReadyRequest, RequestTranslator } from "./decision-request.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
-import { isApprovable, policyActions, policySchema } from "./schema.ts";
-
-type ReadyRequest = Extract<CedarRequest, { kind: "ready" }>;
+import { RulesInReach } from "./rules-in-reach.ts";
+import { isApprovable, policyActions } from "./schema.ts";
+import { type Attributes, Sight } from "./sight.ts";
 
 /** What Cedar said for one number of approvals; ids sorted, so that the order of policies does not show. */
 type Verdict =
@@ -22,12 +21,18 @@ type Verdict =
   /** Cedar skips a rule that errs, a `forbid` too, and decides without it. */
   | { readonly kind: "erred"; readonly rules: readonly string[]; readonly message: string };
 
-const SCHEMA = "schema";
+/** What changes between the questions that one decision takes. */
+const attemptAttributes: Attributes<{ readonly approvals: number; readonly use: MaskedUse }> = {
+  approvals: ({ approvals }) => approvals,
+  probesMasked: ({ use }) => use.probesMasked,
+  matchesMasked: ({ use }) => use.matchesMasked,
+  copiesMasked: ({ use }) => use.copiesMasked,
+};
 
 /**
  * Decides under one policy version, which passed every check.
  *
- * Owns a Cedar instance with the version's policies parsed, one set for each action, and the decisions taken lately.
+ * Owns a Cedar instance with the version's policies parsed, and the decisions taken lately.
  *
  * E1. `decide` never throws. A fault of the engine itself is a deny that says so; it is not remembered.
  * E2. An error in any rule is a deny, whatever the others say.
@@ -44,33 +49,36 @@ export class CedarEngine implements PolicyEngine {
   readonly speaksOf: ReadonlySet<PolicyAction>;
   readonly #rules: ReadonlyMap<string, Rule>;
   /** Ascending; only `run` and `request` have approvals. */
-  readonly #thresholds: readonly number[];
+  readonly #thresholds: ReadonlyMap<PolicyAction, readonly number[]>;
+  readonly #sight: Sight;
   readonly #translator: RequestTranslator;
+  readonly #reach: RulesInReach;
   readonly #cedar: CedarInstance;
   readonly #asksOfMasked: boolean;
   readonly #cache = new DecisionCache();
+  /** Of facts, what they do with the columns that a decision masks; by identity, as facts are never changed in place. */
+  readonly #uses = new WeakMap<CommandFacts, { readonly masks: readonly MaskColumn[]; readonly use: MaskedUse }>();
 
   constructor(version: string, rules: readonly Rule[]) {
     this.version = version;
     this.speaksOf = new Set(rules.flatMap(({ namedActions }) => namedActions));
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
-    this.#thresholds = [...new Set(rules.flatMap((rule) => rule.approvals))].toSorted((a, b) => a - b);
-    this.#translator = new RequestTranslator(
-      { groups: new Set(rules.flatMap((rule) => rule.groups)), identities: new Set(rules.flatMap((rule) => rule.identities)) },
-      new PossibleNames({ relations: rules.flatMap(({ named }) => named.relations), columns: rules.flatMap(({ named }) => named.columns) }),
-      new CircumstanceReader(rules),
-    );
-    this.#asksOfMasked = rules.some(({ attributes }) => attributes.some((name) => Object.hasOwn(noMaskedUse, name)));
+    this.#sight = new Sight(rules);
+    this.#translator = new RequestTranslator(rules, this.#sight);
+    const thresholds = (action: PolicyAction): number[] =>
+      [...new Set(rules.filter(({ actions }) => actions.includes(action)).flatMap(({ approvals }) => approvals))].toSorted((a, b) => a - b);
+    this.#thresholds = new Map(policyActions.filter(isApprovable).map((action) => [action, thresholds(action)]));
+    this.#asksOfMasked = Object.keys(noMaskedUse).some((name) => this.#sight.sees("run", name));
     this.namesSchemas = rules.some(({ named }) => named.relations.some((name) => nameParts(name).length > 1));
     const masks = rules.flatMap(({ obligations }) => obligations.maskColumns);
     const tables = new Set(masks.flatMap(({ table }) => (table === "" ? [] : [table])));
     this.maskedTables = this.#asksOfMasked && masks.length > 0 ? [...tables] : undefined;
+    this.#reach = new RulesInReach(rules);
     this.#cedar = new CedarInstance((cedar) => {
-      requireSuccess(cedar.preparseSchema(SCHEMA, policySchema));
       for (const action of policyActions) {
-        const texts = rules.filter((rule) => rule.actions.includes(action)).map((rule) => [rule.id, rule.source.text] as const);
-        requireSuccess(cedar.preparsePolicySet(action, { staticPolicies: Object.fromEntries(texts) }));
+        requireSuccess(cedar.preparseSchema(action, this.#sight.schema(action)));
       }
+      this.#reach.prepare(cedar);
     });
     this.#cedar.use(() => {});
   }
@@ -79,26 +87,39 @@ export class CedarEngine implements PolicyEngine {
     try {
       const translated = this.#translator.translate(request);
       if (translated.kind === "unfit") return this.#deny([], `Policy cannot judge this: ${translated.why}.`);
-      const known = this.#cache.get(translated.key);
-      if (known !== undefined) return known;
-      const decision = this.#evaluate(request, translated);
-      this.#cache.put(translated.key, decision);
-      return decision;
+      const first = this.#remembered(request, translated, noMaskedUse);
+      const use = this.#usesOfMasked(request, first);
+      return use === noMaskedUse ? first : this.#remembered(request, translated, use);
     } catch (error) {
       return this.#deny([], `The policy engine failed, so this is denied: ${error instanceof Error ? error.message : "unknown failure"}.`);
     }
   }
 
-  /** Which columns are masked is itself decided: once without knowing, then again where it matters. */
-  #evaluate(request: DecisionRequest, translated: ReadyRequest): Decision {
-    const first = this.#evaluateOnce(request, translated, noMaskedUse);
-    if (!this.#asksOfMasked || request.action !== "run" || request.facts === undefined) return first;
-    const use = maskedUse(first.obligations.maskColumns, request.facts);
-    return Object.values(use).includes(true) ? this.#evaluateOnce(request, translated, use) : first;
+  #remembered(request: DecisionRequest, translated: ReadyRequest, use: MaskedUse): Decision {
+    const key = use === noMaskedUse ? translated.key : `${translated.key}${JSON.stringify(use)}`;
+    const known = this.#cache.get(key);
+    if (known !== undefined) return known;
+    const decision = this.#evaluate(request, translated, use);
+    this.#cache.put(key, decision);
+    return decision;
   }
 
-  #evaluateOnce(request: DecisionRequest, translated: ReadyRequest, use: MaskedUse): Decision {
-    const plain = this.#ask(translated, use, 0);
+  /** Which columns are masked is itself decided: once without knowing, then again where it matters. */
+  #usesOfMasked({ action, facts }: DecisionRequest, { obligations: { maskColumns } }: Decision): MaskedUse {
+    if (!this.#asksOfMasked || action !== "run" || facts === undefined) return noMaskedUse;
+    let known = this.#uses.get(facts);
+    if (known?.masks !== maskColumns) {
+      const use = maskedUse(maskColumns, facts);
+      this.#uses.set(facts, (known = { masks: maskColumns, use: Object.values(use).includes(true) ? use : noMaskedUse }));
+    }
+    return known.use;
+  }
+
+  #evaluate(request: DecisionRequest, translated: ReadyRequest, use: MaskedUse): Decision {
+    const context = this.#translator.contextOf(request, translated);
+    const ask = (approvals: number): Verdict =>
+      this.#ask(request.action, translated, { ...context, ...this.#sight.context(request.action, attemptAttributes, { approvals, use }) });
+    const plain = ask(0);
     const { situation } = translated;
     if (plain.kind === "erred") return this.#erred(plain, situation);
     if (plain.kind === "allow") return this.#permit(request, "allow", plain.rules, explain(plain.rules, "allowed."), plain.rules, 0, situation);
@@ -107,10 +128,10 @@ export class CedarEngine implements PolicyEngine {
       plain.rules.length > 0 ? explain(plain.rules, "denied.") : nothingPermits(request),
       ofRules(plain.rules, situation),
     );
-    if (!isApprovable(request.action) || plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
+    if (plain.rules.some((rule) => rule.approvals.length === 0)) return denied;
 
-    for (const quorum of this.#thresholds) {
-      const approved = this.#ask(translated, use, quorum);
+    for (const quorum of this.#thresholds.get(request.action) ?? []) {
+      const approved = ask(quorum);
       if (approved.kind === "erred") return this.#erred(approved, situation);
       if (approved.kind === "deny") continue;
       // Those that stood in the way until now say why; where none did, those that ask for approvals themselves.
@@ -121,24 +142,17 @@ export class CedarEngine implements PolicyEngine {
     return denied;
   }
 
-  #ask({ action, principal, resource, context, about, granted, situation }: ReadyRequest, use: MaskedUse, approvals: number): Verdict {
+  #ask(action: PolicyAction, { principal, resource }: ReadyRequest, context: Context): Verdict {
     const answer = this.#cedar.use((cedar) =>
       cedar.statefulIsAuthorized({
         principal: principal.uid,
         action: { type: "Action", id: action },
         resource: resource.uid,
-        context: {
-          ...context,
-          ...situation.context,
-          ...about,
-          ...(action === "run" ? use : {}),
-          ...(isApprovable(action) ? { approvals } : {}),
-          ...(action === "open" || action === "run" ? { granted: granted !== false, emergency: granted === "emergency" } : {}),
-        },
-        preparsedSchemaName: SCHEMA,
+        context,
+        preparsedSchemaName: action,
         validateRequest: true,
-        preparsedPolicySetId: action,
-        entities: [principal, resource],
+        preparsedPolicySetId: this.#reach.setFor(cedar, action, principal, resource),
+        entities: [principal, resource].filter(saysAnything),
       }),
     );
     if (answer.type === "failure") return { kind: "erred", rules: [], message: answer.errors.map(({ message }) => message).join("; ") };
@@ -230,8 +244,7 @@ function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decisio
 const shortest = (permits: readonly Rule[], of: "maxDurationSeconds" | "reviewWithinSeconds", otherwise: number): number =>
   Math.min(...permits.map((rule) => rule[of] ?? otherwise));
 
-const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
+/** What Cedar does not know has no attributes and no groups, so that there is no need to say so. */
+const saysAnything = ({ attrs, parents }: EntityJson): boolean => parents.length > 0 || Object.keys(attrs).length > 0;
 
-function requireSuccess(answer: { readonly type: "success" } | { readonly type: "failure"; readonly errors: readonly { readonly message: string }[] }): void {
-  if (answer.type === "failure") throw new Error(answer.errors.map(({ message }) => message).join("; "));
-}
+const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();

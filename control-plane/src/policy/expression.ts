@@ -1,12 +1,9 @@
 import { areas, weekdays } from "../domain/decision.ts";
+import { type AttributeUses, CONTEXT, readUses } from "./attribute-uses.ts";
 import { type Misnamed, misnamed, namingAttributes } from "./names-in-facts.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
+import { attributeOf, itemsOf, type Json, literalOf, nodesOf, type Operands, operandsOf } from "./policy-json.ts";
 import { hazards, riskClasses, transactionStates } from "../domain/facts.ts";
-
-type Json = null | boolean | number | string | readonly Json[] | Node;
-interface Node {
-  readonly [key: string]: Json | undefined;
-}
 
 /** What the engine must know of a policy's conditions, besides what Cedar checks. */
 export interface Expression {
@@ -18,8 +15,7 @@ export interface Expression {
   readonly resources: readonly string[];
   /** Every label that `resource.labels` is compared with. */
   readonly labels: readonly string[];
-  /** Names of all attributes of the context that it looks at. */
-  readonly attributes: readonly string[];
+  readonly uses: AttributeUses;
   readonly named: NamedInPolicy;
   /** Of the names that it writes, those that no command has, or that are probably others. */
   readonly misnamed: readonly Misnamed[];
@@ -29,8 +25,6 @@ export interface Expression {
 export const MAX_QUORUM = 5;
 /** Cedar walks conditions by recursion; its WebAssembly stack holds 300 operators and not 400 (measured). An operator is two levels of JSON. */
 export const MAX_DEPTH = 256;
-
-const CONTEXT = "context.";
 
 interface Words {
   readonly allows: (word: string) => boolean;
@@ -63,7 +57,6 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
   const resources = new Set<string>();
   const entities: { readonly [type in string]?: Set<string> } = { Group: groups, Identity: identities, Resource: resources };
   const labels = new Set<string>();
-  const attributes = new Set<string>();
   /** Nodes that the operator around them already accounts for. */
   const understood = new Set<Json | undefined>();
   const relations = new Set<string>();
@@ -76,7 +69,6 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
     if (typeof type === "string" && typeof id === "string") entities[type]?.add(id);
     if (node["Var"] === "context" && !understood.has(node)) problem("Use context only as `context.name`.");
     const attribute = attributeOf(node);
-    if (attribute.startsWith(CONTEXT)) attributes.add(attribute.slice(CONTEXT.length));
     if (attribute !== "") understood.add(operandsOf(node, ".").left);
     if (attribute === "context.approvals" && !understood.has(node))
       problem(`Use context.approvals only as \`context.approvals >= N\`, N from 1 to ${MAX_QUORUM}.`);
@@ -104,26 +96,10 @@ export function readExpression(policy: unknown, problem: (message: string) => vo
     identities: [...identities],
     resources: [...resources],
     labels: [...labels],
-    attributes: [...attributes],
+    uses: readUses(policy as Json),
     named,
     misnamed: [...wrong.values()],
   };
-}
-
-/** Every object of the tree, outer before inner. Iterative: the depth is the author's. */
-function* nodesOf(root: Json): Generator<{ readonly node: Node; readonly depth: number }> {
-  const open = [{ value: root, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value, depth } = next;
-    if (typeof value !== "object" || value === null) continue;
-    if (isNode(value)) yield { node: value, depth };
-    for (const inner of Object.values(value)) open.push({ value: inner ?? null, depth: depth + 1 });
-  }
-}
-
-interface Operands {
-  readonly left?: Json | undefined;
-  readonly right?: Json | undefined;
 }
 
 function checkWords(operator: string, { left, right }: Operands, problem: (message: string) => void): void {
@@ -158,27 +134,3 @@ function literalsBeside(compared: ReadonlySet<string>, { left, right }: Operands
   if (!sides.some((side) => compared.has(attributeOf(side)))) return [];
   return sides.flatMap((side) => itemsOf(side).map(literalOf)).filter((label) => typeof label === "string");
 }
-
-/** `context.name`, `principal.name` or `resource.name`; empty for anything else. */
-function attributeOf(node: Json | undefined): string {
-  const access = isNode(node) ? node["."] : undefined;
-  if (!isNode(access) || !isNode(access["left"])) return "";
-  const { attr, left } = access;
-  return typeof attr === "string" && isNode(left) && typeof left["Var"] === "string" ? `${left["Var"]}.${attr}` : "";
-}
-
-function operandsOf(node: Node, operator: string): Operands {
-  const operands = node[operator];
-  return isNode(operands) ? { left: operands["left"], right: operands["right"] } : {};
-}
-
-const literalOf = (node: Json | undefined): Json | undefined => (isNode(node) ? node["Value"] : undefined);
-
-/** Of a set that the policy writes, its members; of anything else, itself. */
-function itemsOf(node: Json | undefined): readonly (Json | undefined)[] {
-  const set = isNode(node) ? node["Set"] : undefined;
-  return isList(set) ? set : [node];
-}
-
-const isList = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
-const isNode = (value: Json | undefined): value is Node => typeof value === "object" && value !== null && !Array.isArray(value);

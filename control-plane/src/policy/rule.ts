@@ -1,5 +1,6 @@
 import type { RuleTerms } from "../domain/approval/terms.ts";
 import type { Obligations, PolicyAction, Purpose } from "../domain/decision.ts";
+import type { AttributeUses } from "./attribute-uses.ts";
 import type { Misnamed } from "./names-in-facts.ts";
 import type { NamedInPolicy } from "./possible-names.ts";
 import type { RuleForm } from "./rule-form.ts";
@@ -30,8 +31,8 @@ export interface Rule {
   readonly approvals: readonly number[];
   readonly groups: readonly string[];
   readonly labels: readonly string[];
-  /** Attributes of the context that its conditions look at. */
-  readonly attributes: readonly string[];
+  /** What its conditions look at. */
+  readonly uses: AttributeUses;
   /** Relations and columns that its conditions name. */
   readonly named: NamedInPolicy;
   readonly misnamed: readonly Misnamed[];

@@ -1,4 +1,4 @@
-import { describeSteps, plainTerms, type RuleTerms } from "../../domain/approval/terms.ts";
+import { describeSteps, type RuleTerms, termsAsked } from "../../domain/approval/terms.ts";
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
 import type { ByGrant, Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
@@ -170,7 +170,7 @@ function compare({ recorded, effect, obligations, terms }: Taken, now: Decision)
   differ("Reason", recorded.reason, now.reason);
   differ("To be told", (recorded.notify ?? []).join(", "), (now.notify ?? []).join(", "));
   if (terms !== undefined) {
-    const asks = now.terms ?? { ...plainTerms, steps: now.quorum === 0 ? [] : [{ people: now.quorum, groups: [] }] };
+    const asks = termsAsked(now);
     differ("People", describeSteps(terms.steps), describeSteps(asks.steps));
     differ("May deny", terms.denyBy.join(", "), asks.denyBy.join(", "));
     differ("Hours", terms.approverHours.join(", "), asks.approverHours.join(", "));

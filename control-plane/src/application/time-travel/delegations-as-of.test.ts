@@ -21,7 +21,7 @@ const HOUR_SECONDS = 3_600;
 const HOUR_MS = HOUR_SECONDS * 1_000;
 const away = { seconds: HOUR_SECONDS, reason: "at the dentist" };
 
-/** Bo may approve; cy and di may not. The clock of the ledger is the machine's, that of the application may be behind. */
+/** Bo may approve; cy and di may not. The clock of the ledger is the machine's, that of the application may be behind, or ahead. */
 async function world(t: TestContext, behindMs = 0) {
   const { ledger, sealing } = await openSealed(t);
   const clock = new ManualTime(new Date(Date.now() - behindMs).toISOString());
@@ -85,6 +85,12 @@ describe("who decided in whose place, in the past", () => {
     const over: Moment = { kind: "instant", at: endsAt };
     assert.deepEqual([await state(last), await access(last, "di")], [["open: di for bo"], ["deny", "allow for bo"]]);
     assert.deepEqual([await state(over), await access(over, "di")], [[], ["deny"]]);
+  });
+
+  it("has begun with the event that says so, where the clock of the ledger is behind", async (t) => {
+    const { app, now, state, access } = await world(t, -HOUR_MS / 2);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    assert.deepEqual([await state(await now()), await access(await now(), "di")], [["open: di for bo"], ["deny", "allow for bo"]]);
   });
 
   it("is told as to come before it begins, and counts from then on", async (t) => {

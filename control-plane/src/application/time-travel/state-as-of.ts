@@ -53,6 +53,8 @@ export class StateAsOf {
   removed: readonly { readonly category: RetainedCategory; readonly cutOff: string; readonly runId: string }[] = [];
   /** The instant that was asked for. */
   readonly #at: Date | undefined;
+  /** By the clock of whoever decided on the last event. */
+  #decidedAt = new Date(0);
 
   private constructor(at: Date | undefined) {
     this.#at = at;
@@ -72,9 +74,14 @@ export class StateAsOf {
     return state;
   }
 
-  /** By the clock: at the instant that was asked for, or when the last event was recorded. */
+  /**
+   * By the clock: at the instant that was asked for, or when the last event was recorded. The ledger's clock may be behind that of the node
+   * which decided: what an event says began with it has begun.
+   */
   get moment(): Date {
-    return this.#at ?? this.asOf?.recordedAt ?? new Date(0);
+    if (this.#at !== undefined) return this.#at;
+    const recordedAt = this.asOf?.recordedAt ?? new Date(0);
+    return this.#decidedAt > recordedAt ? this.#decidedAt : recordedAt;
   }
 
   openGrants(): readonly GrantView[] {
@@ -133,7 +140,9 @@ export class StateAsOf {
     else this.sessions.set(stream, detail);
   }
 
-  #see({ position, recordedAt }: RecordedEvent): void {
-    if (this.asOf === undefined || position > this.asOf.position) this.asOf = { position, recordedAt };
+  #see({ position, recordedAt, metadata }: RecordedEvent): void {
+    if (this.asOf !== undefined && position <= this.asOf.position) return;
+    this.asOf = { position, recordedAt };
+    this.#decidedAt = new Date(metadata.at);
   }
 }

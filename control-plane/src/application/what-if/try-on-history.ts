@@ -5,7 +5,6 @@ import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
 import { policyVersion } from "../policies.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
-import { nameless } from "./nameless-engine.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";
 import { type Difference, DifferenceTally, MAX_EXAMPLE_CHARACTERS } from "./tally.ts";
@@ -33,9 +32,9 @@ export async function tryOnHistory(
   { version, files, since, until, identity, resource }: WhatIfQuestion,
   progressed: (progress: WhatIfProgress) => void = () => undefined,
 ): Promise<WhatIfReport> {
-  const proposed = nameless(compiler.compile(version, files), files);
+  const proposed = compiler.compile(version, files);
   const past = new PastDecisions(ledger);
-  const engines = new PastEngines(past, compiler);
+  const engines = new PastEngines(past, compiler, proposed);
   const tally = new DifferenceTally();
   let [decisions, unreproducible, earlierReleases, forgotten] = [0, 0, 0, 0];
   for await (const decision of past.between(since, until)) {
@@ -99,11 +98,14 @@ const doneAt = (at: string, since: Date, until: Date): number =>
 class PastEngines {
   readonly #past: PastDecisions;
   readonly #compiler: PolicyCompiler;
+  /** A version is a digest of its files: where it was in force before, what it decides is remembered for both. */
+  readonly #proposed: PolicyEngine;
   readonly #engines = new Map<string, PolicyEngine | undefined>();
 
-  constructor(past: PastDecisions, compiler: PolicyCompiler) {
+  constructor(past: PastDecisions, compiler: PolicyCompiler, proposed: PolicyEngine) {
     this.#past = past;
     this.#compiler = compiler;
+    this.#proposed = proposed;
   }
 
   known(version: string): boolean {
@@ -128,8 +130,9 @@ class PastEngines {
   }
 
   #compiled(version: string, files: Parameters<PolicyCompiler["compile"]>[1]): PolicyEngine | undefined {
+    if (version === this.#proposed.version) return this.#proposed;
     try {
-      return nameless(this.#compiler.compile(version, files), files);
+      return this.#compiler.compile(version, files);
     } catch {
       return undefined; // the record speaks for it
     }

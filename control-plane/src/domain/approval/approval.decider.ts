@@ -8,7 +8,7 @@ import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts"
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
 import { inPlaceOf, requireHours, requireStep, requireUnheard } from "./agreement.ts";
-import { isNoMoreThan } from "./no-more-than.ts";
+import { isComparable, isNoMoreThan } from "./no-more-than.ts";
 import { sharedScope, voteIn, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
 
@@ -237,7 +237,7 @@ function requireWindow({ plan }: DataOf<"ApprovalRequested">, seconds: number | 
   if (seconds !== undefined) requireSeconds(seconds);
 }
 
-/** For how long must be said: a session may last for days. What cannot be classified is like nothing. */
+/** For how long must be said: a session may last for days. */
 function requireScope({ plan, command }: DataOf<"ApprovalRequested">, { scope, forSeconds }: Extract<ApprovalCommand, { type: "Approve" }>): void {
   if (scope === undefined) return;
   const refuse = (why: string): never => {
@@ -245,7 +245,8 @@ function requireScope({ plan, command }: DataOf<"ApprovalRequested">, { scope, f
   };
   if (forSeconds === undefined) refuse("Say for how long the session may do so.");
   if (plan !== undefined) refuse("A plan says itself what it is for.");
-  if (command.facts.riskClass === "unclassified") refuse("Nobody can tell what does no more than a command that cannot be classified.");
+  if (!isComparable(command.facts))
+    refuse("Nobody can tell what does no more than a command that cannot be classified, that administers, or that defines something.");
 }
 
 function requireSeconds(seconds: number): void {

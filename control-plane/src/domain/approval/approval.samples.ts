@@ -28,6 +28,7 @@ export const asked = (quorum: number, onBehalfOf?: string, steps: readonly Appro
         riskClass: "destructive",
         relationsWritten: ["orders"],
         hazards: ["drop"],
+        fingerprint: "1111111111111111",
       },
     },
     resource: "orders",

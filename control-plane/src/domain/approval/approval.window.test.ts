@@ -105,15 +105,17 @@ describe("an approval for a session", () => {
       .gives(givenBy("cy"), granted("bo", "cy"));
   });
 
-  it("needs a time, and a command that can be classified", () => {
+  it("needs a time, and a command of which facts tell enough", () => {
     given(asked(1))
       .when({ ...approve("bo"), scope: "session" })
       .fails("input.invalid");
     const opaque = asked(1);
-    const command = { ...opaque.data.command, facts: { ...facts, riskClass: "unclassified" as const } };
-    given({ ...opaque, data: { ...opaque.data, command } })
-      .when({ ...approve("bo", 900), scope: "session" })
-      .fails("input.invalid");
+    for (const told of [{ riskClass: "unclassified" }, { riskClass: "administrative" }, { hazards: ["ddl"] }] as const) {
+      const command = { ...opaque.data.command, facts: { ...facts, ...told } };
+      given({ ...opaque, data: { ...opaque.data, command } })
+        .when({ ...approve("bo", 900), scope: "session" })
+        .fails("input.invalid");
+    }
   });
 
   it("is used by what does no more, in the session that asked alone", () => {

@@ -11,7 +11,7 @@ const shown: CommandFacts = {
   relationsRead: ["orders"],
   relationsWritten: ["orders"],
   functions: ["now"],
-  hazards: ["ddl"],
+  hazards: ["truncate"],
   statementCount: 2,
   fingerprint: "1111111111111111",
   columnsRead: ["orders.id"],
@@ -24,10 +24,10 @@ const shown: CommandFacts = {
 };
 
 describe("a command that does no more than another", () => {
-  it("is itself, the same with another text, inside a transaction, with fewer rows, and less of everything", () => {
+  it("is itself, a read of another shape, inside a transaction, with fewer rows, and less of everything", () => {
     for (const less of [
       {},
-      { fingerprint: "2222222222222222" },
+      { riskClass: "read", fingerprint: "2222222222222222" },
       { transaction: "open" },
       { rowLimit: 99 },
       { riskClass: "read" },
@@ -52,6 +52,19 @@ describe("a command that does no more than another", () => {
 
   it("does not search through a column that the other only looks up", () => {
     assert.ok(!isNoMoreThan(shown, { ...shown, columnsMatched: [] }));
+  });
+
+  it("changes no other rows by other conditions on the same columns", () => {
+    for (const fingerprint of ["2222222222222222", ""]) assert.ok(!isNoMoreThan(shown, { ...shown, fingerprint }));
+    assert.ok(!isNoMoreThan({ ...shown, fingerprint: "" }, { ...shown, fingerprint: "" }));
+  });
+
+  it("is like nothing when it administers or defines, of which facts do not tell enough", () => {
+    for (const other of [
+      { ...shown, riskClass: "administrative" },
+      { ...shown, riskClass: "destructive", hazards: ["ddl"] },
+    ] satisfies CommandFacts[])
+      assert.ok(!isNoMoreThan(other, other));
   });
 
   it("is like nothing when neither can be classified", () => {

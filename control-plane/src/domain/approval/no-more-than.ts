@@ -10,13 +10,19 @@ const beside: ReadonlySet<string> = new Set([
   "statementCount",
 ] satisfies (keyof CommandFacts)[]);
 
+/** Facts tell what it does but for values. Of what defines things, or administers, they do not: not to whom, as whom, nor with which program. */
+export const isComparable = ({ riskClass, hazards }: CommandFacts): boolean =>
+  riskClass !== "unclassified" && riskClass !== "administrative" && !hazards.includes("ddl");
+
 /**
  * Whether a command does nothing that the one which people looked at does not do: to no other relation or column, by no other verb,
- * function or setting, with no other danger. Constants may be others. What cannot be classified is like nothing. A fact that is added
- * later counts: every list must be within the other, and everything else the same.
+ * function or setting, with no other danger. Constants may be others. What is not comparable is like nothing. A fact that is added
+ * later counts: every list must be within the other, and everything else the same. Which rows it changes is up to its conditions, of which
+ * facts tell the columns and not how they are joined: what changes anything must be the same statement but for its constants.
  */
 export function isNoMoreThan(shown: CommandFacts, now: CommandFacts): boolean {
-  if (shown.riskClass === "unclassified" || riskClasses.indexOf(now.riskClass) > riskClasses.indexOf(shown.riskClass)) return false;
+  if (!isComparable(shown) || riskClasses.indexOf(now.riskClass) > riskClasses.indexOf(shown.riskClass)) return false;
+  if (now.riskClass !== "read" && (now.fingerprint === "" || now.fingerprint !== shown.fingerprint)) return false;
   if (now.statementCount > shown.statementCount) return false;
   if (shown.rowLimit > 0 && (now.rowLimit === 0 || now.rowLimit > shown.rowLimit)) return false;
   if (!isWithin(searched(shown), searched(now))) return false;

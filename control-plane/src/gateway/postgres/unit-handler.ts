@@ -325,7 +325,8 @@ export class UnitHandler {
       line.post({ $case: "obligations", value: wireObligations(obligations) });
     }
     this.#stateLineage(obligations, analyses);
-    if (copyOut === undefined || obligations.maskColumns.length === 0) return;
+    // The agent's question ends with a Sync, which would end the client's group, and commit what is in it.
+    if (copyOut === undefined || line.groupOpen || obligations.maskColumns.length === 0) return;
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
     // Of one that nothing is said of, the agent masks every cell.

@@ -59,6 +59,8 @@ export interface PolicyVersion {
   labels: string[];
   /** Of the groups, those that nobody is in. */
   emptyGroups: string[];
+  /** Groups that rules want told of it; whether a channel tells them is up to its configuration. */
+  notify: string[];
 }
 
 export interface PolicyApproval {
@@ -263,6 +265,7 @@ function createBasePolicyVersion(): PolicyVersion {
     groups: [],
     labels: [],
     emptyGroups: [],
+    notify: [],
   };
 }
 
@@ -318,6 +321,9 @@ export const PolicyVersion: MessageFns<PolicyVersion> = {
     }
     for (const v of message.emptyGroups) {
       writer.uint32(138).string(v!);
+    }
+    for (const v of message.notify) {
+      writer.uint32(146).string(v!);
     }
     return writer;
   },
@@ -471,6 +477,14 @@ export const PolicyVersion: MessageFns<PolicyVersion> = {
             message.emptyGroups.push(reader.string());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.notify.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -532,6 +546,9 @@ export const PolicyVersion: MessageFns<PolicyVersion> = {
         : globalThis.Array.isArray(object?.empty_groups)
         ? object.empty_groups.map((e: any) => globalThis.String(e))
         : [],
+      notify: globalThis.Array.isArray(object?.notify)
+        ? object.notify.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -588,6 +605,9 @@ export const PolicyVersion: MessageFns<PolicyVersion> = {
     if (message.emptyGroups?.length) {
       obj.emptyGroups = message.emptyGroups;
     }
+    if (message.notify?.length) {
+      obj.notify = message.notify;
+    }
     return obj;
   },
 
@@ -615,6 +635,7 @@ export const PolicyVersion: MessageFns<PolicyVersion> = {
     message.groups = object.groups?.map((e) => e) || [];
     message.labels = object.labels?.map((e) => e) || [];
     message.emptyGroups = object.emptyGroups?.map((e) => e) || [];
+    message.notify = object.notify?.map((e) => e) || [];
     return message;
   },
 };
