@@ -189,6 +189,40 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     }
   }
 
+  for (const [what, begin, next] of [
+    ["the end of the data", query("copy t from stdin"), copyDone],
+    ["more data and its end", query("copy t from stdin"), together(copyData("2\ty\n"), copyDone)],
+    ["a Sync", together(parse("copy t from stdin"), bind(), execute(), sync), sync],
+  ] as const) {
+    it(`that cannot be recorded while its client is idle fails its COPY with ${what}`, { timeout: HANG_MS }, async (t) => {
+      const { client, record, count } = await openWithTable(t, recorded);
+      client.write(begin);
+      await client.more("G");
+      record.recording.fate = () => Promise.reject(unwritten("unknown"));
+      const written = record.recording.until(() => record.recording.attempts === 1);
+      client.write(copyData("1\tx\n"));
+      await written;
+      await turns();
+      record.recording.fate = () => undefined;
+      assert.equal(await ask(client, next), "E:58030 Z:I");
+      assert.equal(await count(), "0");
+    });
+  }
+
+  for (const way of ["simple", "extended"] as const) {
+    it(`that cannot be recorded fails its COPY (${way}) where everything was sent at once, the next command included`, { timeout: HANG_MS }, async (t) => {
+      const { client, record, count } = await openWithTable(t, recorded);
+      record.recording.fate = () => Promise.reject(unwritten("unknown"));
+      const data = together(copyData(rows(600)), copyData("1\tx\n"), copyDone);
+      const all =
+        way === "simple"
+          ? together(query("copy t from stdin"), data, query("select 'on'"))
+          : together(parse("copy t from stdin"), bind(), execute(), sync, data, sync, query("select 'on'"));
+      assert.equal(await ask(client, all, 2), `${way === "simple" ? "" : "1 2 "}G E:58030 Z:I T D C:SELECT 1 Z:I`);
+      assert.equal(await count(), "0");
+    });
+  }
+
   it("that cannot be recorded fails its transaction, and is refused once where output is recorded, too", { timeout: HANG_MS }, async (t) => {
     const { client, record, count } = await openWithTable(t, bothRecorded);
     assert.equal(await ask(client, query("begin")), "C:BEGIN Z:T");
