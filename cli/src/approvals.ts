@@ -2,6 +2,7 @@ import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { acceptCommand, proposalVerbs } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
+import { Misuse } from "./exit-status.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
@@ -68,6 +69,7 @@ export function approvalsVerb(program: Command): void {
       .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
       .action((id: string, { comment, for: duration, session = false }: { comment: string; for?: string; session?: boolean }, command: Command) =>
         runVerb(command, async (verb) => {
+          if (session && duration === undefined) throw new Misuse("--session is for a while: say for how long with --for, such as --for 15m.");
           const { approvals: service } = verb.api();
           // The digest goes back with the decision, so that it is for what was shown and nothing else.
           const { id: approvalId, digest } = await find(verb, id);

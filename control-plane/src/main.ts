@@ -141,7 +141,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     timeTravel: createTimeTravel({ ledger, clock, compiler }),
     trials,
     links: tunnel.links,
-    previews: application.previews(new PostgresPreviewer(tunnel.links)),
+    previews: application.previews(new PostgresPreviewer(tunnel.links, analyser)),
     inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     inspectPlan: (text, bound) => inspectPlan(analyser, text, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),

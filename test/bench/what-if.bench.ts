@@ -23,10 +23,10 @@ import { WhatIfThread } from "../../control-plane/src/what-if/what-if-thread.ts"
 
 /**
  * How fast a policy is tried on history, and what that costs the thread of the sessions and in memory:
- * `node test/bench/what-if.bench.ts [commands] [distinct commands] [folder]`. One JSON line per figure; no thresholds here.
+ * `node test/bench/what-if.bench.ts [commands] [distinct commands, or all] [folder]`. One JSON line per figure; no thresholds here.
  */
 const wanted = Number(argv[2] ?? 1_000_000);
-const distinct = Number(argv[3] ?? 5_000);
+const distinct = argv[3] === "all" ? wanted : Number(argv[3] ?? 5_000);
 const folder = mkdtempSync(join(argv[4] ?? tmpdir(), "what-if-bench-"));
 const COMMANDS = 500;
 const BATCH = 50;
@@ -41,9 +41,9 @@ const starter = new URL("../../deploy/policies/starter/", import.meta.url);
 const files = readdirSync(starter)
   .filter((name) => name.endsWith(".cedar"))
   .map((name) => ({ name, text: readFileSync(new URL(name, starter), "utf8") }));
-const proposal = [
+const forbidding = (id: string, condition: string) => [
   ...files,
-  { name: "proposal.cedar", text: `@id("no-f7") forbid (principal, action == Action::"run", resource) when { context.relationsRead.contains("t7") };` },
+  { name: "proposal.cedar", text: `@id("${id}") forbid (principal, action == Action::"run", resource) when { ${condition} };` },
 ];
 
 const ledgerFile = join(folder, "ledger.db");
@@ -108,13 +108,16 @@ try {
   print({ bench: "what-if.fill", commands: wanted, distinct, seconds: seconds(filling), ledgerMiB: mib(statSync(ledgerFile).size) });
   for (const [name, rules] of [
     ["same policy", files],
-    ["one forbid more", proposal],
+    ["one forbid more", forbidding("no-t7", `context.relationsRead.contains("t7")`)],
+    // More than a comparison with words: each distinct command has to be decided by Cedar.
+    ["one that tells all commands apart", forbidding("odd", `context.fingerprint like "odd*"`)],
   ] as const) {
     globalThis.gc?.();
     const before = process.memoryUsage().rss;
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
     const begun = performance.now();
+    const busy = process.cpuUsage();
     let [peak, told] = [before, 0];
     const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage().rss)), 100);
     const question = { version: policyVersion(rules), files: rules, since: new Date(0), until: new Date(), identity: "", resource: "" };
@@ -122,6 +125,7 @@ try {
     clearInterval(watch);
     delay.disable();
     const took = (performance.now() - begun) / 1_000;
+    const { user, system } = process.cpuUsage(busy);
     print({
       bench: "what-if.trial",
       policy: name,
@@ -130,6 +134,7 @@ try {
       unreproducible: report.unreproducible,
       seconds: Number(took.toFixed(1)),
       perSecond: Math.round(report.decisions / took),
+      cpuSeconds: Number(((user + system) / 1e6).toFixed(1)),
       progressMessages: told,
       rssBeforeMiB: mib(before),
       rssPeakMiB: mib(peak),

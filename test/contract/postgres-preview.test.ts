@@ -4,6 +4,8 @@ import { type ErrorCode, isErrorCode } from "@sallyport/proto/errors";
 import type { DryRun, Obligations, Preview, Previewed, PreviewStep } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { Client } from "pg";
 import { pino } from "pino";
+import { createStatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analyser.ts";
+import { assignedColumns } from "../../control-plane/src/gateway/postgres/result-lineage.ts";
 import { HeldBytes } from "../../edge-agent/src/targets/held-bytes.ts";
 import { PostgresTarget } from "../../edge-agent/src/targets/postgres/postgres-target.ts";
 import { atEnd } from "../support/cleanup.ts";
@@ -41,6 +43,7 @@ const schema = `
   insert into tree values (1, null), (2, 1);
   create table big (id int, body text);
   insert into big select n, 'x' from generate_series(1, 200000) n;
+  create table made (id int primary key, name text, loud text generated always as (upper(name)) stored);
   create sequence noise;
   create view noisy as select id from big where nextval('noise') > 0;
   grant all on all tables in schema public to public;
@@ -62,11 +65,14 @@ for (const flavour of ["embedded18", "debian15"] as const) {
       });
     });
 
+    const analyser = createStatementAnalyser();
+    cleanup.after(() => analyser.close());
     const masks = (column: string): Obligations => ({ maskColumns: [{ table: "people", column, kind: "full" }], detectors: [], rowCap: 0n });
     const look = async (statement: string, more: Partial<Preview> & { readonly obligations?: Obligations } = {}): Promise<Previewed | [ErrorCode, string]> => {
       const channel = new MemoryChannel();
       const { obligations, ...rest } = more;
-      const preview: Preview = { statement, parameters: [], dryRun: false, steps: [], ...rest };
+      const assigned = assignedColumns(await analyser.analyse(Buffer.from(statement)));
+      const preview: Preview = { statement, parameters: [], dryRun: false, steps: [], ...(assigned === undefined ? {} : { assigned }), ...rest };
       channel.attach(target.preview(openOf("customers", { preview, obligations }), preview, channel));
       await channel.until(() => channel.reason !== undefined);
       const previewed = channel.posted.find((body) => body.$case === "previewed")?.value;
@@ -143,6 +149,34 @@ for (const flavour of ["embedded18", "debian15"] as const) {
         ["1", "write to ***@*******.***"],
         ["2", undefined],
       ]);
+    });
+
+    it("masks of what the change makes whatever it was copied from, in any column, and shows the rest", async () => {
+      const after = async (statement: string, more: Partial<Preview> = {}): Promise<(string | undefined)[][]> =>
+        cells((await dryRun(statement, { ...more, obligations: masks("email") })).after);
+      const hidden = "****";
+      for (const [statement, shown] of [
+        ["update people set name = email where id = 3", ["3", hidden, hidden, "1990-01-04"]],
+        ["update people set name = lower(email) || id where id = 3", ["3", hidden, hidden, "1990-01-04"]],
+        ["update people set (name, born) = (select email, '2000-01-01'::date) where id = 3", [undefined, hidden, hidden, undefined]],
+        ["update people p set name = q.email from people q where q.id = 4 and p.id = 3", ["3", hidden, hidden, "1990-01-04"]],
+        ["with q as (select email as e from people where id = 4) update people set name = q.e from q where people.id = 3", ["3", hidden, hidden, "1990-01-04"]],
+        ["update people set name = case when email like 'p3%' then 'yes' else 'no' end where id = 3", ["3", hidden, hidden, "1990-01-04"]],
+        ["update people set name = name || '!', born = '2000-01-01' where email is not null and id = 3", ["3", "name 3!", hidden, "2000-01-01"]],
+        ["insert into people (id, name) select 1000 + id, email from people where id = 3", ["1003", hidden, undefined, undefined]],
+        ["insert into people select 1000 + id, email from people where id = 3", [undefined, hidden, hidden, undefined]],
+        ["insert into people (id, name, email) values (3, 'x', 'y@z') on conflict (id) do update set name = people.email", ["3", hidden, hidden, "1990-01-04"]],
+        [
+          "insert into people (id, name, email) values (3, 'x', 'y@z') on conflict (id) do update set name = excluded.email",
+          ["3", hidden, hidden, "1990-01-04"],
+        ],
+        ["insert into made (id, name) select id, email from people where id = 3", ["3", hidden, hidden]],
+        ["insert into made (id, name) select id, name from people where id = 3", ["3", "name 3", "NAME 3"]],
+        ["merge into made m using people p on m.id = p.id when not matched and p.id = 3 then insert (id, name) values (p.id, p.email)", ["3", hidden, hidden]],
+      ] as const) {
+        assert.deepEqual(await after(statement), [shown], statement);
+      }
+      assert.deepEqual(await after("update people set born = '2000-01-01' where id = 3", { assigned: undefined }), [[undefined, hidden, hidden, undefined]]);
     });
 
     it("runs nothing that a quote in a name would hide", async () => {
@@ -257,6 +291,19 @@ for (const flavour of ["embedded18", "debian15"] as const) {
         ],
       );
       assert.deepEqual((await server.admin.query("select count(*)::int as n from people where name like 'name %'")).rows, [{ n: 100 }]);
+    });
+
+    it("says of a plan that fails nothing of the values that it fails on", async () => {
+      for (const statement of ["update people set born = email::date where id = 3", "update people set name = email::regclass where id = 3"]) {
+        const seen = await look("", {
+          dryRun: true,
+          steps: [step("update people set name = 'x' where id = 3"), { ...step(statement), number: 2 }],
+          obligations: masks("email"),
+        });
+        assert.ok(Array.isArray(seen));
+        assert.match(seen[1], /Command 2 of the plan: It would fail: .*\*\*\*\*/);
+        assert.doesNotMatch(seen[1], /p3|example/);
+      }
     });
 
     it("explains the commands of a plan one by one, and goes on after one that cannot be", async () => {

@@ -100,8 +100,6 @@ interface SessionOptions {
   readonly channel?: MemoryChannel;
   readonly timeouts?: Partial<Timeouts>;
   readonly tally?: ForwardingTally;
-  /** Of its agent; unbounded unless given. */
-  readonly heldBytes?: number;
   /** One of its own unless given. */
   readonly target?: PostgresTarget;
 }
@@ -121,7 +119,7 @@ export function startSession(resource: PostgresResource, options: SessionOptions
       log,
       timeouts: { ...timeouts, ...options.timeouts },
       maskKey: Buffer.alloc(32),
-      heldBytes: new HeldBytes(options.heldBytes ?? Infinity),
+      heldBytes: new HeldBytes(Infinity),
     });
   const channel = options.channel ?? new MemoryChannel();
   channel.attach(target.open(openOf(resource.name, options.open), channel, options.tally ?? new ForwardingTally(() => {})));

@@ -10,6 +10,7 @@ import { openWire } from "./gateway-wire.ts";
 const schema = `
   create table staff (id int primary key, name text, email text, pay int);
   insert into staff select n, 'name ' || n, 'p' || n || '@example.com', 100 * n from generate_series(1, 30) n;
+  create table badges (id int primary key, label text);
   create table watched (id int primary key);
   create function watch() returns trigger language plpgsql as 'begin return old; end';
   create trigger watches before delete on watched for each row execute function watch()`;
@@ -63,6 +64,25 @@ describe("a preview of a held command", () => {
     await stack.approve(data.approvalId);
     assert.equal((await updated).rowCount, 30);
     assert.deepEqual((await (await stack.connectDirect()).query("select sum(pay)::int as pay from staff")).rows, [{ pay: 46_530 }]);
+  });
+
+  it("shows no masked value in the column that it would be copied into, before somebody approved that", async () => {
+    const client = await stack.connect();
+    for (const [text, after] of [
+      ["update staff set name = email where id = 3 /* as it is */", ["3", "****"]],
+      ["update staff set name = replace(email, '@', ' at ') || '/' || pay where id = 3 /* spelt */", ["3", "****"]],
+      ["insert into badges (id, label) select id, replace(email, '@', ' at ') from staff where id = 3 /* elsewhere */", ["3", "****"]],
+    ] as const) {
+      const held = failure(client.query(text));
+      const { data } = await heldFor(text);
+      const { dryRun } = await preview("bo", data.approvalId, true);
+      assert.equal(dryRun?.rows, 1n, text);
+      const [row] = dryRun.after.map(({ cells }) => cells.map(({ text: cell }) => cell));
+      assert.doesNotMatch(JSON.stringify(row), /p3/u);
+      assert.deepEqual(row?.slice(0, 2), after);
+      await stack.deny(data.approvalId);
+      await held;
+    }
   });
 
   it("takes the parameters that are bound, and the names as the requester's session resolves them", async () => {

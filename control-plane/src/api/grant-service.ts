@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { GrantServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Grants, GrantView } from "../application/grant-ports.ts";
 import { isSettled } from "../application/grant-view.ts";
+import { inTurns } from "../application/in-turns.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { reviewVerdicts } from "../domain/grant/grant.events.ts";
@@ -27,9 +28,10 @@ export function grantService(api: ApiContext, { grants, resources }: { readonly 
 
   return {
     requestAccess: unary(api, async (request, { principal, context }) => ({ grant: grantView(await grants.request(request, principal, context)) })),
-    listGrants: unary(api, ({ openOnly, limit }, { principal }) => {
-      const wanted = grants.list().filter((grant) => (!openOnly || !isSettled(grant)) && maySee(principal, grant));
-      const newest = wanted.toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
+    listGrants: unary(api, async ({ openOnly, limit }, { principal }) => {
+      const wanted = grants.list().filter((grant) => !openOnly || !isSettled(grant));
+      const seen = await inTurns(wanted, (grant) => (maySee(principal, grant) ? [grant] : []));
+      const newest = seen.flat().toSorted((a, b) => b.requestedAt.getTime() - a.requestedAt.getTime());
       return { grants: newest.slice(0, Math.min(limit || MAX_LISTED, MAX_LISTED)).map(grantView) };
     }),
     getGrant: unary(api, async ({ grantId }, { principal }) => ({ grant: grantView(await visible(grantId, principal)) })),

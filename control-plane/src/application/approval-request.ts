@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { mergedFacts } from "../domain/approval/plan.ts";
-import { peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
+import { peopleIn, plainTerms, strictestTerms, termsAsked } from "../domain/approval/terms.ts";
 import { type Decision, recordDecision } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import type { PlanRequest } from "./ports.ts";
@@ -12,11 +12,8 @@ type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
 export const PLAN_TTL_MS = 86_400_000;
 
 /** The clock of an escalation starts when it is asked for. */
-export function termsOf(
-  { quorum, terms }: Pick<Decision, "quorum" | "terms">,
-  now: Date,
-): Pick<Requested, "steps" | "denyBy" | "approverHours" | "escalation"> {
-  const { steps, denyBy, approverHours, escalation } = terms ?? { ...plainTerms, steps: quorum === 0 ? [] : [{ people: quorum, groups: [] }] };
+export function termsOf(decision: Pick<Decision, "quorum" | "terms">, now: Date): Pick<Requested, "steps" | "denyBy" | "approverHours" | "escalation"> {
+  const { steps, denyBy, approverHours, escalation } = termsAsked(decision);
   if (escalation === undefined) return { steps, denyBy, approverHours };
   const at = new Date(now.getTime() + escalation.afterSeconds * 1_000).toISOString();
   return { steps, denyBy, approverHours, escalation: { to: escalation.to, at } };

@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import { approvalStream } from "../domain/approval/approval.events.ts";
+import { delegationStream } from "../domain/delegation/delegation.events.ts";
 import { grantStream } from "../domain/grant/grant.events.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { resourceStream } from "../domain/resource/resource.events.ts";
@@ -14,7 +15,13 @@ export interface AuditScope {
   readonly value: string;
 }
 
-/** Every stream that is about it: the sessions, their recordings, approvals and grants, and the identity or resource itself. One pass over the requests. */
+/** What says who and what the others are about. Whatever uses another one names its session. */
+const TYPES = ["SessionRequested", "ApprovalRequested", "ApprovalUsed", "AccessRequested", "GrantUsed", "DelegationGiven"];
+
+/**
+ * Every stream that is about it: the sessions, their recordings, the approvals and grants that were asked for or used in them, plans,
+ * delegations, and the identity or resource itself. One pass over the requests.
+ */
 export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope): Promise<ReadonlySet<string>> {
   const streams = new Set<string>();
   // A removed session has no beginning to be found by: what is left of it has its name.
@@ -22,23 +29,36 @@ export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope):
   if (kind === "identity") streams.add(identityStream(value));
   if (kind === "resource") streams.add(resourceStream(value));
   const sessions = new Set<string>();
-  for await (const recorded of ledger.readAll({
-    filter: { by: "type", prefixes: ["SessionRequested", "ApprovalRequested", "AccessRequested", "GrantUsed"] },
-  })) {
+  const isAbout = (requestedBy: string, resource: string): boolean => ({ session: undefined, identity: requestedBy, resource })[kind] === value;
+  for await (const recorded of ledger.readAll({ filter: { by: "type", prefixes: TYPES } })) {
     const event = upcast(recorded);
-    if (event.type === "SessionRequested") {
-      const { sessionId, identity, resource } = event.data;
-      const about = { session: sessionId, identity: identity.id, resource }[kind];
-      if (about !== value) continue;
-      sessions.add(sessionId);
-      streams.add(sessionStream(sessionId)).add(recordingStream(sessionId));
-    } else if (event.type === "ApprovalRequested" && sessions.has(event.data.sessionId)) {
-      streams.add(approvalStream(event.data.approvalId));
-    } else if (event.type === "AccessRequested") {
-      const { grantId, requestedBy, resource } = event.data;
-      if ({ session: undefined, identity: requestedBy, resource }[kind] === value) streams.add(grantStream(grantId));
-    } else if (event.type === "GrantUsed" && sessions.has(event.data.sessionId)) {
-      streams.add(grantStream(event.data.grantId));
+    switch (event.type) {
+      case "SessionRequested": {
+        const { sessionId, identity, resource } = event.data;
+        if (!(kind === "session" ? sessionId === value : isAbout(identity.id, resource))) break;
+        sessions.add(sessionId);
+        streams.add(sessionStream(sessionId)).add(recordingStream(sessionId));
+        break;
+      }
+      case "ApprovalRequested": {
+        const { approvalId, sessionId, requestedBy, resource } = event.data;
+        // A plan is asked for outside of any session.
+        if (sessions.has(sessionId) || isAbout(requestedBy, resource)) streams.add(approvalStream(approvalId));
+        break;
+      }
+      case "AccessRequested":
+        if (isAbout(event.data.requestedBy, event.data.resource)) streams.add(grantStream(event.data.grantId));
+        break;
+      case "ApprovalUsed":
+        if (sessions.has(event.data.sessionId)) streams.add(approvalStream(event.data.approvalId));
+        break;
+      case "GrantUsed":
+        if (sessions.has(event.data.sessionId)) streams.add(grantStream(event.data.grantId));
+        break;
+      case "DelegationGiven":
+        if (kind === "identity" && (event.data.from === value || event.data.to === value)) streams.add(delegationStream(event.data.delegationId));
+        break;
+      default:
     }
   }
   if (kind === "session" && sessions.size === 0 && !(await hasTombstones(ledger, sessionStream(value))))

@@ -307,7 +307,7 @@ export interface Approvals {
 }
 
 /** What agents of this release can do and earlier ones of the same tunnel version cannot. */
-export type AgentFeature = "preview" | "preview_plan" | "limits" | "lineage";
+export type AgentFeature = "preview" | "preview_plan" | "preview_assigned" | "limits" | "lineage";
 
 /** The tunnel as the gateway sees it. */
 export interface AgentLinks {

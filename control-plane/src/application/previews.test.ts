@@ -16,18 +16,27 @@ const masking: PolicyCompiler = {
   ...compiler,
   compile(version, files) {
     const engine = compiler.compile(version, files);
-    return { ...engine, decide: (request) => ({ ...engine.decide(request), obligations: masked(request.principal.id) }) };
+    return {
+      ...engine,
+      decide: (request) => {
+        const decision = engine.decide(request);
+        const reads = request.action === "run" && request.facts?.verbs.join() === "SELECT";
+        if (!reads) return { ...decision, obligations: masked(request.principal.id) };
+        return { ...decision, effect: request.principal.groups.includes("readers") ? "allow" : "needs_approval", obligations: masked("read") };
+      },
+    };
   },
 };
 
-async function setUp(t: TestContext, look: (request: PreviewRequest) => Promise<PreviewSight> = () => Promise.resolve(sight)) {
+async function setUp(t: TestContext, look: (request: PreviewRequest) => Promise<PreviewSight> = () => Promise.resolve(sight), groups = ["readers"]) {
   const stage = await setStage(t, { policies: masking });
   const { app, ledger } = stage;
   const version = await app.policies.publish([{ name: "a", text: "approvers: bo cy ci" }], "first", admin);
   await app.resources.offer("a1", [orders]);
-  await app.identities.put(human("ana"), admin);
+  await app.identities.put({ ...human("ana"), groups }, admin);
   await app.openRecord("s1").append([requested("s1")], admin, { patience: "fail" });
-  await app.approvals.request("ap1", approvalRequest("s1", version, 1), admin);
+  const { command, ...rest } = approvalRequest("s1", version, 1);
+  await app.approvals.request("ap1", { ...rest, command: { ...command, facts: { ...command.facts, verbs: ["DELETE"], relationsWritten: ["orders"] } } }, admin);
   const asked: PreviewRequest[] = [];
   const previews = app.previews({
     require: () => undefined,
@@ -77,9 +86,18 @@ describe("a preview", () => {
     const [request] = asked;
     assert.deepEqual(
       request?.obligations.maskColumns.map(({ column }) => column),
-      ["ana", "bo"],
+      ["ana", "bo", "read"],
     );
     assert.deepEqual(request.obligations.detectors, ["card", "email", "iban", "phone", "ssn"]);
+  });
+
+  it("shows no value that the requester may not read without an approval", async (t) => {
+    const { preview, asked } = await setUp(t, undefined, []);
+    await preview();
+    assert.equal(
+      asked[0]?.obligations.maskColumns.some(({ table, column, kind }) => table === "" && column === "*" && kind === "full"),
+      true,
+    );
   });
 
   it("that fails is an event as well, with the reason, and can be asked for again", async (t) => {

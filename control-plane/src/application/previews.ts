@@ -10,6 +10,7 @@ import type { Policies } from "./policy-ports.ts";
 import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";
 import { load } from "./execute-command.ts";
 import { grantedBy } from "./grant-view.ts";
+import { maskedUnlessReadable, ofReading } from "./preview-masks.ts";
 import { PreviewQueue } from "./preview-queue.ts";
 import { type RequestersSession, readRequestersSession } from "./requesters-session.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
@@ -36,7 +37,8 @@ const everyDetector: readonly Detector[] = ["email", "card", "ssn", "phone", "ib
  *
  * P1. The intent is durable before the target is asked, the outcome before anybody is shown it (I1).
  * P2. What is looked at is what is held: its text is the recorded one, and has the digest that an approval would be bound to (I4).
- * P3. Rows are masked by the agent as policy would for the requester and for whoever looks, whichever is stricter (I2).
+ * P3. Rows are masked by the agent as policy would for the requester and for whoever looks, whichever is stricter, and wholly where the
+ *     requester may not read them without an approval (I2).
  * P4. Nobody waits for a preview but whoever asked for it.
  */
 export function createPreviews(
@@ -56,7 +58,9 @@ export function createPreviews(
       const run = { resource, action: "run", facts, circumstances } as const;
       const theirs = takeDecision(policies.current(), { ...run, principal: requester?.disabled === true ? undefined : requester, granted });
       if (theirs.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${theirs.reason}`);
-      return [theirs.obligations, takeDecision(policies.current(), { ...run, principal: by }).obligations];
+      // What is masked in answer to the command may not be all that is masked in answer to a read; and its permit may unmask once somebody agreed.
+      const reading = takeDecision(policies.current(), { ...run, facts: ofReading(facts), principal: requester, granted });
+      return [theirs.obligations, maskedUnlessReadable(reading), takeDecision(policies.current(), { ...run, principal: by }).obligations];
     });
     return strictestObligations([...asked, { maskColumns: [], detectors: everyDetector, rowCap: 0 }]);
   }

@@ -48,3 +48,9 @@ export class CedarInstance {
     }
   }
 }
+
+export function requireSuccess(
+  answer: { readonly type: "success" } | { readonly type: "failure"; readonly errors: readonly { readonly message: string }[] },
+): void {
+  if (answer.type === "failure") throw new Error(answer.errors.map(({ message }) => message).join("; "));
+}

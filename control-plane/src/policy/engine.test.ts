@@ -6,6 +6,7 @@ import { createCedarCompiler } from "./compiler.ts";
 import { MAX_FACT_NAMES } from "./facts-in-sight.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
+import { ANYTHING } from "./rule-form.ts";
 
 const compiler = createCedarCompiler();
 const engineOf = (text: string) => compiler.compile("v1", [{ name: "a.cedar", text }]);
@@ -206,7 +207,7 @@ describe("deciding", () => {
       uses: { context: new Map([["statementCount", "anything"]]), names: [] },
       identities: [],
       resources: [],
-      form: { principal: "", action: "", resource: "", conditions: [], annotations: {} },
+      form: { principal: ANYTHING, action: "", resource: ANYTHING, conditions: [], annotations: {} },
       named: { relations: [], columns: [] },
       misnamed: [],
       requires: [],

@@ -1,4 +1,4 @@
-import type { Context } from "@cedar-policy/cedar-wasm/nodejs";
+import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { describeSteps, peopleIn, plainTerms, strictestTerms } from "../domain/approval/terms.ts";
 import { type Decision, type DecisionRequest, type MaskColumn, noObligations, type PolicyAction, type PolicyEngine, type Purpose } from "../domain/decision.ts";
 import { type CommandFacts, nameParts } from "../domain/facts.ts";
@@ -6,11 +6,12 @@ import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
-import { CedarInstance } from "./cedar-instance.ts";
+import { CedarInstance, requireSuccess } from "./cedar-instance.ts";
 import { DecisionCache } from "./decision-cache.ts";
 import { type ReadyRequest, RequestTranslator } from "./decision-request.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
+import { RulesInReach } from "./rules-in-reach.ts";
 import { isApprovable, policyActions } from "./schema.ts";
 import { type Attributes, Sight } from "./sight.ts";
 
@@ -31,7 +32,7 @@ const attemptAttributes: Attributes<{ readonly approvals: number; readonly use: 
 /**
  * Decides under one policy version, which passed every check.
  *
- * Owns a Cedar instance with the version's policies parsed, one set for each action, and the decisions taken lately.
+ * Owns a Cedar instance with the version's policies parsed, and the decisions taken lately.
  *
  * E1. `decide` never throws. A fault of the engine itself is a deny that says so; it is not remembered.
  * E2. An error in any rule is a deny, whatever the others say.
@@ -51,6 +52,7 @@ export class CedarEngine implements PolicyEngine {
   readonly #thresholds: ReadonlyMap<PolicyAction, readonly number[]>;
   readonly #sight: Sight;
   readonly #translator: RequestTranslator;
+  readonly #reach: RulesInReach;
   readonly #cedar: CedarInstance;
   readonly #asksOfMasked: boolean;
   readonly #cache = new DecisionCache();
@@ -63,20 +65,20 @@ export class CedarEngine implements PolicyEngine {
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
     this.#sight = new Sight(rules);
     this.#translator = new RequestTranslator(rules, this.#sight);
-    const of = (action: PolicyAction): readonly Rule[] => rules.filter(({ actions }) => actions.includes(action));
-    const thresholds = (action: PolicyAction): number[] => [...new Set(of(action).flatMap(({ approvals }) => approvals))].toSorted((a, b) => a - b);
+    const thresholds = (action: PolicyAction): number[] =>
+      [...new Set(rules.filter(({ actions }) => actions.includes(action)).flatMap(({ approvals }) => approvals))].toSorted((a, b) => a - b);
     this.#thresholds = new Map(policyActions.filter(isApprovable).map((action) => [action, thresholds(action)]));
     this.#asksOfMasked = Object.keys(noMaskedUse).some((name) => this.#sight.sees("run", name));
     this.namesSchemas = rules.some(({ named }) => named.relations.some((name) => nameParts(name).length > 1));
     const masks = rules.flatMap(({ obligations }) => obligations.maskColumns);
     const tables = new Set(masks.flatMap(({ table }) => (table === "" ? [] : [table])));
     this.maskedTables = this.#asksOfMasked && masks.length > 0 ? [...tables] : undefined;
+    this.#reach = new RulesInReach(rules);
     this.#cedar = new CedarInstance((cedar) => {
       for (const action of policyActions) {
         requireSuccess(cedar.preparseSchema(action, this.#sight.schema(action)));
-        const texts = of(action).map((rule) => [rule.id, rule.source.text] as const);
-        requireSuccess(cedar.preparsePolicySet(action, { staticPolicies: Object.fromEntries(texts) }));
       }
+      this.#reach.prepare(cedar);
     });
     this.#cedar.use(() => {});
   }
@@ -149,8 +151,8 @@ export class CedarEngine implements PolicyEngine {
         context,
         preparsedSchemaName: action,
         validateRequest: true,
-        preparsedPolicySetId: action,
-        entities: [principal, resource],
+        preparsedPolicySetId: this.#reach.setFor(cedar, action, principal, resource),
+        entities: [principal, resource].filter(saysAnything),
       }),
     );
     if (answer.type === "failure") return { kind: "erred", rules: [], message: answer.errors.map(({ message }) => message).join("; ") };
@@ -242,8 +244,7 @@ function ofRules(rules: readonly Rule[], { seen }: ReadySituation): Pick<Decisio
 const shortest = (permits: readonly Rule[], of: "maxDurationSeconds" | "reviewWithinSeconds", otherwise: number): number =>
   Math.min(...permits.map((rule) => rule[of] ?? otherwise));
 
-const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();
+/** What Cedar does not know has no attributes and no groups, so that there is no need to say so. */
+const saysAnything = ({ attrs, parents }: EntityJson): boolean => parents.length > 0 || Object.keys(attrs).length > 0;
 
-function requireSuccess(answer: { readonly type: "success" } | { readonly type: "failure"; readonly errors: readonly { readonly message: string }[] }): void {
-  if (answer.type === "failure") throw new Error(answer.errors.map(({ message }) => message).join("; "));
-}
+const idsOf = (rules: readonly Rule[]): string[] => [...new Set(rules.map((rule) => rule.id))].toSorted();

@@ -12,7 +12,7 @@ import type { Attestor } from "../attestation/attestor.ts";
 import type { LinkOutcome } from "./outcome.ts";
 
 /** What earlier agents of the same tunnel version cannot do. */
-const FEATURES = ["preview", "preview_plan", "limits", "lineage"] as const;
+const FEATURES = ["preview", "preview_plan", "preview_assigned", "limits", "lineage"] as const;
 
 /** How long the ends of our streams may take to be confirmed before the connection is dropped. */
 export const LEAVE_TIMEOUT_MS = 1_000;

@@ -1,5 +1,4 @@
 import type { Obligations } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import { star } from "./byte-classes.ts";
 import { type ColumnIdentity, ColumnRules } from "./column-rules.ts";
 import { DetectorSet } from "./detector-set.ts";
 import { FULL_MASK, type MaskKeys, type MaskKind, maskValue } from "./mask-value.ts";
@@ -53,10 +52,5 @@ export class CellMasker {
   /** A token of a value that is not text. */
   token(value: Buffer, alphabet: TokenAlphabet): Buffer {
     return tokenOf(value, this.#keys.token, alphabet);
-  }
-
-  /** For text whose fields cannot be told apart: nothing but separators is left. */
-  obliterate(bytes: Buffer, from: number, to: number): void {
-    star(bytes, from, to);
   }
 }

@@ -1,11 +1,10 @@
 import { upcast } from "../../domain/catalogue.ts";
-import type { Decision, PolicyEngine } from "../../domain/decision.ts";
+import { type Decision, isEffect, type PolicyEngine } from "../../domain/decision.ts";
 import { differenceBetween } from "../../domain/policy/difference.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
 import { policyVersion } from "../policies.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
-import { nameless } from "./nameless-engine.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";
 import { type Difference, DifferenceTally, MAX_EXAMPLE_CHARACTERS } from "./tally.ts";
@@ -33,9 +32,9 @@ export async function tryOnHistory(
   { version, files, since, until, identity, resource }: WhatIfQuestion,
   progressed: (progress: WhatIfProgress) => void = () => undefined,
 ): Promise<WhatIfReport> {
-  const proposed = nameless(compiler.compile(version, files), files);
+  const proposed = compiler.compile(version, files);
   const past = new PastDecisions(ledger);
-  const engines = new PastEngines(past, compiler);
+  const engines = new PastEngines(past, compiler, proposed);
   const tally = new DifferenceTally();
   let [decisions, unreproducible, earlierReleases, forgotten] = [0, 0, 0, 0];
   for await (const decision of past.between(since, until)) {
@@ -67,10 +66,11 @@ function takenThen(
   { question, recorded, effect, obligations, at }: PastDecision,
 ): { readonly decision: Then; readonly isReproduced: boolean } {
   const { rules, seen } = recorded;
-  const byRecord: Then = { effect, rules, ...(obligations === undefined ? {} : { obligations }) };
+  // Where nobody can tell any more whether policy asked for the approval that was used, a gate had better hear of it.
+  const byRecord: Then = { effect: effect === "not_deny" ? "needs_approval" : effect, rules, ...(obligations === undefined ? {} : { obligations }) };
   if (engine === undefined && recorded.policyVersion !== NO_POLICY) return { decision: byRecord, isReproduced: false };
   const again = takeDecision(engine, { ...question, circumstances: { ...question.circumstances, time: seen ?? new Date(at) } });
-  return again.effect === effect ? { decision: again, isReproduced: true } : { decision: byRecord, isReproduced: false };
+  return isEffect(effect, again.effect) ? { decision: again, isReproduced: true } : { decision: byRecord, isReproduced: false };
 }
 
 function compare(then: Then, now: Decision, { question, identity, resource, sessionId, commandId, statement, at }: PastDecision): Difference | undefined {
@@ -99,11 +99,14 @@ const doneAt = (at: string, since: Date, until: Date): number =>
 class PastEngines {
   readonly #past: PastDecisions;
   readonly #compiler: PolicyCompiler;
+  /** A version is a digest of its files: where it was in force before, what it decides is remembered for both. */
+  readonly #proposed: PolicyEngine;
   readonly #engines = new Map<string, PolicyEngine | undefined>();
 
-  constructor(past: PastDecisions, compiler: PolicyCompiler) {
+  constructor(past: PastDecisions, compiler: PolicyCompiler, proposed: PolicyEngine) {
     this.#past = past;
     this.#compiler = compiler;
+    this.#proposed = proposed;
   }
 
   known(version: string): boolean {
@@ -128,8 +131,9 @@ class PastEngines {
   }
 
   #compiled(version: string, files: Parameters<PolicyCompiler["compile"]>[1]): PolicyEngine | undefined {
+    if (version === this.#proposed.version) return this.#proposed;
     try {
-      return nameless(this.#compiler.compile(version, files), files);
+      return this.#compiler.compile(version, files);
     } catch {
       return undefined; // the record speaks for it
     }

@@ -49,6 +49,9 @@ export function strictestTerms(all: readonly RuleTerms[], quorum: number): RuleT
   };
 }
 
+/** What a decision asks for: of one without terms so many people, whoever policy lets decide. */
+export const termsAsked = ({ quorum, terms }: { readonly quorum: number; readonly terms?: RuleTerms }): RuleTerms => terms ?? strictestTerms([], quorum);
+
 /** `1 of support, then 2 of dba or security`. */
 export const describeSteps = (steps: readonly ApprovalStep[]): string =>
   steps

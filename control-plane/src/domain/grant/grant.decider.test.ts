@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { getShortestPaths, getSimplePaths } from "xstate/graph";
+import { plainTerms, type RuleTerms } from "../approval/terms.ts";
 import { type Decision, noObligations } from "../decision.ts";
 import { scenario } from "../given.ts";
 import * as grant from "./grant.decider.ts";
@@ -26,7 +27,8 @@ const needs = (quorum: number, maxDurationSeconds?: number): Decision => ({
 const plain = (quorum: number) => ({ steps: quorum === 0 ? [] : [{ people: quorum, groups: [] }], denyBy: [], approverHours: [] });
 const data = { grantId: "g1", requestedBy: "ana", onBehalfOf: "eve", resource: "orders", durationSeconds: 1_800, reason: "stuck", ticket: "OPS-7", expiresAt };
 const asked = (quorum = 1): GrantEvent => ({ type: "AccessRequested", data: { ...data, ...plain(quorum), decision: recorded, quorum } });
-const approved = (by: string): GrantEvent => ({ type: "AccessApproved", data: { grantId: "g1", by, comment: "", decision: recorded, step: 0, groups: [] } });
+const approvedData = (by: string) => ({ grantId: "g1", by, comment: "", decision: recorded, step: 0, groups: [] });
+const approved = (by: string): GrantEvent => ({ type: "AccessApproved", data: approvedData(by) });
 const denied = (by = "bo"): GrantEvent => ({ type: "AccessDenied", data: { grantId: "g1", by, comment: "no", decision: recorded } });
 const granted = (startsAt: string, ends: string, ...approvers: string[]): GrantEvent => ({
   type: "AccessGranted",
@@ -129,6 +131,28 @@ describe("deciding on a request for access", () => {
     given(asked())
       .when(approve("bo", { askedNow: { ...needs(1, 86_400), policyVersion: "p2" } }), later)
       .gives(approved("bo"), granted(later, endsAt, "bo"));
+  });
+
+  it("is of no use when policy has others agree, refuse or stand in by now, or at other hours", () => {
+    const steps = [{ people: 1, groups: ["dba"] }];
+    const terms = { ...plainTerms, steps, escalation: { to: "ops", afterSeconds: 60 } };
+    const waiting: GrantEvent = {
+      type: "AccessRequested",
+      data: { ...data, ...plain(1), steps, escalation: { to: "ops", at: later }, decision: recorded, quorum: 1 },
+    };
+    const byDba = (change: Partial<RuleTerms>): grant.GrantCommand =>
+      approve("bo", { groups: ["dba"], askedNow: { ...needs(1), terms: { ...terms, ...change } } });
+    given(waiting)
+      .when(byDba({}), now)
+      .gives({ type: "AccessApproved", data: { ...approvedData("bo"), groups: ["dba"] } }, granted(now, "2026-11-22T10:30:00.000Z", "bo"));
+    for (const stricter of [
+      { steps: [{ people: 1, groups: ["security"] }] },
+      { denyBy: ["security"] },
+      { approverHours: ["mon-fri 09:00-17:00 UTC"] },
+      { escalation: undefined },
+      { escalation: { to: "security", afterSeconds: 60 } },
+    ])
+      given(waiting).when(byDba(stricter)).fails("approval.drift");
   });
 
   it("ends with one no, with its time, and when the requester thinks better of it", () => {

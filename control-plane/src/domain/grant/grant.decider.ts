@@ -200,7 +200,7 @@ function requireOpen({ resource }: DataOf<"AccessRequested">, state: GrantState,
 }
 
 /** Policy may have become stricter since it was asked for (I4): then those who agreed did not agree to this. */
-function requireStillRequestable({ quorum, durationSeconds, steps, denyBy, approverHours }: DataOf<"AccessRequested">, now: Decision): void {
+function requireStillRequestable({ quorum, durationSeconds, steps, denyBy, approverHours, escalation }: DataOf<"AccessRequested">, now: Decision): void {
   const longest = now.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
   const terms = now.terms ?? plainTerms;
   // Other groups are neither more nor less: only fewer people who may be anybody are.
@@ -208,6 +208,8 @@ function requireStillRequestable({ quorum, durationSeconds, steps, denyBy, appro
   const asksNoMore =
     now.quorum === 0 ||
     ((isPlain ? now.quorum <= quorum : JSON.stringify(terms.steps) === JSON.stringify(steps)) &&
+      // Whoever may stand in adds to those who may agree.
+      (escalation === undefined || escalation.to === terms.escalation?.to) &&
       terms.denyBy.every((group) => denyBy.includes(group)) &&
       terms.approverHours.every((hours) => approverHours.includes(hours)));
   if (now.effect !== "deny" && asksNoMore && durationSeconds <= longest) return;

@@ -1,6 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { requireText } from "../names.ts";
+import { shownDigest } from "../shown-digest.ts";
 import { type DecidedBy, requireOtherHuman } from "../vote.ts";
 import { approvalsRequired, type ConfiguredApprovals, type RequiredApprovals } from "./approvals-required.ts";
 import type { PolicyEvent, PolicyFile, PolicyNames } from "./policy.events.ts";
@@ -188,13 +189,10 @@ function requireAdministrator({ by, administrators }: Electorate & { readonly by
   if (!administrators.includes(by.id)) throw new SallyportError("auth.forbidden", "Administrators decide on policies.", { identity: by.id });
 }
 
-/** Of a digest: what the command line asks for. */
-const SHOWN_DIGEST_CHARACTERS = 16;
-
 export const unapproved = (version: string, digest: string, missing: number): SallyportError =>
   new SallyportError(
     "policy.unapproved",
-    `Policy ${version} is proposed and waits for ${missing === 1 ? "somebody else" : `${String(missing)} others`}: sallyport policy approve ${version} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}`,
+    `Policy ${version} is proposed and waits for ${missing === 1 ? "somebody else" : `${String(missing)} others`}: sallyport policy approve ${version} ${shownDigest(digest)}`,
     { policy: version, missing: String(missing) },
   );
 

@@ -4,6 +4,7 @@ import type { CounterProposal } from "../../application/ports.ts";
 import type { RecordedCommand } from "../../domain/session/session.events.ts";
 import { withheldOf } from "../../domain/session/withheld.ts";
 import type { Decision } from "../../domain/decision.ts";
+import { shownDigest } from "../../domain/shown-digest.ts";
 
 /** What the client of a held command reads while it waits: for whom (groups, never a list of people), until when, and what to do. */
 export function heldNotice(approvalId: string, decision: Decision, command: RecordedCommand, expiresAt: Date, inTransaction: boolean): Buffer {
@@ -23,8 +24,6 @@ export function heldNotice(approvalId: string, decision: Decision, command: Reco
   });
 }
 
-/** Of a digest: what the command line asks for, so that nobody takes a text that came after the one they read. */
-const SHOWN_DIGEST_CHARACTERS = 16;
 /** All but new lines and tabs: a terminal would obey them, and show another text than the one that runs. */
 const DISRUPTIVE = /[\p{Bidi_Control}\p{Zl}\p{Zp}]|[^\P{Cc}\n\t]/gu;
 
@@ -35,5 +34,5 @@ export const counterNotice = (approvalId: string, { by, comment, statement, dige
     sqlstate: "01000",
     message: `${by} proposes instead: ${statement.replaceAll(DISRUPTIVE, "·")}`,
     detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${comment.replaceAll(DISRUPTIVE, "·")}`}`,
-    hint: `To run that in place of your command: sallyport approvals accept ${approvalId} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}    Or go on waiting, or cancel (Ctrl-C).`,
+    hint: `To run that in place of your command: sallyport approvals accept ${approvalId} ${shownDigest(digest)}    Or go on waiting, or cancel (Ctrl-C).`,
   });

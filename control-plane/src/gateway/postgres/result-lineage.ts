@@ -1,4 +1,4 @@
-import type { ColumnSource, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { AssignedColumns, ColumnSource, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { CommandFacts } from "../../domain/facts.ts";
 import { mayChangeDefinitions } from "./column-tracer.ts";
 import type { OutputColumn, StatementAnalysis, StatementOutputs } from "./facts/analysis.ts";
@@ -10,6 +10,8 @@ import type { OutputColumn, StatementAnalysis, StatementOutputs } from "./facts/
 
 /** One frame of the tunnel holds them with names of 63 bytes each, and no select list that people write has so many. */
 export const MAX_STATED_SOURCES = 800;
+/** Of what a dry run is told, beside a statement that fills most of the frame. */
+export const MAX_ASSIGNED_SOURCES = 200;
 /** Longer names are no names of PostgreSQL's. */
 const MAX_NAME_BYTES = 63;
 
@@ -68,6 +70,16 @@ function ofStatement({ columns, computed, originsTell }: StatementOutputs, relat
     computed: columns?.length === 0 ? ANYTHING : toWire(computed, relations),
     originsIncomplete: !originsTell,
   };
+}
+
+/** What a dry run is told of the rows that a change makes; undefined: they may hold anything. */
+export function assignedColumns({ outputs, facts }: StatementAnalysis): AssignedColumns | undefined {
+  const [only, ...more] = outputs;
+  if (only?.assigned === undefined || more.length > 0) return undefined;
+  const relations = relationsOf(facts);
+  const columns = only.assigned.map(({ name, value }) => ({ name, value: toWire(value, relations) }));
+  const sources = columns.reduce((sum, { value }) => sum + value.sources.length, 0);
+  return sources > MAX_ASSIGNED_SOURCES ? undefined : { columns };
 }
 
 /** A column whose table the text does not tell may be of any of the statement's relations. */

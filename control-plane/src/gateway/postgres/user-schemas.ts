@@ -33,8 +33,10 @@ export class UserSchemas {
     const at = this.#now();
     this.#asking ??= ask().then((names) => {
       this.#asking = undefined;
-      this.#known = { names, at };
-      return names;
+      // The session that asked has ended, perhaps: what was told before still counts.
+      const isKnown = this.#known !== undefined && this.#now() - this.#known.at <= USER_SCHEMAS_FRESH_MS;
+      if (names !== undefined || !isKnown) this.#known = { names, at };
+      return this.#known?.names;
     });
     return this.#asking;
   }

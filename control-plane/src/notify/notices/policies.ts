@@ -1,7 +1,5 @@
+import { shownDigest } from "../../domain/shown-digest.ts";
 import { type Field, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
-
-/** Of a digest: what the command line asks for, so that what is approved is what was read. */
-const SHOWN_DIGEST_CHARACTERS = 16;
 
 /** What is allowed, and how that changes. The text of a policy is told to nobody: it names people and where the valuables are. */
 export const policyNotices: Notices = {
@@ -14,7 +12,7 @@ export const policyNotices: Notices = {
       step("Read", `sallyport policy show ${version}`, version),
       ...(required > 0
         ? [
-            step("Approve", `sallyport policy approve ${version} ${digest.slice(0, SHOWN_DIGEST_CHARACTERS)}`, version),
+            step("Approve", `sallyport policy approve ${version} ${shownDigest(digest)}`, version),
             step("Reject", `sallyport policy reject ${version}`, version),
           ]
         : []),

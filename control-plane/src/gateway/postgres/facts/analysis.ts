@@ -59,6 +59,14 @@ export interface StatementOutputs {
   readonly computed: OutputColumn;
   /** False: an origin that the target names does not tell all, since the statement itself put other values there; then `computed` holds for every column. */
   readonly originsTell: boolean;
+  /** What a change puts into columns of its table, constants left out; undefined: it may be anything. */
+  readonly assigned: readonly AssignedColumn[] | undefined;
+}
+
+export interface AssignedColumn {
+  /** `*`: the text does not say into which. */
+  readonly name: string;
+  readonly value: OutputColumn;
 }
 
 /** What a single statement makes or uses by name. */

@@ -4,6 +4,8 @@ import type { Channel } from "@sallyport/proto/tunnel/channel";
 import type { AgentLinks } from "../../../application/ports.ts";
 import type { DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/preview-ports.ts";
 import { sightOfPlan } from "../../../application/plan-sight.ts";
+import type { StatementAnalyser } from "../facts/analysis.ts";
+import { assignedColumns } from "../result-lineage.ts";
 import { wireObligations } from "../wire-obligations.ts";
 import { answeredSteps, type PlanStep, stepsOfPlan } from "./plan-steps.ts";
 import { requirePreviewable } from "./previewable.ts";
@@ -15,9 +17,11 @@ export const PREVIEW_ANSWER_MS = 30_000;
 /** Looks at the effect of a PostgreSQL command, by way of the agent that serves its resource. */
 export class PostgresPreviewer implements Previewer {
   readonly #links: Pick<AgentLinks, "isConnected" | "supports" | "open">;
+  readonly #analyser: Pick<StatementAnalyser, "analyse">;
 
-  constructor(links: Pick<AgentLinks, "isConnected" | "supports" | "open">) {
+  constructor(links: Pick<AgentLinks, "isConnected" | "supports" | "open">, analyser: Pick<StatementAnalyser, "analyse">) {
     this.#links = links;
+    this.#analyser = analyser;
   }
 
   require({ command, plan, requestedBy, resource, kind }: Pick<PreviewRequest, "command" | "plan" | "requestedBy" | "resource" | "kind">): void {
@@ -28,8 +32,10 @@ export class PostgresPreviewer implements Previewer {
       restored(command, name, requestedBy);
     } else stepsOfPlan(plan, kind, { resource: name, requester: requestedBy });
     if (!this.#links.isConnected(agentId)) throw new SallyportError("agent.offline", "The agent that serves the resource is not connected.");
-    if (!this.#links.supports(agentId, plan === undefined ? "preview" : "preview_plan")) {
-      const what = plan === undefined ? "previews" : "previews of plans";
+    // A plan's dry run shows no rows.
+    const feature = plan !== undefined ? "preview_plan" : kind === "dry_run" ? "preview_assigned" : "preview";
+    if (!this.#links.supports(agentId, feature)) {
+      const what = { preview: "previews", preview_plan: "previews of plans", preview_assigned: "dry runs that mask what is copied" }[feature];
       throw new SallyportError("feature.unsupported", `The agent that serves the resource is of a release without ${what}. Upgrade it.`);
     }
   }
@@ -37,7 +43,9 @@ export class PostgresPreviewer implements Previewer {
   async look(request: PreviewRequest): Promise<PreviewSight> {
     const { command, plan, requestedBy, resource, kind } = request;
     if (plan === undefined) {
-      const { plan: text, dryRun } = await this.#ask(request, wirePreview(restored(command, resource.name, requestedBy), kind === "dry_run"));
+      const exact = restored(command, resource.name, requestedBy);
+      const assigned = kind === "dry_run" ? assignedColumns(await this.#analyser.analyse(Buffer.from(exact.statement))) : undefined;
+      const { plan: text, dryRun } = await this.#ask(request, wirePreview(exact, kind === "dry_run", assigned));
       if ((dryRun !== undefined) !== (kind === "dry_run")) throw notAnAnswer();
       return { plan: text, dryRun: dryRun === undefined ? undefined : readDryRun(dryRun) };
     }
@@ -76,11 +84,12 @@ function restored(command: PreviewRequest["command"], resource: string, requeste
   throw new SallyportError("feature.unsupported", message);
 }
 
-const wirePreview = ({ statement, parameters, parameterTypes }: Restored, dryRun: boolean): Preview => ({
+const wirePreview = ({ statement, parameters, parameterTypes }: Restored, dryRun: boolean, assigned: Preview["assigned"]): Preview => ({
   statement,
   parameters: parameters.map(({ format, value }, index) => ({ typeOid: parameterTypes[index] ?? 0, binary: format === "binary", value })),
   dryRun,
   steps: [],
+  ...(assigned === undefined ? {} : { assigned }),
 });
 
 const wirePlan = (steps: readonly PlanStep[], dryRun: boolean): Preview => ({

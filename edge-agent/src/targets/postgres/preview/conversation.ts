@@ -7,6 +7,7 @@ import { backend, frontend } from "@sallyport/proto/wire/postgres/message-types"
 import { encodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { PayloadReader } from "@sallyport/proto/wire/postgres/reader";
 import type { TargetSession } from "../../target.ts";
+import { withoutValues } from "../relay/diagnostics.ts";
 import { MAX_PREVIEW_MESSAGE_BYTES } from "./limits.ts";
 
 type Cells = readonly (string | null)[];
@@ -48,13 +49,22 @@ export class Conversation implements Channel {
   readonly session = 0;
   readonly #decoder = new FrameDecoder(MAX_PREVIEW_MESSAGE_BYTES);
   readonly #opened = Promise.withResolvers<void>();
+  readonly #hidesValues: boolean;
   #target: TargetSession | undefined;
   #asking: Asking | undefined;
   #over: SallyportError | undefined;
 
-  /** Resolves when the session has logged in. `begin` opens it on this channel. */
-  static async open(open: Open, begin: (open: Open, channel: Channel) => TargetSession, signal: AbortSignal): Promise<Conversation> {
-    const conversation = new Conversation();
+  private constructor(hidesValues: boolean) {
+    this.#hidesValues = hidesValues;
+  }
+
+  /** Resolves when the session has logged in. `hidesValues`: failures quote none.  `begin` opens it on this channel. */
+  static async open(
+    open: Open,
+    begin: (open: Open, channel: Channel) => TargetSession,
+    { signal, hidesValues }: { readonly signal: AbortSignal; readonly hidesValues: boolean },
+  ): Promise<Conversation> {
+    const conversation = new Conversation(hidesValues);
     conversation.#target = begin(open, conversation);
     signal.addEventListener("abort", () => conversation.hangUp(SallyportError.from(signal.reason)));
     if (signal.aborted) conversation.hangUp(SallyportError.from(signal.reason));
@@ -116,7 +126,7 @@ export class Conversation implements Channel {
     else if (type === backend.commandComplete) asking.tag = payload.toString("latin1", 0, payload.length - 1);
     else if (type === backend.errorResponse) {
       const fields = decodeFields(payload);
-      asking.failure ??= { sqlstate: fields.get("C") ?? "XX000", message: fields.get("M") ?? "" };
+      asking.failure ??= { sqlstate: fields.get("C") ?? "XX000", message: this.#hidesValues ? withoutValues(fields) : (fields.get("M") ?? "") };
     } else if (type === backend.readyForQuery) {
       this.#asking = undefined;
       const { columns, rows, tag, failure } = asking;

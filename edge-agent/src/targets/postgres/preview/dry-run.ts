@@ -1,5 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { DryRun, Obligations, Preview, PreviewRow, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import type { DryRun, Obligations, Preview, PreviewRow } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
+import { ofAssigned, ofTables } from "./assigned-columns.ts";
 import { COUNT, nameOf, requireChangeable } from "./changed-rows.ts";
 import type { Conversation, Reply } from "./conversation.ts";
 import { MAX_SAMPLE_BYTES, MAX_SAMPLE_COLUMNS, MAX_SAMPLE_ROWS, PREVIEW_SAMPLE_TIMEOUT_MS } from "./limits.ts";
@@ -7,9 +8,6 @@ import { type PlannedChange, readPlannedChange } from "./planned-change.ts";
 import type { ChangedTable } from "./side-effects.ts";
 import { sampleOf } from "./sample.ts";
 import { requireDone, rolledBack } from "./transaction.ts";
-
-/** Columns of tables only: where the target names no origin, it may be anything. */
-const ofTables: ResultLineage = { columns: [], computed: { plain: false, sources: [], opaque: true }, originsIncomplete: false, changesDefinitions: false };
 
 /**
  * Runs the change itself, byte for byte, in a transaction that is rolled back, and looks at rows before and after it.
@@ -19,7 +17,7 @@ const ofTables: ResultLineage = { columns: [], computed: { plain: false, sources
  * plain columns of their table, masked by the same code as in sessions.
  *
  * D1. Nothing of the command runs before the target's own catalogue says that it has no effect which outlives the rollback.
- * D2. Rows are asked for only once masks are in force.
+ * D2. Rows are asked for only once masks are in force: of rows after the change by what it put into them, whatever column that is.
  */
 export async function dryRun(conversation: Conversation, preview: Preview, obligations: Obligations): Promise<DryRun> {
   const planned = await rolledBack(conversation, "read only", async () => {
@@ -31,8 +29,7 @@ export async function dryRun(conversation: Conversation, preview: Preview, oblig
     const [named] = (await conversation.query("select pg_catalog.pg_current_xact_id()::pg_catalog.xid")).rows;
     const xid = named?.[0] ?? "";
     if (!/^\d+$/.test(xid)) throw new SallyportError("preview.failed", "The target did not name the transaction.");
-    conversation.oblige(sampled(obligations), ofTables);
-    return change(conversation, preview, { planned, table, xid });
+    return change(conversation, preview, { planned, table, xid, obligations: sampled(obligations) });
   });
 }
 
@@ -40,10 +37,12 @@ interface Target {
   readonly planned: PlannedChange;
   readonly table: ChangedTable;
   readonly xid: string;
+  readonly obligations: Obligations;
 }
 
 async function change(conversation: Conversation, preview: Preview, target: Target): Promise<DryRun> {
-  const { planned, table } = target;
+  const { planned, table, obligations } = target;
+  conversation.oblige(obligations, ofTables);
   const notes: string[] = [];
   const showsBefore = planned.operation !== "Insert" && !table.refersToItself;
   if (table.refersToItself) notes.push("No rows before the change: the table refers to itself, so that they cannot be told from locked ones.");
@@ -64,6 +63,7 @@ async function change(conversation: Conversation, preview: Preview, target: Targ
     return undefined;
   };
   const before = rows !== "0" && showsBefore ? await look(`fetch ${MAX_SAMPLE_ROWS} from sallyport_before`, "before") : undefined;
+  conversation.oblige(obligations, ofAssigned(table.columns, preview.assigned));
   const after = rows !== "0" && planned.operation !== "Delete" ? await look(rowsOf(target, "xmin"), "after") : undefined;
   const columns = [before, after].find((reply) => reply !== undefined && reply.rows.length > 0)?.columns ?? [];
   if (columns.length > MAX_SAMPLE_COLUMNS) notes.push(`Of ${columns.length} columns the first ${MAX_SAMPLE_COLUMNS} are shown.`);

@@ -71,7 +71,7 @@ export class PreviewSession implements TargetSession {
 
   async #look({ resource, sessionId, parameters, obligations = nothing }: Open, preview: Preview, begin: PreviewSessionDeps["begin"]): Promise<Previewed> {
     const unmasked = { resource, sessionId, parameters: parametersOf(parameters), obligations: nothing, credit: 0 };
-    const conversation = await Conversation.open(unmasked, begin, this.#over.signal);
+    const conversation = await Conversation.open(unmasked, begin, { signal: this.#over.signal, hidesValues: obligations.maskColumns.length > 0 });
     try {
       if (preview.steps.length > 0) return { plan: "", dryRun: undefined, steps: await lookAtSteps(conversation, preview) };
       const plan = await rolledBack(conversation, "read only", async () => {

@@ -63,6 +63,12 @@ join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
 join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
 where i.indisprimary and n.nspname = $1 and c.relname = $2 order by k.at`;
 
+/** As `select *` gives them; a plus before those that are computed from others. */
+const COLUMNS = `
+select case when a.attgenerated = '' then '-' else '+' end || a.attname from pg_attribute a
+join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+where a.attnum > 0 and not a.attisdropped and n.nspname = $1 and c.relname = $2 order by a.attnum`;
+
 /** Rows of it may be locked by the change although they are not changed, which shows no differently from outside. */
 const REFERS_TO_ITSELF = `
 select 1 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -74,6 +80,7 @@ const text = (value: string): { typeOid: number; binary: false; value: Buffer } 
 
 export interface ChangedTable {
   readonly key: readonly string[];
+  readonly columns: readonly { readonly name: string; readonly generated: boolean }[];
   readonly refersToItself: boolean;
 }
 
@@ -95,8 +102,9 @@ export async function requireNoSideEffects(conversation: Conversation, { schema,
   const reasons = await ask(REASONS, schema, table, String(TRIGGERED_BY[operation]), array(functions), array(HARMLESS_VOLATILE));
   if (reasons.length > 0) throw new SallyportError("preview.unsafe", reasons.join(" "));
   const key = await ask(KEY, schema, table);
+  const columns = (await ask(COLUMNS, schema, table)).map((found) => ({ name: found.slice(1), generated: found.startsWith("+") }));
   const refersToItself = (await ask(REFERS_TO_ITSELF, schema, table)).length > 0;
   // Released as well: what runs inside of a savepoint marks its rows with an id of its own.
   await step("rollback to savepoint sallyport_catalogue; release savepoint sallyport_catalogue");
-  return { key, refersToItself };
+  return { key, columns, refersToItself };
 }

@@ -51,6 +51,18 @@ export function maskDiagnostic(bytes: Buffer, from: number, to: number, masker: 
   out.add(message, 0, message.length);
 }
 
+/**
+ * What is left of a message where no value may show. What complains about a place in the text quotes only that; `secret::regclass` complains
+ * of a name that stands nowhere in it. A constraint is named by a message, and values by its detail.
+ */
+export function withoutValues(fields: ReadonlyMap<string, string>): string {
+  const message = fields.get("M") ?? "";
+  const sqlstateClass = (fields.get("C") ?? "").slice(0, 2);
+  const may = DATA_CLASSES.has(sqlstateClass) || (sqlstateClass !== CONSTRAINT_VIOLATION && !fields.has("P"));
+  const values = may ? quotedIn(message) : undefined;
+  return values === undefined ? message : `${message.slice(0, values.from)}${FULL_MASK.toString()}${message.slice(values.to)}`;
+}
+
 interface Span {
   readonly from: number;
   readonly to: number;
@@ -70,7 +82,7 @@ function valuesIn(text: string, field: number, sqlstateClass: string): Span | un
  * languages than English (`lc_messages`) quotes are other letters, so that any letter beyond ASCII may be one.
  */
 function quotedIn(text: string): Span | undefined {
-  const first = text.search(/["\d\u0080-\u00ff]/);
+  const first = text.search(/["\d]|[^\0-\u007f]/);
   if (first < 0) return undefined;
   const last = text.lastIndexOf('"');
   const ending = text[first] === '"' && last > first && !/\d/.test(text.slice(last)) ? last : text.length;

@@ -41,6 +41,7 @@ class Assigned {
 
   #hold(name: string | undefined, value: Value): void {
     if (value.sources.size === 0 && !value.opaque) return;
+    this.#tracer.assign(name ?? ANY_COLUMN, value);
     if (name === undefined) this.anywhere = computed(union([this.anywhere, value]));
     else this.columns.set(name, computed(union([this.columns.get(name) ?? nothing, value])));
   }

@@ -10,8 +10,8 @@ const MAX_COLUMNS = 1_664;
 /** Sources of one text's outputs, all told: they are kept in the cache with the text. */
 export const MAX_OUTPUT_SOURCES = 2_000;
 
-const noResult: StatementOutputs = { columns: [], computed: outputOf(nothing), originsTell: true };
-export const unknownResult: StatementOutputs = { columns: undefined, computed: outputOf(anything), originsTell: false };
+const noResult: StatementOutputs = { columns: [], computed: outputOf(nothing), originsTell: true, assigned: [] };
+export const unknownResult: StatementOutputs = { columns: undefined, computed: outputOf(anything), originsTell: false, assigned: undefined };
 
 /** The columns of each statement's result and where their values come from; `tracers` hold what was looked at for them, undefined for what was too much. */
 export interface Traced {
@@ -44,7 +44,8 @@ function describe(tracer: Tracer, result: Result): StatementOutputs {
   const columns = counted(tracer, result);
   const made = new Made();
   made.items(result);
-  return { columns: columns?.map(outputOf), computed: outputOf(made.computed.value), originsTell: made.originsTell };
+  const assigned = Array.from(tracer.assigned, ([name, { value }]) => ({ name, value: outputOf(value) }));
+  return { columns: columns?.map(outputOf), computed: outputOf(made.computed.value), originsTell: made.originsTell, assigned };
 }
 
 /** Undefined where a star stands for columns that the text does not tell. */
@@ -91,6 +92,6 @@ class Made {
   }
 }
 
-function sourcesOf({ columns = [], computed: all }: StatementOutputs): number {
-  return columns.reduce((sum, { sources }) => sum + sources.length, all.sources.length);
+function sourcesOf({ columns = [], computed: all, assigned = [] }: StatementOutputs): number {
+  return [...columns, ...assigned.map(({ value }) => value)].reduce((sum, { sources }) => sum + sources.length, all.sources.length);
 }

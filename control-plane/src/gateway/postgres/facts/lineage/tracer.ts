@@ -29,6 +29,8 @@ export class Tracer {
   readonly read = new Gathered();
   readonly written = new Set<string>();
   copied = new Gathered();
+  /** What goes into columns of the changed table, by their names; ANY_COLUMN: the text does not say into which. */
+  readonly assigned = new Map<string, Gathered>();
   /** What each source is compared with. */
   readonly exactValues = new Map<string, Set<string>>();
   readonly traitsOf: TraitsOf;
@@ -92,6 +94,12 @@ export class Tracer {
     this.names(relation);
     if (column === ANY_COLUMN || this.#tables.get(table)?.size !== 1 || !value.sources.has(own)) return this.copied.add(value);
     this.copied.add({ ...value, sources: new Set([...value.sources].filter((source) => source !== own)) });
+  }
+
+  assign(column: string, value: Value): void {
+    const gathered = this.assigned.get(column) ?? new Gathered();
+    gathered.add(value);
+    this.assigned.set(column, gathered);
   }
 
   /** Nothing of it runs: it writes nothing. */

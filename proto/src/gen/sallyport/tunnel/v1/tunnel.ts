@@ -70,7 +70,7 @@ export interface Hello {
   tunnelVersion: number;
   resources: Resource[];
   /**
-   * What it can do that earlier agents of the same tunnel version cannot: preview; preview_plan; limits (row, byte and time limits,
+   * What it can do that earlier agents of the same tunnel version cannot: preview; preview_plan; preview_assigned (AssignedColumns); limits (row, byte and time limits,
    * read-only); lineage (ResultLineage). Sessions are opened only on an agent with the latter two.
    */
   features: string[];
@@ -214,6 +214,19 @@ export interface Preview {
   dryRun: boolean;
   /** Of a plan, in order and in place of `statement`; a dry run is one transaction. Only to an agent with the feature `preview_plan`. */
   steps: PreviewStep[];
+  /** Of a dry run of one statement: what it puts into the columns of its table, as far as the text tells. Absent: it may be anything. */
+  assigned?: AssignedColumns | undefined;
+}
+
+/** A column that is not among them keeps what it holds, or gets a constant. */
+export interface AssignedColumns {
+  columns: AssignedColumn[];
+}
+
+export interface AssignedColumn {
+  /** "*": any column of the table. */
+  name: string;
+  value: ResultColumn | undefined;
 }
 
 export interface PreviewStep {
@@ -3060,7 +3073,7 @@ export const Open_ParametersEntry: MessageFns<Open_ParametersEntry> = {
 };
 
 function createBasePreview(): Preview {
-  return { statement: "", parameters: [], dryRun: false, steps: [] };
+  return { statement: "", parameters: [], dryRun: false, steps: [], assigned: undefined };
 }
 
 export const Preview: MessageFns<Preview> = {
@@ -3076,6 +3089,9 @@ export const Preview: MessageFns<Preview> = {
     }
     for (const v of message.steps) {
       PreviewStep.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.assigned !== undefined) {
+      AssignedColumns.encode(message.assigned, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -3125,6 +3141,14 @@ export const Preview: MessageFns<Preview> = {
             message.steps.push(PreviewStep.decode(reader, reader.uint32()));
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.assigned = AssignedColumns.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3149,6 +3173,7 @@ export const Preview: MessageFns<Preview> = {
         ? globalThis.Boolean(object.dry_run)
         : false,
       steps: globalThis.Array.isArray(object?.steps) ? object.steps.map((e: any) => PreviewStep.fromJSON(e)) : [],
+      assigned: isSet(object.assigned) ? AssignedColumns.fromJSON(object.assigned) : undefined,
     };
   },
 
@@ -3166,6 +3191,9 @@ export const Preview: MessageFns<Preview> = {
     if (message.steps?.length) {
       obj.steps = message.steps.map((e) => PreviewStep.toJSON(e));
     }
+    if (message.assigned !== undefined) {
+      obj.assigned = AssignedColumns.toJSON(message.assigned);
+    }
     return obj;
   },
 
@@ -3178,6 +3206,167 @@ export const Preview: MessageFns<Preview> = {
     message.parameters = object.parameters?.map((e) => PreviewParameter.fromPartial(e)) || [];
     message.dryRun = object.dryRun ?? false;
     message.steps = object.steps?.map((e) => PreviewStep.fromPartial(e)) || [];
+    message.assigned = (object.assigned !== undefined && object.assigned !== null)
+      ? AssignedColumns.fromPartial(object.assigned)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseAssignedColumns(): AssignedColumns {
+  return { columns: [] };
+}
+
+export const AssignedColumns: MessageFns<AssignedColumns> = {
+  encode(message: AssignedColumns, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.columns) {
+      AssignedColumn.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AssignedColumns {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAssignedColumns();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.columns.push(AssignedColumn.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AssignedColumns {
+    return {
+      columns: globalThis.Array.isArray(object?.columns)
+        ? object.columns.map((e: any) => AssignedColumn.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: AssignedColumns): unknown {
+    const obj: any = {};
+    if (message.columns?.length) {
+      obj.columns = message.columns.map((e) => AssignedColumn.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AssignedColumns>): AssignedColumns {
+    return AssignedColumns.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AssignedColumns>): AssignedColumns {
+    const message = createBaseAssignedColumns();
+    message.columns = object.columns?.map((e) => AssignedColumn.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseAssignedColumn(): AssignedColumn {
+  return { name: "", value: undefined };
+}
+
+export const AssignedColumn: MessageFns<AssignedColumn> = {
+  encode(message: AssignedColumn, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.value !== undefined) {
+      ResultColumn.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AssignedColumn {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAssignedColumn();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = ResultColumn.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AssignedColumn {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      value: isSet(object.value) ? ResultColumn.fromJSON(object.value) : undefined,
+    };
+  },
+
+  toJSON(message: AssignedColumn): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.value !== undefined) {
+      obj.value = ResultColumn.toJSON(message.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AssignedColumn>): AssignedColumn {
+    return AssignedColumn.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AssignedColumn>): AssignedColumn {
+    const message = createBaseAssignedColumn();
+    message.name = object.name ?? "";
+    message.value = (object.value !== undefined && object.value !== null)
+      ? ResultColumn.fromPartial(object.value)
+      : undefined;
     return message;
   },
 };

@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { USER_SCHEMAS_FRESH_MS, USER_SCHEMAS_REFRESH_MS, UserSchemas } from "./user-schemas.ts";
+
+/** Answers in order, each when it is let go. */
+function scene() {
+  let now = 0;
+  const asked: ((names: readonly string[] | undefined) => void)[] = [];
+  const schemas = new UserSchemas(() => now);
+  const get = () =>
+    schemas.get(() => {
+      const { promise, resolve } = Promise.withResolvers<readonly string[] | undefined>();
+      asked.push(resolve);
+      return promise;
+    });
+  return { get, asked, pass: (ms: number) => (now += ms) };
+}
+
+describe("the schemas that $user may mean", () => {
+  it("are asked once for everybody, and again before they are old, while nobody waits", async () => {
+    const { get, asked, pass } = scene();
+    const both = Promise.all([get(), get()]);
+    asked[0]?.(["ann"]);
+    assert.deepEqual(await both, [["ann"], ["ann"]]);
+    pass(USER_SCHEMAS_REFRESH_MS + 1);
+    assert.deepEqual([get(), get(), asked.length], [["ann"], ["ann"], 2]);
+    asked[1]?.(["ann", "bob"]);
+    await Promise.resolve();
+    assert.deepEqual(get(), ["ann", "bob"]);
+  });
+
+  it("stay known when the session that asked again ends before it is answered, and no longer than they count", async () => {
+    const { get, asked, pass } = scene();
+    const first = get();
+    asked[0]?.(["ann"]);
+    await first;
+    pass(USER_SCHEMAS_REFRESH_MS + 1);
+    assert.deepEqual(get(), ["ann"]);
+    asked[1]?.(undefined);
+    await Promise.resolve();
+    assert.deepEqual(get(), ["ann"]);
+    asked[2]?.(undefined);
+    await Promise.resolve();
+    pass(USER_SCHEMAS_FRESH_MS - USER_SCHEMAS_REFRESH_MS);
+    const last = get();
+    asked[3]?.(undefined);
+    assert.equal(await last, undefined);
+  });
+
+  it("are not asked again and again where they cannot be told", async () => {
+    const { get, asked } = scene();
+    const first = get();
+    asked[0]?.(undefined);
+    assert.deepEqual([await first, get(), asked.length], [undefined, undefined, 1]);
+  });
+});
