@@ -167,7 +167,7 @@ export class CommandDesk {
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
-      if (each.executable.hidesCode === true) return await this.#refuse([each], unreadable(), released);
+      if (each.executable.hidesCode === true) return this.#refuse([each], unreadable(), released);
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
