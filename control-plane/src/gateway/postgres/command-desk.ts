@@ -7,7 +7,7 @@ import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
-import { authorised, denial, type Judged } from "./judged-command.ts";
+import { authorised, denial, fillsRecording, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
 import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
@@ -163,7 +163,7 @@ export class CommandDesk {
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
-    if (recordsOutput(obligations) && this.#setup.recording.full) return this.#refuse(judged, recordingFull());
+    if (this.#setup.recording.full && fillsRecording(judged, obligations)) return this.#refuse(judged, recordingFull());
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
