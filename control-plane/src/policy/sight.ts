@@ -23,13 +23,13 @@ type Seen = "anything" | ReadonlySet<string>;
  */
 export class Sight {
   readonly #seen: ReadonlyMap<PolicyAction, ReadonlyMap<string, Seen>>;
-  readonly #names: ReadonlySet<string>;
+  readonly #names: ReadonlyMap<PolicyAction, ReadonlySet<string>>;
   /** A word of no rule, which stands for all others. */
   readonly #otherWord: string;
 
   constructor(rules: readonly Rule[]) {
     this.#seen = new Map(policyActions.map((action) => [action, seenBy(rules, action)]));
-    this.#names = new Set(rules.flatMap(({ uses }) => uses.names));
+    this.#names = new Map(policyActions.map((action) => [action, new Set(rules.flatMap(({ actions, uses }) => (actions.includes(action) ? uses.names : [])))]));
     const words = new Set(rules.flatMap(({ uses }) => [...uses.context.values()].flatMap((use) => (use === "anything" ? [] : use))));
     let other = "anything else";
     while (words.has(other)) other += "-";
@@ -41,8 +41,8 @@ export class Sight {
   }
 
   /** Of a principal or resource. */
-  seesOfEntities(attribute: string): boolean {
-    return this.#names.has(attribute);
+  seesOfEntities(action: PolicyAction, attribute: string): boolean {
+    return this.#names.get(action)?.has(attribute) ?? false;
   }
 
   /** Of these attributes those that rules of the action look at, as they see them. */
@@ -56,7 +56,7 @@ export class Sight {
   }
 
   schema(action: PolicyAction): SchemaJson<string> {
-    return schemaOf(action, { inContext: (name) => this.sees(action, name), inEntities: (name) => this.seesOfEntities(name) });
+    return schemaOf(action, { inContext: (name) => this.sees(action, name), inEntities: (name) => this.seesOfEntities(action, name) });
   }
 
   #compared(value: CedarValueJson, words: ReadonlySet<string>): CedarValueJson {
