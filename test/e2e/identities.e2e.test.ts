@@ -38,9 +38,9 @@ describe("identities and their tokens, on the command line", () => {
   });
 
   it("are not made where they cannot be kept", async () => {
-    const before = await tokensOf("ana");
+    const earlier = await tokensOf("ana");
     assert.match(await run(2, "ana", "token", "create", "--out", join(stack.folder, "nowhere", "a.token")), /no such file or directory/u);
-    assert.deepEqual(await tokensOf("ana"), before);
+    assert.deepEqual(await tokensOf("ana"), earlier);
   });
 
   it("a token is revoked by its owner or an administrator, and by nobody else", async () => {

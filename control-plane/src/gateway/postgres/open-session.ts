@@ -232,7 +232,8 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
  */
 function resourceNamed(database: string | undefined, identityId: string, resources: Resources): string {
   const name = database ?? identityId;
-  return name === identityId && resources.find(name) === undefined ? "" : name;
+  if (name !== identityId) return name;
+  return resources.find(name)?.name ?? "";
 }
 
 const unknownResource = (name: string): SallyportError => {
