@@ -244,6 +244,18 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(await count(), "0");
   });
 
+  it("is refused before its COPY runs when the recording is full, and nothing else is", { timeout: HANG_MS }, async (t) => {
+    const { client, record, heard, count } = await openWithTable(t, recorded);
+    record.recording.full = true;
+    const { length } = heard.types;
+    assert.equal(await ask(client, query("copy t from stdin")), "E:54000 Z:I");
+    assert.equal(await ask(client, together(parse("copy t from stdin"), bind(), execute(), sync)), "E:54000 Z:I");
+    assert.deepEqual(record.commands.slice(-2), ["CommandDenied 2 recording.full", "CommandDenied 3 recording.full"]);
+    assert.equal(heard.types.length, length);
+    assert.equal(await ask(client, query("copy t to stdout")), "H c C:COPY 0 Z:I");
+    assert.equal(await count(), "0");
+  });
+
   it("that the target refuses is dropped, and nothing of it comes to the next COPY", { timeout: HANG_MS }, async (t) => {
     const { client, heard, count } = await openWithTable(t, recorded);
     client.write(query("copy t from stdin"));
