@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { binaryEvent, EventStoreDBClient, type JSONType, jsonEvent } from "@eventstore/db-client";
+import { binaryEvent, type EventData, EventStoreDBClient, type JSONType, jsonEvent } from "@eventstore/db-client";
 import fc from "fast-check";
 import { type Application, createApplication, systemClock } from "@sallyport/control-plane/src/application/application.ts";
 import { ownRecord } from "@sallyport/control-plane/src/application/own-record.ts";
@@ -33,20 +33,37 @@ interface Golden {
 /** What somebody else may append: kinds of content, under types of ours and of nobody. */
 interface Garbage {
   readonly stream: string;
-  readonly event: ReturnType<typeof jsonEvent> | ReturnType<typeof binaryEvent>;
+  readonly event: EventData;
 }
 
 const categories = [
-  ...["session", "recording", "approval", "delegation", "erasure", "grant", "policy", "agent", "agentname"],
-  ...["forwarding", "resource", "retention", "identity", "node", "notification", "log"],
+  "session",
+  "recording",
+  "approval",
+  "delegation",
+  "erasure",
+  "grant",
+  "policy",
+  "agent",
+  "agentname",
+  "forwarding",
+  "resource",
+  "retention",
+  "identity",
+  "node",
+  "notification",
+  "log",
 ];
+const make = (type: string, data: unknown, metadata: unknown): EventData =>
+  jsonEvent({ type, data: data as Record<string, unknown>, ...(metadata === undefined ? {} : { metadata: metadata as Record<string, unknown> }) });
+
 const garbage = (ids: readonly string[]): fc.Arbitrary<Garbage> => {
   const stream = fc
     .tuple(fc.constantFrom(...categories), fc.constantFrom("1", "main", "garbage", "checkpoints", "one", ...ids))
     .map(([category, id]) => `${category}-${id}`);
   const type = fc.oneof(fc.constantFrom(...eventTypes), fc.constantFrom("X", "SessionX", "toString", "__proto__"));
   const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<JSONType>;
-  const object = fc.dictionary(fc.string({ maxLength: 8 }), json, { maxKeys: 4 }) as fc.Arbitrary<Record<string, JSONType>>;
+  const object = fc.dictionary<string, JSONType>(fc.string({ maxLength: 8 }), json, { maxKeys: 4 });
   const actor = fc.constantFrom(undefined, null, "root", {}, { kind: "human" }, { kind: "human", id: 7 }, { kind: "god", id: "root" }, { id: "subject:x" });
   const metadata = fc.oneof(
     fc.constant(undefined),
@@ -54,8 +71,6 @@ const garbage = (ids: readonly string[]): fc.Arbitrary<Garbage> => {
     fc.record({ actor, schemaVersion: fc.constantFrom(1, 2, 0, "1"), at: fc.constantFrom("2026-11-22T10:00:00.000Z", "soon"), $correlationId: fc.string() }),
   );
   const ours = { actor: { kind: "human", id: "root" }, schemaVersion: 1, at: "2026-11-22T10:00:00.000Z", $correlationId: "c" };
-  const make = (type: string, data: unknown, metadata: unknown) =>
-    jsonEvent({ type, data: data as Record<string, unknown>, ...(metadata === undefined ? {} : { metadata: metadata as Record<string, unknown> }) });
   const event = fc.oneof(
     fc.tuple(type, fc.oneof(object, json), metadata).map(([name, data, meta]) => make(name, data, meta)),
     // Of a good type with metadata of ours, and the wrong fields.
