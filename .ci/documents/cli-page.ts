@@ -16,7 +16,7 @@ export function cliPage(): string {
   return page(
     "Command line",
     "the command line's own help",
-    "`npx sallyport` in a clone. Exit status: 0 done, 1 refused, 2 misused, 3 unreachable. `--as` and `--json` may stand anywhere; with `--json` the result is JSON on standard output, and a failure JSON on standard error. [config.md](config.md) has the variables.",
+    "`npx sallyport` in a clone. Exit status: 0 done, 1 refused, 2 misused, 3 unreachable. `--as` and `--json` may stand anywhere; with `--json` the result is JSON on standard output, and a failure JSON on standard error: an `error` with `code`, `message` and `details`, its code one of [errors.md](errors.md), or `misused`, `unreachable`, `internal`; of `exec` the target's SQLSTATE. [config.md](config.md) has the variables.",
     help(root),
     ...root.commands.flatMap((verb) => sections(verb, "sallyport")),
   );

@@ -2,6 +2,7 @@ import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { acceptCommand, proposalVerbs } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
+import { Misuse } from "./exit-status.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
@@ -20,7 +21,14 @@ export function approvalsVerb(program: Command): void {
         const { approvals: found, more } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: all !== true, limit: 100 });
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits.");
-        const rows = found.map(({ id, state, requestedBy, resource, riskClass, statement }) => [id, state, requestedBy, resource, riskClass, statement]);
+        const rows = found.map(({ id, state, requestedBy, resource, riskClass, statement, withheld }) => [
+          id,
+          state,
+          requestedBy,
+          resource,
+          riskClass,
+          withheld === "" ? statement : `(withheld: ${withheld}) ${statement}`,
+        ]);
         for (const line of table(["APPROVAL", "STATE", "BY", "RESOURCE", "RISK", "STATEMENT"], rows)) io.out(line);
         if (more) io.out(dim("There may be older ones."));
       }),
@@ -61,6 +69,7 @@ export function approvalsVerb(program: Command): void {
       .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
       .action((id: string, { comment, for: duration, session = false }: { comment: string; for?: string; session?: boolean }, command: Command) =>
         runVerb(command, async (verb) => {
+          if (session && duration === undefined) throw new Misuse("--session is for a while: say for how long with --for, such as --for 15m.");
           const { approvals: service } = verb.api();
           // The digest goes back with the decision, so that it is for what was shown and nothing else.
           const { id: approvalId, digest } = await find(verb, id);
@@ -115,6 +124,7 @@ function show(io: Io, approval: Approval): void {
     plan,
     reason,
     previews,
+    withheld,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
@@ -134,6 +144,8 @@ function show(io: Io, approval: Approval): void {
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
+  if (withheld !== "")
+    io.out(`${tone("red", "Withheld")}   ${withheld}, marked in the text: it looks like a secret. It is part of what you decide on, and nobody sees it.`);
   io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));
   if (plan.length === 0) for (const line of printableLines(statement)) io.out(`  ${line}`);
   for (const [index, command] of plan.entries()) {

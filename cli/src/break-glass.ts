@@ -1,5 +1,4 @@
-import type { Command } from "commander";
-import { Misuse } from "./exit-status.ts";
+import { type Command, Option } from "commander";
 import { findGrant, tellGrant } from "./grants.ts";
 import { toJson, tone } from "./io.ts";
 import { printable } from "./table.ts";
@@ -28,7 +27,7 @@ export function breakGlassVerb(program: Command): void {
   breakGlass
     .command("review")
     .argument("<id>", "the grant, or the first characters of its id")
-    .requiredOption("--verdict <verdict>", "justified or misused", verdict)
+    .addOption(new Option("--verdict <verdict>", "what it was").choices(["justified", "misused"]).makeOptionMandatory())
     .requiredOption("--comment <text>", "what you found", nonBlank)
     .description("say what you think of somebody else's break-glass, after its end")
     .addHelpText("after", "\nWhat was done with it: sallyport events export --stream grant-<id> names its sessions; sallyport sessions replay shows each.")
@@ -41,9 +40,4 @@ export function breakGlassVerb(program: Command): void {
         verb.io.out(`${grant.id}: ${grant.verdict} by ${grant.reviewedBy}: ${printable(grant.reviewComment)}`);
       }),
     );
-}
-
-function verdict(text: string): string {
-  if (text !== "justified" && text !== "misused") throw new Misuse(`A verdict is "justified" or "misused".`);
-  return text;
 }

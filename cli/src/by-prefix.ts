@@ -1,9 +1,10 @@
+import { SallyportError } from "@sallyport/proto/errors";
 import { Misuse } from "./exit-status.ts";
 
 /** The one whose id begins so. `what` names it in the error. */
 export function byPrefix<T extends { readonly id: string }>(what: string, items: readonly T[], prefix: string): T {
   const [found, other] = items.filter(({ id }) => id.startsWith(prefix));
-  if (found === undefined) throw new Misuse(`There is no ${what} "${prefix}".`);
+  if (found === undefined) throw new SallyportError("approval.not_found", `There is no ${what} "${prefix}".`);
   if (other !== undefined) throw new Misuse(`"${prefix}" begins more than one ${what}: give more of it.`);
   return found;
 }

@@ -4,7 +4,7 @@ import pg from "pg";
 import { exitStatus, Misuse, Unreachable } from "./exit-status.ts";
 import { dim, type Io, toJson, tone } from "./io.ts";
 import { type Profile, readToken } from "./profile.ts";
-import { printable, table } from "./table.ts";
+import { printable, printableLines, table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function execVerb(program: Command): void {
@@ -37,14 +37,21 @@ async function run(profile: Profile, resource: string, sql: string, io: Io, form
   });
   client.on("notice", (notice) => io.err(tone("yellow", report("NOTICE", notice))));
   client.on("error", () => undefined); // a connection that breaks also fails the query, which tells it
-  const withdraw = (): void => void client.end();
+  const stopped = new AbortController();
+  const withdraw = (): void => {
+    stopped.abort();
+    void client.end();
+  };
   process.once("SIGINT", withdraw);
   try {
     await client.connect();
+    const copied = format === "json" ? keepCopies(client.connection) : passOnCopies(client.connection, process.stdout);
     // As text, as the target sent it: no type is guessed at.
     const asText = { getTypeParser: () => (value: string | null) => value };
     const result: unknown = await client.query({ text: sql, rowMode: "array", types: asText });
-    for (const each of (Array.isArray(result) ? result : [result]) as pg.QueryArrayResult<(string | null)[]>[]) show(each, io, format);
+    for (const each of (Array.isArray(result) ? result : [result]) as pg.QueryArrayResult<(string | null)[]>[]) {
+      show(each, io, format, each.command === "COPY" ? copied.shift() : undefined);
+    }
     return exitStatus.done;
   } catch (error) {
     if (error instanceof pg.DatabaseError) {
@@ -55,6 +62,7 @@ async function run(profile: Profile, resource: string, sql: string, io: Io, form
       );
       return exitStatus.refused;
     }
+    if (stopped.signal.aborted) throw new Error("Stopped, and withdrawn if it was held.", { cause: error });
     throw new Unreachable(`The gateway at ${profile.postgresAddress} does not answer: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     process.off("SIGINT", withdraw);
@@ -62,10 +70,34 @@ async function run(profile: Profile, resource: string, sql: string, io: Io, form
   }
 }
 
-function show({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string | null)[]>, io: Io, format: Format): void {
+interface CopyData {
+  readonly chunk: Buffer;
+}
+
+/** COPY TO STDOUT is text of its own, which the driver drops; it is written as it comes, and no faster than it is taken. */
+function passOnCopies(connection: pg.Connection, out: NodeJS.WriteStream): string[] {
+  connection.on("copyData", ({ chunk }: CopyData) => {
+    // A file is to have the bytes, which the driver's buffer has for now only; a terminal must not be led by them.
+    const shown = out.isTTY ? printableLines(chunk.toString()).join("\n") : Buffer.from(chunk);
+    if (out.write(shown) || connection.stream.isPaused()) return;
+    connection.stream.pause();
+    out.once("drain", () => void connection.stream.resume());
+  });
+  return [];
+}
+
+/** The text of each, in order. */
+function keepCopies(connection: pg.Connection): string[] {
+  const copies: string[] = [];
+  connection.on("copyOutResponse", () => void copies.push(""));
+  connection.on("copyData", ({ chunk }: CopyData) => void copies.push((copies.pop() ?? "") + chunk.toString()));
+  return copies;
+}
+
+function show({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string | null)[]>, io: Io, format: Format, copied: string | undefined): void {
   const names = fields.map(({ name }) => name);
   if (format === "json") {
-    io.out(toJson({ command, rowCount, columns: names, rows }));
+    io.out(toJson({ command, rowCount, columns: names, rows, copied }));
   } else if (format === "csv") {
     for (const row of names.length === 0 ? [] : [names, ...rows]) io.out(row.map(csvCell).join(","));
   } else {
@@ -75,7 +107,8 @@ function show({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string |
         rows.map((row) => row.map((cell) => cell ?? "∅")),
       ))
         io.out(line);
-    io.out(dim(`${command} ${rowCount ?? ""}`.trimEnd()));
+    // Of an empty text the driver says null, against its types.
+    io.out(dim(`${(command as string | null) ?? ""} ${rowCount ?? ""}`.trim()));
   }
 }
 

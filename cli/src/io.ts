@@ -1,5 +1,4 @@
 import { styleText } from "node:util";
-import { SallyportError } from "@sallyport/proto/errors";
 
 /** Where a verb writes. `--json` changes what is written, not what is done. */
 export interface Io {
@@ -25,11 +24,3 @@ export const dim = (text: string): string => styleText("dim", text, { stream: pr
 
 type Tone = "red" | "green" | "yellow" | "cyan" | "magenta";
 export const tone = (colour: Tone, text: string): string => styleText(colour, text, { stream: process.stdout });
-
-export function explain(error: unknown): string {
-  if (error instanceof SallyportError) {
-    const details = Object.entries(error.details).map(([key, value]) => `\n  ${key}: ${value}`);
-    return `${error.code}: ${error.message}${details.join("")}`;
-  }
-  return error instanceof Error ? error.message : String(error);
-}

@@ -28,13 +28,21 @@ export function loadProfile(stateDir: string, name: string): Profile {
   if (!/^[\w.@-]+$/.test(name)) throw new Misuse(`"${name}" is not the name of a profile.`);
   const file = profileFile(stateDir, name);
   if (!existsSync(file)) throw new Misuse(`There is no profile "${name}" (${file}). \`sallyport up\` makes some; --as NAME chooses one.`);
-  const parsed = JSON.parse(readFileSync(file, "utf8")) as Partial<Profile>;
+  const parsed = parse(file);
   const { identity, apiAddress, postgresAddress, caFile, tokenFile } = parsed;
   if (identity === undefined || apiAddress === undefined || postgresAddress === undefined || caFile === undefined || tokenFile === undefined) {
     throw new Misuse(`The profile ${file} is incomplete: identity, apiAddress, postgresAddress, caFile and tokenFile are needed.`);
   }
   const beside = (path: string): string => resolve(dirname(file), path);
   return { identity, apiAddress, postgresAddress, caFile: beside(caFile), tokenFile: beside(tokenFile) };
+}
+
+function parse(file: string): Partial<Profile> {
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as Partial<Profile>;
+  } catch (error) {
+    throw new Misuse(`The profile ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}.`);
+  }
 }
 
 export const readToken = (profile: Profile): string => readFileSync(profile.tokenFile, "utf8").trim();

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Help } from "commander";
 import { agentsVerb } from "./agents.ts";
 import { breakGlassVerb } from "./break-glass.ts";
 import { approvalsVerb } from "./approvals.ts";
@@ -7,10 +7,13 @@ import { auditVerb } from "./audit.ts";
 import { delegateVerb, delegationsVerb } from "./delegations.ts";
 import { eventsVerb } from "./events.ts";
 import { execVerb } from "./exec.ts";
+import { Misuse } from "./exit-status.ts";
 import { explainVerb } from "./explain.ts";
+import { failureOf } from "./failure.ts";
 import { forgetVerb } from "./forget.ts";
 import { grantsVerb } from "./grants.ts";
 import { identitiesVerb } from "./identities.ts";
+import { toJson } from "./io.ts";
 import { ledgerVerb } from "./ledger.ts";
 import { notificationsVerb } from "./notifications.ts";
 import { policyVerb } from "./policy.ts";
@@ -25,13 +28,23 @@ import { sessionsVerb } from "./sessions.ts";
 import { tokenVerb } from "./token.ts";
 import { upVerb } from "./up.ts";
 
-/** The whole command line; `end` is called instead of ending the process. The reference page is written from its help. */
-export function createProgram(end: (helped: boolean) => never): Command {
+/**
+ * The whole command line; `end` is called instead of ending the process. `json`: mistakes on the command line are told as JSON, too. The
+ * reference page is written from its help.
+ */
+export function createProgram(end: (helped: boolean) => never, json = false): Command {
   const program = new Command("sallyport")
     .description("A self-hosted access gateway: every command decided, recorded first, and approved where it matters.")
     .option("--as <profile>", "which identity to act as (a file in .sallyport/profiles); default: $SALLYPORT_CLI_AS, else `default`")
     .option("--json", "write JSON")
-    .showHelpAfterError("(--help shows what there is)")
+    .showHelpAfterError(json ? false : "(--help shows what there is)")
+    .configureOutput(json ? { outputError: (text, write) => write(`${toJson({ error: failureOf(new Misuse(text.replace(/^error: /, "").trim())) })}\n`) } : {})
+    .configureHelp({
+      optionDescription(option) {
+        const text = Help.prototype.optionDescription.call(this, option);
+        return option.mandatory ? `${text} (required)` : text;
+      },
+    })
     .addHelpText("after", "\nExit status: 0 done, 1 refused, 2 misused, 3 unreachable.\nStart here: sallyport up")
     .exitOverride((error) => end(error.exitCode === 0));
 

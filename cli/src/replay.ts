@@ -149,8 +149,10 @@ const withdrawals: Readonly<Record<string, string>> = {
   control_plane_lost: "the control plane ended while it waited",
 };
 
-const statement = (data: Data): string =>
-  data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]);
+const statement = (data: Data): string => {
+  const shown = data["statement"] === undefined ? `<${text(data["statementBytes"])} bytes, in the recording>` : text(data["statement"]);
+  return data["redacted"] === true ? `${shown} ${tone("red", "(what looks like a secret is withheld)")}` : shown;
+};
 
 function parameters(data: Data): string[] {
   const all = Array.isArray(data["parameters"]) ? (data["parameters"] as Data[]) : [];

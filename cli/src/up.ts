@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
-import { explain } from "./io.ts";
+import { explain } from "./failure.ts";
 import { startDemo } from "./up/demo.ts";
 import { welcome } from "./up/welcome.ts";
 

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { ApiClient } from "./api-client.ts";
-import { explain, type Io, terminal } from "./io.ts";
-import { type ExitStatus, exitStatus, Misuse, statusOf } from "./exit-status.ts";
+import { type ExitStatus, exitStatus, Misuse } from "./exit-status.ts";
+import { explain, failureOf, statusOf } from "./failure.ts";
+import { type Io, terminal, toJson } from "./io.ts";
 import { printableLines } from "./table.ts";
 import { loadProfile, type Profile, stateDirectory } from "./profile.ts";
 
@@ -33,7 +34,7 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
   try {
     process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= ApiClient.of(profile())) })) ?? exitStatus.done;
   } catch (error) {
-    io.err(io.json ? JSON.stringify({ error: explain(error) }) : printableLines(explain(error)).join("\n"));
+    io.err(io.json ? toJson({ error: failureOf(error) }) : printableLines(explain(error)).join("\n"));
     process.exitCode = statusOf(error);
   } finally {
     client?.close();

@@ -221,7 +221,6 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       ledgerEndpointPort: endpoint?.port,
       advertisedHost: config.advertisedHost,
       dataDir: config.dataDir,
-      pid: process.pid,
     },
     "control plane ready",
   );

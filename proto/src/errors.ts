@@ -224,6 +224,13 @@ export const errorCodes = {
     retryable: true,
     meaning: "It is outside the hours in which an approval counts.",
   },
+  "approval.unreadable": {
+    grpc: grpc.failedPrecondition,
+    http: 403,
+    sqlstate: "42501",
+    retryable: false,
+    meaning: "The command needs approval, and part of it that could be code would have to be withheld from whoever approves.",
+  },
   "approval.machine": { grpc: grpc.permissionDenied, http: 403, sqlstate: "42501", retryable: false, meaning: "A machine identity never approves." },
   "preview.unsafe": {
     grpc: grpc.failedPrecondition,

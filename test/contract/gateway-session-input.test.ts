@@ -114,6 +114,22 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(record.recording.sent.length, 1);
   });
 
+  it("is that of each COPY of a text, one behind the other, and of what was held, once it runs", { timeout: HANG_MS }, async (t) => {
+    const { client, record, bed, count } = await openWithTable(t, () => ({ effect: "needs_approval", obligations: recording("input") }));
+    client.write(query("copy t from stdin; copy t from stdin (format csv)"));
+    await bed.approvals.approve(await bed.approvals.number(1));
+    await client.more("G");
+    const [text, csv] = [together(copyData("1\tx\n"), copyDone), together(copyData("2,y\n"), copyDone)];
+    const asked = client.more("G");
+    client.write(text);
+    await asked;
+    assert.match(await ask(client, csv), /C:COPY 1 Z:I$/u);
+    assert.deepEqual(record.of("CommandReleased")[0]?.obligations.record, ["input"]);
+    assert.deepEqual(record.recording.copied(2), together(text, csv));
+    bed.rule = recorded;
+    assert.equal(await count(), "2");
+  });
+
   it("is not recorded where policy does not say so, nor with output alone", { timeout: HANG_MS }, async (t) => {
     const { client, record, bed } = await openWithTable(t, () => ({ obligations: recording("output") }));
     for (const rule of [bed.rule, (): "allow" => "allow"]) {
@@ -173,6 +189,40 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     }
   }
 
+  for (const [what, begin, next] of [
+    ["the end of the data", query("copy t from stdin"), copyDone],
+    ["more data and its end", query("copy t from stdin"), together(copyData("2\ty\n"), copyDone)],
+    ["a Sync", together(parse("copy t from stdin"), bind(), execute(), sync), sync],
+  ] as const) {
+    it(`that cannot be recorded while its client is idle fails its COPY with ${what}`, { timeout: HANG_MS }, async (t) => {
+      const { client, record, count } = await openWithTable(t, recorded);
+      client.write(begin);
+      await client.more("G");
+      record.recording.fate = () => Promise.reject(unwritten("unknown"));
+      const written = record.recording.until(() => record.recording.attempts === 1);
+      client.write(copyData("1\tx\n"));
+      await written;
+      await turns();
+      record.recording.fate = () => undefined;
+      assert.equal(await ask(client, next), "E:58030 Z:I");
+      assert.equal(await count(), "0");
+    });
+  }
+
+  for (const way of ["simple", "extended"] as const) {
+    it(`that cannot be recorded fails its COPY (${way}) where everything was sent at once, the next command included`, { timeout: HANG_MS }, async (t) => {
+      const { client, record, count } = await openWithTable(t, recorded);
+      record.recording.fate = () => Promise.reject(unwritten("unknown"));
+      const data = together(copyData(rows(600)), copyData("1\tx\n"), copyDone);
+      const all =
+        way === "simple"
+          ? together(query("copy t from stdin"), data, query("select 'on'"))
+          : together(parse("copy t from stdin"), bind(), execute(), sync, data, sync, query("select 'on'"));
+      assert.equal(await ask(client, all, 2), `${way === "simple" ? "" : "1 2 "}G E:58030 Z:I T D C:SELECT 1 Z:I`);
+      assert.equal(await count(), "0");
+    });
+  }
+
   it("that cannot be recorded fails its transaction, and is refused once where output is recorded, too", { timeout: HANG_MS }, async (t) => {
     const { client, record, count } = await openWithTable(t, bothRecorded);
     assert.equal(await ask(client, query("begin")), "C:BEGIN Z:T");
@@ -194,13 +244,27 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     assert.equal(await count(), "0");
   });
 
+  it("is refused before its COPY runs when the recording is full, and nothing else is", { timeout: HANG_MS }, async (t) => {
+    const { client, record, heard, count } = await openWithTable(t, recorded);
+    record.recording.full = true;
+    const { length } = heard.types;
+    assert.equal(await ask(client, query("copy t from stdin")), "E:54000 Z:I");
+    assert.equal(await ask(client, together(parse("copy t from stdin"), bind(), execute(), sync)), "E:54000 Z:I");
+    assert.deepEqual(record.commands.slice(-2), ["CommandDenied 2 recording.full", "CommandDenied 3 recording.full"]);
+    assert.equal(heard.types.length, length);
+    assert.equal(await ask(client, query("copy t to stdout")), "H c C:COPY 0 Z:I");
+    assert.equal(await count(), "0");
+  });
+
   it("that the target refuses is dropped, and nothing of it comes to the next COPY", { timeout: HANG_MS }, async (t) => {
     const { client, heard, count } = await openWithTable(t, recorded);
     client.write(query("copy t from stdin"));
     await client.more("G");
-    client.write(copyData(Buffer.concat([Buffer.from("no number\tx\n"), rows(400)])));
+    // What comes behind the chunk waits for more of its own, which never comes.
+    client.write(together(copyData(Buffer.concat([Buffer.from("no number\tx\n"), rows(400)])), copyData("1\tleft over\n")));
     await client.more("Z");
     assert.equal(transcript(client.messages.slice(-2)), "E:22P02 Z:I");
+    assert.equal(await ask(client, query("select 1")), "T D C:SELECT 1 Z:I");
     assert.equal(await ask(client, together(copyData("1\tx\n"), copyDone, query("select 1"))), "T D C:SELECT 1 Z:I");
     const { length } = copiedTo(heard);
     client.write(query("copy t from stdin"));

@@ -58,7 +58,7 @@ describe("a change of the policy", { timeout: 6 * HANG_MS }, () => {
   async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
     const run = stack.cli(person, "--json", ...args);
     const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: string }).error.split(":")[0]];
+    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
   }
   function folder(name: string, ...files: readonly PolicyText[]): string {
     const path = join(stack.folder, name);

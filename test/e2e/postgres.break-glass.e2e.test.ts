@@ -41,7 +41,7 @@ describe("break-glass", { timeout: HANG_MS }, () => {
   async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
     const run = stack.cli(person, "--json", ...args);
     const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: string }).error.split(":")[0]];
+    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
   }
   const break_ = async (...more: readonly string[]): Promise<Grant> => (await cli("ana", "break-glass", RESOURCE, "--reason", "on fire", ...more)) as Grant;
   const told = async (kind: string, grantId: string): Promise<void> => void (await hook.first(({ body }) => body.includes(kind) && body.includes(grantId)));

@@ -23,7 +23,7 @@ describe("access on request", { timeout: HANG_MS }, () => {
   async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
     const run = stack.cli(person, "--json", ...args);
     const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: string }).error.split(":")[0]];
+    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
   }
   const ask = async (...more: readonly string[]): Promise<Grant> =>
     (await cli("ana", "request", RESOURCE, "--for", "30m", "--reason", "stuck", ...more)) as Grant;

@@ -8,9 +8,11 @@ import { copyData, copyDone, query } from "../support/frontend-messages.ts";
 import { TestProcess } from "../support/process.ts";
 import { isType, type Recorded, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { openWire } from "./gateway-wire.ts";
+import type { WireClient } from "../support/wire-client.ts";
+import { openDirectWire, openWire } from "./gateway-wire.ts";
 import { peakMib, resetPeak } from "./peak-memory.ts";
 import { recordingPolicy, sentIn, shownIn } from "./recorded.ts";
+import { wireSchema, wireScripts } from "./wire-scripts.ts";
 
 const MIB = 1_048_576;
 /** The control plane may grow by so much while it relays 64 MiB: what waits for the record, and the garbage between two collections. */
@@ -25,7 +27,7 @@ describe("COPY data that policy has recorded, end to end", () => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
-    stack = await Stack.start(cleanup, { policy: recordingPolicy("", "input") });
+    stack = await Stack.start(cleanup, { policy: recordingPolicy("", "input"), targetAuth: "password" });
     await (await stack.connectDirect()).query("create table people (id int, note text, face bytea)");
   });
 
@@ -39,6 +41,25 @@ describe("COPY data that policy has recorded, end to end", () => {
     assert.equal(status, 0, run.stderr);
     return run.stdout;
   }
+
+  it("leaves every answer as it is without a gateway, in every way of COPY", async () => {
+    await stack.publish(recordingPolicy("", "input, output"));
+    await (await stack.connectDirect()).query(wireSchema);
+    for (const [name, script] of Object.entries(wireScripts)) {
+      const client = await openWire(cleanup, stack, "ana", { application_name: name });
+      const direct = await openDirectWire(cleanup, stack);
+      for (const peer of [client, direct]) {
+        for (const { send, type, count } of script) {
+          const answered = peer.more(type, count);
+          peer.write(send);
+          await answered;
+        }
+      }
+      const told = (peer: WireClient): string => peer.messages.map(({ type, bytes }) => `${type} ${bytes.toString("latin1", type === "A" ? 9 : 1)}`).join("\n");
+      assert.equal(told(client), told(direct), name);
+    }
+    await stack.publish(recordingPolicy("", "input"));
+  });
 
   /** The events of the session that has ended, and of its recording. */
   async function recordOf(

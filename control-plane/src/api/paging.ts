@@ -1,13 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 
 /** Cursors are positions of the log, which SQLite holds in 64 bits. */
-const MAX_CURSOR = 2n ** 63n - 1n;
+const LAST_CURSOR = 2n ** 63n - 1n;
 
 /** A place in a list, as the caller got it with the page before. Fails with `input.invalid`. */
 export function cursorOf(text: string): { readonly cursor?: bigint } {
   if (text === "") return {};
   const cursor = /^\d{1,19}$/.test(text) ? BigInt(text) : undefined;
-  if (cursor === undefined || cursor > MAX_CURSOR) throw new SallyportError("input.invalid", "That is no cursor of a list.", { field: "cursor" });
+  if (cursor === undefined || cursor > LAST_CURSOR) throw new SallyportError("input.invalid", "That is no cursor of a list.", { field: "cursor" });
   return { cursor };
 }
 

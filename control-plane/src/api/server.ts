@@ -123,7 +123,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, tls, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new SallyportError("config.invalid", `The API cannot listen on ${address}.`, { address }, error));
+      else
+        reject(
+          new SallyportError(
+            "config.invalid",
+            `The API cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_API_PORT).`,
+            { address },
+            error,
+          ),
+        );
     });
   });
   return {

@@ -12,6 +12,7 @@ import type { Preview } from "../application/preview-ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
 import { groupsOf, type Standing } from "../domain/approval/quorum.ts";
+import { withheldOf } from "../domain/session/withheld.ts";
 import type { RecordedEvent } from "../ledger/ledger.ts";
 
 export const identityView = ({ id, kind, groups, disabled }: IdentityView): Identity => ({ id, kind, groups: [...groups], disabled });
@@ -63,6 +64,7 @@ export function approvalView(approval: ApprovalView): Approval {
     plan: (plan?.commands ?? []).map((each) => ({ statement: each.statement, riskClass: each.facts.riskClass })),
     reason: plan?.reason ?? "",
     previews: previews.map((preview) => ({ ...preview, rows: preview.rows === undefined ? undefined : BigInt(preview.rows) })),
+    withheld: withheldOf(command) ?? "",
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };

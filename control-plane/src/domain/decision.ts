@@ -143,6 +143,11 @@ export interface Decision {
   readonly seen?: TimeSeen;
 }
 
+/** What the kind of an event tells of the effect. `not_deny`: it went, and used up an approval, whether policy asked for one or not. */
+export type ToldEffect = Decision["effect"] | "not_deny";
+
+export const isEffect = (told: ToldEffect, effect: Decision["effect"]): boolean => (told === "not_deny" ? effect !== "deny" : effect === told);
+
 /** A decision as it is recorded: with the facts beside it, enough to take it again (I14). */
 export interface RecordedDecision {
   readonly policyVersion: string;

@@ -1,7 +1,18 @@
 import { describeSteps, type RuleTerms, termsAsked } from "../../domain/approval/terms.ts";
 import { upcast } from "../../domain/catalogue.ts";
 import type { Decider } from "../../domain/decider.ts";
-import type { ByGrant, Circumstances, Decision, Obligations, PolicyAction, Principal, RecordedDecision, ResourceRef } from "../../domain/decision.ts";
+import {
+  type ByGrant,
+  type Circumstances,
+  type Decision,
+  isEffect,
+  type Obligations,
+  type PolicyAction,
+  type Principal,
+  type RecordedDecision,
+  type ResourceRef,
+  type ToldEffect,
+} from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
@@ -30,7 +41,7 @@ export interface Taken {
   readonly circumstances?: Omit<Circumstances, "time">;
   readonly recorded: RecordedDecision;
   /** As the kind of event tells; undefined when it does not. */
-  readonly effect: Decision["effect"] | undefined;
+  readonly effect: ToldEffect | undefined;
   /** Of a unit of commands together, so at least as strict as this one asks for. */
   readonly obligations?: Obligations;
   /** How people had to agree, of what was held or asked for. */
@@ -165,7 +176,7 @@ function compare({ recorded, effect, obligations, terms }: Taken, now: Decision)
   const differ = (what: string, then: string, again: string): void => {
     if (then !== again) differences.push(`${what}: recorded ${then === "" ? "nothing" : then}, now ${again === "" ? "nothing" : again}.`);
   };
-  if (effect !== undefined) differ("Effect", effect, now.effect);
+  if (effect !== undefined && !isEffect(effect, now.effect)) differ("Effect", effect === "not_deny" ? "allow or needs_approval" : effect, now.effect);
   differ("Rules", recorded.rules.join(", "), now.rules.join(", "));
   differ("Reason", recorded.reason, now.reason);
   differ("To be told", (recorded.notify ?? []).join(", "), (now.notify ?? []).join(", "));

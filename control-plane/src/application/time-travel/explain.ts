@@ -116,7 +116,7 @@ function takenIn({ recorded, event, purpose }: Step, { identity, resource, clien
         ...run,
         facts: event.data.facts,
         recorded: event.data.decision,
-        effect: event.data.approvalId === undefined ? "allow" : "needs_approval",
+        effect: event.data.approvalId === undefined ? "allow" : "not_deny",
         obligations: event.data.obligations,
       };
     case "CommandHeld":

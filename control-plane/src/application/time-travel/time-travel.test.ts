@@ -232,6 +232,34 @@ describe("a decision that is taken again", () => {
     assert.match(less.decision?.again.differences.join() ?? "", /^Obligations/);
   });
 
+  it("holds for what used up an approval, whether policy asked for one or allowed it anyway, and not for what policy denies", async (t) => {
+    const { past, record, allowed, app, ana, decide } = await world(t);
+    const rules = (asks: string) => [
+      {
+        name: "a.cedar",
+        text: `@id("open") permit (principal, action == Action::"open", resource);\n@id("run") permit (principal in Group::"engineers", action == Action::"run", resource)${asks};`,
+      },
+    ];
+    const used = async (decision: Decision): Promise<readonly string[]> => {
+      const event = allowed(decision);
+      const data = { ...event.data, approvalId: randomUUID() };
+      const { decision: explained } = await past.explain(await record({ ...event, data } as SessionEvent), 1);
+      return explained?.again.differences ?? ["nothing was explained"];
+    };
+    const freely = decide(ana());
+    assert.equal(freely.effect, "allow");
+    assert.deepEqual(await used(freely), []);
+    await app.policies.publish(rules(" when { context.approvals >= 1 }"), "", admin);
+    const asked = decide(ana());
+    assert.equal(asked.effect, "needs_approval");
+    assert.deepEqual(await used(asked), []);
+    // What nobody asked for does not pass for what was asked for.
+    assert.match((await used({ ...asked, reason: freely.reason })).join(), /^Reason: /);
+    assert.match((await used({ ...asked, rules: ["another"] })).join(), /^Rules: /);
+    await app.policies.publish(files("nobody"), "", admin);
+    assert.match((await used(decide(ana()))).join(), /^Effect: recorded allow or needs_approval, now deny/);
+  });
+
   it("holds for a change that came between the decision and its record, and says where that was", async (t) => {
     const { ledger, past, record, allowed, app, ana, decide, head } = await world(t);
     const decision = decide(ana());

@@ -2,12 +2,12 @@ import { schemaVersionOf, upcast } from "../../domain/catalogue.ts";
 import {
   type ByGrant,
   type Circumstances,
-  type Decision,
   grantedIn,
   type Obligations,
   type Principal,
   type RecordedDecision,
   type ResourceRef,
+  type ToldEffect,
 } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
@@ -28,7 +28,7 @@ export interface PastDecision {
   readonly resource: string;
   readonly recorded: RecordedDecision;
   /** As the kind of event tells. */
-  readonly effect: Decision["effect"];
+  readonly effect: ToldEffect;
   /** Of a unit of commands together; undefined where the event has none. */
   readonly obligations: Obligations | undefined;
   readonly sessionId: string;
@@ -152,10 +152,7 @@ export class PastDecisions {
         return decision === undefined ? undefined : this.#ofSession(recorded, decision, code.startsWith("policy.") ? "deny" : "allow", grantedIn(event.data));
       }
       case "CommandAuthorized":
-        // One with an approval needed it, and was approved before, for a while.
-        return event.data.approvalId === undefined
-          ? this.#ofCommand(recorded, event.data, event.data.decision, "allow", event.data.obligations)
-          : this.#ofCommand(recorded, event.data, event.data.decision, "needs_approval");
+        return this.#ofCommand(recorded, event.data, event.data.decision, event.data.approvalId === undefined ? "allow" : "not_deny", event.data.obligations);
       case "CommandHeld":
         return this.#ofCommand(recorded, event.data, event.data.decision, "needs_approval");
       case "CommandDenied":
@@ -172,7 +169,7 @@ export class PastDecisions {
     }
   }
 
-  #ofSession(recorded: RecordedEvent, decision: RecordedDecision, effect: Decision["effect"], granted: ByGrant): PastDecision | undefined {
+  #ofSession(recorded: RecordedEvent, decision: RecordedDecision, effect: ToldEffect, granted: ByGrant): PastDecision | undefined {
     const session = this.#sessions.get(recorded.stream);
     if (session === undefined) return undefined; // it was requested before what was read, or is removed
     const { principal, resource: name, clientAddress, purpose } = session;
@@ -185,7 +182,7 @@ export class PastDecisions {
     recorded: RecordedEvent,
     command: RecordedCommand,
     decision: RecordedDecision,
-    effect: Decision["effect"],
+    effect: ToldEffect,
     obligations?: Obligations,
   ): PastDecision | undefined {
     const session = this.#sessions.get(recorded.stream);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
-import { recordDecision } from "../../domain/decision.ts";
+import { type RecordedDecision, recordDecision } from "../../domain/decision.ts";
 import type { CommandFacts, RiskClass } from "../../domain/facts.ts";
 import { policyStream } from "../../domain/policy/policy.events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
@@ -157,6 +157,36 @@ describe("trying a policy on history", () => {
       ),
     );
     assert.deepEqual(found(stricter), { newly_approvable: 1, newly_needing_approval: 2, approvals_changed: 1 });
+  });
+
+  it("tells of a command that used up an approval what policy asked for then, and not that it used one", async (t) => {
+    const { app, append, begin, tried } = await world(t);
+    const session = await begin();
+    const principal = app.identities.find("ana") ?? human("ana");
+    const used = (riskClass: RiskClass, commandId: number, lost: Partial<RecordedDecision> = {}): SessionEvent => {
+      const asked = command(commandId);
+      const facts = { ...asked.facts, riskClass };
+      const decision = app.policies.current()?.decide({ principal, action: "run", resource: orders, facts });
+      assert.ok(decision);
+      const { obligations } = decision;
+      return {
+        type: "CommandAuthorized",
+        data: { ...asked, facts, decision: { ...recordDecision(decision), ...lost }, obligations, approvalId: randomUUID() },
+      };
+    };
+    await append(session, used("read", 1), used("write", 2));
+    const asking = `@id("asking") permit (principal, action == Action::"run", resource) when { context.riskClass == "read" && context.approvals >= 1 };`;
+    const free = `@id("free") permit (principal, action == Action::"run", resource) when { context.riskClass == "write" };`;
+    const same = await tried(first);
+    assert.deepEqual([found(same), same.unreproducible], [{}, 0]);
+    assert.deepEqual(found(await tried(policy(asking, writes))), { newly_needing_approval: 1 });
+    assert.deepEqual(found(await tried(policy(reads, free))), { approval_no_longer_needed: 1 });
+    assert.deepEqual(found(await tried(policy(writes))), { newly_denied: 1 });
+
+    // Of what cannot be taken again nobody knows, and a gate must not miss it.
+    await append(session, used("write", 3, { policyVersion: "p000000000000" }));
+    const lost = await tried(policy(reads, free));
+    assert.deepEqual([found(lost), lost.unreproducible], [{ approval_no_longer_needed: 2 }, 1]);
   });
 
   it("takes people with the groups, and resources with the labels, that they had then", async (t) => {

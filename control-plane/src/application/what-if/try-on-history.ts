@@ -1,5 +1,5 @@
 import { upcast } from "../../domain/catalogue.ts";
-import type { Decision, PolicyEngine } from "../../domain/decision.ts";
+import { type Decision, isEffect, type PolicyEngine } from "../../domain/decision.ts";
 import { differenceBetween } from "../../domain/policy/difference.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
@@ -66,10 +66,11 @@ function takenThen(
   { question, recorded, effect, obligations, at }: PastDecision,
 ): { readonly decision: Then; readonly isReproduced: boolean } {
   const { rules, seen } = recorded;
-  const byRecord: Then = { effect, rules, ...(obligations === undefined ? {} : { obligations }) };
+  // Where nobody can tell any more whether policy asked for the approval that was used, a gate had better hear of it.
+  const byRecord: Then = { effect: effect === "not_deny" ? "needs_approval" : effect, rules, ...(obligations === undefined ? {} : { obligations }) };
   if (engine === undefined && recorded.policyVersion !== NO_POLICY) return { decision: byRecord, isReproduced: false };
   const again = takeDecision(engine, { ...question, circumstances: { ...question.circumstances, time: seen ?? new Date(at) } });
-  return again.effect === effect ? { decision: again, isReproduced: true } : { decision: byRecord, isReproduced: false };
+  return isEffect(effect, again.effect) ? { decision: again, isReproduced: true } : { decision: byRecord, isReproduced: false };
 }
 
 function compare(then: Then, now: Decision, { question, identity, resource, sessionId, commandId, statement, at }: PastDecision): Difference | undefined {

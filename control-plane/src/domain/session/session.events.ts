@@ -107,7 +107,10 @@ export type SessionEvent =
       readonly data: RecordedCommand & {
         readonly decision: RecordedDecision;
         readonly obligations: Obligations;
-        /** It needed approval, and was approved before, for a while. */
+        /**
+         * What was approved before, for a while or in a plan, and was used for it. Policy need not have asked for that: the next command of
+         * a plan takes its turn also where it is allowed without anybody. The rules and the reason of the decision tell which.
+         */
         readonly approvalId?: string;
       };
     }

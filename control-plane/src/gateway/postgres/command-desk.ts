@@ -7,9 +7,9 @@ import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
-import { authorised, denial, type Judged } from "./judged-command.ts";
+import { authorised, denial, fillsRecording, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
-import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, withdrawn } from "./refusals.ts";
+import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
@@ -163,10 +163,11 @@ export class CommandDesk {
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
-    if (recordsOutput(obligations) && this.#setup.recording.full) return this.#refuse(judged, recordingFull());
+    if (this.#setup.recording.full && fillsRecording(judged, obligations)) return this.#refuse(judged, recordingFull());
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
+      if (each.executable.hidesCode === true) return this.#refuse([each], unreadable(), released);
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -272,7 +273,8 @@ export class CommandDesk {
     } catch (error) {
       return { kind: "refused", approvalId, error: SallyportError.from(error) };
     }
-    if (approvals.find(approvalId)?.state !== "granted") hold.tell(heldNotice(approvalId, decision, executable.facts.riskClass, expiresAt, hold.inTransaction));
+    if (approvals.find(approvalId)?.state !== "granted")
+      hold.tell(heldNotice(approvalId, decision, { ...command, facts: executable.facts }, expiresAt, hold.inTransaction));
     let told = "";
     const changed = ({ counter }: ApprovalView): void => {
       if (counter === undefined || counter.digest === told) return;

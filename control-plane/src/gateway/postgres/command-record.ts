@@ -18,6 +18,8 @@ export interface Executable {
   /** The statement as it may be recorded. */
   readonly recordable: string;
   readonly redacted: boolean;
+  /** What was replaced in it may be code: nobody is asked to approve it. */
+  readonly hidesCode?: boolean;
   /** Its words ask for transactions that may write. */
   readonly leavesReadOnly: boolean;
   readonly stated?: StatedPurpose | undefined;

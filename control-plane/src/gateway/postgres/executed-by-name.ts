@@ -23,7 +23,7 @@ export function asNamed(text: Prepared, { statements, cursors }: SessionNames): 
 
 /** Bound to what runs as well as to the text: an approval of `EXECUTE p` is for what p is now (I4). */
 function resolved({ sql, parameterTypes, analysis }: Prepared, own: CommandFacts, runs: Prepared): Prepared {
-  const { recordable, outputs, redacted, searchPath, leavesReadOnly, stated } = runs.analysis;
+  const { recordable, outputs, redacted, hidesCode, searchPath, leavesReadOnly, stated } = runs.analysis;
   return {
     sql: Buffer.concat([sql, Buffer.from("\n-- runs: "), runs.sql]),
     parameterTypes,
@@ -33,6 +33,7 @@ function resolved({ sql, parameterTypes, analysis }: Prepared, own: CommandFacts
       outputs,
       recordable: `${analysis.recordable}\n-- runs: ${recordable}`,
       redacted: analysis.redacted || redacted,
+      hidesCode: analysis.hidesCode || hidesCode,
       searchPath: analysis.searchPath === undefined ? searchPath : both(analysis.searchPath, searchPath ?? []),
       leavesReadOnly: analysis.leavesReadOnly || leavesReadOnly,
       ...(stated === undefined ? {} : { stated: { ...stated, ...analysis.stated } }),

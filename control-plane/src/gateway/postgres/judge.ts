@@ -228,7 +228,14 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
 function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
   if (reason === undefined) return analysis;
-  return { ...analysis, named: undefined, facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount }, outputs: [] };
+  // Nor is it certain what is a comment, and what a literal.
+  return {
+    ...analysis,
+    named: undefined,
+    hidesCode: analysis.redacted,
+    facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount },
+    outputs: [],
+  };
 }
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
@@ -256,7 +263,7 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
       leavesReadOnly: true,
     };
   }
-  const { facts, recordable, redacted, leavesReadOnly, stated, searchPath, makesTemporary } = prepared.analysis;
+  const { facts, recordable, redacted, hidesCode, leavesReadOnly, stated, searchPath, makesTemporary } = prepared.analysis;
   const { sql, parameterTypes } = prepared;
-  return { via, sql, parameterTypes, parameters, facts, recordable, redacted, leavesReadOnly, stated, searchPath, makesTemporary };
+  return { via, sql, parameterTypes, parameters, facts, recordable, redacted, hidesCode, leavesReadOnly, stated, searchPath, makesTemporary };
 }

@@ -1,5 +1,7 @@
 import { type Decision, type Obligations, recordDecision } from "../../domain/decision.ts";
+import { recordsInput, recordsOutput } from "../../domain/obligations.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
+import type { CommandFacts } from "../../domain/facts.ts";
 import type { Executable } from "./command-record.ts";
 
 /** A command with what was decided on it. */
@@ -10,6 +12,12 @@ export interface Judged {
   /** Set when it was held, or runs by what was approved for a while. */
   readonly approvalId?: string;
 }
+
+/** Something that they show, or that is sent for them, is known to go to the recording. Where it turns out only later, it is refused then. */
+export const fillsRecording = (judged: readonly Judged[], obligations: Obligations): boolean =>
+  recordsOutput(obligations) || (recordsInput(obligations) && judged.some(({ executable }) => copiesIn(executable.facts)));
+
+const copiesIn = ({ verbs, relationsWritten }: CommandFacts): boolean => verbs.includes("COPY") && relationsWritten.length > 0;
 
 export const authorised = ({ command, decision, approvalId }: Judged, obligations: Obligations): SessionEvent => ({
   type: "CommandAuthorized",

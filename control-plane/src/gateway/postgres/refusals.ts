@@ -26,6 +26,10 @@ export function readOnlyError(why: string, rules: readonly string[]): SallyportE
   return new SallyportError("session.read_only", `Refused: policy opened this session read-only, and ${why}.`, { rule: rules.join(", ") });
 }
 
+/** I4: nobody is asked to approve what they cannot be shown. */
+export const unreadable = (): SallyportError =>
+  new SallyportError("approval.unreadable", "This needs approval, and nobody could read it: what looks like a secret in it may be code that it runs.");
+
 export const recordingFull = (): SallyportError => new SallyportError("recording.full", "Policy has this recorded, and the recording of this session is full.");
 
 export function hintFor(error: SallyportError): string {
@@ -34,6 +38,8 @@ export function hintFor(error: SallyportError): string {
       return howToState(error);
     case "policy.denied":
       return "An approval cannot lift this. Ask whoever keeps the policy.";
+    case "approval.unreadable":
+      return "Leave the secret out of code: a statement of its own for it, a user mapping for another server, or no password in comments and examples. Nothing was sent to the target.";
     case "recording.full":
       return "Connect again: each session has a recording of its own.";
     case "approval.expired":

@@ -124,17 +124,15 @@ export class UnitHandler {
 
   async #copy({ raw }: Frame, last: boolean): Promise<void> {
     const { line, input } = this.#deps;
-    if (!(await line.takesCopy())) return input.drop();
+    if (!(await line.takesCopy())) return;
     if (!recordsInput(this.#obligations)) return line.copy(raw, last);
     const failure = await input.add(line.answering, raw, last);
     if (failure !== undefined) await this.#failCopy(failure);
   }
 
-  /** Something else than COPY data comes behind it: what waits goes first, or nowhere. */
+  /** Something else than COPY data comes behind it: what waits goes first, or, where the target takes no more, nowhere. */
   async #endInput(): Promise<void> {
-    const { line, input } = this.#deps;
-    if (!line.copying) return input.drop();
-    const failure = await input.settled();
+    const failure = await this.#deps.input.settled();
     if (failure !== undefined) await this.#failCopy(failure);
   }
 

@@ -1,5 +1,6 @@
 import { describeSteps } from "../../domain/approval/terms.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { withheldOf } from "../../domain/session/withheld.ts";
 import { type About, type Field, type Notice, type Notices, personal, sensitive, shown, type Step } from "../notice.ts";
 
 /** Commands that wait for people. */
@@ -17,6 +18,7 @@ export const approvalNotices: Notices = {
         shown("expires", expiresAt),
         shown("rules", decision.rules),
         personal("requester", requestedBy),
+        ...withheldField(withheldOf(command)),
         ...(command.statement === undefined ? [] : [sensitive("statement", command.statement)]),
         shown("approval", approvalId),
         shown("session", data.sessionId),
@@ -56,6 +58,9 @@ export const commandFields = (
   shown("hazards", hazards),
   shown("fingerprint", fingerprint),
 ];
+
+const withheldField = (withheld: string | undefined): readonly Field[] =>
+  withheld === undefined ? [] : [shown("withheld from everybody", `${withheld}, marked in the text: it looks like a secret`)];
 
 function settled(what: string, said: string, approvalId: string, { subject }: About, fields: readonly Field[]): Notice {
   const asked = subject.type === "ApprovalRequested" ? subject.data : undefined;

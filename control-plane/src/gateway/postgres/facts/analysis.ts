@@ -80,9 +80,11 @@ export type NamedUse =
 
 export interface StatementAnalysis {
   readonly facts: CommandFacts;
-  /** The text as it may be recorded, logged and shown: password literals replaced by `'<redacted>'`. */
+  /** The text as it may be recorded, logged and shown: passwords replaced by `<redacted: 9 bytes>`. */
   readonly recordable: string;
   readonly redacted: boolean;
+  /** What was replaced may be code that runs: nobody who reads `recordable` knows what they read. */
+  readonly hidesCode: boolean;
   /** Of a single COPY … TO STDOUT. */
   readonly copyOut: CopyOut | undefined;
   /** One for each statement, in order; empty columns for one without a result. A result beyond the list may hold anything. */
@@ -129,6 +131,8 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     },
     recordable,
     redacted,
+    // Nobody can tell a password from code in a text that does not parse.
+    hidesCode: redacted,
     copyOut: undefined,
     outputs: [],
     preparedNames: noPreparedNames,

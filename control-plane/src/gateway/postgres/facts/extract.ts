@@ -1,4 +1,5 @@
 import type { CopyStmt, ParseResult } from "@pgsql/types";
+import type { CommandFacts, Hazard } from "../../../domain/facts.ts";
 import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
@@ -37,7 +38,7 @@ const templated = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt
 /** Throws only what means that the parser itself is broken. */
 export function analyseText(parser: Parser, text: string, alsoHarmless: ReadonlySet<string>): Extracted {
   const parsed = text.trim() === "" ? { stmts: [] } : parseOrNothing(parser, text);
-  const { recordable, redacted } = redact(text, parsed !== undefined);
+  const { recordable, redacted, hidden } = redact(text, parsed !== undefined);
   // The parser's message quotes the text, secrets included: it stays here.
   if (parsed === undefined) return { ...unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted), holdsForTemplate: false };
 
@@ -66,10 +67,12 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   const fingerprint = count === 0 ? "" : parser.fingerprint(text);
   const named = count === 1 ? namedUse(all[0], traits, () => facts.build(count, fingerprint)) : undefined;
   if (facts.executes.size > 0) facts.unclassified("executes a statement that was prepared in another text", "dynamic_code");
+  const built = facts.build(count, fingerprint);
   return {
-    facts: facts.build(count, fingerprint),
+    facts: built,
     recordable,
     redacted,
+    hidesCode: hidden === "code" || (hidden === "operand" && runsUnseenCode(built)),
     copyOut: copyOut(text, soleCopy(parsed)),
     outputs,
     preparedNames: facts.preparedNames(),
@@ -82,6 +85,14 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,
   };
 }
+
+const hazardsOfUnseenCode: ReadonlySet<string> = new Set<Hazard>(["dynamic_code", "opaque_function", "unparsed"]);
+/** Their bodies are literals. */
+const storesCode = /^(?:DO|CREATE (?:FUNCTION|PROCEDURE))$/;
+
+/** It may run what stands in a literal, now or later. */
+const runsUnseenCode = ({ riskClass, hazards, verbs }: CommandFacts): boolean =>
+  riskClass === "unclassified" || hazards.some((hazard) => hazardsOfUnseenCode.has(hazard)) || verbs.some((verb) => storesCode.test(verb));
 
 function parseOrNothing(parser: Parser, text: string): ParseResult | undefined {
   try {

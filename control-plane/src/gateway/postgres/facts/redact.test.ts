@@ -30,46 +30,64 @@ function fastest(run: () => void): number {
 
 describe("what is recorded of a statement with a password", () => {
   const cases: readonly (readonly [string, string])[] = [
-    ["CREATE ROLE a LOGIN PASSWORD 'topsecret' VALID UNTIL '2030-01-01'", "CREATE ROLE a LOGIN PASSWORD '<redacted>' VALID UNTIL '2030-01-01'"],
-    ["ALTER USER a WITH ENCRYPTED PASSWORD E'top\\x73ecret'", "ALTER USER a WITH ENCRYPTED PASSWORD '<redacted>'"],
-    ["ALTER ROLE a PASSWORD U&'top!0073ecret' UESCAPE '!'", "ALTER ROLE a PASSWORD '<redacted>' UESCAPE '!'"],
-    ["ALTER ROLE a PASSWORD $x$topsecret$x$", "ALTER ROLE a PASSWORD '<redacted>'"],
-    ["ALTER ROLE a PASSWORD 'top'\n'secret'", "ALTER ROLE a PASSWORD '<redacted>'\n'<redacted>'"],
-    ["ALTER ROLE a /* now */ PASSWORD /* ! */ 'topsecret'", "ALTER ROLE a /* now */ PASSWORD /* ! */ '<redacted>'"],
-    ["ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5'", "ALTER ROLE a PASSWORD '<redacted>'"],
+    ["CREATE ROLE a LOGIN PASSWORD 'topsecret' VALID UNTIL '2030-01-01'", "CREATE ROLE a LOGIN PASSWORD '<redacted: 9 bytes>' VALID UNTIL '2030-01-01'"],
+    ["ALTER USER a WITH ENCRYPTED PASSWORD E'top\\x73ecret'", "ALTER USER a WITH ENCRYPTED PASSWORD E'<redacted: 12 bytes>'"],
+    ["ALTER ROLE a PASSWORD U&'top!0073ecret' UESCAPE '!'", "ALTER ROLE a PASSWORD U&'<redacted: 13 bytes>' UESCAPE '!'"],
+    ["ALTER ROLE a PASSWORD $x$topsecret$x$", "ALTER ROLE a PASSWORD $x$<redacted: 9 bytes>$x$"],
+    ["ALTER ROLE a PASSWORD 'top'\n'secret'", "ALTER ROLE a PASSWORD '<redacted: 3 bytes>'\n'<redacted: 6 bytes>'"],
+    ["ALTER ROLE a /* now */ PASSWORD /* ! */ 'topsecret'", "ALTER ROLE a /* now */ PASSWORD /* ! */ '<redacted: 9 bytes>'"],
+    ["ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5'", "ALTER ROLE a PASSWORD '<redacted: 37 bytes>'"],
     ["ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL"],
-    ["ALTER ROLE a PASSWORD topsecret", "ALTER ROLE a PASSWORD '<redacted>'"],
-    ["ALTER ROLE a PASSWORD 'topsecret", "ALTER ROLE a PASSWORD '<redacted>'"],
-    ["ALTER ROLE a PASSWORD 'topsecret'; SELEC", "ALTER ROLE a PASSWORD '<redacted>'; SELEC"],
+    ["ALTER ROLE a PASSWORD topsecret", "ALTER ROLE a PASSWORD <redacted: 9 bytes>"],
+    ["ALTER ROLE a PASSWORD 'topsecret", "ALTER ROLE a PASSWORD '<redacted: 9 bytes>"],
+    ["ALTER ROLE a PASSWORD 'topsecret'; SELEC", "ALTER ROLE a PASSWORD '<redacted: 9 bytes>'; SELEC"],
     [
       "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password 'topsecret')",
-      "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '<redacted>')",
+      "CREATE USER MAPPING FOR a SERVER s OPTIONS (user 'a', password '<redacted: 9 bytes>')",
     ],
-    ["ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing 'topsecret')", "ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing '<redacted>')"],
+    [
+      "ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing 'topsecret')",
+      "ALTER USER MAPPING FOR a SERVER s OPTIONS (SET secret_thing '<redacted: 9 bytes>')",
+    ],
     [
       "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', passfile '/a')",
-      "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', passfile '<redacted>')",
+      "CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'h', passfile '<redacted: 2 bytes>')",
     ],
-    ["CREATE SUBSCRIPTION s CONNECTION 'host=h password=topsecret' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION '<redacted>' PUBLICATION p"],
-    ["SELECT dblink_connect('c', 'host=h password=''topsecret''')", "SELECT dblink_connect('c', '<redacted>')"],
-    ["SELECT dblink('postgres://u:topsecret@h/d', 'SELECT 1')", "SELECT dblink('<redacted>', 'SELECT 1')"],
-    ["ALTER SYSTEM SET primary_conninfo = 'host=h password=topsecret'", "ALTER SYSTEM SET primary_conninfo = '<redacted>'"],
-    ["SET my.password = 'topsecret'", "SET my.password = '<redacted>'"],
-    ["SET LOCAL my.api_secret TO topsecret", "SET LOCAL my.api_secret TO '<redacted>'"],
-    ["ALTER ROLE a SET my.secret = 'topsecret'", "ALTER ROLE a SET my.secret = '<redacted>'"],
-    ["SELECT set_config('my.password', 'topsecret', true)", "SELECT set_config('my.password', '<redacted>', true)"],
-    ["SELECT crypt('topsecret', hash), pgp_sym_encrypt(a, 'topsecret')", "SELECT crypt('<redacted>', hash), pgp_sym_encrypt(a, '<redacted>')"],
-    ["DO $$ BEGIN ALTER ROLE a PASSWORD 'topsecret'; END $$", "DO $$ BEGIN ALTER ROLE a PASSWORD '<redacted>'; END $$"],
-    ["DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''topsecret'''; END $$", "DO $$ BEGIN EXECUTE '<redacted>'; END $$"],
-    ["DO 'BEGIN ALTER ROLE a PASSWORD ''topsecret''; END'", "DO '<redacted>'"],
+    ["CREATE SUBSCRIPTION s CONNECTION 'host=h password=topsecret' PUBLICATION p", "CREATE SUBSCRIPTION s CONNECTION '<redacted: 25 bytes>' PUBLICATION p"],
+    ["SELECT dblink_connect('c', 'host=h password=''topsecret'' user=u')", "SELECT dblink_connect('c', 'host=h password=''<redacted: 9 bytes>'' user=u')"],
+    ["SELECT dblink('postgres://u:topsecret@h/d', 'SELECT 1')", "SELECT dblink('postgres://u:<redacted: 9 bytes>@h/d', 'SELECT 1')"],
+    ["SELECT 'postgres://h/d?password=topsecret&user=u'", "SELECT 'postgres://h/d?password=<redacted: 9 bytes>&user=u'"],
+    ["SELECT 'postgres://u:top@secret@h/d'", "SELECT 'postgres://u:<redacted: 10 bytes>@h/d'"],
+    ["SELECT E'it\\'s\\tpostgres://u:topsecret@h', 1", "SELECT E'it\\'s\\tpostgres://u:<redacted: 9 bytes>@h', 1"],
+    ["ALTER SYSTEM SET primary_conninfo = 'host=h password=topsecret'", "ALTER SYSTEM SET primary_conninfo = 'host=h password=<redacted: 9 bytes>'"],
+    ["SET my.password = 'topsecret'", "SET my.password = '<redacted: 9 bytes>'"],
+    ["SET LOCAL my.api_secret TO topsecret", "SET LOCAL my.api_secret TO <redacted: 9 bytes>"],
+    ["ALTER ROLE a SET my.secret = 'topsecret'", "ALTER ROLE a SET my.secret = '<redacted: 9 bytes>'"],
+    ["SELECT set_config('my.password', 'topsecret', true)", "SELECT set_config('my.password', '<redacted: 9 bytes>', true)"],
+    [
+      "SELECT crypt('topsecret', hash), pgp_sym_encrypt(a, 'topsecret')",
+      "SELECT crypt('<redacted: 9 bytes>', hash), pgp_sym_encrypt(a, '<redacted: 9 bytes>')",
+    ],
+    ["DO $$ BEGIN ALTER ROLE a PASSWORD 'topsecret'; END $$", "DO $$ BEGIN ALTER ROLE a PASSWORD '<redacted: 9 bytes>'; END $$"],
+    ["DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''topsecret'''; END $$", "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ''<redacted: 9 bytes>'''; END $$"],
+    ["DO 'BEGIN ALTER ROLE a PASSWORD ''topsecret''; END'", "DO 'BEGIN ALTER ROLE a PASSWORD ''<redacted: 9 bytes>''; END'"],
     [
       "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('topsecret'); END $$",
-      "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('<redacted>'); END $$",
+      "DO $$ BEGIN EXECUTE 'ALTER ROLE a PASSWORD ' || quote_literal('<redacted: 9 bytes>'); END $$",
     ],
-    ["SELECT format('ALTER ROLE %I PASSWORD %L', 'a', 'topsecret')", "SELECT format('ALTER ROLE %I PASSWORD %L', '<redacted>', '<redacted>')"],
-    ["ALTER ROLE a PASSWORD 'topsecret' -- was topsecret", "ALTER ROLE a PASSWORD '<redacted>' -- was <redacted>"],
-    ["SELECT 1 -- ALTER ROLE a PASSWORD 'topsecret'", "SELECT 1 -- ALTER ROLE a PASSWORD '<redacted>'"],
-    ["CREATE USER a IDENTIFIED BY 'topsecret'", "CREATE USER a IDENTIFIED BY '<redacted>'"],
+    ["SELECT format('ALTER ROLE %I PASSWORD %L', 'a', 'topsecret')", "SELECT format('ALTER ROLE %I PASSWORD %L', '<redacted: 1 byte>', '<redacted: 9 bytes>')"],
+    ["ALTER ROLE a PASSWORD 'topsecret' -- was topsecret", "ALTER ROLE a PASSWORD '<redacted: 9 bytes>' -- was <redacted: 9 bytes>"],
+    ["SELECT 1 -- ALTER ROLE a PASSWORD 'topsecret'", "SELECT 1 -- ALTER ROLE a PASSWORD '<redacted: 9 bytes>'"],
+    ["CREATE USER a IDENTIFIED BY 'topsecret'", "CREATE USER a IDENTIFIED BY '<redacted: 9 bytes>'"],
+    [
+      "CREATE FUNCTION f() RETURNS void SET my.secret = 'topsecret' LANGUAGE plpgsql AS $$ BEGIN DELETE FROM orders; END $$",
+      "CREATE FUNCTION f() RETURNS void SET my.secret = '<redacted: 9 bytes>' LANGUAGE plpgsql AS $$ BEGIN DELETE FROM orders; END $$",
+    ],
+    [
+      "do $$ begin update products set price = 0; -- postgres://u:p@h\n end $$",
+      "do $$ begin update products set price = 0; -- postgres://u:<redacted: 1 byte>@h\n end $$",
+    ],
+    ["execute 'drop table orders -- postgres://u:p@h'", "execute 'drop table orders -- postgres://u:<redacted: 1 byte>@h'"],
   ];
   for (const [sql, expected] of cases) {
     it(sql, () => {
@@ -164,4 +182,48 @@ describe("what is recorded of a statement without a password", () => {
       );
     }
   });
+});
+
+describe("whether what is withheld may be code that runs", () => {
+  const hides = (sql: string): boolean => analyseText(parser, sql, new Set()).hidesCode;
+  for (const sql of [
+    "do $$begin/*://u:*/delete/**/from/**/orders;--@h\nend$$",
+    "do $$ begin execute replace('x -- postgres://u:truncate@h', 'x -- postgres://u:', '') || ' orders'; end $$",
+    "do $$ begin execute substr(current_query(), 7, 8); -- postgres://u:truncate@h\n end $$",
+    "do $$ begin execute 'select curr' || 'ent_query()'; -- postgres://u:truncate@h\n end $$",
+    "do $$ begin execute password 'drop table orders'; end $$",
+    "do $$ begin perform crypt('drop table orders', ''); end $$",
+    "do $$ declare s text; begin s := execute 'x -- postgres://u:truncate@h'; end $$",
+    "do $$ begin if (case when true then execute 'x -- postgres://u:truncate@h' end) = '' then null; end if; end $$",
+    "do language plpython3u $$ -- postgres://u:os@h\n $$",
+    "select run_sql('postgres://u:truncate@h')",
+    "select query_to_xml('select 1 -- postgres://u:p@h', true, true, '')",
+    "create function f() returns void language plpgsql as $$ begin perform g('postgres://u:p@h'); end $$",
+    "alter role a password 'orders'; drop table orders",
+    "select set_config('my.secret', 'drop table orders', true); do $$ begin execute current_setting('my.secret'); end $$",
+    "execute 'drop table orders -- postgres://u:p@h'",
+    "selct 'postgres://u:p@h'",
+    "alter role a password topsecret",
+  ]) {
+    it(`it may: ${sql}`, () => {
+      assert.equal(hides(sql), true);
+    });
+  }
+  for (const sql of [
+    "do $$ begin update products set price = 0; -- postgres://u:p@h\n end $$",
+    "do $$ begin execute 'drop table orders -- postgres://u:p@h'; end $$",
+    "do $$ begin if not exists (select 1) then create role a login password 'topsecret'; end if; end $$",
+    "create function f() returns void language plpgsql as $$ begin delete from orders; /* postgres://u:p@h */ end $$",
+    "alter role a password 'topsecret'",
+    "alter role a password 'topsecret' -- was topsecret",
+    "create subscription s connection 'host=h password=topsecret' publication p",
+    "insert into jobs values ('postgres://u:p@h')",
+    "set my.secret = 'topsecret'",
+    "delete from orders",
+    "do $$ begin delete from orders; end $$",
+  ]) {
+    it(`it may not: ${sql}`, () => {
+      assert.equal(hides(sql), false);
+    });
+  }
 });

@@ -8,21 +8,37 @@ const harmlessSettings = new Set(["password_encryption", "md5_password_warnings"
 
 export const isSensitiveSetting = (name: string): boolean => sensitiveKey.test(name) && !harmlessSettings.has(name.toLowerCase());
 
-/** `user:password@` in a URI, or a password among its parameters. All repetitions here are bounded: a literal may be long and hostile. */
-const uriWithPassword = /:\/\/(?:[^\s/@:]{0,256}:[^\s@]{1,512}@|\S{0,2048}[?&](?:password|sslpassword)=[^&\s])/i;
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
 
-export const holdsPassword = (value: string): boolean => uriWithPassword.test(value) || connectionPassword(value) !== undefined;
+/** `user:password@` in a URI. To the last @ of the word: people forget to escape one in a password. All repetitions here are bounded: a literal may be long and hostile. */
+const uriUser = /:\/\/[^\s/@:]{0,256}:(\S{1,512})@/dg;
+/** A password among the parameters of a URI. */
+const uriParameter = /:\/\/\S{0,2048}?[?&](?:ssl)?password=([^&\s]+)/dgi;
 
-const pair = /\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'?|[^\s']\S*|)/iy;
+/** Where passwords stand in what may be a URI or a libpq connection string (`host=x password=y`), in no order. */
+export function passwordsIn(value: string): readonly Span[] {
+  const uris = value.includes("://") ? [uriUser, uriParameter] : [];
+  const inUris = uris.flatMap((pattern) => [...value.matchAll(pattern)].map(({ indices }) => indices?.[1] ?? [0, 0]));
+  return [...inUris.map(([start = 0, end = 0]) => ({ start, end })), ...connectionPasswords(value)];
+}
 
-/** The password of a libpq connection string (`host=x password=y`); undefined when it is none, or has none. */
-export function connectionPassword(value: string): string | undefined {
+const pair = /\s*([a-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'?|[^\s']\S*|)/diy;
+
+function connectionPasswords(value: string): Span[] {
+  const found: Span[] = [];
   pair.lastIndex = 0;
   for (let match = pair.exec(value); match !== null; match = pair.exec(value)) {
     const [, key = "", given = ""] = match;
-    if (/passw/i.test(key) && given !== "" && !isPlaceholder(given)) return given.replace(/^'([\s\S]*?)'?$/, "$1");
+    const [start, end] = match.indices?.[2] ?? [0, 0];
+    if (!/passw/i.test(key) || given === "" || isPlaceholder(given)) continue;
+    const quoted = given.startsWith("'") ? 1 : 0;
+    const closed = given.length > 1 && given.endsWith("'") ? quoted : 0;
+    if (end - closed > start + quoted) found.push({ start: start + quoted, end: end - closed });
   }
-  return undefined;
+  return found;
 }
 
 const isPlaceholder = (value: string): boolean => /^'?%(?:\d+\$)?[sLI]'?$/.test(value);

@@ -1,5 +1,6 @@
 import { stringValue, type Token, tokens } from "./lexer.ts";
-import { announcesPassword, connectionPassword, holdsPassword, isSensitiveSetting, keyedFunctions, mayHoldSecret, sensitiveKey } from "./secret-literals.ts";
+import { textPlaces } from "./literal-content.ts";
+import { announcesPassword, isSensitiveSetting, keyedFunctions, mayHoldSecret, passwordsIn, sensitiveKey } from "./secret-literals.ts";
 
 export interface SecretRange {
   readonly start: number;
@@ -17,7 +18,7 @@ const MAX_NESTING = 4;
 
 /**
  * Where secrets stand in a text, by its tokens: it need not parse. In doubt it says more, never less.
- * In order of their start; they may overlap, and an empty one only lends its value.
+ * In order of their start; they may overlap. Of a literal its content, or the password in it: what stands around a secret is for people to read.
  * Literals and comments are searched as texts of their own (a DO block, a function body, an EXECUTE'd string).
  */
 export function secretRanges(text: string, nesting = 0): SecretRange[] {
@@ -108,7 +109,10 @@ class Search {
     let sensitive = false;
     for (let at = this.#after(i), read = 0; at < this.#tokens.length && read < MAX_NAME_TOKENS; at = this.#after(at), read++) {
       const { kind, text } = this.#tokens[at] as Token;
-      if (text === "=" || text === "to") return sensitive ? this.#untilEnd(this.#after(at)) : undefined;
+      if (text === "=" || text === "to") {
+        if (!sensitive) return;
+        return this.#head[0] === "set" || this.#head[0] === "alter" ? this.#untilEnd(this.#after(at)) : this.#values(this.#after(at));
+      }
       if (kind !== "word" && kind !== "quoted" && text !== ".") return;
       sensitive ||= isSensitiveSetting(text);
     }
@@ -116,21 +120,17 @@ class Search {
 
   #string(token: Token): void {
     const value = stringValue(this.#text, token);
-    if (this.#announced || holdsPassword(value)) this.#add(token.start, token.end, connectionPassword(value) ?? value);
-    else if (this.#nesting < MAX_NESTING && mayHoldSecret.test(value)) this.#nested(token, value);
+    if (this.#announced) this.#literal(token);
+    else if (mayHoldSecret.test(value)) this.#inside(token, value);
     if (announcesPassword(value)) this.#announced = true;
   }
 
-  #nested(token: Token, value: string): void {
-    const inner = secretRanges(value, this.#nesting + 1);
-    if (inner.length === 0) return;
-    // Between dollars the content stands as it is; elsewhere positions differ by the escapes.
-    if (token.content?.quoting === "dollar")
-      for (const range of inner) this.#add(token.content.start + range.start, token.content.start + range.end, range.value);
-    else {
-      this.#add(token.start, token.end, value);
-      for (const range of inner) this.#found.push({ start: token.start, end: token.start, value: range.value });
-    }
+  #inside(token: Token, value: string): void {
+    const passwords = passwordsIn(value).map(({ start, end }) => ({ start, end, value: value.slice(start, end) }));
+    const nested = this.#nesting < MAX_NESTING ? secretRanges(value, this.#nesting + 1) : [];
+    if (passwords.length + nested.length === 0) return;
+    const place = textPlaces(this.#text, token);
+    for (const range of [...passwords, ...nested]) this.#found.push({ ...place(range.start, range.end), value: range.value });
   }
 
   #comment(token: Token): void {
@@ -142,28 +142,48 @@ class Search {
   /** The literal at `i`, with those that PostgreSQL, or a reader, would take as its continuation. */
   #literalsAt(i: number): void {
     for (let at = i, token = this.#tokens[at]; token?.kind === "string"; at = this.#after(at), token = this.#tokens[at]) {
-      this.#add(token.start, token.end, stringValue(this.#text, token));
+      this.#literal(token);
+    }
+  }
+
+  /** `a, 'b', 3`: a setting that another statement makes in passing. */
+  #values(i: number): void {
+    for (let at = i; at < this.#tokens.length; at = this.#after(this.#after(at))) {
+      const token = this.#tokens[at];
+      if (token === undefined || token.kind === "symbol") return;
+      if (token.kind === "string") this.#literal(token);
+      else this.#add(token.start, token.end, token.text);
+      if (this.#tokens[this.#after(at)]?.text !== ",") return;
     }
   }
 
   #untilEnd(i: number): void {
-    const first = this.#tokens[i];
-    if (first === undefined || i < this.#covered) return;
-    let last = first;
+    if (i < this.#covered) return;
+    let first: Token | undefined;
+    let last: Token | undefined;
+    const bare = (): void => {
+      if (first !== undefined && last !== undefined) this.#add(first.start, last.end, this.#text.slice(first.start, last.end));
+      first = undefined;
+    };
     for (let at = i; at < this.#tokens.length; at++) {
       const token = this.#tokens[at];
       if (token === undefined || (token.kind === "symbol" && token.text === ";")) break;
-      last = token;
       this.#covered = at + 1;
-      if (token.kind === "string") this.#add(token.start, token.end, stringValue(this.#text, token));
+      if (token.kind === "string") {
+        bare();
+        this.#literal(token);
+        continue;
+      }
+      first ??= token;
+      last = token;
     }
-    this.#add(first.start, last.end, this.#text.slice(first.start, last.end));
+    bare();
   }
 
   #arguments(i: number, spare: number, limit = MAX_LIST_TOKENS): void {
     const list = this.#inParentheses(i, limit);
     if (limit === Infinity) this.#covered = this.#after(i) + 1 + list.length;
-    for (const token of list.filter(({ kind }) => kind === "string").slice(spare)) this.#add(token.start, token.end, stringValue(this.#text, token));
+    for (const token of list.filter(({ kind }) => kind === "string").slice(spare)) this.#literal(token);
   }
 
   /** The tokens between the parenthesis that follows and its closing one. */
@@ -191,6 +211,10 @@ class Search {
     let at = i - 1;
     while (this.#tokens[at]?.kind === "comment") at--;
     return this.#tokens[at];
+  }
+
+  #literal(token: Token): void {
+    this.#add(token.content?.start ?? token.start, token.content?.end ?? token.end, stringValue(this.#text, token));
   }
 
   #add(start: number, end: number, value: string): void {

@@ -287,6 +287,8 @@ export interface Approval {
   previews: ApprovalPreview[];
   /** Until then also whatever does no more than the command, in its session. */
   wholeSession: boolean;
+  /** How much of it nobody is shown, in words, since it looks like a secret; empty: nothing. Each place is marked in the text. */
+  withheld: string;
 }
 
 export interface PlannedCommand {
@@ -3986,6 +3988,7 @@ function createBaseApproval(): Approval {
     reason: "",
     previews: [],
     wholeSession: false,
+    withheld: "",
   };
 }
 
@@ -4083,6 +4086,9 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.wholeSession !== false) {
       writer.uint32(248).bool(message.wholeSession);
+    }
+    if (message.withheld !== "") {
+      writer.uint32(258).string(message.withheld);
     }
     return writer;
   },
@@ -4348,6 +4354,14 @@ export const Approval: MessageFns<Approval> = {
             message.wholeSession = reader.bool();
             continue;
           }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.withheld = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4459,6 +4473,7 @@ export const Approval: MessageFns<Approval> = {
         : isSet(object.whole_session)
         ? globalThis.Boolean(object.whole_session)
         : false,
+      withheld: isSet(object.withheld) ? globalThis.String(object.withheld) : "",
     };
   },
 
@@ -4557,6 +4572,9 @@ export const Approval: MessageFns<Approval> = {
     if (message.wholeSession !== false) {
       obj.wholeSession = message.wholeSession;
     }
+    if (message.withheld !== "") {
+      obj.withheld = message.withheld;
+    }
     return obj;
   },
 
@@ -4598,6 +4616,7 @@ export const Approval: MessageFns<Approval> = {
     message.reason = object.reason ?? "";
     message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
     message.wholeSession = object.wholeSession ?? false;
+    message.withheld = object.withheld ?? "";
     return message;
   },
 };
