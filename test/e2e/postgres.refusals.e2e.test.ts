@@ -102,6 +102,21 @@ describe("a connection that cannot be", () => {
     });
   }
 
+  for (const [name, bytes] of Object.entries({
+    "a start-up packet that claims 1 GiB": Buffer.concat([int32(GIB), int32(196_608)]),
+    "a start-up packet of no known kind": Buffer.concat([int32(8), int32(0)]),
+    "an SSLRequest inside TLS": encodeSslRequest(),
+  })) {
+    it(`is told inside its TLS connection what is wrong with ${name}`, async () => {
+      const client = await WireClient.connect(cleanup, { host: "127.0.0.1", port: stack.gatewayPort, ca: readFileSync(stack.caFile, "utf8") });
+      client.write(bytes);
+      await client.ended();
+      const [error] = client.messages;
+      assert.ok(error !== undefined, "the client could read it");
+      assert.match(failureOf(error).join(" "), /^FATAL (08P01|0A000|54000) /u);
+    });
+  }
+
   it("is refused when the password is not a password message, or is endless", async () => {
     for (const bytes of [message("Q", "select 1\0"), Buffer.concat([Buffer.from("p"), int32(GIB)]), message("p", "no end")]) {
       const client = await WireClient.connect(cleanup, { host: "127.0.0.1", port: stack.gatewayPort, ca: readFileSync(stack.caFile, "utf8") });
