@@ -50,6 +50,8 @@ export interface ApiServerOptions {
   readonly context: ApiContext;
   readonly application: Application;
   readonly ledger: Ledger;
+  /** The same with what others wrote into it. */
+  readonly readable: Ledger;
   readonly audit: Audit;
   readonly storedStream: (stream: string) => string;
   readonly readModels: ReadModelsService;
@@ -111,7 +113,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     PolicyChangeServiceService,
     policyChangeService(context, { policies, identities: application.identities, resources: recordedResources, trials: options.trials }),
   );
-  server.addService(EventServiceService, eventService(context, options.ledger));
+  server.addService(EventServiceService, eventService(context, options.readable));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures, sessions, resources: recordedResources }));
   server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel, sessions, resources: recordedResources }));
