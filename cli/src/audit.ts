@@ -1,6 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
-import { once } from "node:events";
+import { pipeline } from "node:stream/promises";
 import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import type { ExportRequest } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import type { Finding, Verdict, Verified } from "@sallyport/proto/audit/verdict";
@@ -89,7 +89,7 @@ export function auditVerb(program: Command): void {
     );
   audit
     .command("key")
-    .description("the key and the last checkpoint of the log, to be kept outside of it")
+    .description("the key of the log, to be kept outside of it; with --json the last checkpoint, too")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         const client = api();
@@ -116,18 +116,17 @@ export function auditVerb(program: Command): void {
 async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<void> {
   const client = api();
   const draft = `${options.output}.part`;
-  const file = createWriteStream(draft, { mode: 0o600 });
   let bytes = 0;
-  try {
+  async function* bundle(): AsyncGenerator<Uint8Array> {
     for await (const { data } of client.stream(client.audit.export(requestOf(options), client.metadata))) {
       bytes += data.length;
-      if (!file.write(data)) await once(file, "drain");
+      yield data;
     }
-    file.end();
-    await once(file, "finish");
+  }
+  try {
+    await pipeline(bundle(), createWriteStream(draft, { mode: 0o600 }));
     await rename(draft, options.output);
   } catch (error) {
-    file.destroy();
     await rm(draft, { force: true });
     throw error;
   }
@@ -152,7 +151,7 @@ function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
 function verifiedLines(verdict: Verified, seconds: number): string[] {
   const { events, removed, removals, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned, opened = 0, forgotten = [] } = verdict;
   return [
-    tone("green", `Verified: ${events} events, none altered, missing, inserted or out of order.`),
+    tone("green", `Verified: ${events - unsigned} events, none altered, missing, inserted or out of order.`),
     `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
     ...(unsigned === 0 ? [] : [tone("yellow", `Not signed yet: the last ${unsigned} events. Nothing vouches for them.`)]),
     `${bold("Key")}         ${keys.map(({ text }) => text).join(", then ")}`,

@@ -1,5 +1,5 @@
 import { createWriteStream } from "node:fs";
-import { once } from "node:events";
+import { pipeline } from "node:stream/promises";
 import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { dim, toJson } from "./io.ts";
@@ -29,15 +29,15 @@ export function eventsVerb(program: Command): void {
     .option("--out <file>", "a file instead of the terminal")
     .action((options: { stream?: string[]; out?: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const file = options.out === undefined ? process.stdout : createWriteStream(options.out, { mode: 0o600 });
         let count = 0;
-        for await (const event of read(verb, { follow: false, streamPrefixes: options.stream ?? [], limit: 0n })) {
-          if (!file.write(`${line(event)}\n`)) await once(file, "drain");
-          count++;
+        async function* lines(): AsyncGenerator<string> {
+          for await (const event of read(verb, { follow: false, streamPrefixes: options.stream ?? [], limit: 0n })) {
+            yield `${line(event)}\n`;
+            count++;
+          }
         }
-        if (options.out === undefined) return;
-        file.end();
-        await once(file, "finish");
+        if (options.out === undefined) return pipeline(lines(), process.stdout, { end: false });
+        await pipeline(lines(), createWriteStream(options.out, { mode: 0o600 }));
         verb.io.out(verb.io.json ? toJson({ file: options.out, events: count }) : `${count} events in ${options.out}.`);
       }),
     );
@@ -61,4 +61,4 @@ function line({ stream, revision, position, id, type, dataJson, metadataJson, re
 }
 
 const summary = ({ position, stream, revision, type, dataJson, recordedAt }: RecordedEvent): string =>
-  `${dim(`${position} ${recordedAt?.toISOString() ?? ""}`)} ${stream}@${revision} ${type} ${dim(printable(dataJson))}`;
+  `${dim(`${position} ${recordedAt?.toISOString() ?? ""}`)} ${printable(stream)}@${revision} ${printable(type)} ${dim(printable(dataJson))}`;

@@ -107,7 +107,8 @@ function show({ fields, rows, command, rowCount }: pg.QueryArrayResult<(string |
         rows.map((row) => row.map((cell) => cell ?? "∅")),
       ))
         io.out(line);
-    io.out(dim(`${command} ${rowCount ?? ""}`.trimEnd()));
+    // Of an empty text the driver says null, against its types.
+    io.out(dim(`${(command as string | null) ?? ""} ${rowCount ?? ""}`.trim()));
   }
 }
 

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { Command } from "commander";
-import { toJson } from "./io.ts";
+import { type Io, toJson } from "./io.ts";
 import { table } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
@@ -20,20 +20,26 @@ export function tokenVerb(program: Command): void {
       runVerb(command, async ({ io, api, profile }) => {
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
+        // Before there is a token that nobody would have.
+        if (options.out !== undefined) writeFileSync(options.out, "", { mode: 0o600 });
         if (options.join !== undefined) {
           const { joinToken, expiresAt } = await client.call(client.agents.createJoinToken.bind(client.agents), { agentName: options.join, ttlSeconds });
-          return deliver(io.json, io.out, joinToken, expiresAt, options.out);
+          return deliver(io, { token: joinToken, expiresAt }, options.out);
         }
         const identityId = options.identity ?? profile().identity;
         if (options.group !== undefined) {
           await client.call(client.identities.putIdentity.bind(client.identities), { id: identityId, kind: options.kind ?? "human", groups: options.group });
         }
-        const { token: secret, expiresAt } = await client.call(client.identities.createToken.bind(client.identities), {
+        const {
+          tokenId,
+          token: secret,
+          expiresAt,
+        } = await client.call(client.identities.createToken.bind(client.identities), {
           identityId,
           ttlSeconds,
           note: options.note,
         });
-        deliver(io.json, io.out, secret, expiresAt, options.out);
+        deliver(io, { tokenId, token: secret, expiresAt }, options.out);
       }),
     );
   token
@@ -73,8 +79,12 @@ interface TokenOptions {
   readonly out?: string;
 }
 
-function deliver(json: boolean, out: (line: string) => void, token: string, expiresAt: Date | undefined, file: string | undefined): void {
+function deliver(
+  io: Io,
+  { token, ...about }: { readonly tokenId?: string; readonly token: string; readonly expiresAt: Date | undefined },
+  file: string | undefined,
+): void {
   if (file !== undefined) writeFileSync(file, `${token}\n`, { mode: 0o600 });
   const shown = file === undefined ? { token } : { file };
-  out(json ? toJson({ ...shown, expiresAt }) : (file ?? token));
+  io.out(io.json ? toJson({ ...shown, ...about }) : (file ?? token));
 }

@@ -32,7 +32,7 @@ async function serve(): Promise<() => Promise<void>> {
     await ledger.close();
     throw error;
   });
-  log.info({ port: endpoint.port, host, tls: tls !== undefined, dataDir: data, pid: process.pid }, "ledger ready");
+  log.info({ port: endpoint.port, host, tls: tls !== undefined, dataDir: data }, "ledger ready");
   return async () => {
     await endpoint.close();
     await ledger.close();

@@ -60,7 +60,8 @@ async function run(config: AgentConfig): Promise<ExitStatus> {
   const log = pino({ level: config.logLevel });
   logGrpc(log);
   const identity = await loadIdentity(config.stateDir);
-  if (identity === undefined) throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`join\` with a token first.`);
+  if (identity === undefined)
+    throw new SallyportError("config.invalid", `${config.stateDir} holds no enrolled agent. Run \`sallyport agent join\` with a token first.`);
   const deps = { log, timeouts: config, maskKey: Buffer.from(identity.maskKey, "base64"), heldBytes: new HeldBytes(config.heldBytes) };
   const attestor = new Attestor(identity, log);
   const targets = new TargetDirectory(
@@ -92,5 +93,5 @@ try {
 } catch (error) {
   if (!(error instanceof SallyportError)) throw error;
   stderr.write(`${error.code}: ${error.message}\n`);
-  process.exitCode = exitStatus.refused;
+  process.exitCode = error.code === "config.invalid" ? exitStatus.misused : exitStatus.refused;
 }

@@ -79,7 +79,9 @@ describe("the agent's process", () => {
       return [(await process.exited).status, process.stderr];
     };
     assert.equal((await run([]))[0], 2);
-    assert.match((await run(["run"]))[1], /^config\.invalid: .*holds no enrolled agent/u);
+    const [misused, unenrolled] = await run(["run"]);
+    assert.equal(misused, 2);
+    assert.match(unenrolled, /^config\.invalid: .*holds no enrolled agent/u);
     const [status, message] = await run(["join", "-"], "rubbish");
     assert.equal(status, 1);
     assert.match(message, /^join\.invalid: /u);

@@ -90,6 +90,15 @@ describe("proof for auditors", () => {
     assert.equal((await audit("bo", "export", "--session", "x", "--identity", "y", "-o", file("no.bundle"))).status, 2);
     assert.equal((await audit("bo", "verify", file("nowhere"))).status, 2);
     assert.equal((await audit("bo", "verify", file("all.bundle"), "--key", "not a key")).status, 2);
+    for (const nobody of [
+      ["--identity", "nobody"],
+      ["--resource", "nowhere"],
+      ["--session", "none"],
+    ])
+      assert.match((await audit("bo", "export", ...nobody, "-o", file("no.bundle"))).out, /\.not_found/u, "a slip of the pen is not an empty record");
+    const unwritable = await audit("bo", "export", "-o", join(file("nowhere"), "no.bundle"));
+    assert.deepEqual([unwritable.status, unwritable.out.includes("no such file or directory.")], [2, true], unwritable.out);
+    assert.equal((await audit("bo", "verify", stack.folder)).status, 2);
     writeFileSync(file("text"), "not a bundle\n");
     const malformed = await audit("bo", "verify", file("text"));
     assert.equal(malformed.status, 1);
@@ -116,6 +125,15 @@ describe("proof for auditors", () => {
     assert.equal(verified.status, 0, verified.out);
     assert.equal(verified.json()["unsigned"], 0);
     assert.ok(Number(verified.json()["witnessed"]) > 1);
+  });
+
+  it("finds a ledger damaged that was cut in the middle of a page, with a code", async () => {
+    const whole = readFileSync(stack.ledgerFile);
+    writeFileSync(file("cut.db"), whole.subarray(0, whole.length - 6_000));
+    const cut = await audit("bo", "--json", "verify", file("cut.db"));
+    assert.equal(cut.status, 1, cut.out);
+    assert.match((cut.json()["finding"] as { message: string }).message, /damaged/u);
+    assert.match((await audit("bo", "completeness", file("cut.db"))).out, /^ledger\.corrupt: /mu);
   });
 
   it("keeps a ledger that was shortened or changed since from being served", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { isType, type Person, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -34,6 +35,12 @@ describe("identities and their tokens, on the command line", () => {
     assert.ok(!(await run(0, "admin", "token", "list", "--identity", "ana")).includes(secret));
     assert.match(await run(1, "ana", "token", "list", "--identity", "bo"), /auth\.forbidden/u);
     assert.match(await run(1, "admin", "token", "list", "--identity", "nobody"), /identity\.not_found/u);
+  });
+
+  it("are not made where they cannot be kept", async () => {
+    const earlier = await tokensOf("ana");
+    assert.match(await run(2, "ana", "token", "create", "--out", join(stack.folder, "nowhere", "a.token")), /no such file or directory/u);
+    assert.deepEqual(await tokensOf("ana"), earlier);
   });
 
   it("a token is revoked by its owner or an administrator, and by nobody else", async () => {

@@ -7,7 +7,7 @@ import { encodeSslRequest, encodeStartupMessage } from "@sallyport/proto/wire/po
 import { Client, type ClientConfig } from "pg";
 import { residentBytes, Strangers } from "../load/strangers.ts";
 import { bind, execute, int32, message, parse, query, sync } from "../support/frontend-messages.ts";
-import { RESOURCE, Stack } from "../support/stack.ts";
+import { isType, RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { WireClient } from "../support/wire-client.ts";
 import { backends } from "./backends.ts";
@@ -59,6 +59,13 @@ describe("a connection that cannot be", () => {
       api.call(api.identities.createToken.bind(api.identities), { identityId: "dora", ttlSeconds: 60, note: "" }),
     );
     assert.deepEqual(await refused({ user: "dora", password: token }), ["42501", "policy.denied"]);
+  });
+
+  it("is told to name a resource when the database is its own name, which is not recorded as one", async () => {
+    assert.deepEqual(await refused({ database: "ana" }), ["3D000", "resource.not_found"]);
+    assert.deepEqual(await refused({ database: "" }), ["3D000", "resource.not_found"]);
+    const asked = new Set((await stack.events("session-")).filter(isType("SessionRequested")).map(({ data }) => data.resource));
+    assert.ok(asked.has("") && !asked.has("ana"));
   });
 
   it("is told that TLS is required, before it has said its password", async () => {

@@ -88,7 +88,7 @@ describe("a place that is not whole", () => {
       const second = stack.spawnControlPlane({ ...others, SALLYPORT_DATA_DIR: tempDir(cleanup, "second") });
       const { status } = await second.exited;
       assert.notEqual(status, 0);
-      assert.match(second.stderr, /^config\.invalid: .*cannot listen/mu);
+      assert.match(second.stderr, new RegExp(`^config\\.invalid: .*cannot listen.*EADDRINUSE.*${name}`, "mu"));
       assert.match(second.stderr, new RegExp(String(port ?? ""), "u"));
       assert.doesNotMatch(second.stderr, /^ {4}at /mu, "no stack trace");
     }

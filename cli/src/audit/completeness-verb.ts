@@ -1,6 +1,7 @@
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { parseEventLine } from "@sallyport/proto/audit/bundle-format";
+import { SallyportError } from "@sallyport/proto/errors";
 import type { Command } from "commander";
 import { exitStatus, Misuse } from "../exit-status.ts";
 import { bold, toJson, tone } from "../io.ts";
@@ -24,7 +25,7 @@ export function completenessVerb(audit: Command): void {
 }
 
 async function completenessOf(path: string): Promise<CompletenessReport> {
-  if (!existsSync(path)) throw new Misuse(`There is no file ${path}.`);
+  if (!existsSync(path) || statSync(path).isDirectory()) throw new Misuse(`There is no file ${path}.`);
   const completeness = new Completeness();
   for await (const { stream, event, isEvidence } of (await isLedger(path)) ? inLedger(path) : inBundle(path)) {
     if (isEvidence === true) completeness.shown(event);
@@ -42,7 +43,8 @@ interface Found {
 
 function* inLedger(path: string): Generator<Found> {
   for (const leaf of ledgerLeaves(path)) {
-    if (leaf.kind === "broken") throw new Misuse(`${path} holds something that is not an event, at position ${leaf.position}: run "audit verify".`);
+    if (leaf.kind === "broken")
+      throw new SallyportError("ledger.corrupt", `${path} holds something that is not an event, at position ${leaf.position}: run "audit verify".`);
     if (leaf.kind === "event") yield found({ ...leaf.event });
   }
 }

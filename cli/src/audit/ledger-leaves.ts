@@ -25,8 +25,9 @@ const STRAY = `SELECT e.position, e.stream FROM events e LEFT JOIN streams s ON 
  * What cannot be read as an event is told as broken, at its position.
  */
 export function* ledgerLeaves(path: string): Generator<StoredLeaf, void, undefined> {
-  const db = open(path);
+  let db: DatabaseSync | undefined;
   try {
+    db = open(path);
     const stray = db.prepare(STRAY).get();
     const strayAt = stray === undefined ? undefined : Number(stray["position"]);
     const page = db.prepare(`${versionOf(db) < REMOVED_VERSION ? EVENTS : `${EVENTS} UNION ALL ${REMOVED}`} ORDER BY position LIMIT ?2`);
@@ -43,14 +44,15 @@ export function* ledgerLeaves(path: string): Generator<StoredLeaf, void, undefin
     if (!isDamage(error)) throw error;
     yield broken("", "", `The file is damaged: ${error.message}.`);
   } finally {
-    db.close();
+    db?.close();
   }
 }
 
 /** What the ledger says about changes of its key; nothing when that cannot be read. */
 export function ledgerRotations(path: string): object[] {
-  const db = open(path);
+  let db: DatabaseSync | undefined;
   try {
+    db = open(path);
     return db
       .prepare(ROTATIONS)
       .all()
@@ -60,7 +62,7 @@ export function ledgerRotations(path: string): object[] {
     if (!isDamage(error)) throw error;
     return [];
   } finally {
-    db.close();
+    db?.close();
   }
 }
 

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
@@ -24,7 +24,7 @@ export interface VerifyOptions {
 
 /** Tells a ledger from a bundle by its first bytes, and verifies it. */
 export async function verifyFile(path: string, options: VerifyOptions, onProgress?: OnProgress): Promise<Verdict> {
-  if (!existsSync(path)) throw new Misuse(`There is no file ${path}.`);
+  if (!existsSync(path) || statSync(path).isDirectory()) throw new Misuse(`There is no file ${path}.`);
   const trust: Trust = {
     keys: await Promise.all(options.keys.map(keyIn)),
     witnessKeys: await Promise.all(options.witnessKeys.map(keyIn)),

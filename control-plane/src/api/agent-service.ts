@@ -3,6 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { encodeJoinToken } from "@sallyport/proto/tunnel/join-token";
 import type { AgentLinks, Agents, Resources } from "../application/ports.ts";
 import { type ApiContext, unary } from "./unary.ts";
+import { spokenDuration } from "../domain/spoken-duration.ts";
 
 export interface AgentServiceDeps {
   readonly agents: Agents;
@@ -18,7 +19,7 @@ export function agentService(api: ApiContext, deps: AgentServiceDeps): AgentServ
   return {
     createJoinToken: unary(api, async ({ agentName, ttlSeconds }, { context }) => {
       if (ttlSeconds < 1 || ttlSeconds > deps.maxTtlSeconds)
-        throw new SallyportError("input.invalid", `A join token lives between 1 and ${deps.maxTtlSeconds} seconds.`);
+        throw new SallyportError("input.invalid", `A join token lives between 1 s and ${spokenDuration(deps.maxTtlSeconds)}.`);
       const { secret, expiresAt } = await deps.agents.issueJoinSecret(agentName, ttlSeconds, context);
       return { joinToken: encodeJoinToken({ address: deps.apiAddress(), caFingerprint: deps.caFingerprint, agentName, secret }), expiresAt };
     }),

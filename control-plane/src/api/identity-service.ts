@@ -2,6 +2,7 @@ import type { IdentityServiceServer } from "@sallyport/proto/gen/sallyport/api/v
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApiContext, unary } from "./unary.ts";
 import { identityView } from "./views.ts";
+import { spokenDuration } from "../domain/spoken-duration.ts";
 
 export function identityService(api: ApiContext, maxTtlSeconds: number): IdentityServiceServer {
   return {
@@ -25,7 +26,7 @@ export function identityService(api: ApiContext, maxTtlSeconds: number): Identit
     createToken: unary(api, async ({ identityId, ttlSeconds, note }, { principal, context }) => {
       if (identityId !== principal.id) api.authority.require({ principal, action: "administer", area: "tokens" });
       if (ttlSeconds < 1 || ttlSeconds > maxTtlSeconds) {
-        throw new SallyportError("input.invalid", `A token lives between 1 and ${maxTtlSeconds} seconds.`, { ttlSeconds: String(ttlSeconds) });
+        throw new SallyportError("input.invalid", `A token lives between 1 s and ${spokenDuration(maxTtlSeconds)}.`, { ttlSeconds: String(ttlSeconds) });
       }
       return api.identities.issueToken(identityId, ttlSeconds, note, context);
     }),

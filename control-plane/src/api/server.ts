@@ -51,6 +51,8 @@ export interface ApiServerOptions {
   readonly context: ApiContext;
   readonly application: Application;
   readonly ledger: Ledger;
+  /** The same with what others wrote into it. */
+  readonly readable: Ledger;
   readonly audit: Audit;
   readonly storedStream: (stream: string) => string;
   readonly readModels: ReadModelsService;
@@ -113,7 +115,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     PolicyChangeServiceService,
     policyChangeService(context, { policies, identities: application.identities, resources: recordedResources, trials: options.trials }),
   );
-  server.addService(EventServiceService, eventService(context, options.ledger));
+  server.addService(EventServiceService, eventService(context, options.readable));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures, sessions, resources: recordedResources }));
   server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel, sessions, resources: recordedResources }));
@@ -125,7 +127,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, tls, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new SallyportError("config.invalid", `The API cannot listen on ${address}.`, { address }, error));
+      else
+        reject(
+          new SallyportError(
+            "config.invalid",
+            `The API cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_API_PORT).`,
+            { address },
+            error,
+          ),
+        );
     });
   });
   return {

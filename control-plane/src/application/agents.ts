@@ -11,6 +11,7 @@ import { newEvent } from "./new-event.ts";
 import type { Agents, AgentView, CommandContext, Resources } from "./ports.ts";
 import { hashSecret, newSecret } from "./secrets.ts";
 import { agentContext, type UseCaseDeps } from "./use-case.ts";
+import { spokenDuration } from "../domain/spoken-duration.ts";
 
 interface Reservation {
   readonly agentId: string;
@@ -40,7 +41,7 @@ export function createAgents({ ledger, live, execute, clock, nodeId, resources }
     async issueJoinSecret(name, ttlSeconds, context) {
       requireName("agent", name);
       if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > MAX_JOIN_TTL_SECONDS) {
-        throw new SallyportError("input.invalid", `A join token lives between 1 and ${String(MAX_JOIN_TTL_SECONDS)} seconds.`, { field: "ttlSeconds" });
+        throw new SallyportError("input.invalid", `A join token lives between 1 s and ${spokenDuration(MAX_JOIN_TTL_SECONDS)}.`, { field: "ttlSeconds" });
       }
       const secret = newSecret();
       const at = clock.now();

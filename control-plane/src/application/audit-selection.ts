@@ -63,7 +63,15 @@ export async function streamsAbout(ledger: Ledger, { kind, value }: AuditScope):
   }
   if (kind === "session" && sessions.size === 0 && !(await hasTombstones(ledger, sessionStream(value))))
     throw new SallyportError("session.not_found", "No such session.", { session: value });
+  // A slip of the pen must not read as "nothing on record".
+  if (kind !== "session" && streams.size === 1 && !(await hasEvents(ledger, kind === "identity" ? identityStream(value) : resourceStream(value))))
+    throw new SallyportError(`${kind}.not_found`, `No such ${kind}.`, { [kind]: value });
   return streams;
+}
+
+async function hasEvents(ledger: Ledger, stream: string): Promise<boolean> {
+  for await (const _event of ledger.readStream(stream, { limit: 1 })) return true;
+  return false;
 }
 
 async function hasTombstones(ledger: Ledger, stream: string): Promise<boolean> {

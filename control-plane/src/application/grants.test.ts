@@ -68,6 +68,9 @@ describe("access for a while", () => {
   it("is refused to whom policy does not let ask, for what is not there, and to a script in a loop", async (t) => {
     const { app } = await scene(t);
     await assert.rejects(app.grants.request(asked, bo, admin), fails("policy.denied"));
+    const standing = ` @id("standing") permit (principal in Group::"approvers", action == Action::"open", resource);`;
+    await app.policies.publish(policy(1, standing), "bo may", admin);
+    await assert.rejects(app.grants.request(asked, bo, admin), { code: "policy.denied", message: `"orders" is open to you as it is: connect to it.` });
     await assert.rejects(app.grants.request({ ...asked, resource: "nowhere" }, ana, admin), fails("resource.not_found"));
     await assert.rejects(app.grants.request({ ...asked, durationSeconds: 28_801 }, ana, admin), fails("input.invalid"));
     for (let count = 0; count < MAX_PENDING_REQUESTS; count++) await app.grants.request(asked, ana, admin);

@@ -140,6 +140,10 @@ export function createGrants({
       if (live.grants.all().filter(({ state, requestedBy }) => state === "pending" && requestedBy === by.id).length >= MAX_PENDING_REQUESTS)
         throw new SallyportError("session.limit", `${MAX_PENDING_REQUESTS} requests of yours are waiting; withdraw one first.`);
       const decision = ask(by, "request", asked.resource, asked);
+      // Policy opens on request what it opens to some only; to others it may be open as it is.
+      if (decision.effect === "deny" && decision.lacks === undefined && ask(by, "open", asked.resource, asked).effect === "allow") {
+        throw new SallyportError("policy.denied", `"${asked.resource}" is open to you as it is: connect to it.`, { resource: asked.resource });
+      }
       const data = newRequest(asked, decision, by, context);
       return run(data.grantId, { type: "Request", data, decision }, context);
     },

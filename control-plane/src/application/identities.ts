@@ -5,6 +5,7 @@ import { identityStream } from "../domain/identity/identity.events.ts";
 import type { CommandContext, Identities, SignedIn, IdentityView } from "./ports.ts";
 import { formatToken, hashSecret, newToken, parseToken, sameHash } from "./secrets.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
+import { spokenDuration } from "../domain/spoken-duration.ts";
 
 /** Whoever guesses tokens must not fill the ledger. */
 export const SIGN_IN_FAILURE_INTERVAL_MS = 1_000;
@@ -72,7 +73,7 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
 
     async issueToken(identityId, ttlSeconds, note, context) {
       if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > MAX_TOKEN_TTL_SECONDS) {
-        throw new SallyportError("input.invalid", `A token lives between 1 and ${String(MAX_TOKEN_TTL_SECONDS)} seconds.`, { field: "ttlSeconds" });
+        throw new SallyportError("input.invalid", `A token lives between 1 s and ${spokenDuration(MAX_TOKEN_TTL_SECONDS)}.`, { field: "ttlSeconds" });
       }
       const token = newToken();
       const expiresAt = new Date(clock.now().getTime() + ttlSeconds * 1_000);

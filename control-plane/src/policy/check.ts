@@ -6,6 +6,7 @@ import { annotationPlaces, MAX_NOTIFIED_GROUPS, readAnnotations } from "./annota
 import { approvalAnnotations } from "./approval-annotations.ts";
 import type { CedarInstance } from "./cedar-instance.ts";
 import { compareRules } from "./compare-rules.ts";
+import { contradictions } from "./contradictions.ts";
 import { formOf } from "./rule-form.ts";
 import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
@@ -26,6 +27,9 @@ export const MAX_PROBLEMS = 100;
 
 /** Cedar names the policy by a name that its author never saw. */
 const cedarPreamble = /^(?:for policy `[^`]*`, |failed to parse policy from string: )/;
+
+/** Its validator on a rule whose types leave nothing that it can match. */
+const cedarImpossible = "policy is impossible";
 
 const fileNamePattern = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{0,199}\.(?:cedar|test\.json)$/;
 
@@ -64,9 +68,18 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
       problems,
     );
   // Of rules with errors nothing is worth saying.
-  if (problems.every(({ severity }) => severity === "warning")) problems.push(...compareRules(rules), ...toldOfNothing(rules));
+  if (problems.every(({ severity }) => severity === "warning")) problems.push(...besideEachOther(rules, problems), ...toldOfNothing(rules));
   const misnamed = rules.flatMap((rule) => rule.misnamed.map((found): PolicyProblem => ({ ...found, file: rule.source.file, line: rule.source.line })));
   return { problems: cutShort(problems), misnamed, rules };
+}
+
+/** What can never match need not be told of twice, nor compared with others. */
+function besideEachOther(rules: readonly Rule[], problems: readonly PolicyProblem[]): readonly PolicyProblem[] {
+  const impossible = contradictions(rules);
+  const never = new Set(impossible.map(({ rule }) => rule));
+  const told = new Set(problems.flatMap(({ file, line, message }) => (message.startsWith(cedarImpossible) ? [`${file}:${line}`] : [])));
+  const untold = impossible.flatMap(({ problem }) => (told.has(`${problem.file}:${problem.line}`) ? [] : [problem]));
+  return [...untold, ...compareRules(rules.filter((rule) => !never.has(rule)))];
 }
 
 /** Errors first, so that cutting the list never hides that there is one. */

@@ -5,6 +5,7 @@ import { checkPolicies, cutShort } from "./check.ts";
 import { diffRules } from "./diff-rules.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
+import { wholeSchema } from "./schema-json.ts";
 
 /** Cedar as the policy language. Engines are independent of each other and of the compiler. */
 export function createCedarCompiler(): PolicyCompiler {
@@ -33,7 +34,7 @@ export function createCedarCompiler(): PolicyCompiler {
         const lines = errors.map(({ file, line, message }) => `${file}:${line}: ${message}`);
         throw new SallyportError("policy.invalid", `The policy has problems.\n${lines.join("\n")}`, { problems: String(errors.length) });
       }
-      return new CedarEngine(version, rules);
+      return new CedarEngine(version, rules, wholeSchema(cedar));
     },
   };
 }

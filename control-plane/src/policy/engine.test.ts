@@ -4,8 +4,10 @@ import { type DecisionRequest, noObligations } from "../domain/decision.ts";
 import { plainFacts, type CommandFacts } from "../domain/facts.ts";
 import { createCedarCompiler } from "./compiler.ts";
 import { MAX_FACT_NAMES } from "./facts-in-sight.ts";
+import { CedarInstance } from "./cedar-instance.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";
+import { wholeSchema } from "./schema-json.ts";
 import { ANYTHING } from "./rule-form.ts";
 
 const compiler = createCedarCompiler();
@@ -217,7 +219,7 @@ describe("deciding", () => {
       groups: [group],
       labels: [],
     });
-    const engine = new CedarEngine("v1", [rule("deep", "divers", deep), rule("flat", "engineers", "true")]);
+    const engine = new CedarEngine("v1", [rule("deep", "divers", deep), rule("flat", "engineers", "true")], wholeSchema(new CedarInstance()));
     for (let round = 0; round < 3; round++) {
       const trapped = engine.decide(request({ principal: { id: "di", kind: "human", groups: ["divers"] } }));
       assert.equal(trapped.effect, "deny");

@@ -13,6 +13,7 @@ import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reaso
 import type { Rule } from "./rule.ts";
 import { RulesInReach } from "./rules-in-reach.ts";
 import { isApprovable, policyActions } from "./schema.ts";
+import type { WholeSchema } from "./schema-json.ts";
 import { type Attributes, Sight } from "./sight.ts";
 
 /** What Cedar said for one number of approvals; ids sorted, so that the order of policies does not show. */
@@ -59,11 +60,11 @@ export class CedarEngine implements PolicyEngine {
   /** Of facts, what they do with the columns that a decision masks; by identity, as facts are never changed in place. */
   readonly #uses = new WeakMap<CommandFacts, { readonly masks: readonly MaskColumn[]; readonly use: MaskedUse }>();
 
-  constructor(version: string, rules: readonly Rule[]) {
+  constructor(version: string, rules: readonly Rule[], schema: WholeSchema) {
     this.version = version;
     this.speaksOf = new Set(rules.flatMap(({ namedActions }) => namedActions));
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
-    this.#sight = new Sight(rules);
+    this.#sight = new Sight(schema, rules);
     this.#translator = new RequestTranslator(rules, this.#sight);
     const thresholds = (action: PolicyAction): number[] =>
       [...new Set(rules.filter(({ actions }) => actions.includes(action)).flatMap(({ approvals }) => approvals))].toSorted((a, b) => a - b);

@@ -1,15 +1,17 @@
 import type { RecordType, SchemaJson } from "@cedar-policy/cedar-wasm/nodejs";
 import type { PolicyAction } from "../domain/decision.ts";
-import { CedarInstance } from "./cedar-instance.ts";
+import type { CedarInstance } from "./cedar-instance.ts";
 import { policySchema } from "./schema.ts";
 
 type Attributes = RecordType<string>["attributes"];
 
-let parsed: SchemaJson<string>[string] | undefined;
+export type WholeSchema = SchemaJson<string>[string];
+
+let parsed: WholeSchema | undefined;
 
 /** Parsed once, as it takes some milliseconds. */
-function whole(): SchemaJson<string>[string] {
-  return (parsed ??= new CedarInstance().use((cedar) => {
+export function wholeSchema(instance: CedarInstance): WholeSchema {
+  return (parsed ??= instance.use((cedar) => {
     const answer = cedar.schemaToJson(policySchema);
     const schema = answer.type === "success" ? answer.json[""] : undefined;
     if (schema === undefined) throw new Error("The schema of policies does not parse.");
@@ -22,14 +24,15 @@ function attributesIn(type: object | undefined): Attributes {
 }
 
 /** Names of the attributes that the context of an action has. */
-export const contextAttributes = (action: PolicyAction): ReadonlySet<string> => new Set(Object.keys(attributesIn(whole().actions[action]?.appliesTo?.context)));
+export const contextAttributes = ({ actions }: WholeSchema, action: PolicyAction): ReadonlySet<string> =>
+  new Set(Object.keys(attributesIn(actions[action]?.appliesTo?.context)));
 
 /** The schema of one action, with no attributes but those that are seen. */
 export function schemaOf(
+  { actions, entityTypes }: WholeSchema,
   action: PolicyAction,
   seen: { readonly inContext: (name: string) => boolean; readonly inEntities: (name: string) => boolean },
 ): SchemaJson<string> {
-  const { actions, entityTypes } = whole();
   const about = actions[action];
   if (about?.appliesTo === undefined) throw new Error(`The schema has no ${action}.`);
   const { context, ...appliesTo } = about.appliesTo;

@@ -3,7 +3,7 @@ import type { PolicyAction } from "../domain/decision.ts";
 import { type AttributeUse, bothUses } from "./attribute-uses.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions } from "./schema.ts";
-import { contextAttributes, schemaOf } from "./schema-json.ts";
+import { contextAttributes, schemaOf, type WholeSchema } from "./schema-json.ts";
 
 /** How attributes of the context are made from something. */
 export type Attributes<T> = Readonly<Record<string, (from: T) => CedarValueJson>>;
@@ -22,13 +22,15 @@ type Seen = "anything" | ReadonlySet<string>;
  * S3. What is not understood is seen as it is.
  */
 export class Sight {
+  readonly #schema: WholeSchema;
   readonly #seen: ReadonlyMap<PolicyAction, ReadonlyMap<string, Seen>>;
   readonly #names: ReadonlyMap<PolicyAction, ReadonlySet<string>>;
   /** A word of no rule, which stands for all others. */
   readonly #otherWord: string;
 
-  constructor(rules: readonly Rule[]) {
-    this.#seen = new Map(policyActions.map((action) => [action, seenBy(rules, action)]));
+  constructor(schema: WholeSchema, rules: readonly Rule[]) {
+    this.#schema = schema;
+    this.#seen = new Map(policyActions.map((action) => [action, seenBy(rules, action, contextAttributes(schema, action))]));
     this.#names = new Map(policyActions.map((action) => [action, new Set(rules.flatMap(({ actions, uses }) => (actions.includes(action) ? uses.names : [])))]));
     const words = new Set(rules.flatMap(({ uses }) => [...uses.context.values()].flatMap((use) => (use === "anything" ? [] : use))));
     let other = "anything else";
@@ -56,7 +58,7 @@ export class Sight {
   }
 
   schema(action: PolicyAction): SchemaJson<string> {
-    return schemaOf(action, { inContext: (name) => this.sees(action, name), inEntities: (name) => this.seesOfEntities(action, name) });
+    return schemaOf(this.#schema, action, { inContext: (name) => this.sees(action, name), inEntities: (name) => this.seesOfEntities(action, name) });
   }
 
   #compared(value: CedarValueJson, words: ReadonlySet<string>): CedarValueJson {
@@ -69,8 +71,7 @@ export class Sight {
 const areWords = (value: CedarValueJson): value is string[] => Array.isArray(value) && value.every((each) => typeof each === "string");
 
 /** A rule for several actions may speak of what only one of them has. */
-function seenBy(rules: readonly Rule[], action: PolicyAction): ReadonlyMap<string, Seen> {
-  const known = contextAttributes(action);
+function seenBy(rules: readonly Rule[], action: PolicyAction, known: ReadonlySet<string>): ReadonlyMap<string, Seen> {
   const all = new Map<string, AttributeUse>();
   for (const { actions, uses } of rules)
     if (actions.includes(action)) for (const [name, use] of uses.context) if (known.has(name)) all.set(name, bothUses(all.get(name), use));

@@ -107,7 +107,15 @@ function bind(server: Server, { host, port }: TunnelServerOptions, credentials: 
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new SallyportError("config.invalid", `The tunnel cannot listen on ${address}.`, { address }, error));
+      else
+        reject(
+          new SallyportError(
+            "config.invalid",
+            `The tunnel cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_TUNNEL_PORT).`,
+            { address },
+            error,
+          ),
+        );
     });
   });
 }

@@ -81,9 +81,9 @@ function tell(verdict: Verdict): void {
     result.dataset["code"] = code;
     return;
   }
-  const { events, removals, treeSize, root, signedAt, keys, pinned, opened = 0, forgotten = [] } = verdict;
+  const { events, removals, treeSize, root, signedAt, unsigned, keys, pinned, opened = 0, forgotten = [] } = verdict;
   show("verified", pinned ? "Verified" : "Consistent; the key was not compared", [
-    ["Events", `${events.toLocaleString("en")}: none altered, missing, inserted or out of order`],
+    ["Events", `${(events - unsigned).toLocaleString("en")}: none altered, missing, inserted or out of order`],
     ...removals.map(({ runId, by, events: gone }) => ["Removed", `${gone.toLocaleString("en")} of them, by retention run ${runId} (${by})`] as const),
     ["Signed", `${signedAt}, over ${treeSize.toLocaleString("en")} events`],
     ["Root", root],

@@ -5,6 +5,7 @@ import { canonicalFiles } from "../policies.ts";
 import type { PolicyService } from "../policy-changes.ts";
 import type { Clock, CommandContext } from "../ports.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";
+import { spokenDuration } from "../../domain/spoken-duration.ts";
 
 /** The port: runs one trial where it delays nobody. Rejects with `session.ended` when `signal` aborts. */
 export interface WhatIf {
@@ -67,7 +68,7 @@ export function createTrials({ whatIf, policies, clock }: { readonly whatIf: Wha
     async *run(request, by, context, signal) {
       const { sinceSeconds, identity, resource } = request;
       if (!Number.isSafeInteger(sinceSeconds) || sinceSeconds < 1 || sinceSeconds > MAX_SINCE_SECONDS)
-        throw new SallyportError("input.invalid", `Between 1 and ${String(MAX_SINCE_SECONDS)} seconds back.`, { field: "since" });
+        throw new SallyportError("input.invalid", `Between 1 s and ${spokenDuration(MAX_SINCE_SECONDS)} back.`, { field: "since" });
       const rules = await filesOf(request);
       if (running >= MAX_TRIALS) throw new SallyportError("session.limit", "Another policy is being tried just now; try again in a moment.");
       running += 1;

@@ -11,6 +11,7 @@ import { inPlaceOf, requireHours, requireStep, requireUnheard } from "./agreemen
 import { isComparable, isNoMoreThan } from "./no-more-than.ts";
 import { sharedScope, voteIn, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
+import { spokenDuration } from "../spoken-duration.ts";
 
 type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T }>["data"];
 
@@ -251,7 +252,7 @@ function requireScope({ plan, command }: DataOf<"ApprovalRequested">, { scope, f
 
 function requireSeconds(seconds: number): void {
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_WINDOW_SECONDS) return;
-  throw new SallyportError("input.invalid", `A command is approved for 1 to ${MAX_WINDOW_SECONDS} seconds.`, { field: "forSeconds" });
+  throw new SallyportError("input.invalid", `A command is approved for 1 s to ${spokenDuration(MAX_WINDOW_SECONDS)}.`, { field: "forSeconds" });
 }
 
 /** The text alone does not say what it does: the same facts must follow from it, and the same rules must have decided. */

@@ -6,6 +6,7 @@ import type { DecidedBy } from "../vote.ts";
 import { requireHuman } from "../vote.ts";
 import type { DelegationEvent } from "./delegation.events.ts";
 import { delegationMachine } from "./delegation.machine.ts";
+import { spokenDuration } from "../spoken-duration.ts";
 
 export type DelegationCommand =
   /** `to`: as they are now; undefined when they are disabled, or nobody knows them. */
@@ -68,7 +69,7 @@ function give(
   requireText("reason", reason, MAX_REASON_LENGTH);
   if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why somebody decides in your place.", { field: "reason" });
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > MAX_DELEGATION_SECONDS)
-    throw new SallyportError("input.invalid", `A delegation is for 1 to ${MAX_DELEGATION_SECONDS} seconds.`, { field: "duration" });
+    throw new SallyportError("input.invalid", `A delegation is for 1 s to ${spokenDuration(MAX_DELEGATION_SECONDS)}.`, { field: "duration" });
   const startsAt = asked === undefined ? at : requireAhead(asked, at);
   const endsAt = new Date(Date.parse(startsAt) + seconds * 1_000).toISOString();
   return [{ type: "DelegationGiven", data: { delegationId, from: by.id, to: to.id, reason, startsAt, endsAt } }];

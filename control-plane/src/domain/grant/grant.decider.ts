@@ -9,6 +9,7 @@ import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts"
 import { openedAsEmergency, overdueAt, requireUnreviewed } from "./break-glass.ts";
 import type { GrantEvent, ReviewVerdict } from "./grant.events.ts";
 import { grantMachine, isParty } from "./grant.machine.ts";
+import { spokenDuration } from "../spoken-duration.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
 
@@ -128,8 +129,9 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
   if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why you need access.", { field: "reason" });
   requireText("ticket", ticket, MAX_TICKET_LENGTH);
   const longest = decision.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
-  if (!Number.isSafeInteger(durationSeconds) || durationSeconds < 1 || durationSeconds > longest) {
-    throw new SallyportError("input.invalid", `Policy gives access to "${resource}" for ${String(longest)} seconds at most.`, { field: "duration" });
+  if (!Number.isSafeInteger(durationSeconds) || durationSeconds < 1) throw new SallyportError("input.invalid", "Say for how long.", { field: "duration" });
+  if (durationSeconds > longest) {
+    throw new SallyportError("input.invalid", `Policy gives access to "${resource}" for ${spokenDuration(longest)} at most.`, { field: "duration" });
   }
   if (reached(data.expiresAt, at)) throw new Error("A request that has expired already cannot be made.");
   if (peopleIn(data.steps) !== decision.quorum) throw new Error("The steps of a request are for as many people as its quorum.");

@@ -93,7 +93,7 @@ export class PostgresGateway {
     } catch (error) {
       throw new SallyportError(
         "config.invalid",
-        `The PostgreSQL gateway cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : ""}`,
+        `The PostgreSQL gateway cannot listen on ${host}:${port}: ${error instanceof Error ? error.message : ""} (SALLYPORT_HOST, SALLYPORT_PG_PORT).`,
         {},
         error,
       );

@@ -3,7 +3,7 @@ import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyport/proto/tunnel/channel";
 import type { Opened } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
-import type { Clock, CommandContext, ResourceView, SignedIn } from "../../application/ports.ts";
+import type { Clock, CommandContext, Resources, ResourceView, SignedIn } from "../../application/ports.ts";
 import type { GrantView } from "../../application/grant-ports.ts";
 import { grantedBy } from "../../application/grant-view.ts";
 import {
@@ -55,7 +55,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
   const context: CommandContext = { actor: { kind: principal.kind, id: principal.id }, correlationId: sessionId };
   const log = deps.log.child({ sessionId });
   const { session: record, recording } = deps.openRecord(sessionId, context);
-  const name = parameters.get("database") ?? principal.id;
+  const name = resourceNamed(parameters.get("database"), principal.id, deps.resources);
   const { carried, purpose, refused } = readParameters(parameters);
 
   // Registered from the start: whoever is disabled, shut out, or loses their grant while the target is being opened does not get in.
@@ -226,8 +226,20 @@ function findResource(gateway: PostgresGateway, name: string): ResourceView {
   return resource;
 }
 
-const unknownResource = (name: string): SallyportError =>
-  new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
+/**
+ * Where a client names no database, it means or sends the user's name. That is nobody's resource: recorded as one, it would stand there
+ * in the clear when the person is forgotten.
+ */
+function resourceNamed(database: string | undefined, identityId: string, resources: Resources): string {
+  const name = database ?? identityId;
+  if (name !== identityId) return name;
+  return resources.find(name)?.name ?? "";
+}
+
+const unknownResource = (name: string): SallyportError => {
+  if (name === "") return new SallyportError("resource.not_found", "Name the resource that you want as the database.");
+  return new SallyportError("resource.not_found", `There is no resource "${name}" that you may open.`, { resource: name });
+};
 
 function decideOpen({ gateway, signedIn: { principal } }: Visitor, resource: ResourceView, granted: ByGrant, circumstances: Circumstances): Decision {
   const policy = gateway.deps.policies.current();

@@ -71,7 +71,7 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new SallyportError("config.invalid", `The ledger's endpoint cannot listen on ${address}.`, { address }, error));
+      else reject(new SallyportError("config.invalid", `The ledger's endpoint cannot listen on ${address}: ${error.message}.`, { address }, error));
     });
   });
   return {

@@ -204,7 +204,7 @@ export class Checkpointer {
       const [own, old] = [this.#keyOf(key), previousKey === undefined ? undefined : this.#keyOf(previousKey)];
       if (own === undefined || own.text === inForce) return;
       if (old === undefined || previousKey === undefined || old.text !== inForce) {
-        const message = `The log is signed with the key ${inForce.split("+")[1] ?? ""}, and this is ${own.id}. A new key needs the one before it, to hand over.`;
+        const message = `The log is signed with the key ${inForce.split("+")[1] ?? ""}, and this is ${own.id}. A new key needs the one before it, to hand over; if that was lost, bring it back.`;
         throw new SallyportError("config.invalid", message, { setting: "SALLYPORT_SIGNING_KEY_PREVIOUS" });
       }
       const time = now().toISOString();

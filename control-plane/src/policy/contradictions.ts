@@ -1,0 +1,164 @@
+import type { EntityUidJson, PrincipalConstraint, ResourceConstraint } from "@cedar-policy/cedar-wasm/nodejs";
+import type { PolicyProblem } from "../application/policy-ports.ts";
+import { type Demand, Demands } from "./demands.ts";
+import { isNode, itemsOf, type Json, type Node, literalOf, nodesOf, operandsOf } from "./policy-json.ts";
+import type { Rule } from "./rule.ts";
+
+/** Each `||` doubles the cases that are looked at. A rule with more is taken to be possible; so many cost some milliseconds at most. */
+export const MAX_CASES = 256;
+
+/** A rule that no request can meet, and what of a request it asks too much of. */
+export interface Contradiction {
+  readonly rule: Rule;
+  readonly problem: PolicyProblem;
+}
+
+/**
+ * Finds rules that contradict themselves, or what attributes can be at all.
+ *
+ * K1. What is told never matches: a rule matches when its scope and each `when` hold and no `unless` does, and each of these demands
+ *     narrows what a part of the request can be, or is left open.
+ * K2. Not all that never matches is told: arithmetic, patterns, types, and what attributes have to do with each other are left open.
+ *     Cedar's own validator looks at types.
+ */
+export const contradictions = (rules: readonly Rule[]): readonly Contradiction[] =>
+  rules.flatMap((rule): Contradiction[] => {
+    const asked = demandsOf(rule);
+    const looksAtAction = asked.some(({ node }) => [...nodesOf(node ?? null)].some((inner) => inner.node["Var"] === "action"));
+    const found = new Set<string>();
+    for (const action of looksAtAction ? rule.actions : [undefined]) {
+      const conflicts = new Search().conflicts(action === undefined ? asked : [equal("action", { type: "Action", id: action }), ...asked], []);
+      if (conflicts === undefined) return [];
+      for (const name of conflicts) found.add(name);
+    }
+    const { file, line } = rule.source;
+    return [{ rule, problem: { severity: "warning", file, line, message: `This can never match: ${why([...found].filter((name) => name !== ""))}` } }];
+  });
+
+const why = (names: readonly string[]): string =>
+  names.length === 0 ? "it asks for something and for its opposite." : `nothing is all that it asks of ${names.toSorted().join(" and ")}.`;
+
+class Search {
+  #cases = 0;
+
+  /** Undefined: some request may meet all of `asked`, with one of each of the choices. */
+  conflicts(asked: readonly Demand[], choices: readonly (readonly Demand[])[]): readonly string[] | undefined {
+    if (++this.#cases > MAX_CASES) return undefined;
+    const { plain, open } = flatten(asked);
+    const demands = new Demands();
+    for (const demand of plain) demands.add(demand);
+    const found = demands.conflicts();
+    if (found !== undefined) return found;
+    const [next, ...rest] = [...open, ...choices];
+    if (next === undefined) return undefined;
+    const all: string[] = [];
+    for (const chosen of next) {
+      const inCase = this.conflicts([...plain, chosen], rest);
+      if (inCase === undefined) return undefined;
+      all.push(...inCase);
+    }
+    return all;
+  }
+}
+
+/** What must hold in any case, and choices of which one must. Iterative: the depth is the author's. */
+function flatten(asked: readonly Demand[]): { readonly plain: readonly Demand[]; readonly open: readonly (readonly Demand[])[] } {
+  const plain: Demand[] = [];
+  const open: (readonly Demand[])[] = [];
+  const waiting = asked.toReversed();
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const parts = partsOf(next);
+    if (parts === undefined) plain.push(next);
+    else if (parts.kind === "all") waiting.push(...parts.demands);
+    else open.push(parts.demands);
+  }
+  return { plain, open };
+}
+
+type Parts = { readonly kind: "all" | "one"; readonly demands: readonly Demand[] } | undefined;
+
+function partsOf({ node, holds }: Demand): Parts {
+  if (!isNode(node)) return undefined;
+  const of = (operator: string): readonly Demand[] | undefined => {
+    const { left, right } = operandsOf(node, operator);
+    return left === undefined ? undefined : [left, right].map((side) => ({ node: side, holds }));
+  };
+  const not = node["!"];
+  if (isNode(not)) return { kind: "all", demands: [{ node: not["arg"], holds: !holds }] };
+  const both = of("&&");
+  if (both !== undefined) return { kind: holds ? "all" : "one", demands: both };
+  const either = of("||");
+  if (either !== undefined) return { kind: holds ? "one" : "all", demands: either };
+  return branchesOf(node, holds) ?? comparisonOf(node, holds) ?? groupsOf(node, holds);
+}
+
+function branchesOf(node: Node, holds: boolean): Parts {
+  const branch = node["if-then-else"];
+  if (!isNode(branch)) return undefined;
+  const { if: condition, then, else: otherwise } = branch;
+  const both = (left: Json | undefined, right: Json | undefined): Json => ({ "&&": { left: left ?? null, right: right ?? null } });
+  const so = (side: Json | undefined): Json | undefined => (holds ? side : { "!": { arg: side ?? null } });
+  const demands = [both(condition, so(then)), both({ "!": { arg: condition ?? null } }, so(otherwise))].map((each) => ({ node: each, holds: true }));
+  return { kind: "one", demands };
+}
+
+/** `a != b`, and what is compared with `true` or `false`. */
+function comparisonOf(node: Node, holds: boolean): Parts {
+  const unlike = node["!="];
+  if (unlike !== undefined) return { kind: "all", demands: [{ node: { "==": unlike }, holds: !holds }] };
+  const { left, right } = operandsOf(node, "==");
+  for (const [side, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const literal = literalOf(other);
+    if (typeof literal === "boolean") return { kind: "all", demands: [{ node: side, holds: literal === holds }] };
+  }
+  return undefined;
+}
+
+/** `principal in [Group::"a", Group::"b"]`. */
+function groupsOf(node: Node, holds: boolean): Parts {
+  const { left, right } = operandsOf(node, "in");
+  if (!isNode(right) || right["Set"] === undefined) return undefined;
+  return { kind: holds ? "one" : "all", demands: itemsOf(right).map((group) => ({ node: { in: { left: left ?? null, right: group ?? null } }, holds })) };
+}
+
+/** Of its scope but for the action, and of its conditions. */
+function demandsOf({ form }: Rule): readonly Demand[] {
+  const scopes = [
+    ...scopeDemands("principal", JSON.parse(form.principal) as PrincipalConstraint),
+    ...scopeDemands("resource", JSON.parse(form.resource) as ResourceConstraint),
+  ];
+  return [...scopes, ...form.conditions.map((condition) => ({ node: JSON.parse(condition) as Json, holds: true }))];
+}
+
+function scopeDemands(variable: "principal" | "resource", scope: PrincipalConstraint | ResourceConstraint): readonly Demand[] {
+  switch (scope.op) {
+    case "All":
+      return [];
+    case "==":
+      return "entity" in scope ? [equal(variable, bare(scope.entity))] : [];
+    case "in":
+      return "entity" in scope ? [within(variable, bare(scope.entity))] : [];
+    case "is":
+      return scope.in !== undefined && "entity" in scope.in ? [within(variable, bare(scope.in.entity))] : [];
+  }
+}
+
+interface Entity {
+  readonly type: string;
+  readonly id: string;
+}
+
+const bare = (uid: EntityUidJson): Entity => {
+  const { type, id } = "__entity" in uid ? uid.__entity : uid;
+  return { type, id };
+};
+
+const compared = (operator: string, variable: string, { type, id }: Entity): Demand => ({
+  node: { [operator]: { left: { Var: variable }, right: { Value: { __entity: { type, id } } } } },
+  holds: true,
+});
+const equal = (variable: string, entity: Entity): Demand => compared("==", variable, entity);
+const within = (variable: string, entity: Entity): Demand => compared("in", variable, entity);
