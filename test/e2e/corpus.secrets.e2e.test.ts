@@ -43,6 +43,7 @@ const copies = `
   insert into base_note select id, secret from customers where id = 1;
   insert into sub_note select id, secret, 'more' from customers where id > 1;
   insert into crm.contacts select id, secret, 'tag' from customers;
+  insert into accounts select id, name, secret from customers;
   insert into phrases select id, secret, '{t}' from customers;
   refresh materialized view m_plain; refresh materialized view m_made;
   analyze;`;

@@ -64,7 +64,7 @@ describe("columns that rows are picked, ordered, grouped or joined by", () => {
     "delete from t where ssn like '1%'": "t.ssn",
     "update t set a = 1 from u where t.id = u.id and u.ssn > '5'": "t.id u.id u.ssn",
     "merge into t using u on t.id = u.id when matched and u.ssn > '1' then delete": "t.id u.id u.ssn",
-    "insert into t (id) values (1) on conflict (id) do update set a = 1 where t.ssn > '1'": "t.ssn",
+    "insert into t (id) values (1) on conflict (id) do update set a = 1 where t.ssn > '1'": "t.id t.ssn",
     "create index on t (lower(email))": "t.*",
     "alter table t add constraint c check (email like 'a%')": "t.*",
     "alter table t rename column a to b": "",
@@ -179,6 +179,48 @@ describe("columns that are only compared with values that the statement holds", 
     [`select 1 from t where ssn in (${values(20)}); select 1 from t where ssn = $1`]: "",
     [`select 1 from t where ssn in (${values(20)}) and exists (select from t u where u.ssn = '20')`]: "",
     [`select 1 from t where ssn in (${values(20)}) and pan in (${values(20)})`]: "t.pan t.ssn",
+  });
+});
+
+describe("columns that written values are compared with by ON CONFLICT, or by an index", () => {
+  const rows = (count: number): string => Array.from({ length: count }, (_, i) => `(${i}, 'a${i}')`).join(", ");
+  // A list of what a command holds is looked up, the rest is searched; plain rows are neither.
+  holds("columnsMatched", {
+    "insert into t (id, email) values (1, 'x') on conflict (email) do nothing": "t.email",
+    "insert into t (id, email) values ($1, lower($2)), (1, default) on conflict (email) do update set email = excluded.email, id = t.id": "t.email",
+    "insert into t (id, email) select $1, $2 where $3 = 1 on conflict do nothing": "t.email t.id",
+    "insert into t (id, email) values (1, 'x') on conflict on constraint c do nothing": "t.email t.id",
+    "insert into t (id, email) values (1, 'x') on conflict (lower(email)) where id > 0 do nothing": "t.email",
+    "insert into t values (1, 'x') on conflict (email) do nothing": "t.email",
+    "insert into t values (1, 'x') on conflict do nothing": "t.*",
+    "insert into t default values on conflict do nothing": "",
+    [`insert into t (id, email) values ${rows(20)} on conflict (email) do nothing`]: "t.email",
+    [`insert into t (id, email) values ${rows(21)} on conflict (email) do nothing`]: "",
+    [`insert into t values ${rows(21)} on conflict (email) do nothing`]: "",
+    "insert into t (email) values ('x')": "",
+  });
+  holds("columnsFiltered", {
+    [`insert into t (id, email) values ${rows(21)} on conflict (email) do nothing`]: "t.email",
+    [`insert into t (id, email) values ${rows(21)}`]: "",
+    "insert into t (id, email) select 1, 'x' || g from generate_series(1, 9) g on conflict (email) do nothing": "t.email",
+    "insert into t (id, email) select 1, 'x' || g from generate_series(1, 9) g on conflict do nothing": "t.email t.id",
+    "insert into t (id, email) select 1, 'x' || g from generate_series(1, 9) g on conflict (id) do nothing": "t.email t.id",
+    "insert into t (id, email) select 1, 'x' || g from generate_series(1, 9) g": "t.email",
+    "insert into t select 1, 'x' || g from generate_series(1, 9) g": "t.*",
+    "insert into t (email) select 'x' || nextval('s') from u": "t.email",
+    "insert into t (id, email, phone) select 2, email, email from t where id = 1": "t.id t.phone",
+    "insert into t (email) select 'x' union all select 'y'": "t.email",
+    "insert into t (email) values (unnest(array['x', 'y']))": "t.email",
+    "insert into t (email) values ((select 'x' || n from u where n = 1))": "t.email u.n",
+    "insert into t (email) select * from (values ('x')) v": "t.email",
+    "with w as (insert into t (email) select x from u returning 1) select 1": "t.email",
+    "merge into t using u on true when matched then update set email = u.x when not matched then insert (phone) values (u.y)": "t.email t.phone",
+    "insert into t (id, email) select 1, u.x from u on conflict (id) do update set phone = excluded.email": "t.email t.id t.phone",
+    "update t set email = 'x' || id": "t.email",
+    "update t set email = v.x from (values (1, 'x')) v(id, x)": "t.email",
+    "update t set (email, phone) = (select x, y from u)": "t.email t.phone",
+    "update t set email = email || g.email from generate_series(1, 9) g(email)": "t.email",
+    "update t set email = 'x', phone = lower($1), ssn = upper(ssn), iban = default, (a, b) = ('x', $2)": "",
   });
 });
 
@@ -312,6 +354,7 @@ describe("too many columns", () => {
   });
   it("are not those of a wide table", () => {
     const names = Array.from({ length: 400 }, (_, i) => `an_ordinary_name_${i}`).join(", ");
-    assert.equal(factsOf(`insert into t (${names}) select ${names} from u where id = 1`).riskClass, "write");
+    const facts = factsOf(`insert into t (${names}) select ${names} from u where id = 1`);
+    assert.deepEqual([facts.riskClass, facts.columnsFiltered], ["write", ["t.*", "u.id"]]);
   });
 });

@@ -11,6 +11,7 @@ const FIXED: ReadonlySet<number> = new Set([..."SVCPpFLR"].map(code));
 const SQLSTATE = code("C");
 const MESSAGE = code("M");
 const DETAIL = code("D");
+const CONTEXT = code("W");
 /** Where the values of a complaint about data stand: detail, context, hint, and the text of a query inside of a function. */
 const BESIDE_THE_MESSAGE: ReadonlySet<number> = new Set([..."DWHq"].map(code));
 /** Data exceptions quote values anywhere, also without quotes; `chr` does so in exceeding a limit. */
@@ -74,7 +75,9 @@ function valuesIn(text: string, field: number, sqlstateClass: string): Span | un
     if (BESIDE_THE_MESSAGE.has(field)) return { from: 0, to: text.length };
     return field === MESSAGE ? quotedIn(text) : undefined;
   }
-  return sqlstateClass === CONSTRAINT_VIOLATION && field === DETAIL ? bracketedIn(text) : undefined;
+  if (sqlstateClass !== CONSTRAINT_VIOLATION) return undefined;
+  // `COPY customers, line 4711` tells which of the values that were sent is there already.
+  return field === CONTEXT ? { from: 0, to: text.length } : field === DETAIL ? bracketedIn(text) : undefined;
 }
 
 /**

@@ -1,10 +1,11 @@
-import type { DeleteStmt, InsertStmt, MergeStmt, Node, OnConflictClause, RangeVar, ReturningClause, UpdateStmt, WithClause } from "@pgsql/types";
+import type { DeleteStmt, InsertStmt, MergeStmt, Node, RangeVar, ReturningClause, UpdateStmt, WithClause } from "@pgsql/types";
 import { noteCondition } from "./conditions.ts";
 import { withCtes } from "./ctes.ts";
 import { fromEntries, tableEntry } from "./from.ts";
 import { targets } from "./queries.ts";
 import { emptyScope, type Entry, type Item, type Scope, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
+import { noteInserted, noteWritten, type Tried, triedByInsert } from "./tried-values.ts";
 import { ANY_COLUMN, computed, nothing, sourceKey, union, type Value } from "./values.ts";
 import { valueOf } from "./values-of.ts";
 
@@ -51,19 +52,22 @@ export function traceInsert(tracer: Tracer, insert: InsertStmt, outer: Scope): r
   const scope = emptyScope(outer, withCtes(tracer, insert.withClause, outer));
   const assigned = new Assigned(tracer, insert.relation);
   const names = columnNames(insert.cols);
+  const items = insert.selectStmt === undefined ? [] : tracer.query(insert.selectStmt, scope).items;
   if (insert.selectStmt === undefined) assigned.put(undefined, nothing);
-  else assignRows(assigned, names, tracer.query(insert.selectStmt, scope).items);
-  upsert(tracer, insert, insert.onConflictClause, scope, assigned);
+  else assignRows(assigned, names, items);
+  const tried = triedByInsert(tracer, insert, items);
+  noteInserted(tracer, insert.relation, insert.onConflictClause, tried);
+  upsert(tracer, insert, scope, assigned, tried);
   return returned(tracer, insert.relation, insert.returningClause, scope, assigned);
 }
 
-function upsert(tracer: Tracer, { relation }: InsertStmt, clause: OnConflictClause | undefined, scope: Scope, assigned: Assigned): void {
+function upsert(tracer: Tracer, { relation, onConflictClause: clause }: InsertStmt, scope: Scope, assigned: Assigned, tried: ReadonlyMap<string, Tried>): void {
   if (clause === undefined) return;
   const excluded: Entry = { kind: "table", alias: "excluded", table: relation?.relname ?? "", everywhere: assigned.anywhere, assigned: assigned.columns };
   const reach = { ...scope, entries: [target(relation), excluded] };
   for (const condition of [clause.whereClause, clause.infer?.whereClause]) noteCondition(tracer, condition, reach);
-  tracer.match(valueOf(tracer, clause.infer?.indexElems, reach));
-  assign(tracer, assigned, clause.targetList, reach);
+  valueOf(tracer, clause.infer?.indexElems, reach);
+  assign(tracer, assigned, clause.targetList, reach, { relation, inserted: tried });
 }
 
 export function traceUpdate(tracer: Tracer, update: UpdateStmt, outer: Scope): readonly Item[] {
@@ -71,7 +75,7 @@ export function traceUpdate(tracer: Tracer, update: UpdateStmt, outer: Scope): r
   const merged = fromEntries(tracer, update.fromClause, scope);
   const assigned = new Assigned(tracer, update.relation);
   noteCondition(tracer, update.whereClause, scope);
-  assign(tracer, assigned, update.targetList, scope);
+  assign(tracer, assigned, update.targetList, scope, update);
   return returned(tracer, update.relation, update.returningClause, scope, assigned, merged);
 }
 
@@ -91,8 +95,14 @@ export function traceMerge(tracer: Tracer, merge: MergeStmt, outer: Scope): read
     if (!("MergeWhenClause" in clause)) continue;
     const { condition, targetList, values, commandType } = clause.MergeWhenClause;
     noteCondition(tracer, condition, scope);
-    if (commandType !== "CMD_INSERT") assign(tracer, assigned, targetList, scope);
-    else for (const [index, value] of (values ?? []).entries()) assigned.put(columnNames(targetList)?.[index], valueOf(tracer, value, scope));
+    if (commandType !== "CMD_INSERT") assign(tracer, assigned, targetList, scope, merge);
+    else {
+      for (const [index, value] of (values ?? []).entries()) {
+        const name = columnNames(targetList)?.[index];
+        assigned.put(name, valueOf(tracer, value, scope));
+        noteWritten(tracer, { relation: merge.relation, name, value, scope });
+      }
+    }
   }
   return returned(tracer, merge.relation, merge.returningClause, scope, assigned, dropped);
 }
@@ -123,10 +133,17 @@ function assignRows(assigned: Assigned, names: readonly string[] | undefined, it
 }
 
 /** SET a = …, (b, c) = (SELECT …). */
-function assign(tracer: Tracer, assigned: Assigned, list: readonly Node[] = [], scope: Scope): void {
+function assign(
+  tracer: Tracer,
+  assigned: Assigned,
+  list: readonly Node[] = [],
+  scope: Scope,
+  { relation, inserted }: { readonly relation?: RangeVar | undefined; readonly inserted?: ReadonlyMap<string, Tried> },
+): void {
   for (const node of list) {
     if (!("ResTarget" in node)) continue;
     const { name, val, indirection } = node.ResTarget;
+    noteWritten(tracer, { relation, name, value: val, scope, inserted });
     if (val === undefined || !("MultiAssignRef" in val)) assigned.put(name, valueOf(tracer, [val, indirection], scope));
     // Its columns all hold the same source, which is traced with the first.
     else assigned.together(name, (val.MultiAssignRef.colno ?? 1) > 1 ? nothing : valueOf(tracer, val, scope));

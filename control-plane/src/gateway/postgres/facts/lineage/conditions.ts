@@ -36,7 +36,7 @@ const exactValues = ({ lexpr, rexpr }: A_Expr): readonly string[] =>
   [lexpr, rexpr].flatMap((side) => (side !== undefined && "List" in side ? (side.List.items ?? []) : [side])).flatMap((node) => spelling(node) ?? []);
 
 /** Of a value; undefined for a column. */
-function spelling(node: Node | undefined): string | undefined {
+export function spelling(node: Node | undefined): string | undefined {
   if (node === undefined) return undefined;
   if ("A_Const" in node) return "sval" in node.A_Const ? `'${node.A_Const.sval.sval ?? ""}` : `@${node.A_Const.location ?? 0}`;
   if ("ParamRef" in node) return `$${node.ParamRef.number ?? 0}`;
@@ -53,7 +53,8 @@ const isColumn = (node: Node | undefined): boolean => {
   return folds(node) && isColumn(node.FuncCall.args?.[0]);
 };
 
-const isValue = (node: Node | undefined): boolean => {
+/** Held by the command itself. */
+export const isValue = (node: Node | undefined): boolean => {
   if (node === undefined) return false;
   if ("A_Const" in node || "ParamRef" in node) return true;
   if ("TypeCast" in node) return isValue(node.TypeCast.arg);
