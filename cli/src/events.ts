@@ -61,4 +61,4 @@ function line({ stream, revision, position, id, type, dataJson, metadataJson, re
 }
 
 const summary = ({ position, stream, revision, type, dataJson, recordedAt }: RecordedEvent): string =>
-  `${dim(`${position} ${recordedAt?.toISOString() ?? ""}`)} ${stream}@${revision} ${type} ${dim(printable(dataJson))}`;
+  `${dim(`${position} ${recordedAt?.toISOString() ?? ""}`)} ${printable(stream)}@${revision} ${printable(type)} ${dim(printable(dataJson))}`;

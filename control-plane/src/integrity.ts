@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import { z } from "zod";
 import type { Clock } from "./application/ports.ts";
 import { createIntegrityRecord } from "./application/integrity-record.ts";
+import { logSetAside, ownRecord } from "./application/own-record.ts";
 import { type Config, listed } from "./config.ts";
 import type { IntegrityCommand } from "./domain/integrity/integrity.decider.ts";
 import { schemas } from "./domain/schemas.ts";
@@ -47,9 +48,10 @@ export async function startIntegrity({ config, ledger, sealer, place, clock, log
     ...listed(settings.SALLYPORT_WITNESS_URLS).map((url) => witnessHttp(requireUrl(url))),
     ...listed(settings.SALLYPORT_WITNESS_GIT).map((clone) => witnessGit(clone)),
   ];
-  const record = createIntegrityRecord({ ledger, clock, nodeId: settings.SALLYPORT_NODE_ID });
+  const own = ownRecord(ledger, logSetAside(log));
+  const record = createIntegrityRecord({ ledger: own, clock, nodeId: settings.SALLYPORT_NODE_ID });
   const checkpointer = await Checkpointer.start({
-    ledger,
+    ledger: own,
     leaves: new LeavesThread({ ledger: place }, log),
     folder,
     key,
@@ -61,8 +63,8 @@ export async function startIntegrity({ config, ledger, sealer, place, clock, log
     log,
   });
   const jsonSchemas = Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, z.toJSONSchema(schema)]));
-  const audit = new AuditLog({ ledger, checkpointer, schemas: jsonSchemas, now: () => clock.now(), keysIn: (event) => sealer.keysIn(event) });
-  return { audit, proven: new SignedLog(ledger, checkpointer), close: () => checkpointer.close() };
+  const audit = new AuditLog({ ledger, own, checkpointer, schemas: jsonSchemas, now: () => clock.now(), keysIn: (event) => sealer.keysIn(event) });
+  return { audit, proven: new SignedLog(own, checkpointer), close: () => checkpointer.close() };
 }
 
 /** A path, or a program after `command:`. */

@@ -10,6 +10,7 @@ import { startApiServer } from "./api/server.ts";
 import { createApplication, systemClock } from "./application/application.ts";
 import { createAuthority } from "./application/authority.ts";
 import { createExecute } from "./application/execute-command.ts";
+import { logSetAside, ownRecord } from "./application/own-record.ts";
 import { RecordingRecord } from "./application/recording-record.ts";
 import { createRetention } from "./application/retention/retention.ts";
 import { systemScheduler } from "./application/scheduler.ts";
@@ -59,7 +60,8 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     config.ledgerUrl === undefined ? { file: config.ledgerFile } : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 };
   const stored = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
   const { sealer, subjects } = openSealing(config.subjectKeysFile);
-  const ledger = sealedLedger(stored, sealer);
+  const readable = sealedLedger(stored, sealer);
+  const ledger = ownRecord(readable, logSetAside(log));
   const nodeId = settings.SALLYPORT_NODE_ID;
   const compiler = createCedarCompiler();
   const analyser = createStatementAnalyser({ harmlessFunctions: listed(settings.SALLYPORT_PG_HARMLESS_FUNCTIONS) });
@@ -133,6 +135,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     context: { identities: application.identities, authority, log, newCorrelationId: randomUUID },
     application,
     ledger,
+    readable,
     audit: integrity.audit,
     storedStream: (stream) => sealer.storedStream(stream),
     readModels,
@@ -157,7 +160,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     endpointPort === "off"
       ? undefined
       : await startLedgerEndpoint({
-          ledger: settings.SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA === "readable" ? ledger : stored,
+          ledger: settings.SALLYPORT_LEDGER_ENDPOINT_PERSONAL_DATA === "readable" ? readable : stored,
           access: auditorAccess(application.identities, authority, listed(settings.SALLYPORT_LEDGER_ENDPOINT_STREAMS)),
           log,
           host,

@@ -1,6 +1,7 @@
 import { constants, setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { SallyportError } from "@sallyport/proto/errors";
+import { ownLog } from "./application/own-record.ts";
 import { tryOnHistory } from "./application/what-if/try-on-history.ts";
 import { openForReading } from "./ledger/ledger-place.ts";
 import { createCedarCompiler } from "./policy/compiler.ts";
@@ -17,7 +18,9 @@ if (process.platform === "linux") setPriority(constants.priority.PRIORITY_BELOW_
 const settings = workerData as ThreadSettings;
 const reply = (message: Reply): void => port.postMessage(message);
 
-const ledger = openedLog(await openForReading(settings.ledger), openSealing(settings.subjectKeys).sealer);
+const log = openedLog(await openForReading(settings.ledger), openSealing(settings.subjectKeys).sealer);
+// The main thread names what is set aside.
+const ledger = ownLog(log, () => undefined);
 try {
   const compiler = createCedarCompiler();
   reply({ kind: "report", report: await tryOnHistory({ ledger, compiler }, settings.question, (progress) => reply({ kind: "progress", progress })) });

@@ -188,7 +188,7 @@ describe("the checkpointer", () => {
     await bench.append(3);
     const second = bench.checkpointer.signer()?.key.text ?? "";
     assert.equal((await bench.events("SigningKeyRotated")).length, 1);
-    const audit = new AuditLog({ ledger: bench.ledger, checkpointer: bench.checkpointer, schemas: {}, now: clock.now });
+    const audit = new AuditLog({ ledger: bench.ledger, own: bench.ledger, checkpointer: bench.checkpointer, schemas: {}, now: clock.now });
     await bench.signed(8);
     let bundle = "";
     for await (const line of audit.range("", "")) bundle += line;
@@ -249,7 +249,7 @@ esac
     await waitFor(() => bench.logged.includes("the witness takes checkpoints again"));
     const size = bench.checkpointer.last?.treeSize ?? 0;
     await waitFor(() => bench.checkpointer.cosignatures(size).length > 0);
-    const audit = new AuditLog({ ledger: bench.ledger, checkpointer: bench.checkpointer, schemas: {}, now: clock.now });
+    const audit = new AuditLog({ ledger: bench.ledger, own: bench.ledger, checkpointer: bench.checkpointer, schemas: {}, now: clock.now });
     const note = parseNote(audit.head().note);
     assert.ok(note !== undefined);
     assert.equal(await isSignedBy(nodePrimitives, note, witness.key), true);

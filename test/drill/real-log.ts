@@ -82,6 +82,7 @@ export async function makeRealLog(folder: string, { events, rounds }: RealLogOpt
   await retain(ledger, checkpointer);
   const audit = new AuditLog({
     ledger,
+    own: ledger,
     checkpointer,
     schemas: { CommandAuthorized: { type: "object" } },
     now: () => new Date(),

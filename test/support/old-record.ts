@@ -81,7 +81,7 @@ export class OldRecord {
       now: this.clock.now,
       log,
     });
-    this.audit = new AuditLog({ ledger, checkpointer: this.checkpointer, schemas: {}, now: this.clock.now });
+    this.audit = new AuditLog({ ledger, own: ledger, checkpointer: this.checkpointer, schemas: {}, now: this.clock.now });
   }
 
   async stop(): Promise<void> {

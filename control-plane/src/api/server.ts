@@ -17,6 +17,7 @@ import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
+import { commandText } from "../application/command-text.ts";
 import type { Application } from "../application/application.ts";
 import type { AgentLinks } from "../application/ports.ts";
 import type { Previews } from "../application/preview-ports.ts";
@@ -50,6 +51,8 @@ export interface ApiServerOptions {
   readonly context: ApiContext;
   readonly application: Application;
   readonly ledger: Ledger;
+  /** The same with what others wrote into it. */
+  readonly readable: Ledger;
   readonly audit: Audit;
   readonly storedStream: (stream: string) => string;
   readonly readModels: ReadModelsService;
@@ -102,6 +105,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
       inspect: options.inspectProposal,
       inspectPlan: options.inspectPlan,
       previews: options.previews,
+      readCommand: ({ sessionId, command }) => commandText(options.ledger, sessionId, command),
     }),
   );
   server.addService(GrantServiceService, grantService(context, { grants, resources: recordedResources }));
@@ -111,7 +115,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
     PolicyChangeServiceService,
     policyChangeService(context, { policies, identities: application.identities, resources: recordedResources, trials: options.trials }),
   );
-  server.addService(EventServiceService, eventService(context, options.ledger));
+  server.addService(EventServiceService, eventService(context, options.readable));
   server.addService(ErasureServiceService, erasureService(context, application.erasures));
   server.addService(AuditServiceService, auditService(context, { ...options, erasures: application.erasures, sessions, resources: recordedResources }));
   server.addService(HistoryServiceService, historyService(context, { readModels, timeTravel, sessions, resources: recordedResources }));

@@ -34,7 +34,7 @@ import { TokenIndex } from "./token-index.ts";
  * V2. An event is applied once and in the order of its stream: told by the subscription, by an own append, or by both.
  * V3. After an own append resolves, the view shows it.
  * V4. A lost subscription is taken up again after the last position seen; nothing is skipped.
- * V5. Broken stays broken: a view that misses a fact must not decide (I3).
+ * V5. Broken stays broken: a view that misses a fact must not decide (I3). So does one that an event of ours could not be folded into.
  */
 export class LiveState {
   readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
@@ -55,6 +55,8 @@ export class LiveState {
   readonly #caughtUp = Promise.withResolvers<void>();
   readonly #loop: Promise<void>;
   #failure: SallyportError | undefined;
+  /** Streams that have another name since the last event came: the next one may have been opened before. */
+  readonly #renamed = new Map<string, string>();
 
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
@@ -96,6 +98,7 @@ export class LiveState {
 
   /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
   rename(from: string, to: string): void {
+    this.#renamed.set(identityStream(from), identityStream(to));
     this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
@@ -121,7 +124,9 @@ export class LiveState {
         const from = after === undefined ? {} : { after };
         for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "stream", prefixes: PREFIXES }, signal })) {
           if (message.kind === "event") {
-            this.#applyRecorded(message.event);
+            const { event } = message;
+            this.#applyRecorded({ ...event, stream: this.#renamed.get(event.stream) ?? event.stream });
+            this.#renamed.clear();
             after = message.event.position;
           } else if (message.kind === "checkpoint") {
             after = message.position;
@@ -153,7 +158,14 @@ export class LiveState {
 
   #applyRecorded(recorded: RecordedEvent): void {
     const { stream, revision, metadata } = recorded;
-    this.#apply({ stream, revision, event: upcast(recorded), metadata });
+    const event = upcast(recorded);
+    try {
+      this.#apply({ stream, revision, event, metadata });
+    } catch (error) {
+      // Meeting it again would be no better.
+      const place = { stream, revision: String(revision) };
+      throw new SallyportError("ledger.corrupt", `${event.type} makes no sense where it stands.`, place, error);
+    }
   }
 
   #apply(applied: AppliedEvent): void {

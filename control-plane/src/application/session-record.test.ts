@@ -16,12 +16,12 @@ import {
 } from "./session-record.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { authorized, completed, denied, ended, opened, requested } from "./testing/samples.ts";
-import { admin, collect, fails, openLedger, silent, typesIn, until } from "./testing/stage.ts";
+import { admin, collect, fails, openLedger, openSealed, silent, typesIn, until } from "./testing/stage.ts";
 import type { UnreliableLedger } from "./testing/unreliable-ledger.ts";
 
 async function setUp(t: TestContext) {
-  const ledger = await openLedger(t);
-  return { ledger, ...openRecord(ledger) };
+  const { ledger, stored } = await openSealed(t);
+  return { ledger, stored, ...openRecord(ledger) };
 }
 
 function openRecord(ledger: UnreliableLedger) {
@@ -147,11 +147,22 @@ describe("the record of a session", () => {
     await record.append([requested(sessionId)], admin);
     const [first] = await collect(ledger.readStream(stream));
     assert.ok(first);
-    await ledger.append(stream, [{ id: randomUUID(), type: "SessionEnded", data: {}, metadata: first.metadata }], 0n);
+    const { data } = ended(sessionId);
+    await ledger.append(stream, [{ id: randomUUID(), type: "SessionEnded", data, metadata: first.metadata }], 0n);
     await assert.rejects(record.append([authorized(1)], admin), fails("stream.conflict"));
     await assert.rejects(record.append([authorized(2)], admin, { patience: "fail" }), unwritten("no"));
     assert.ok(record.broken);
     assert.deepEqual(counts.abandoned, [sessionId]);
+  });
+
+  it("goes on behind what is no event of ours", async (t) => {
+    const { stored, record, sessionId, stream } = await setUp(t);
+    await record.append([requested(sessionId)], admin);
+    const [first] = await collect(stored.readStream(stream));
+    assert.ok(first);
+    await stored.append(stream, [{ id: randomUUID(), type: "SessionEnded", data: {}, metadata: first.metadata }], 0n);
+    await record.append([authorized(1)], admin);
+    assert.deepEqual(await typesIn(stored, stream), ["SessionRequested", "SessionEnded", "CommandAuthorized"]);
   });
 });
 

@@ -1,5 +1,5 @@
 /** The part of a stream's name before its first `-`. Names are data at rest: a category is added here and never taken away. */
-const CATEGORIES: ReadonlySet<string> = new Set([
+const categories = [
   "session",
   "recording",
   "approval",
@@ -16,7 +16,14 @@ const CATEGORIES: ReadonlySet<string> = new Set([
   "node",
   "notification",
   "log",
-]);
+] as const;
+
+export type RecordCategory = (typeof categories)[number];
+
+const CATEGORIES: ReadonlySet<string> = new Set(categories);
 
 /** Whether a stream belongs to the record, so that nobody may delete it from outside. */
 export const isRecordStream = (stream: string): boolean => stream.includes("-") && CATEGORIES.has(stream.slice(0, stream.indexOf("-")));
+
+/** Of a stream of the record. */
+export const categoryOfStream = (stream: string): string => stream.slice(0, stream.indexOf("-"));

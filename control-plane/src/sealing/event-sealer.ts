@@ -1,6 +1,7 @@
 import { parseSealed, type SealedPlace, type SealedValue } from "@sallyport/proto/audit/sealed";
 import { SallyportError } from "@sallyport/proto/errors";
 import { FORGOTTEN_TEXT, type PersonalField } from "../domain/classification.ts";
+import { isOurMetadata } from "../domain/foreign.ts";
 import { forgottenName, forgottenSubject } from "../domain/names.ts";
 import type { Actor, EventMetadata, NewEvent, RecordedEvent } from "../ledger/ledger.ts";
 import { type Member, membersAt, replaceAt } from "./members.ts";
@@ -20,6 +21,7 @@ const SUBJECT = "subject:";
  * E2. A human or machine actor is stored as `subject:<id>`, and the stream of an identity is named after that id: a name is in none.
  * E3. What is sealed under a key that is gone reads as `forgotten-<id>` where a name stood, and as nothing elsewhere.
  * E4. An event of a release that sealed nothing reads as it is; the stream that it is in keeps its name.
+ * E5. What others wrote is not opened: it reads as they wrote it, in the stream that it is in.
  */
 export class EventSealer {
   readonly #keys: SubjectKeys;
@@ -64,6 +66,10 @@ export class EventSealer {
   }
 
   open(event: RecordedEvent): RecordedEvent {
+    if (!isOurMetadata(event.metadata)) {
+      const named = this.#openSubject(event.stream);
+      return named === undefined ? event : { ...event, stream: named };
+    }
     const stream = this.#openStream(event);
     const metadata = this.#openMetadata(event.metadata);
     const fields = this.#personalFields(event.type);
@@ -124,9 +130,9 @@ export class EventSealer {
 
   #openStream({ stream, data }: RecordedEvent): string {
     if (!stream.startsWith(IDENTITY)) return stream;
+    const named = this.#openSubject(stream);
+    if (named !== undefined) return named;
     const id = stream.slice(IDENTITY.length);
-    const subject = this.#keys.get(id);
-    if (subject !== undefined) return IDENTITY + subject.name;
     const [identity] = membersAt(data, ["identityId"]);
     const sealed = parseSealed(identity?.value);
     if (sealed === undefined) {
@@ -134,6 +140,12 @@ export class EventSealer {
       return stream;
     }
     return IDENTITY + this.#nameOf(sealed.subject);
+  }
+
+  /** The name of the stream of an identity that is known. */
+  #openSubject(stream: string): string | undefined {
+    const subject = stream.startsWith(IDENTITY) ? this.#keys.get(stream.slice(IDENTITY.length)) : undefined;
+    return subject === undefined ? undefined : IDENTITY + subject.name;
   }
 
   #sealMetadata(metadata: EventMetadata): EventMetadata {

@@ -1,6 +1,7 @@
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
 import { isEventType, upcast } from "../../domain/catalogue.ts";
+import { whyForeign } from "../../domain/foreign.ts";
 import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
@@ -52,6 +53,8 @@ export function project(recorded: RecordedEvent): Projection {
   const category = stream.slice(0, stream.indexOf("-"));
   const projector = Object.hasOwn(projectors, category) ? projectors[category] : undefined;
   if (projector === undefined) return nothing;
+  const foreign = whyForeign(recorded);
+  if (foreign !== undefined) return { kind: "unreadable", why: foreign.why };
   if (!isEventType(type)) return { kind: "unreadable", why: `The type ${JSON.stringify(type.slice(0, 100))} is unknown.` };
   try {
     const changes = projector({ event: upcast(recorded), recorded, metadata });

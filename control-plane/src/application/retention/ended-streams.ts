@@ -77,8 +77,11 @@ async function isApprovalOver(ledger: EndedStreamsDeps["ledger"], stream: string
   return unused <= 0;
 }
 
-/** As it was recorded, whatever its version. */
-const plannedIn = (data: unknown): number | undefined => (data as { readonly plan?: { readonly commands: readonly unknown[] } }).plan?.commands.length;
+/** As it was recorded, whatever its version, and whoever wrote it. */
+function plannedIn(data: unknown): number | undefined {
+  const { plan } = data as { readonly plan?: { readonly commands?: readonly unknown[] } | null };
+  return plan?.commands?.length;
+}
 
 /** What has no events any more was removed: a session's first event comes before its recording's. */
 async function isSessionOver(ledger: EndedStreamsDeps["ledger"], sessionId: string): Promise<boolean> {

@@ -15,6 +15,7 @@ import { openSealing, type Sealing } from "../../sealing/sealing.ts";
 // oxlint-disable-next-line no-restricted-imports -- as above
 import { sealedLedger } from "../../sealing/sealed-ledger.ts";
 import { type Application, createApplication } from "../application.ts";
+import { ownRecord } from "../own-record.ts";
 import type { CommandContext } from "../ports.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
 import type { Scheduler } from "../scheduler.ts";
@@ -67,7 +68,7 @@ export async function openSealed(t: TestContext): Promise<Pick<Stage, "ledger" |
     await stored.close();
     rmSync(folder, { recursive: true });
   });
-  return { ledger: new UnreliableLedger(sealedLedger(stored, sealing.sealer)), stored, sealing };
+  return { ledger: new UnreliableLedger(ownRecord(sealedLedger(stored, sealing.sealer), () => undefined)), stored, sealing };
 }
 
 export async function setStage(

@@ -19,6 +19,8 @@ export const MAX_SELECTED_STREAMS = 300_000;
 
 export interface ExportDeps {
   readonly ledger: Ledger;
+  /** The same without what others wrote into it: what the log says of itself. */
+  readonly own: Ledger;
   readonly checkpointer: Checkpointer;
   /** JSON Schema of the data of each event type. */
   readonly schemas: Readonly<Record<string, unknown>>;
@@ -50,13 +52,13 @@ export async function* exportRange(deps: ExportDeps, options: ExportOptions, { f
   const end = Math.min(to ?? signed, signed);
   if (from >= end) throw new SallyportError("input.invalid", `There are no signed events in that range; ${signed} are signed.`);
   const evidence = await shownBeside(deps, signed, { leaf: (index) => index >= from && index < end, stream: () => true });
-  let checkpoint = await checkpointOver(deps.ledger, end);
+  let checkpoint = await checkpointOver(deps.own, end);
   const covered = Math.max(...evidence.shown.map(({ index }) => index + 1));
   if (covered > checkpoint.treeSize) {
     // That one tells which leaf is wrong at the end of the range.
     const index = tree.leafFrom(checkpoint.recorded.position);
     if (index < signed) evidence.shown.push({ index, text: leafText(checkpoint.recorded) });
-    checkpoint = await checkpointOver(deps.ledger, Math.max(covered, index < signed ? index + 1 : 0));
+    checkpoint = await checkpointOver(deps.own, Math.max(covered, index < signed ? index + 1 : 0));
   }
   const header: BundleHeader = {
     ...(await common(deps, options, checkpoint)),
@@ -74,7 +76,7 @@ export async function* exportStreams(deps: ExportDeps, options: ExportOptions, {
   const { tree } = deps.checkpointer;
   if (streams.size > MAX_SELECTED_STREAMS) throw new SallyportError("input.invalid", `That is more than ${MAX_SELECTED_STREAMS} streams: export a range.`);
   const signed = await signedSize(deps);
-  const checkpoint = await checkpointOver(deps.ledger, signed);
+  const checkpoint = await checkpointOver(deps.own, signed);
   const evidence = await shownBeside(deps, signed, { leaf: () => true, stream: (stream) => streams.has(stream) });
   const header: BundleHeader = { ...(await common(deps, options, checkpoint)), scope, from: 0, to: checkpoint.treeSize, frontier: "", consistency: "" };
   async function* selected(): AsyncGenerator<BundledEvent | BundledRemoval> {
@@ -85,8 +87,8 @@ export async function* exportStreams(deps: ExportDeps, options: ExportOptions, {
   yield* writeBundle(nodePrimitives.sha256, header, selected(), signerOf(deps), proven(deps, evidence, checkpoint));
 }
 
-const shownBeside = async ({ ledger, checkpointer }: ExportDeps, signed: number, concerns: Concerns): Promise<Evidence> =>
-  isRemovable(ledger) ? evidenceOf(ledger, checkpointer.tree, signed, concerns) : { shown: [], streams: new Set() };
+const shownBeside = async ({ own, checkpointer }: ExportDeps, signed: number, concerns: Concerns): Promise<Evidence> =>
+  isRemovable(own) ? evidenceOf(own, checkpointer.tree, signed, concerns) : { shown: [], streams: new Set() };
 
 const proven = ({ checkpointer: { tree } }: ExportDeps, { shown }: Evidence, { treeSize }: CheckpointData): BundledEvidence[] =>
   shown.map(({ index, text }) => ({ index, text, proof: tree.prover.inclusion(index, treeSize) }));
@@ -104,7 +106,7 @@ async function common(
   checkpoint: RecordedCheckpoint,
 ): Promise<Omit<BundleHeader, "scope" | "from" | "to" | "frontier" | "consistency">> {
   const rotations: RotationData[] = [];
-  for await (const { stream, data } of deps.ledger.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
+  for await (const { stream, data } of deps.own.readAll({ filter: { by: "type", prefixes: [ROTATION_TYPE] } })) {
     if (stream === CHECKPOINT_STREAM) rotations.push(data as RotationData);
   }
   const { key } = signerOf(deps);
