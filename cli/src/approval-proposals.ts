@@ -8,7 +8,7 @@ import { printableLines } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Of a digest, as the notice of a proposal shows it. Who writes proposals cannot find another text with the same in the time that one waits. */
-const SHOWN_CHARACTERS = 16;
+export const SHOWN_CHARACTERS = 16;
 
 /** What the requester types; it names the text that was read, not whichever is the last one by then. */
 export const acceptCommand = ({ id }: Approval, { digest }: CounterProposal): string =>

@@ -1,8 +1,10 @@
 import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
-import { acceptCommand, proposalVerbs } from "./approval-proposals.ts";
+import { acceptCommand, proposalVerbs, SHOWN_CHARACTERS } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
 import { Misuse } from "./exit-status.ts";
+import { SallyportError } from "@sallyport/proto/errors";
+import { withWholeCommand } from "./approval-text.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
@@ -36,10 +38,12 @@ export function approvalsVerb(program: Command): void {
   approvals
     .command("show")
     .argument("<id>", "the approval, or the first characters of its id")
+    .option("--full", "all of a command that is too long to be shown otherwise")
     .description("exactly what would run, as whom, where")
-    .action((id: string, _options, command: Command) =>
+    .action((id: string, { full = false }: { full?: boolean }, command: Command) =>
       runVerb(command, async (verb) => {
-        show(verb.io, await find(verb, id));
+        const approval = await find(verb, id);
+        show(verb.io, full ? await withWholeCommand(verb, approval) : approval);
       }),
     );
   proposalVerbs(approvals);
@@ -65,32 +69,52 @@ export function approvalsVerb(program: Command): void {
         .option("--session", "with --for: also what does no more than this command (same verbs, tables, columns, dangers), in the session that asked");
     deciding
       .argument("<id>", "the approval, or the first characters of its id")
+      .argument("[digest]", `of a long command: the first ${SHOWN_CHARACTERS} characters of the digest that \`approvals show --full\` ends with`)
       .option("--comment <text>", "why; the requester sees it", "")
       .description(decision === "approve" ? "let exactly this command run once" : "refuse it; the client gets an error and keeps its connection")
-      .action((id: string, { comment, for: duration, session = false }: { comment: string; for?: string; session?: boolean }, command: Command) =>
-        runVerb(command, async (verb) => {
-          if (session && duration === undefined) throw new Misuse("--session is for a while: say for how long with --for, such as --for 15m.");
-          const { approvals: service } = verb.api();
-          // The digest goes back with the decision, so that it is for what was shown and nothing else.
-          const { id: approvalId, digest } = await find(verb, id);
-          const { approval } =
-            decision === "approve"
-              ? await verb.api().call(service.approve.bind(service), {
-                  approvalId,
-                  comment,
-                  digest,
-                  forSeconds: duration === undefined ? 0 : parseDuration(duration),
-                  wholeSession: session,
-                })
-              : await verb.api().call(service.deny.bind(service), { approvalId, comment });
-          if (verb.io.json) verb.io.out(toJson(approval));
-          else
-            verb.io.out(
-              `${approvalId}: ${approval?.state ?? ""}${approval?.state === "pending" ? ` (${approval.approvers.length} of ${approval.quorum})` : ""}`,
-            );
-        }),
+      .action(
+        (
+          id: string,
+          shown: string | undefined,
+          { comment, for: duration, session = false }: { comment: string; for?: string; session?: boolean },
+          command: Command,
+        ) =>
+          runVerb(command, async (verb) => {
+            if (session && duration === undefined) throw new Misuse("--session is for a while: say for how long with --for, such as --for 15m.");
+            const { approvals: service } = verb.api();
+            // The digest goes back with the decision, so that it is for what was shown and nothing else.
+            const found = await find(verb, id);
+            const { id: approvalId, digest } = found;
+            if (decision === "approve" || shown !== undefined) requireRead(found, shown);
+            const { approval } =
+              decision === "approve"
+                ? await verb.api().call(service.approve.bind(service), {
+                    approvalId,
+                    comment,
+                    digest,
+                    forSeconds: duration === undefined ? 0 : parseDuration(duration),
+                    wholeSession: session,
+                  })
+                : await verb.api().call(service.deny.bind(service), { approvalId, comment });
+            if (verb.io.json) verb.io.out(toJson(approval));
+            else
+              verb.io.out(
+                `${approvalId}: ${approval?.state ?? ""}${approval?.state === "pending" ? ` (${approval.approvers.length} of ${approval.quorum})` : ""}`,
+              );
+          }),
       );
   }
+}
+
+/** Of what `show` does not print without being asked, whoever decides gives the digest that stands below all of it. */
+function requireRead({ id, digest, whole }: Approval, shown: string | undefined): void {
+  const how = `sallyport approvals show ${id.slice(0, 8)} --full`;
+  if (shown === undefined) {
+    if (whole) return;
+    throw new Misuse(`This command is too long for \`approvals show\`. Read all of it, and give the digest at its end as well: ${how}`);
+  }
+  if (shown.length < SHOWN_CHARACTERS) throw new Misuse(`A digest has ${SHOWN_CHARACTERS} characters or more: ${how}`);
+  if (!digest.startsWith(shown)) throw new SallyportError("approval.drift", `That is the digest of something else. Read it again: ${how}`);
 }
 
 function show(io: Io, approval: Approval): void {
@@ -125,12 +149,14 @@ function show(io: Io, approval: Approval): void {
     reason,
     previews,
     withheld,
+    whole,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
   if (until !== undefined) io.out(`${bold("For")}        a while: until ${until.toISOString()}, used ${uses} ${uses === 1 ? "time" : "times"}`);
   if (wholeSession) io.out(`${bold("Covers")}     what does no more than it, in the session that asked`);
   io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
+  showFacts(io, approval);
   io.out(
     `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,
   );
@@ -153,5 +179,19 @@ function show(io: Io, approval: Approval): void {
     for (const line of printableLines(command.statement)) io.out(`     ${line}`);
   }
   for (const [index, parameter] of parameters.entries()) io.out(`  $${index + 1} = ${printable(parameter)}`);
-  io.out(`${bold("Digest")}     ${digest}`);
+  if (whole) io.out(`${bold("Digest")}     ${digest}`);
+  else io.out(tone("red", `Not all of it is here. All, and the digest to approve it with: sallyport approvals show ${id.slice(0, 8)} --full`));
+}
+
+/** What the gateway's parser found: there also where the text is too long, or too artful, to be read at a glance. */
+function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, hazards, unclassifiedReason }: Approval): void {
+  const told = (name: string, values: readonly string[]): void => {
+    if (values.length > 0) io.out(`${bold(name.padEnd(10))} ${values.map(printable).join(", ")}`);
+  };
+  told("Does", verbs);
+  told("Reads", relationsRead);
+  told("Writes", relationsWritten);
+  told("Calls", functions);
+  told("Hazards", hazards);
+  if (unclassifiedReason !== "") io.out(`${bold("Unknown")}    ${printable(unclassifiedReason)}`);
 }

@@ -5,6 +5,7 @@ import { bold, toJson, tone } from "./io.ts";
 import { parseInstant, parseLimit } from "./moment.ts";
 import { replayLine } from "./replay.ts";
 import { answerLines, sentLines } from "./answer-lines.ts";
+import { ReplayInput } from "./replay-input.ts";
 import { ReplayOutput } from "./replay-output.ts";
 import { table } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
@@ -62,6 +63,7 @@ export function sessionsVerb(program: Command): void {
     .action((id: string, { output }: { output: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const shown = new ReplayOutput(parseLines(output), answerLines);
+        const input = new ReplayInput(parseLines(output));
         const sent = new ReplayOutput(parseLines(output), sentLines);
         const { id: sessionId } = await find(verb, id);
         const client = verb.api();
@@ -70,9 +72,9 @@ export function sessionsVerb(program: Command): void {
           if (event === undefined) continue;
           const { dataJson, metadataJson, ...rest } = event;
           if (verb.io.json) verb.io.out(toJson({ ...rest, metadata: JSON.parse(metadataJson) as unknown, data: JSON.parse(dataJson) as unknown }));
-          else for (const line of replayed(event, shown, sent)) verb.io.out(line);
+          else for (const line of replayed(event, input, shown, sent)) verb.io.out(line);
         }
-        for (const line of [...sent.rest(), ...shown.rest()]) verb.io.out(line);
+        for (const line of [...input.rest(), ...sent.rest(), ...shown.rest()]) verb.io.out(line);
       }),
     );
   sessions
@@ -91,7 +93,13 @@ export function sessionsVerb(program: Command): void {
 }
 
 /** How a command ended may be recorded before the last of what it showed. */
-function replayed(event: RecordedEvent, shown: ReplayOutput, sent: ReplayOutput): string[] {
+function replayed(event: RecordedEvent, input: ReplayInput, shown: ReplayOutput, sent: ReplayOutput): string[] {
+  // Its line names the first chunk of it.
+  if (event.type === "InputRecorded") return [...sent.rest(), ...shown.rest(), ...input.lines(event, replayLine(event))];
+  return [...input.rest(), ...afterInput(event, shown, sent)];
+}
+
+function afterInput(event: RecordedEvent, shown: ReplayOutput, sent: ReplayOutput): string[] {
   if (event.type === "CopyDataRecorded") return [...shown.rest(), ...replayLine(event), ...sent.lines(event)];
   if (event.type === "OutputRecorded") return [...sent.rest(), ...replayLine(event), ...shown.lines(event)];
   return [...sent.rest(), ...(event.type === "CommandCompleted" ? [] : shown.rest()), ...replayLine(event)];

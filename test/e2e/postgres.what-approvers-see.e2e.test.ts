@@ -50,4 +50,45 @@ describe("what approvers see of a command", () => {
     assert.equal(denied.data.code, "approval.unreadable");
     assert.deepEqual((await client.query("select count(*)::int as n from products where price = 99")).rows, [{ n: 0 }]);
   });
+
+  it("is a long command as well: its facts at once, all of its text on request, and it is approved with its digest", async () => {
+    const client = await stack.connect();
+    const end = "update products set price = 77";
+    const done = client.query(`/* ${"x".repeat(20_000)}\u{1b}[2J */ ${end}`);
+    const { data } = await requested(({ command }) => command.statement === undefined && command.statementBytes > 20_000);
+    const id = data.approvalId;
+    const short = (await cli("approvals", "show", id)).out;
+    assert.match(short, /Does +UPDATE\n.*Writes +products\n.*Hazards +update_without_where/su);
+    assert.match(short, /Not all of it is here/u);
+    assert.ok(!short.includes(data.command.digest), "the digest stands below all of it, and nowhere else");
+    const unread = await cli("approvals", "approve", id);
+    assert.deepEqual([unread.status, /too long for/u.test(unread.err)], [2, true], unread.err);
+    assert.notEqual((await cli("approvals", "approve", id, "0".repeat(16))).status, 0);
+    await assert.rejects(stack.approve(id), { code: "input.invalid" });
+    const whole = (await cli("approvals", "show", id, "--full")).out;
+    assert.ok(whole.includes(`·[2J */ ${end}\n`), "control characters show, and move no cursor");
+    const digest = /Digest +([0-9a-f]{64})/u.exec(whole)?.[1] ?? "";
+    assert.equal((await cli("approvals", "approve", id, digest.slice(0, 16))).status, 0);
+    assert.equal((await done).rowCount, 2);
+    const replayed = (await cli("sessions", "replay", data.sessionId, "--output", "all")).out;
+    assert.ok(replayed.includes(end), "the replay has the text");
+  });
+
+  it("are all its parameters, and nobody else reads them", async () => {
+    const client = await stack.connect();
+    const done = client.query("update products set price = length($1) + length($2)", ["bell\u{7}", "y".repeat(100_000)]);
+    const { data } = await requested(({ command }) => command.parameters.length === 2);
+    const short = JSON.parse((await cli("--json", "approvals", "show", data.approvalId)).out) as { parameters: string[]; whole: boolean };
+    assert.deepEqual([short.whole, short.parameters], [false, ["<5 bytes>", "<100000 bytes>"]]);
+    const whole = JSON.parse((await cli("--json", "approvals", "show", data.approvalId, "--full")).out) as { parameters: string[]; digest: string };
+    assert.deepEqual(whole.parameters, ["bell\u{7}", "y".repeat(100_000)]);
+    await assert.rejects(
+      stack.call("robot", async (api) => {
+        for await (const _ of api.stream(api.approvals.readCommand({ approvalId: data.approvalId }, api.metadata)));
+      }),
+      { code: "approval.not_found" },
+    );
+    assert.equal((await cli("approvals", "approve", data.approvalId, whole.digest)).status, 0);
+    await done;
+  });
 });

@@ -1,13 +1,14 @@
-import type { ApprovalServiceServer } from "@sallyport/proto/gen/sallyport/api/v1/api";
+import type { ApprovalServiceServer, ReadCommandResponse } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView } from "../application/ports.ts";
+import { type CommandPiece, isWhole } from "../application/command-text.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireStatement } from "../domain/names.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { listApprovals, MAX_LISTED, OneAtATime, type Sight } from "./approval-listing.ts";
-import { type ApiContext, unary } from "./unary.ts";
+import { type ApiContext, streaming, unary } from "./unary.ts";
 import { approvalView, previewView } from "./views.ts";
 
 /** Facts and digest of a text, as if `requester` sent it. */
@@ -30,9 +31,10 @@ export function approvalService(
     readonly inspect: InspectProposal;
     readonly inspectPlan: InspectPlan;
     readonly previews: Previews;
+    readonly readCommand: (approval: ApprovalView) => AsyncIterable<CommandPiece>;
   },
 ): ApprovalServiceServer {
-  const { approvals, resources, inspect, inspectPlan, previews } = deps;
+  const { approvals, resources, inspect, inspectPlan, previews, readCommand } = deps;
   const may = (principal: Principal, action: OwnAction, { resource }: ApprovalView): boolean =>
     api.authority.may({ principal, action, area: "approvals", resource: resources.of(resource) });
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
@@ -76,8 +78,17 @@ export function approvalService(
       if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
       return { approval: approvalView(found) };
     }),
+    readCommand: streaming(api, async function* ({ approvalId }, { principal }): AsyncGenerator<ReadCommandResponse> {
+      const asked = await approvals.load(approvalId);
+      if (asked === undefined || !maySee(principal, asked)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      for await (const { part, bytes } of readCommand(asked)) yield { part: part === "statement" ? 0 : part + 1, bytes };
+    }),
     approve: unary(api, async ({ approvalId, comment, digest, forSeconds, wholeSession }, { principal, context }) => {
       const shown = digest === "" ? undefined : digest;
+      const asked = approvals.find(approvalId);
+      // Whoever has not read all of it does not know the digest; who may not decide is told that, and nothing of the text.
+      if (asked !== undefined && shown === undefined && !isWhole(asked.command) && maySee(principal, asked))
+        throw new SallyportError("input.invalid", "This command is long: read all of it, and approve it with its digest.", { field: "digest" });
       // A session without a time is refused by the decider, in words.
       const window = forSeconds === 0 && !wholeSession ? undefined : { seconds: forSeconds, ...(wholeSession ? { scope: "session" as const } : {}) };
       return { approval: approvalView(await approvals.approve(approvalId, principal, comment, shown, context, window)) };
@@ -89,13 +100,14 @@ export function approvalService(
     revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
       const approval = await approvals.load(approvalId);
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      const mayRevoke = approval.requestedBy === principal.id || approvals.mayDecide(approval, principal) || may(principal, "administer", approval);
+      const isOwn = approval.requestedBy === principal.id || may(principal, "administer", approval);
+      const by = isOwn ? principal : approvals.inWhoseName(approval, principal);
       if (approval.plan !== undefined && approval.state === "pending" && approval.requestedBy === principal.id) {
         await approvals.withdraw(approvalId, "cancelled", context);
         return { approval: approvalView((await approvals.load(approvalId)) ?? approval) };
       }
-      if (!mayRevoke) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
-      return { approval: approvalView(await approvals.revoke(approvalId, principal, reason, context)) };
+      if (by === undefined) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
+      return { approval: approvalView(await approvals.revoke(approvalId, by, reason, context)) };
     }),
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
       const asked = approvals.find(approvalId);

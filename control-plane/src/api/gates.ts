@@ -57,6 +57,7 @@ const gates: ReadonlyMap<string, Gate> = new Map([
   ...gatesOf(ApprovalServiceService, {
     listApprovals: byResource,
     getApproval: byResource,
+    readCommand: byResource,
     approve: otherRules,
     deny: otherRules,
     preview: otherRules,

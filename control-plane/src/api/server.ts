@@ -17,6 +17,7 @@ import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { SallyportError } from "@sallyport/proto/errors";
+import { commandText } from "../application/command-text.ts";
 import type { Application } from "../application/application.ts";
 import type { AgentLinks } from "../application/ports.ts";
 import type { Previews } from "../application/preview-ports.ts";
@@ -104,6 +105,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
       inspect: options.inspectProposal,
       inspectPlan: options.inspectPlan,
       previews: options.previews,
+      readCommand: ({ sessionId, command }) => commandText(options.ledger, sessionId, command),
     }),
   );
   server.addService(GrantServiceService, grantService(context, { grants, resources: recordedResources }));

@@ -10,6 +10,7 @@ import type {
 import type { ApprovalView, IdentityView } from "../application/ports.ts";
 import type { Preview } from "../application/preview-ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
+import { isWhole } from "../application/command-text.ts";
 import type { SessionSummary } from "../application/session-summary.ts";
 import { groupsOf, type Standing } from "../domain/approval/quorum.ts";
 import { withheldOf } from "../domain/session/withheld.ts";
@@ -64,6 +65,13 @@ export function approvalView(approval: ApprovalView): Approval {
     plan: (plan?.commands ?? []).map((each) => ({ statement: each.statement, riskClass: each.facts.riskClass })),
     reason: plan?.reason ?? "",
     previews: previews.map((preview) => ({ ...preview, rows: preview.rows === undefined ? undefined : BigInt(preview.rows) })),
+    verbs: [...command.facts.verbs],
+    relationsRead: [...command.facts.relationsRead],
+    relationsWritten: [...command.facts.relationsWritten],
+    functions: [...command.facts.functions],
+    hazards: [...command.facts.hazards],
+    unclassifiedReason: command.facts.unclassifiedReason,
+    whole: isWhole(command),
     withheld: withheldOf(command) ?? "",
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,

@@ -40,6 +40,7 @@ const preview = record({
   parameters: fc.array(record({ typeOid: uint32, binary: fc.boolean(), value: optional(bytes) }), { maxLength: 2 }),
   dryRun: fc.boolean(),
   steps: fc.array(record({ number: uint32, statement: text, change: fc.boolean() }), { maxLength: 2 }),
+  assigned: optional(record({ columns: fc.array(record({ name: text, value: optional(resultColumn) }), { maxLength: 2 }) })),
 });
 const rows = fc.array(record({ cells: fc.array(record({ text: optional(text) })) }), { maxLength: 2 });
 

@@ -289,6 +289,16 @@ export interface Approval {
   wholeSession: boolean;
   /** How much of it nobody is shown, in words, since it looks like a secret; empty: nothing. Each place is marked in the text. */
   withheld: string;
+  /** What the gateway's parser says of the command; policy decided on this. */
+  verbs: string[];
+  relationsRead: string[];
+  relationsWritten: string[];
+  functions: string[];
+  hazards: string[];
+  /** Why its class is `unclassified`; else empty. */
+  unclassifiedReason: string;
+  /** The statement and all parameters are here; else ReadCommand has them, and Approve wants the digest. */
+  whole: boolean;
 }
 
 export interface PlannedCommand {
@@ -373,6 +383,17 @@ export interface GetApprovalRequest {
 
 export interface GetApprovalResponse {
   approval: Approval | undefined;
+}
+
+export interface ReadCommandRequest {
+  approvalId: string;
+}
+
+export interface ReadCommandResponse {
+  /** 0: the statement; n: the parameter $n. */
+  part: number;
+  /** Follows what came before of the same part. */
+  bytes: Buffer;
 }
 
 export interface ApproveRequest {
@@ -3989,6 +4010,13 @@ function createBaseApproval(): Approval {
     previews: [],
     wholeSession: false,
     withheld: "",
+    verbs: [],
+    relationsRead: [],
+    relationsWritten: [],
+    functions: [],
+    hazards: [],
+    unclassifiedReason: "",
+    whole: false,
   };
 }
 
@@ -4089,6 +4117,27 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.withheld !== "") {
       writer.uint32(258).string(message.withheld);
+    }
+    for (const v of message.verbs) {
+      writer.uint32(266).string(v!);
+    }
+    for (const v of message.relationsRead) {
+      writer.uint32(274).string(v!);
+    }
+    for (const v of message.relationsWritten) {
+      writer.uint32(282).string(v!);
+    }
+    for (const v of message.functions) {
+      writer.uint32(290).string(v!);
+    }
+    for (const v of message.hazards) {
+      writer.uint32(298).string(v!);
+    }
+    if (message.unclassifiedReason !== "") {
+      writer.uint32(306).string(message.unclassifiedReason);
+    }
+    if (message.whole !== false) {
+      writer.uint32(312).bool(message.whole);
     }
     return writer;
   },
@@ -4362,6 +4411,62 @@ export const Approval: MessageFns<Approval> = {
             message.withheld = reader.string();
             continue;
           }
+          case 33: {
+            if (tag !== 266) {
+              break;
+            }
+
+            message.verbs.push(reader.string());
+            continue;
+          }
+          case 34: {
+            if (tag !== 274) {
+              break;
+            }
+
+            message.relationsRead.push(reader.string());
+            continue;
+          }
+          case 35: {
+            if (tag !== 282) {
+              break;
+            }
+
+            message.relationsWritten.push(reader.string());
+            continue;
+          }
+          case 36: {
+            if (tag !== 290) {
+              break;
+            }
+
+            message.functions.push(reader.string());
+            continue;
+          }
+          case 37: {
+            if (tag !== 298) {
+              break;
+            }
+
+            message.hazards.push(reader.string());
+            continue;
+          }
+          case 38: {
+            if (tag !== 306) {
+              break;
+            }
+
+            message.unclassifiedReason = reader.string();
+            continue;
+          }
+          case 39: {
+            if (tag !== 312) {
+              break;
+            }
+
+            message.whole = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4474,6 +4579,29 @@ export const Approval: MessageFns<Approval> = {
         ? globalThis.Boolean(object.whole_session)
         : false,
       withheld: isSet(object.withheld) ? globalThis.String(object.withheld) : "",
+      verbs: globalThis.Array.isArray(object?.verbs)
+        ? object.verbs.map((e: any) => globalThis.String(e))
+        : [],
+      relationsRead: globalThis.Array.isArray(object?.relationsRead)
+        ? object.relationsRead.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.relations_read)
+        ? object.relations_read.map((e: any) => globalThis.String(e))
+        : [],
+      relationsWritten: globalThis.Array.isArray(object?.relationsWritten)
+        ? object.relationsWritten.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.relations_written)
+        ? object.relations_written.map((e: any) => globalThis.String(e))
+        : [],
+      functions: globalThis.Array.isArray(object?.functions)
+        ? object.functions.map((e: any) => globalThis.String(e))
+        : [],
+      hazards: globalThis.Array.isArray(object?.hazards) ? object.hazards.map((e: any) => globalThis.String(e)) : [],
+      unclassifiedReason: isSet(object.unclassifiedReason)
+        ? globalThis.String(object.unclassifiedReason)
+        : isSet(object.unclassified_reason)
+        ? globalThis.String(object.unclassified_reason)
+        : "",
+      whole: isSet(object.whole) ? globalThis.Boolean(object.whole) : false,
     };
   },
 
@@ -4575,6 +4703,27 @@ export const Approval: MessageFns<Approval> = {
     if (message.withheld !== "") {
       obj.withheld = message.withheld;
     }
+    if (message.verbs?.length) {
+      obj.verbs = message.verbs;
+    }
+    if (message.relationsRead?.length) {
+      obj.relationsRead = message.relationsRead;
+    }
+    if (message.relationsWritten?.length) {
+      obj.relationsWritten = message.relationsWritten;
+    }
+    if (message.functions?.length) {
+      obj.functions = message.functions;
+    }
+    if (message.hazards?.length) {
+      obj.hazards = message.hazards;
+    }
+    if (message.unclassifiedReason !== "") {
+      obj.unclassifiedReason = message.unclassifiedReason;
+    }
+    if (message.whole !== false) {
+      obj.whole = message.whole;
+    }
     return obj;
   },
 
@@ -4617,6 +4766,13 @@ export const Approval: MessageFns<Approval> = {
     message.previews = object.previews?.map((e) => ApprovalPreview.fromPartial(e)) || [];
     message.wholeSession = object.wholeSession ?? false;
     message.withheld = object.withheld ?? "";
+    message.verbs = object.verbs?.map((e) => e) || [];
+    message.relationsRead = object.relationsRead?.map((e) => e) || [];
+    message.relationsWritten = object.relationsWritten?.map((e) => e) || [];
+    message.functions = object.functions?.map((e) => e) || [];
+    message.hazards = object.hazards?.map((e) => e) || [];
+    message.unclassifiedReason = object.unclassifiedReason ?? "";
+    message.whole = object.whole ?? false;
     return message;
   },
 };
@@ -5940,6 +6096,164 @@ export const GetApprovalResponse: MessageFns<GetApprovalResponse> = {
     message.approval = (object.approval !== undefined && object.approval !== null)
       ? Approval.fromPartial(object.approval)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseReadCommandRequest(): ReadCommandRequest {
+  return { approvalId: "" };
+}
+
+export const ReadCommandRequest: MessageFns<ReadCommandRequest> = {
+  encode(message: ReadCommandRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.approvalId !== "") {
+      writer.uint32(10).string(message.approvalId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadCommandRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadCommandRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.approvalId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadCommandRequest {
+    return {
+      approvalId: isSet(object.approvalId)
+        ? globalThis.String(object.approvalId)
+        : isSet(object.approval_id)
+        ? globalThis.String(object.approval_id)
+        : "",
+    };
+  },
+
+  toJSON(message: ReadCommandRequest): unknown {
+    const obj: any = {};
+    if (message.approvalId !== "") {
+      obj.approvalId = message.approvalId;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadCommandRequest>): ReadCommandRequest {
+    return ReadCommandRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadCommandRequest>): ReadCommandRequest {
+    const message = createBaseReadCommandRequest();
+    message.approvalId = object.approvalId ?? "";
+    return message;
+  },
+};
+
+function createBaseReadCommandResponse(): ReadCommandResponse {
+  return { part: 0, bytes: Buffer.alloc(0) };
+}
+
+export const ReadCommandResponse: MessageFns<ReadCommandResponse> = {
+  encode(message: ReadCommandResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.part !== 0) {
+      writer.uint32(8).uint32(message.part);
+    }
+    if (message.bytes.length !== 0) {
+      writer.uint32(18).bytes(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadCommandResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadCommandResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.part = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.bytes = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReadCommandResponse {
+    return {
+      part: isSet(object.part) ? globalThis.Number(object.part) : 0,
+      bytes: isSet(object.bytes) ? Buffer.from(bytesFromBase64(object.bytes)) : Buffer.alloc(0),
+    };
+  },
+
+  toJSON(message: ReadCommandResponse): unknown {
+    const obj: any = {};
+    if (message.part !== 0) {
+      obj.part = Math.round(message.part);
+    }
+    if (message.bytes.length !== 0) {
+      obj.bytes = base64FromBytes(message.bytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReadCommandResponse>): ReadCommandResponse {
+    return ReadCommandResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReadCommandResponse>): ReadCommandResponse {
+    const message = createBaseReadCommandResponse();
+    message.part = object.part ?? 0;
+    message.bytes = object.bytes ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -10052,6 +10366,16 @@ export const ApprovalServiceService = {
     responseSerialize: (value: GetApprovalResponse): Buffer => Buffer.from(GetApprovalResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetApprovalResponse => GetApprovalResponse.decode(value),
   },
+  /** All of its command, however long, for whoever may see the approval. */
+  readCommand: {
+    path: "/sallyport.api.v1.ApprovalService/ReadCommand" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ReadCommandRequest): Buffer => Buffer.from(ReadCommandRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReadCommandRequest => ReadCommandRequest.decode(value),
+    responseSerialize: (value: ReadCommandResponse): Buffer => Buffer.from(ReadCommandResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReadCommandResponse => ReadCommandResponse.decode(value),
+  },
   approve: {
     path: "/sallyport.api.v1.ApprovalService/Approve" as const,
     requestStream: false as const,
@@ -10132,6 +10456,8 @@ export const ApprovalServiceService = {
 export interface ApprovalServiceServer extends UntypedServiceImplementation {
   listApprovals: handleUnaryCall<ListApprovalsRequest, ListApprovalsResponse>;
   getApproval: handleUnaryCall<GetApprovalRequest, GetApprovalResponse>;
+  /** All of its command, however long, for whoever may see the approval. */
+  readCommand: handleServerStreamingCall<ReadCommandRequest, ReadCommandResponse>;
   approve: handleUnaryCall<ApproveRequest, ApproveResponse>;
   deny: handleUnaryCall<DenyRequest, DenyResponse>;
   /** Looks at what the held command would do, for whoever may decide on it. In the record before the target is asked, and before it is shown. */
@@ -10179,6 +10505,13 @@ export interface ApprovalServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetApprovalResponse) => void,
   ): ClientUnaryCall;
+  /** All of its command, however long, for whoever may see the approval. */
+  readCommand(request: ReadCommandRequest, options?: Partial<CallOptions>): ClientReadableStream<ReadCommandResponse>;
+  readCommand(
+    request: ReadCommandRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ReadCommandResponse>;
   approve(
     request: ApproveRequest,
     callback: (error: ServiceError | null, response: ApproveResponse) => void,
@@ -10584,6 +10917,14 @@ export const EventServiceClient = makeGenericClientConstructor(
   service: typeof EventServiceService;
   serviceName: string;
 };
+
+function bytesFromBase64(b64: string): Uint8Array {
+  return Uint8Array.from(globalThis.Buffer.from(b64, "base64"));
+}
+
+function base64FromBytes(arr: Uint8Array): string {
+  return globalThis.Buffer.from(arr).toString("base64");
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
