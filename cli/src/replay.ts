@@ -80,7 +80,7 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
     case "ApprovalConsumed":
       return [line(tone("cyan", "used   "), `${command} runs by the approval, which is good for this once`)];
     case "ApprovalRevoked":
-      return [line(tone("red", "revoked"), `by ${text(data["by"])}: ${text(data["reason"])}`)];
+      return [line(tone("red", "revoked"), `by ${text(data["by"])}${inPlace(data)}: ${text(data["reason"])}`)];
     case "ApprovalEscalated":
       return [line(tone("yellow", "escalated"), `to ${text(data["to"])}`)];
     case "ApprovalUsed":
@@ -128,15 +128,17 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
     case "GrantExpired":
       return [line(bold("over   "), `the grant ended at ${text(data["endsAt"])}`)];
     case "GrantRevoked":
-      return [line(tone("red", "revoked"), `the grant, by ${text(data["by"])}${data["reason"] === "" ? "" : `: ${text(data["reason"])}`}`)];
+      return [line(tone("red", "revoked"), `the grant, by ${text(data["by"])}${inPlace(data)}${data["reason"] === "" ? "" : `: ${text(data["reason"])}`}`)];
     case "ApprovalGiven":
     case "AccessApproved":
     case "ApprovalDenied":
-      return [line(tone("cyan", type === "ApprovalDenied" ? "no     " : "yes    "), `${text(data["by"])}${said(data)}`)];
+      return [line(tone("cyan", type === "ApprovalDenied" ? "no     " : "yes    "), `${text(data["by"])}${inPlace(data)}${said(data)}`)];
     default:
       return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
   }
 }
+
+const inPlace = ({ onBehalfOf }: Data): string => (onBehalfOf === undefined ? "" : ` in the place of ${text(onBehalfOf)}`);
 
 const said = ({ comment }: Data): string => (comment === "" || comment === undefined ? "" : `: ${text(comment)}`);
 

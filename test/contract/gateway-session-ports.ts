@@ -155,6 +155,10 @@ export class MemoryApprovals extends Watched implements Approvals {
     return [];
   }
 
+  inWhoseName(): undefined {
+    return undefined;
+  }
+
   mayDecide(): boolean {
     return true;
   }

@@ -114,11 +114,16 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
   });
   cases("a rule's RETURNING is what the table's columns show", { "decoy.a": "decoy.a people.email", "decoy.b": "decoy.b <- people.name people.ssn" });
   cases("a descendant has its ancestors' names", { "child.email": "child|parent.email", "days_2024.iban": "days|days_2024.iban" });
-  cases("samples of the planner may be of any column, and nothing else of the system's is", {
+  cases("samples of the planner, large objects and what others run may be of any column, and nothing else of the system's is", {
     "pg_stats.most_common_vals": "opaque",
     "pg_stats.histogram_bounds": "opaque",
     "pg_statistic.stavalues1": "opaque",
     "pg_stats.null_frac": "",
+    "pg_stat_activity.query": "opaque",
+    "pg_stat_activity.state": "",
+    "pg_largeobject.data": "opaque",
+    "pg_prepared_statements.statement": "",
+    "pg_settings.setting": "",
     "pg_class.relname": "",
     "information_schema.columns.column_name": "",
   });

@@ -66,11 +66,15 @@ describe("what is masked or forbidden cannot be told from any answer", () => {
       policy: [...starterPolicy, vaultIsClosed],
       moreDatabases: ["other-db"],
     });
-    for (const [database, sql] of [
-      ["app", rows.a],
-      ["other-db", rows.b],
-    ] as const)
-      await (await stack.connectDirect({ database })).query(`${corpusText("secrets-schema.sql")}${sql}${copies}`);
+    for (const [database, sql, sought] of [
+      ["app", rows.a, "Quokka-7731"],
+      ["other-db", rows.b, "Tapir-559"],
+    ] as const) {
+      const loader = await stack.connectDirect({ database });
+      await loader.query(`${corpusText("secrets-schema.sql")}${sql}${copies}`);
+      // It stays, so that others see what it ran last.
+      await loader.query(`select id from customers where secret = '${sought}'`);
+    }
   });
 
   /** Kept for the next line, unless this one may leave something behind. */

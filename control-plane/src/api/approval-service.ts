@@ -100,13 +100,14 @@ export function approvalService(
     revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
       const approval = await approvals.load(approvalId);
       if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      const mayRevoke = approval.requestedBy === principal.id || approvals.mayDecide(approval, principal) || may(principal, "administer", approval);
+      const isOwn = approval.requestedBy === principal.id || may(principal, "administer", approval);
+      const by = isOwn ? principal : approvals.inWhoseName(approval, principal);
       if (approval.plan !== undefined && approval.state === "pending" && approval.requestedBy === principal.id) {
         await approvals.withdraw(approvalId, "cancelled", context);
         return { approval: approvalView((await approvals.load(approvalId)) ?? approval) };
       }
-      if (!mayRevoke) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
-      return { approval: approvalView(await approvals.revoke(approvalId, principal, reason, context)) };
+      if (by === undefined) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
+      return { approval: approvalView(await approvals.revoke(approvalId, by, reason, context)) };
     }),
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
       const asked = approvals.find(approvalId);

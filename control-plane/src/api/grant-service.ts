@@ -6,6 +6,7 @@ import { inTurns } from "../application/in-turns.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { reviewVerdicts } from "../domain/grant/grant.events.ts";
+import type { DecidedBy } from "../domain/vote.ts";
 import { grantView } from "./grant-view.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
@@ -17,8 +18,8 @@ export function grantService(api: ApiContext, { grants, resources }: { readonly 
     api.authority.may({ principal, action, area: "access", resource: resources.of(resource) });
   const maySee = (principal: Principal, grant: GrantView): boolean =>
     grant.requestedBy === principal.id || grants.mayDecide(grant, principal) || may(principal, "replay", grant);
-  const mayRevoke = (principal: Principal, grant: GrantView): boolean =>
-    grant.requestedBy === principal.id || grants.mayDecide(grant, principal) || may(principal, "administer", grant);
+  const revoker = (principal: Principal, grant: GrantView): DecidedBy | undefined =>
+    grant.requestedBy === principal.id || may(principal, "administer", grant) ? principal : grants.inWhoseName(grant, principal);
 
   async function visible(grantId: string, principal: Principal): Promise<GrantView> {
     const grant = await grants.load(grantId);
@@ -52,8 +53,9 @@ export function grantService(api: ApiContext, { grants, resources }: { readonly 
     })),
     revokeGrant: unary(api, async ({ grantId, reason }, { principal, context }) => {
       const grant = await visible(grantId, principal);
-      if (!mayRevoke(principal, grant)) throw new SallyportError("auth.forbidden", "Only administrators, and whoever may decide on it, revoke access.");
-      return { grant: grantView(await grants.revoke(grantId, principal, reason, context)) };
+      const by = revoker(principal, grant);
+      if (by === undefined) throw new SallyportError("auth.forbidden", "Only administrators, and whoever may decide on it, revoke access.");
+      return { grant: grantView(await grants.revoke(grantId, by, reason, context)) };
     }),
   };
 }

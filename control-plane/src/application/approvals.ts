@@ -197,7 +197,9 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 
     use: (approvalId, use, context) => run(approvalId, { type: "Use", ...use }, context),
 
-    revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by: by.id, reason }, context),
+    revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by, reason }, context),
+
+    inWhoseName: (asked, by) => voices.inWhoseName(asked, asked.command.facts, by),
 
     mayDecide: (asked, by) => voices.mayDecide(asked, asked.command.facts, by),
 

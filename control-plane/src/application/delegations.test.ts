@@ -4,6 +4,7 @@ import { approvalStream } from "../domain/approval/approval.events.ts";
 import type { Principal } from "../domain/decision.ts";
 import { delegationStream } from "../domain/delegation/delegation.events.ts";
 import { createCedarCompiler } from "../policy/compiler.ts";
+import { grantStream } from "../domain/grant/grant.events.ts";
 import { MAX_DELEGATIONS_OF_ONE } from "./delegations.ts";
 import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
 import { admin, collect, fails, setStage, typesIn, until } from "./testing/stage.ts";
@@ -48,6 +49,29 @@ describe("somebody in another's place", () => {
     const { app } = await scene(t);
     await app.delegations.give({ ...away, to: "di" }, bo, admin);
     assert.equal((await app.approvals.deny("ap1", di, "no", admin)).state, "denied");
+  });
+
+  it("revokes in it, and is recorded with both; in their own name where they may themselves", async (t) => {
+    const { app, ledger, approve } = await scene(t);
+    const access = { resource: "orders", durationSeconds: 600, reason: "incident", ticket: "" };
+    const { id } = await app.grants.request(access, ana, admin);
+    const grant = await app.grants.approve(id, bo, "", admin);
+    await app.approvals.approve("ap1", bo, "", undefined, admin, { seconds: 600 });
+    const approval = app.approvals.find("ap1") ?? assert.fail();
+    assert.deepEqual([app.grants.inWhoseName(grant, di), app.approvals.inWhoseName(approval, di)], [undefined, undefined]);
+    await app.delegations.give({ ...away, to: "di" }, bo, admin);
+    await app.delegations.give({ ...away, to: "ana" }, bo, admin);
+    assert.deepEqual(app.grants.inWhoseName(grant, ana), { id: "ana", kind: "human" });
+    const [ofGrant, ofApproval] = [app.grants.inWhoseName(grant, di), app.approvals.inWhoseName(approval, di)];
+    assert.deepEqual([ofGrant?.onBehalfOf, ofApproval?.onBehalfOf], ["bo", "bo"]);
+    await app.grants.revoke(id, ofGrant ?? assert.fail(), "over", admin);
+    await app.approvals.revoke("ap1", ofApproval ?? assert.fail(), "over", admin);
+    for (const stream of [grantStream(id), approvalStream("ap1")]) {
+      const last = (await collect(ledger.readStream(stream))).at(-1);
+      const { by, onBehalfOf } = (last ?? assert.fail()).data as { by: string; onBehalfOf: string };
+      assert.deepEqual([by, onBehalfOf], ["di", "bo"]);
+    }
+    await assert.rejects(approve(di), fails("approval.already_decided"));
   });
 
   it("counts as one with whoever's place it is, whichever of them speaks first", async (t) => {

@@ -3,6 +3,7 @@ import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
+import type { DecidedBy } from "../domain/vote.ts";
 import type { CommandContext } from "./ports.ts";
 
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
@@ -69,8 +70,8 @@ export interface Grants {
   approve(grantId: string, by: Principal, comment: string, context: CommandContext): Promise<GrantView>;
   deny(grantId: string, by: Principal, comment: string, context: CommandContext): Promise<GrantView>;
   withdraw(grantId: string, by: Principal, context: CommandContext): Promise<GrantView>;
-  /** Ends the sessions that use it. The caller sees to it that they may. Fails with `grant.expired`, `grant.revoked`. */
-  revoke(grantId: string, by: Principal, reason: string, context: CommandContext): Promise<GrantView>;
+  /** Ends the sessions that use it. The caller sees to it that they may, and in whose place. Fails with `grant.expired`, `grant.revoked`. */
+  revoke(grantId: string, by: DecidedBy, reason: string, context: CommandContext): Promise<GrantView>;
   /**
    * Opens at once, for whom policy lets break the glass. Fails like a request, and with `auth.forbidden` while an earlier one of theirs is
    * overdue for review.
@@ -78,6 +79,8 @@ export interface Grants {
   breakGlass(asked: AccessRequest, by: Principal, context: CommandContext): Promise<GrantView>;
   /** After its end, by somebody else. Fails like an approval, and with `input.invalid` while it is open. */
   review(grantId: string, by: Principal, verdict: ReviewVerdict, comment: string, context: CommandContext): Promise<GrantView>;
+  /** In whose name policy lets this person decide on it, now: their own first; undefined: in nobody's. */
+  inWhoseName(grant: GrantView, by: Principal): DecidedBy | undefined;
   /** Whether policy lets this person decide on it, now. */
   mayDecide(grant: GrantView, by: Principal): boolean;
   /** What policy says to a request of theirs, now. */

@@ -253,7 +253,7 @@ describe("the view of a grant", () => {
         { type: "Expire" },
         { type: "Use", sessionId: "s", by: "ana", resource: "orders" },
         { type: "Use", sessionId: "s", by: "ana", resource: "orders" },
-        { type: "Revoke", by: "bo", reason: "over" },
+        { type: "Revoke", by: { id: "bo" }, reason: "over" },
         { type: "Review", by: { id: "bo", kind: "human" }, verdict: "justified", comment: "fine", decision: allow },
         { type: "Review", by: { id: "ana", kind: "human" }, verdict: "misused", comment: "mine", decision: allow },
       ),

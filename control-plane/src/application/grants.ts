@@ -185,7 +185,7 @@ export function createGrants({
 
     withdraw: (grantId, by, context) => run(grantId, { type: "Withdraw", by: by.id }, context),
 
-    revoke: (grantId, by, reason, context) => run(grantId, { type: "Revoke", by: by.id, reason }, context),
+    revoke: (grantId, by, reason, context) => run(grantId, { type: "Revoke", by, reason }, context),
 
     async escalate(grantId) {
       await run(grantId, { type: "Escalate" }, systemContext(nodeId));
@@ -194,6 +194,8 @@ export function createGrants({
     async expire(grantId) {
       await run(grantId, { type: "Expire" }, systemContext(nodeId));
     },
+
+    inWhoseName: (asked, by) => voices.inWhoseName(asked, undefined, by),
 
     mayDecide: (asked, by) => voices.mayDecide(asked, undefined, by),
 

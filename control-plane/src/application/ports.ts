@@ -9,6 +9,7 @@ import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ForwardingEvent } from "../domain/forwarding/forwarding.events.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
+import type { DecidedBy } from "../domain/vote.ts";
 import type { Actor } from "../ledger/ledger.ts";
 
 export interface Clock {
@@ -294,8 +295,10 @@ export interface Approvals {
   standing(requestedBy: string, resource: string): readonly ApprovalView[];
   /** One more execution of it, durably. Fails with `approval.drift` when anything bound differs, `approval.expired`. */
   use(approvalId: string, use: StandingUse, context: CommandContext): Promise<ApprovalView>;
-  /** Takes back what was granted. The caller sees to it that they may. */
-  revoke(approvalId: string, by: Principal, reason: string, context: CommandContext): Promise<ApprovalView>;
+  /** Takes back what was granted. The caller sees to it that they may, and in whose place. */
+  revoke(approvalId: string, by: DecidedBy, reason: string, context: CommandContext): Promise<ApprovalView>;
+  /** In whose name policy lets this person decide on it, now: their own first; undefined: in nobody's. */
+  inWhoseName(approval: ApprovalView, by: Principal): DecidedBy | undefined;
   /** Whether policy lets this person decide on it, now. */
   mayDecide(approval: ApprovalView, by: Principal): boolean;
   withdraw(approvalId: string, cause: "client_gone" | "cancelled" | "drift" | "control_plane_lost", context: CommandContext): Promise<void>;

@@ -35,6 +35,8 @@ export interface Voices {
   toRefuse(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
   /** In their own name, whatever comes of it. */
   alone(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+  /** In whose name they may decide, their own first; undefined: in nobody's. */
+  inWhoseName(asked: Decidable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined;
   /** Whether they may, in their own name or another's. */
   mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
 }
@@ -91,7 +93,14 @@ export function createVoices({
     (voice: Voice): boolean =>
       isAllowed(voice) || denyBy.some((group) => voice.groups.includes(group));
 
+  function inWhoseName(asked: Decidable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined {
+    if (by.kind !== "human") return undefined;
+    for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (mayRefuse(asked)(voice)) return voice.by;
+    return undefined;
+  }
+
   return {
+    inWhoseName,
     toAgree(asked, facts, by, context) {
       const escalatedTo = asked.escalation !== undefined && (asked.escalated || asked.escalation.at <= clock.now()) ? asked.escalation.to : undefined;
       const standing = { steps: asked.steps, votes: asked.votes, escalatedTo };
@@ -102,10 +111,6 @@ export function createVoices({
     },
     alone: (asked, facts, by, context) => ({ by: decidedBy(by, context), groups: by.groups, decision: judge(by, asked, facts) }),
     toRefuse: (asked, facts, by, context) => first(voices(asked, facts, by, decidedBy(by, context)), mayRefuse(asked)),
-    mayDecide(asked, facts, by) {
-      if (by.kind !== "human") return false;
-      for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (mayRefuse(asked)(voice)) return true;
-      return false;
-    },
+    mayDecide: (asked, facts, by) => inWhoseName(asked, facts, by) !== undefined,
   };
 }

@@ -70,6 +70,9 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
   AccessRequested: [(data) => data, (data) => ({ ...data, steps: stepsFor(Reflect.get(data, "quorum") as number), denyBy: [], approverHours: [] })],
   AccessApproved: [(data) => data, (data) => ({ ...data, step: 0, groups: [] })],
   AccessDenied: [(data) => data, (data) => data],
+  // 2: may be in somebody else's place.
+  ApprovalRevoked: [(data) => data],
+  GrantRevoked: [(data) => data],
   // 2: may name the limit of policy that cut it short.
   CommandCompleted: [(data) => data],
 };

@@ -118,7 +118,7 @@ export const schemas = {
   ApprovalExpired: z.strictObject({ approvalId: id(), expiresAt: instant() }),
   ApprovalWithdrawn: z.strictObject({ approvalId: id(), cause: open(z.enum(["client_gone", "cancelled", "drift", "control_plane_lost"])) }),
   ApprovalConsumed: z.strictObject({ approvalId: id(), sessionId: id(), commandId: open(z.int().min(1)), digest: digest() }),
-  ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: about("by") }),
+  ApprovalRevoked: z.strictObject({ approvalId: id(), by: who(), reason: about("by"), onBehalfOf: who().exactOptional() }),
 
   ErasureRequested: z.strictObject({
     erasureId: id(),
@@ -207,7 +207,7 @@ export const schemas = {
 
   GrantUsed: z.strictObject({ grantId: id(), sessionId: id() }),
   GrantExpired: z.strictObject({ grantId: id(), endsAt: instant() }),
-  GrantRevoked: z.strictObject({ grantId: id(), by: who(), reason: about("by") }),
+  GrantRevoked: z.strictObject({ grantId: id(), by: who(), reason: about("by"), onBehalfOf: who().exactOptional() }),
 
   IdentityProvisioned: z.strictObject({ identityId: who(), kind: open(z.enum(["human", "machine"])), groups: words() }),
   RolesChanged: z.strictObject({ identityId: who(), groups: words() }),

@@ -35,4 +35,4 @@ export function requireUnheard(votes: readonly Vote[], { id, onBehalfOf }: Decid
   if (twice !== undefined) throw new SallyportError("approval.already_decided", `${twice} has agreed already, or somebody in their place.`, { by: twice });
 }
 
-export const inPlaceOf = ({ onBehalfOf }: DecidedBy): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
+export const inPlaceOf = ({ onBehalfOf }: Pick<DecidedBy, "onBehalfOf">): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });

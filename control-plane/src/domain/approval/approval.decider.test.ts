@@ -169,8 +169,12 @@ describe("withdrawing and revoking", () => {
   });
 
   it("revokes what is granted only", () => {
-    given(asked(1), givenBy("bo"), granted("bo")).when({ type: "Revoke", by: "cy", reason: "no" }).gives(revoked);
-    given(asked(1)).when({ type: "Revoke", by: "cy", reason: "no" }).fails("approval.already_decided");
+    given(asked(1), givenBy("bo"), granted("bo"))
+      .when({ type: "Revoke", by: { id: "cy" }, reason: "no" })
+      .gives(revoked);
+    given(asked(1))
+      .when({ type: "Revoke", by: { id: "cy" }, reason: "no" })
+      .fails("approval.already_decided");
   });
 });
 

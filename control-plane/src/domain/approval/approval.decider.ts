@@ -68,7 +68,7 @@ export type ApprovalCommand =
       /** That decided on it. */
       readonly rules: readonly string[];
     }
-  | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
+  | { readonly type: "Revoke"; readonly by: Pick<DecidedBy, "id" | "onBehalfOf">; readonly reason: string };
 
 export type ApprovalState = SnapshotFrom<typeof approvalMachine>;
 
@@ -178,7 +178,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Revoke": {
       if (!state.matches("granted")) throw alreadyDecided(state);
       requireText("reason", command.reason, MAX_COMMENT_LENGTH);
-      return checked(state, { type: "ApprovalRevoked", data: { approvalId, by: command.by, reason: command.reason } });
+      return checked(state, { type: "ApprovalRevoked", data: { approvalId, by: command.by.id, reason: command.reason, ...inPlaceOf(command.by) } });
     }
   }
 }

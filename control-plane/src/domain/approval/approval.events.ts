@@ -145,6 +145,15 @@ export type ApprovalEvent =
       readonly type: "ApprovalConsumed";
       readonly data: { readonly approvalId: string; readonly sessionId: string; readonly commandId: number; readonly digest: string };
     }
-  | { readonly type: "ApprovalRevoked"; readonly data: { readonly approvalId: string; readonly by: string; readonly reason: string } };
+  | {
+      readonly type: "ApprovalRevoked";
+      readonly data: {
+        readonly approvalId: string;
+        readonly by: string;
+        readonly reason: string;
+        /** Whose place they take, who lets them. */
+        readonly onBehalfOf?: string;
+      };
+    };
 
 export const approvalStream = (approvalId: string): string => `approval-${approvalId}`;

@@ -87,7 +87,7 @@ describe("breaking the glass", () => {
       .when(expire, endsAt)
       .gives(ended);
     given(...open)
-      .when({ type: "Revoke", by: "bo", reason: "enough" })
+      .when({ type: "Revoke", by: { id: "bo" }, reason: "enough" })
       .gives(revoked);
   });
 });

@@ -58,7 +58,7 @@ const approve = (id: string, more: Partial<Extract<grant.GrantCommand, { type: "
 });
 const deny = (id: string, decision = allow): grant.GrantCommand => ({ type: "Deny", by: { id, kind: "human" }, groups: [], comment: "no", decision });
 const use = (by = "ana", resource = "orders"): grant.GrantCommand => ({ type: "Use", sessionId: "s1", by, resource });
-const revoke: grant.GrantCommand = { type: "Revoke", by: "bo", reason: "over" };
+const revoke: grant.GrantCommand = { type: "Revoke", by: { id: "bo" }, reason: "over" };
 const expire: grant.GrantCommand = { type: "Expire" };
 const withdraw = (by: string): grant.GrantCommand => ({ type: "Withdraw", by });
 

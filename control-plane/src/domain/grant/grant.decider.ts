@@ -35,7 +35,7 @@ export type GrantCommand =
   | { readonly type: "Expire" }
   | { readonly type: "Use"; readonly sessionId: string; readonly by: string; readonly resource: string }
   /** Whether they may is looked at before. */
-  | { readonly type: "Revoke"; readonly by: string; readonly reason: string };
+  | { readonly type: "Revoke"; readonly by: Pick<DecidedBy, "id" | "onBehalfOf">; readonly reason: string };
 
 export type GrantState = SnapshotFrom<typeof grantMachine>;
 
@@ -106,7 +106,7 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
     case "Revoke":
       requireOpen(asked, state, at);
       requireText("reason", command.reason, MAX_REASON_LENGTH);
-      return checked(state, { type: "GrantRevoked", data: { grantId, by: command.by, reason: command.reason } });
+      return checked(state, { type: "GrantRevoked", data: { grantId, by: command.by.id, reason: command.reason, ...inPlaceOf(command.by) } });
   }
 }
 

@@ -122,6 +122,15 @@ export type GrantEvent =
   /** Appended before the session is opened. */
   | { readonly type: "GrantUsed"; readonly data: { readonly grantId: string; readonly sessionId: string } }
   | { readonly type: "GrantExpired"; readonly data: { readonly grantId: string; readonly endsAt: string } }
-  | { readonly type: "GrantRevoked"; readonly data: { readonly grantId: string; readonly by: string; readonly reason: string } };
+  | {
+      readonly type: "GrantRevoked";
+      readonly data: {
+        readonly grantId: string;
+        readonly by: string;
+        readonly reason: string;
+        /** Whose place they take, who lets them. */
+        readonly onBehalfOf?: string;
+      };
+    };
 
 export const grantStream = (grantId: string): string => `grant-${grantId}`;

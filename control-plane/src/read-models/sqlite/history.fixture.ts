@@ -201,7 +201,7 @@ export class HistoryWriter {
       { type: "Approve", askedNow: { ...needs, quorum: 1 }, ...vote },
       { type: "Use", sessionId: `s${String(how)}`, by: "ana", resource: "orders" },
       { type: "Deny", ...vote },
-      { type: "Revoke", by: "bo", reason: "over" },
+      { type: "Revoke", by: { id: "bo" }, reason: "over" },
       { type: "Withdraw", by: "ana" },
       { type: "Expire" },
     ];

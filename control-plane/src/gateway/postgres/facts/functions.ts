@@ -74,8 +74,8 @@ const foreignAccess = /^(?:dblink|postgres_fdw_)/;
 /** Volatile built-ins that no list here speaks of; a test keeps this to what SQL cannot call. */
 export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filter((name) => !harmless.has(name) && !dangerous.has(name));
 
-/** They answer what somebody has put there before, from whatever column. */
-const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open"]);
+/** They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for. */
+const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open", "pg_stat_get_activity", "pg_stat_get_backend_activity"]);
 
 /** `set_config` is judged by its arguments (settings.ts), whoever does so counts the call. */
 const judgedByArguments = "set_config";

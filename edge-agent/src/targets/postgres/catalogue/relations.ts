@@ -6,11 +6,13 @@ import type { ColumnReference, RuleColumn } from "./rule-columns.ts";
 export const FIRST_UNPINNED_OID = 12_000;
 /** Below this OID is what `initdb` made: the views over the catalogue, too. */
 export const FIRST_USER_OID = 16_384;
-/** pg_statistic, pg_statistic_ext_data: samples of every table's values. */
-const SAMPLES: ReadonlySet<number> = new Set([2619, 3429]);
-/** The views over them, and their columns with values. */
-const SAMPLE_VIEW = /^pg_stats/;
-const SAMPLE_COLUMN = /vals$|elems$|bounds|histogram$/;
+/** pg_statistic, pg_statistic_ext_data: samples of every table's values. pg_largeobject: whatever was put there. */
+const HOLDS_VALUES: ReadonlySet<number> = new Set([2619, 3429, 2613]);
+/** Views of the system's own, and their columns with values: samples, and what others run, which holds the values that they look for. */
+const SHOWS_VALUES: readonly { readonly view: RegExp; readonly column: RegExp }[] = [
+  { view: /^pg_stats/, column: /vals$|elems$|bounds|histogram$/ },
+  { view: /^pg_stat_activity$/, column: /^query$/ },
+];
 
 /**
  * Follows result columns through views, rules, generated columns and inheritance down to the tables' own columns.
@@ -78,10 +80,11 @@ export class Relations {
   }
 
   #ofSystem(oid: number, relation: Relation | undefined, attribute: number): Lineage {
-    if (SAMPLES.has(oid)) return OF_ANYTHING;
-    if (relation === undefined || !SAMPLE_VIEW.test(relation.name)) return OF_NO_COLUMN;
+    if (HOLDS_VALUES.has(oid)) return OF_ANYTHING;
+    const shown = SHOWS_VALUES.find(({ view }) => relation !== undefined && view.test(relation.name));
+    if (relation === undefined || shown === undefined) return OF_NO_COLUMN;
     const names = attribute === 0 ? [...relation.columns.values()].flatMap((column) => [...column.names]) : [...(relation.columns.get(attribute)?.names ?? [])];
-    return names.some((name) => SAMPLE_COLUMN.test(name)) ? OF_ANYTHING : OF_NO_COLUMN;
+    return names.some((name) => shown.column.test(name)) ? OF_ANYTHING : OF_NO_COLUMN;
   }
 
   /** Its own names and those of all that it inherits from: a mask on a table holds for its partitions. */

@@ -169,6 +169,8 @@ describe("what cannot be known is opaque", () => {
     "show my.address": ["opaque"],
     "show server_version": [""],
     "select most_common_vals from pg_stats": ["opaque pg_stats.most_common_vals"],
+    "select query from pg_stat_get_activity(null)": ["opaque"],
+    "select pg_stat_get_backend_activity(1)": ["opaque"],
     "explain select secret()": ["opaque"],
     "explain select email from customers": [""],
     "execute prepared": undefined,
