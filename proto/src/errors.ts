@@ -47,6 +47,13 @@ export const errorCodes = {
     meaning: "A peer sent bytes that its protocol does not allow.",
   },
   "wire.too_large": { grpc: grpc.resourceExhausted, http: 413, sqlstate: "54000", retryable: false, meaning: "A message is larger than the configured bound." },
+  "statement.encoding": {
+    grpc: grpc.invalidArgument,
+    http: 400,
+    sqlstate: "22021",
+    retryable: false,
+    meaning: "The statement is not text in the encoding that the client said it is in.",
+  },
   "tls.required": {
     grpc: grpc.unauthenticated,
     http: 400,

@@ -9,7 +9,7 @@ import { type CommandRecord, type Executable, recordCommand } from "./command-re
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { authorised, denial, fillsRecording, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
-import { hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
+import { garbledText, hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
@@ -150,16 +150,18 @@ export class CommandDesk {
       if (command.recording !== undefined) await this.#recordInput(input);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
+      if (executable.garbled === true) return this.#refuse([one], garbledText());
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
       judged.push(one);
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
       const why = readOnly === undefined ? undefined : objectionTo(executable);
-      if (decision.effect !== "deny" && why === undefined) continue;
+      const garbled = executable.garbled === true;
+      if (decision.effect !== "deny" && why === undefined && !garbled) continue;
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
+      const error = decision.effect === "deny" ? refusalOf(decision) : garbled || why === undefined ? garbledText() : readOnlyError(why, readOnly ?? []);
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));

@@ -28,6 +28,8 @@ export interface Executable {
   readonly makesTemporary?: boolean;
   /** What it runs was bound in a group before: its names were looked up then. */
   readonly boundBefore?: boolean;
+  /** Not text in the client's encoding: the target refuses it. */
+  readonly garbled?: boolean;
 }
 
 /** A statement, or the parameters of one command together, above this go to the recording: events stay under 64 KiB. */

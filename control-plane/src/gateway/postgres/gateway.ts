@@ -153,11 +153,10 @@ export class PostgresGateway {
     });
     let client: Socket = raw;
     try {
-      const negotiated = await negotiate(raw, this.deps.secureContext);
-      if (negotiated.kind === "startup") {
-        client = negotiated.socket;
+      const negotiated = await negotiate(raw, this.deps.secureContext, (socket) => {
+        client = socket;
         client.on("error", () => raw.destroy());
-      }
+      });
       await this.#negotiated(raw, negotiated, settled);
     } catch (error) {
       // Still a stranger, and under its deadline, until the socket is closed.

@@ -1,4 +1,4 @@
-import { isAscii } from "node:buffer";
+import { isAscii, isUtf8 } from "node:buffer";
 import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
@@ -14,6 +14,8 @@ export interface Prepared {
   readonly sql: Buffer;
   readonly parameterTypes: readonly number[];
   readonly analysis: StatementAnalysis;
+  /** The target refuses these bytes, whatever policy says. */
+  readonly garbled?: boolean;
 }
 
 export interface Portal {
@@ -38,7 +40,9 @@ export interface Cursor {
  * How the target reads text: what our parser assumes must hold, or what it says does not count. `plain` once stays `plain`:
  * settings can come back in ways that are not announced in time (RESET, ROLLBACK).
  */
-export type TextReading = { readonly kind: "as_parsed" } | { readonly kind: "plain"; readonly why: string };
+export type TextReading =
+  /** `utf8`: the target takes nothing else for text. */
+  { readonly kind: "as_parsed"; readonly utf8: boolean } | { readonly kind: "plain"; readonly why: string };
 
 /** Until the target says how it reads text now, which it does with ReadyForQuery. */
 export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
@@ -76,7 +80,7 @@ export async function judgeQuery(
 ): Promise<{ readonly executable: Executable; readonly text: Prepared }> {
   const sql = decodeQuery(frame.payload);
   const analysis = asRead(sql, await analyser.analyse(sql), reading);
-  const text = asNamed({ sql: Buffer.from(sql), parameterTypes: [], analysis }, names);
+  const text = asNamed({ sql: Buffer.from(sql), parameterTypes: [], analysis, garbled: isGarbled(sql, reading) }, names);
   return { executable: executableOf("simple", text, undefined), text };
 }
 
@@ -147,7 +151,7 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
         const analysis = analysed.next().value;
         if (analysis === undefined) throw new Error("A Parse of the group was not analysed.");
         // A copy: what is remembered must not keep the whole chunk that it came in.
-        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, analysis, textReading) };
+        const prepared = { sql: Buffer.from(sql), parameterTypes, analysis: asRead(sql, analysis, textReading), garbled: isGarbled(sql, textReading) };
         statements.set(statement, prepared);
         steps.push({ kind: "parse", frame, name: statement, prepared, prospect: executableOf("parse", prepared, undefined) });
         break;
@@ -243,6 +247,9 @@ const asciiSafe = /^(UTF8|UNICODE|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN(866|874|12
 
 export const isAsciiSafe = (encoding: string): boolean => asciiSafe.test(encoding);
 
+/** The analyser calls it unclassified; but nobody need be asked about what cannot run. */
+const isGarbled = (sql: Buffer, reading: TextReading): boolean => reading.kind === "as_parsed" && reading.utf8 && !isUtf8(sql);
+
 /** Text without quotes that could be read in two ways is read alike under every setting. */
 function misread(sql: Buffer, reading: TextReading): string | undefined {
   return reading.kind === "plain" && (!isAscii(sql) || sql.includes(0x5c)) ? reading.why : undefined;
@@ -264,6 +271,6 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
     };
   }
   const { facts, recordable, redacted, hidesCode, leavesReadOnly, stated, searchPath, makesTemporary } = prepared.analysis;
-  const { sql, parameterTypes } = prepared;
-  return { via, sql, parameterTypes, parameters, facts, recordable, redacted, hidesCode, leavesReadOnly, stated, searchPath, makesTemporary };
+  const { sql, parameterTypes, garbled = false } = prepared;
+  return { via, sql, parameterTypes, parameters, facts, recordable, redacted, hidesCode, leavesReadOnly, stated, searchPath, makesTemporary, garbled };
 }

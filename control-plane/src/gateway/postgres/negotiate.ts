@@ -19,16 +19,17 @@ const ALPN_POSTGRESQL = "postgresql";
 /**
  * From the first byte to the startup packet, as PostgreSQL negotiates it: SSLRequest → 'S' and TLS, GSSENCRequest → 'N',
  * or TLS at once with ALPN. Bytes that arrive in clear behind an SSLRequest are refused: whoever sent them was not inside
- * the encrypted connection (CVE-2021-23214).
+ * the encrypted connection (CVE-2021-23214). `upgraded` gets the encrypted socket before its handshake: from there on nothing may be
+ * said in clear, whatever fails.
  */
-export async function negotiate(raw: Socket, context: () => SecureContext): Promise<Negotiated> {
+export async function negotiate(raw: Socket, context: () => SecureContext, upgraded: (socket: Socket) => void): Promise<Negotiated> {
   let socket = raw;
   let encrypted = false;
   for (;;) {
     const first = await readChunk(socket);
     if (first === undefined) return { kind: "gone" };
     if (!encrypted && first[0] === TLS_HANDSHAKE) {
-      socket = await secure(raw, context(), first, true);
+      socket = await secure(raw, context(), first, true, upgraded);
       encrypted = true;
       continue;
     }
@@ -44,7 +45,7 @@ export async function negotiate(raw: Socket, context: () => SecureContext): Prom
         if (encrypted) throw new SallyportError("wire.malformed", "An SSLRequest came inside TLS.");
         if (rest.length > 0) throw new SallyportError("wire.malformed", "Bytes arrived in clear behind an SSLRequest.");
         raw.write("S");
-        socket = await secure(raw, context(), undefined, false);
+        socket = await secure(raw, context(), undefined, false, upgraded);
         encrypted = true;
         continue;
       case "cancel":
@@ -56,9 +57,16 @@ export async function negotiate(raw: Socket, context: () => SecureContext): Prom
   }
 }
 
-async function secure(raw: Socket, secureContext: SecureContext, first: Buffer | undefined, requireAlpn: boolean): Promise<TLSSocket> {
+async function secure(
+  raw: Socket,
+  secureContext: SecureContext,
+  first: Buffer | undefined,
+  requireAlpn: boolean,
+  upgraded: (socket: Socket) => void,
+): Promise<TLSSocket> {
   if (first !== undefined) raw.unshift(first);
   const socket = new TLSSocket(raw, { isServer: true, secureContext, ALPNProtocols: [ALPN_POSTGRESQL] });
+  upgraded(socket);
   await new Promise<void>((resolve, reject) => {
     const fail = (cause?: unknown): void => reject(new SallyportError("wire.malformed", "The TLS handshake failed.", {}, cause));
     socket.once("secure", () => resolve());

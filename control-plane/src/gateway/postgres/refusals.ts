@@ -30,6 +30,9 @@ export function readOnlyError(why: string, rules: readonly string[]): SallyportE
 export const unreadable = (): SallyportError =>
   new SallyportError("approval.unreadable", "This needs approval, and nobody could read it: what looks like a secret in it may be code that it runs.");
 
+/** As the target would say it. */
+export const garbledText = (): SallyportError => new SallyportError("statement.encoding", 'invalid byte sequence for encoding "UTF8" in the statement');
+
 export const recordingFull = (): SallyportError => new SallyportError("recording.full", "Policy has this recorded, and the recording of this session is full.");
 
 export function hintFor(error: SallyportError): string {
@@ -40,6 +43,8 @@ export function hintFor(error: SallyportError): string {
       return "An approval cannot lift this. Ask whoever keeps the policy.";
     case "approval.unreadable":
       return "Leave the secret out of code: a statement of its own for it, a user mapping for another server, or no password in comments and examples. Nothing was sent to the target.";
+    case "statement.encoding":
+      return "Send UTF-8, or set client_encoding to what is sent. Nothing was sent to the target.";
     case "recording.full":
       return "Connect again: each session has a recording of its own.";
     case "approval.expired":

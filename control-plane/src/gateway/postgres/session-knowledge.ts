@@ -36,7 +36,7 @@ export class SessionKnowledge implements SessionNames {
   readonly #idle: () => void;
   #greeted = false;
   #clientEncoding = "UTF8";
-  #reading: TextReading = { kind: "as_parsed" };
+  #reading: TextReading = { kind: "as_parsed", utf8: true };
   #suspect = false;
 
   /** `idle` is called whenever no transaction is open any more. `searchPath`: what the client asked for when it connected. */
@@ -62,6 +62,7 @@ export class SessionKnowledge implements SessionNames {
   parameter(name: string, value: string): void {
     if (name === "client_encoding") {
       this.#clientEncoding = value;
+      if (this.#reading.kind === "as_parsed") this.#reading = { kind: "as_parsed", utf8: /^(UTF8|UNICODE)$/i.test(value) };
       if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
     } else if (name === "standard_conforming_strings" && value !== "on") {
       this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
