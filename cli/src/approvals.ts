@@ -193,5 +193,5 @@ function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, 
   told("Writes", relationsWritten);
   told("Calls", functions);
   told("Hazards", hazards);
-  if (unclassifiedReason !== "") io.out(`${bold("Unknown")}    ${printable(unclassifiedReason)}`);
+  if (unclassifiedReason !== "") io.out(`${bold("Unknown")}    it ${printable(unclassifiedReason)}`);
 }

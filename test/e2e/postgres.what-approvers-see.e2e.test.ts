@@ -91,4 +91,17 @@ describe("what approvers see of a command", () => {
     assert.equal((await cli("approvals", "approve", data.approvalId, whole.digest)).status, 0);
     await done;
   });
+
+  it("is why the gateway cannot read a text, as the requester sees it too", async () => {
+    const client = await stack.connect();
+    const noticed = new Promise<{ detail?: string | undefined }>((resolve) => client.once("notice", resolve));
+    const asked = failure(client.query("selct 1"));
+    const { data } = await requested(({ command }) => command.statement === "selct 1");
+    const why = /not SQL that PostgreSQL 18 parses: syntax error at character 1/u;
+    assert.match((await noticed).detail ?? "", why);
+    assert.match((await cli("approvals", "show", data.approvalId)).out, why);
+    assert.match((await cli("approvals", "preview", data.approvalId)).err, why);
+    await stack.deny(data.approvalId);
+    assert.deepEqual(await asked, ["42501", "approval.denied"]);
+  });
 });

@@ -6,6 +6,9 @@ import { withheldOf } from "../../domain/session/withheld.ts";
 import type { Decision } from "../../domain/decision.ts";
 import { shownDigest } from "../../domain/shown-digest.ts";
 
+/** All but new lines and tabs: a terminal would obey them, and show another text than the one that runs. */
+const DISRUPTIVE = /[\p{Bidi_Control}\p{Zl}\p{Zp}]|[^\P{Cc}\n\t]/gu;
+
 /** What the client of a held command reads while it waits: for whom (groups, never a list of people), until when, and what to do. */
 export function heldNotice(approvalId: string, decision: Decision, command: RecordedCommand, expiresAt: Date, inTransaction: boolean): Buffer {
   const { quorum, terms, rules, policyVersion } = decision;
@@ -14,18 +17,16 @@ export function heldNotice(approvalId: string, decision: Decision, command: Reco
   const one = quorum === 1;
   const hours = (terms?.approverHours ?? []).map((each) => `; approvals count: ${each}`).join("");
   const escalation = terms?.escalation === undefined ? "" : `; after ${terms.escalation.afterSeconds} s also: ${terms.escalation.to}`;
+  const { riskClass, unclassifiedReason } = command.facts;
   const withheld = withheldOf(command);
   return encodeNoticeResponse({
     severity: "NOTICE",
     sqlstate: "01000",
     message: `This command is held until ${people} approve${one ? "s" : ""} it. Approval ${approvalId}`,
-    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${command.facts.riskClass}; expires: ${expiresAt.toISOString()}${inTransaction ? " (sooner, as a transaction is open)" : ""}${hours}${escalation}${withheld === undefined ? "" : `; not shown to them, as it looks like a secret: ${withheld}`}`,
+    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${riskClass}${unclassifiedReason === "" ? "" : ` (it ${unclassifiedReason.replaceAll(DISRUPTIVE, "·")})`}; expires: ${expiresAt.toISOString()}${inTransaction ? " (sooner, as a transaction is open)" : ""}${hours}${escalation}${withheld === undefined ? "" : `; not shown to them, as it looks like a secret: ${withheld}`}`,
     hint: `They run: sallyport approvals approve ${approvalId}    To withdraw it, cancel (Ctrl-C).`,
   });
 }
-
-/** All but new lines and tabs: a terminal would obey them, and show another text than the one that runs. */
-const DISRUPTIVE = /[\p{Bidi_Control}\p{Zl}\p{Zp}]|[^\P{Cc}\n\t]/gu;
 
 /** An approver would agree to another text. */
 export const counterNotice = (approvalId: string, { by, comment, statement, digest }: CounterProposal): Buffer =>

@@ -184,7 +184,10 @@ describe("the query that describes a COPY", () => {
 
 describe("what is not classified", () => {
   it("says why without quoting the text", () => {
-    assert.equal(factsOf("SELEC 'secret'").unclassifiedReason, "is not SQL that PostgreSQL 18 parses");
+    const because = "is not SQL that PostgreSQL 18 parses";
+    assert.equal(factsOf("SELEC 'secret'").unclassifiedReason, `${because}: syntax error at character 1`);
+    assert.equal(factsOf("SELECT 1 +").unclassifiedReason, `${because}: syntax error at end of input at character 11`);
+    assert.equal(factsOf("SELECT 'secret").unclassifiedReason, `${because}: unterminated quoted string at character 8`);
     assert.equal(factsOf("SELECT app.wipe()").unclassifiedReason, "calls app.wipe, of which nothing is known");
   });
 

@@ -37,10 +37,10 @@ const templated = new Set(["SelectStmt", "InsertStmt", "UpdateStmt", "DeleteStmt
 
 /** Throws only what means that the parser itself is broken. */
 export function analyseText(parser: Parser, text: string, alsoHarmless: ReadonlySet<string>): Extracted {
-  const parsed = text.trim() === "" ? { stmts: [] } : parseOrNothing(parser, text);
-  const { recordable, redacted, hidden } = redact(text, parsed !== undefined);
-  // The parser's message quotes the text, secrets included: it stays here.
-  if (parsed === undefined) return { ...unclassified("is not SQL that PostgreSQL 18 parses", recordable, redacted), holdsForTemplate: false };
+  const parsed = text.trim() === "" ? { stmts: [] } : parseOrError(parser, text);
+  const fails = parsed instanceof Error;
+  const { recordable, redacted, hidden } = redact(text, !fails);
+  if (fails) return { ...unclassified(whyNotSql(parsed), recordable, redacted), holdsForTemplate: false };
 
   const mayBeTemplate = !redacted && templated.has(soleKind(parsed)) && templateOf(text) !== undefined;
   const numbers = mayBeTemplate ? watchNumbers(parsed, text) : undefined;
@@ -94,13 +94,24 @@ const storesCode = /^(?:DO|CREATE (?:FUNCTION|PROCEDURE))$/;
 const runsUnseenCode = ({ riskClass, hazards, verbs }: CommandFacts): boolean =>
   riskClass === "unclassified" || hazards.some((hazard) => hazardsOfUnseenCode.has(hazard)) || verbs.some((verb) => storesCode.test(verb));
 
-function parseOrNothing(parser: Parser, text: string): ParseResult | undefined {
+function parseOrError(parser: Parser, text: string): ParseResult | Error {
   try {
     return parser.parse(text);
   } catch (error) {
-    if (error instanceof Error && error.name === "SqlError") return undefined;
+    if (error instanceof Error && error.name === "SqlError") return error;
     throw error;
   }
+}
+
+/** Longer than any message of the grammar. */
+const MAX_PARSER_MESSAGE = 200;
+
+/** Whoever waits, or decides, is to see a slip of the hand for what it is. The message without what it quotes: that may be all of the text, secrets included. */
+function whyNotSql(error: Error & { readonly sqlDetails?: { readonly cursorPosition?: number } }): string {
+  const place = error.sqlDetails?.cursorPosition;
+  const where = place === undefined || place < 0 ? "" : ` at character ${place + 1}`;
+  const message = error.message.replace(/ at or near "[\s\S]*$/, "").replaceAll(/"[^"]*(?:"|$)/g, "…");
+  return `is not SQL that PostgreSQL 18 parses: ${message.slice(0, MAX_PARSER_MESSAGE)}${where}`;
 }
 
 function soleKind({ stmts = [] }: ParseResult): string {

@@ -13,6 +13,8 @@ const HARMLESS: ReadonlySet<Hazard> = new Set(["delete_without_where", "update_w
  * than compute. The planner calls some functions, a dry run all of them. What views, triggers and defaults call is the agent's to find.
  */
 export function requirePreviewable({ via, facts }: RecordedCommand, kind: PreviewKind): void {
+  if (facts.hazards.includes("unparsed"))
+    throw new SallyportError("feature.unsupported", `There is no preview of what the gateway cannot read: it ${facts.unclassifiedReason}.`);
   if (facts.statementCount > 1) throw new SallyportError("preview.unsafe", "It holds several statements; only a single one can be looked at.");
   if (via === "function_call" || facts.verbs.length === 0 || !facts.verbs.every((verb) => QUERIES.has(verb) || CHANGES.has(verb))) {
     throw new SallyportError("feature.unsupported", "There is a preview of SELECT, INSERT, UPDATE, DELETE and MERGE only.", { verbs: facts.verbs.join(", ") });
