@@ -158,7 +158,7 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
           record?.events.map(({ type }) => type),
           recorded === "unknown" ? ["SessionRequested", "SessionRefused"] : [],
         );
-        if (recorded === "unknown") assert.equal(record?.of("SessionRefused")[0]?.code, "ledger.unavailable");
+        if (recorded === "unknown") assert.equal(record.of("SessionRefused")[0]?.code, "ledger.unavailable");
         assert.equal(bed.heard.length, 0);
         assert.equal(bed.running.size, 0);
       },
