@@ -31,15 +31,19 @@ describe("access on request", { timeout: HANG_MS }, () => {
     const { id } = await ask();
     return (await cli("bo", "grants", "approve", id)) as Grant;
   }
+  const refused = async (answer: Promise<unknown>): Promise<DatabaseError> => {
+    const error: unknown = await answer.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    assert.ok(error instanceof DatabaseError);
+    return error;
+  };
   const refusedToOpen = (person: Person): Promise<readonly string[]> => failure(stack.connect(person));
   const eventsOf = async (grantId: string): Promise<string[]> => (await stack.events(`grant-${grantId}`)).map(({ type }) => type);
 
   it("is refused with what to do, granted by somebody else, and then opens for whoever asked and for nobody else", async () => {
-    const refusal = await stack.connect().then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    assert.ok(refusal instanceof DatabaseError);
+    const refusal = await refused(stack.connect());
     assert.deepEqual([refusal.code, refusal.hint], ["42501", `Ask for access: sallyport request ${RESOURCE} --for 30m --reason …`]);
 
     const asked = await ask("--ticket", "OPS-7");
@@ -110,6 +114,23 @@ describe("access on request", { timeout: HANG_MS }, () => {
     );
     assert.match(ended.data.message, /revoked/u);
     assert.deepEqual(await refusedToOpen("ana"), ["42501", "policy.denied"]);
+  });
+
+  it("ends with its session where other access is open by then, and says to connect again and not to ask", async () => {
+    const short = await ask("--for", "4s");
+    await stack.call("bo", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: short.id, comment: "" }));
+    const live = await stack.connect();
+    const cut = refused(live.query("select pg_sleep(600)"));
+    const longer = await granted();
+    const error = await cut;
+    assert.deepEqual([error.severity, error.code], ["FATAL", "57P01"]);
+    assert.match(error.message, /its time is up\. You have other access to it: connect again\.$/u);
+    assert.match(error.hint ?? "", /^Connect again: it is open to you now/u);
+    const again = await stack.connect();
+    assert.deepEqual((await again.query("select 1 as one")).rows, [{ one: 1 }]);
+    const over = refused(again.query("select pg_sleep(600)"));
+    await cli("bo", "grants", "revoke", longer.id);
+    assert.match((await over).hint ?? "", /^Ask for access: /u);
   });
 
   it("ends a live session on time, and outlives a restart", async () => {

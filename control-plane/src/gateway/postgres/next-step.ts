@@ -6,11 +6,15 @@ import { howToAsk } from "../../domain/grant/grant.decider.ts";
 export function nextStep(error: SallyportError): string | undefined {
   const { code, details } = error;
   if (code === "policy.purpose_required") return howToState(error, "start");
+  if (details["access"] === OPEN_NOW) return "Connect again: it is open to you now, and a session never goes on with other access than it began with.";
   const resource = details["resource"];
   if (resource === undefined) return undefined;
   const mayAsk = code === "grant.expired" || code === "grant.revoked" || details["access"] === ON_REQUEST;
   return mayAsk ? howToAsk(resource) : undefined;
 }
+
+/** In the details of the end of a session's grant, where whoever used it has access all the same. */
+export const OPEN_NOW = "open now";
 
 /** In the details of a refusal to open what may be asked for. */
 export const ON_REQUEST = "on request";

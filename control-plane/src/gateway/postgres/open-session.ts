@@ -21,7 +21,7 @@ import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
-import { ON_REQUEST } from "./next-step.ts";
+import { ON_REQUEST, OPEN_NOW } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
 import { purposeRequired } from "./purpose-required.ts";
 import { SessionPurpose } from "./session-purpose.ts";
@@ -95,6 +95,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
   let decision: RecordedDecision | undefined;
   let used: { readonly grantId: string; readonly emergency?: true } | undefined;
   let forgetGrant = (): void => undefined;
+  const stated = new SessionPurpose(purpose);
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
@@ -102,14 +103,16 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const granted = grantedBy(grant);
     if (grant !== undefined) {
       used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
-      forgetGrant = deps.grants.onEnd(grant.id, (why) => end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why));
+      forgetGrant = deps.grants.onEnd(grant.id, (ended) => {
+        const why = endOfGrant(visitor, name, stated.now, ended);
+        end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why);
+      });
     }
     const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
     const decided = decideOpen(visitor, resource, granted, circumstances);
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, mayBeAsked(deps.grants.requestable(resource, principal)));
     const { readOnly } = decided.obligations;
-    const stated = new SessionPurpose(purpose);
     reconsider = () => {
       const now = decideNow(visitor, name, granted, stated.now);
       if (now.effect === "allow" && (now.obligations.readOnly === undefined || readOnly !== undefined)) return;
@@ -149,7 +152,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       holdMillis: gateway.limits.holdMillis,
       transactionHoldMillis: gateway.limits.transactionHoldMillis,
       overlapReads: deps.overlapReads,
-      guard: guardOf(gateway, grant),
+      guard: guardOf(visitor, name, stated, grant),
     });
     const session = new PostgresSession(
       {
@@ -277,11 +280,24 @@ function refusedToOpen(decision: Decision, name: string, requestable: boolean): 
 
 /** The clock ends a grant, even where the timer that ends the session is late. */
 const guardOf =
-  ({ deps }: PostgresGateway, grant: GrantView | undefined): (() => void) =>
+  (visitor: Visitor, name: string, stated: SessionPurpose, grant: GrantView | undefined): (() => void) =>
   () => {
+    const { deps } = visitor.gateway;
     deps.guard();
-    if (grant !== undefined) deps.grants.requireOpen(grant.id);
+    if (grant === undefined) return;
+    try {
+      deps.grants.requireOpen(grant.id);
+    } catch (error) {
+      throw endOfGrant(visitor, name, stated.now, SallyportError.from(error));
+    }
   };
+
+/** They may have access all the same, by another grant or without one: then there is nothing to ask for. */
+function endOfGrant(visitor: Visitor, name: string, purpose: Purpose, why: SallyportError): SallyportError {
+  const other = visitor.gateway.deps.grants.current(visitor.signedIn.principal.id, name);
+  if (decideNow(visitor, name, grantedBy(other), purpose).effect !== "allow") return why;
+  return new SallyportError(why.code, `${why.message} You have other access to it: connect again.`, { ...why.details, access: OPEN_NOW });
+}
 
 interface OpenedTarget {
   readonly channel: Channel;
