@@ -128,6 +128,11 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     "information_schema.columns.column_name": "",
   });
 
+  it("takes what an extension shows of what others ran for anything", async () => {
+    await (await server.connectAsSuperuser("app")).query("create extension pg_stat_statements");
+    assert.equal(await of("pg_stat_statements", "query"), "pg_stat_statements.query opaque");
+  });
+
   it("has an ancestor go by the names of those descendants that policy names", async () => {
     const catalogue = newCatalogue();
     catalogue.heed(["Child"]);
