@@ -9,12 +9,13 @@ import { failure } from "./failure.ts";
 const schema = "create table t (id int); insert into t select generate_series(1, 10); create view v as select id from t";
 const twoPeople =
   '@id("two") forbid (principal, action == Action::"run", resource) when { context.hazards.contains("truncate") } unless { context.approvals >= 2 };';
+const neverVacuum = '@id("never") forbid (principal, action == Action::"run", resource) when { context.verbs.contains("VACUUM") };';
 
 describe("a counter-proposal", () => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
-    stack = await Stack.start(cleanup, { policy: [...starterPolicy, { name: "two.cedar", text: twoPeople }] });
+    stack = await Stack.start(cleanup, { policy: [...starterPolicy, { name: "two.cedar", text: `${twoPeople}\n${neverVacuum}` }] });
     await (await stack.connectDirect()).query(schema);
   });
 
@@ -97,17 +98,6 @@ describe("a counter-proposal", () => {
     assert.ok(second.data.command.facts.columnsFiltered.includes("t.id"), "the view is seen through");
   });
 
-  it("that policy denies is refused like any command, and what was held does not run either", async () => {
-    const client = await stack.connect();
-    const answered = failure(client.query("drop table t"));
-    const { data } = await heldFor("drop table t");
-    const { approval } = await propose(data.approvalId, "alter system set work_mem = '1GB'");
-    await accept(data.approvalId, approval?.counter?.digest ?? "");
-    assert.deepEqual(await answered, ["42501", "policy.denied"]);
-    assert.equal(ran("drop table t"), 0);
-    assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
-  });
-
   it("counts for its proposer alone: where two must agree, it waits for the other", async () => {
     const client = await stack.connect();
     const answered = client.query("drop table t ");
@@ -148,5 +138,19 @@ describe("a counter-proposal", () => {
     await assert.rejects(propose(data.approvalId, "select 1"), { code: "feature.unsupported" });
     await stack.deny(data.approvalId);
     await answered;
+  });
+
+  it("is refused at once where its requester could not run it, and what is held goes on waiting", async () => {
+    const client = await stack.connect();
+    const asked = failure(client.query("delete from t /* all */"));
+    const { data, stream } = await heldFor("delete from t /* all */");
+    await assert.rejects(propose(data.approvalId, "delte from t"), { code: "input.invalid", message: /syntax error at character 1/u });
+    await assert.rejects(propose(data.approvalId, "vacuum t"), { code: "policy.denied", message: /refuse this to ana/u });
+    assert.deepEqual(
+      (await stack.events(stream)).map(({ type }) => type),
+      ["ApprovalRequested"],
+    );
+    await stack.deny(data.approvalId);
+    assert.deepEqual(await asked, ["42501", "approval.denied"]);
   });
 });

@@ -80,6 +80,26 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     return requireView(approvalId);
   }
 
+  /** Whoever takes a proposal loses what they had held: one that could not run is refused before it is put to them. */
+  function requireRunnable({ requestedBy, resource }: ApprovalView, facts: CommandFacts): void {
+    if (facts.hazards.includes("unparsed")) throw new SallyportError("input.invalid", `This cannot be proposed: it ${facts.unclassifiedReason}.`);
+    const found = live.identities.get(identityStream(requestedBy))?.state;
+    const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
+    const now = clock.now();
+    const granted = grantedBy(live.grants.openFor(requestedBy, resource, now));
+    const { effect, lacks, reason, rules } = takeDecision(policies.current(), {
+      principal,
+      resource: resources.find(resource),
+      action: "run",
+      facts,
+      granted,
+      circumstances: { time: now },
+    });
+    // What they say of their purpose is their session's; it is asked for when they take it.
+    if (effect === "deny" && lacks === undefined)
+      throw new SallyportError("policy.denied", `Policy would refuse this to ${requestedBy}. ${reason}`, { rule: rules.join(", ") });
+  }
+
   return {
     load,
 
@@ -151,6 +171,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     async propose(approvalId, by, proposed, comment, digest, context) {
       const asked = await requireDecidable(approvalId);
       const voice = voices.alone(asked, asked.command.facts, by, context);
+      requireRunnable(asked, proposed.facts);
       const { decision: onProposed } = voices.alone(asked, proposed.facts, by, context);
       return run(approvalId, { type: "Propose", ...voice, comment, digest, proposed, onProposed }, context);
     },
