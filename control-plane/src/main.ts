@@ -58,7 +58,9 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const credential = await ca.issueServer(config.serverNames);
   const place: LedgerPlace =
     config.ledgerUrl === undefined ? { file: config.ledgerFile } : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 };
-  const stored = "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs });
+  const attemptFailed = (attempt: number, reason: string): void => log.warn({ attempt, reason }, "the ledger cannot be reached yet");
+  const stored =
+    "file" in place ? await openSqliteLedger(place.file) : await openEventStoreDbLedger(place.url, { deadlineMs: place.deadlineMs, attemptFailed });
   const { sealer, subjects } = openSealing(config.subjectKeysFile);
   const readable = sealedLedger(stored, sealer);
   const ledger = ownRecord(readable, logSetAside(log));

@@ -35,12 +35,17 @@ describe("the EventStoreDB adapter", () => {
   };
 
   it("says what is wrong with where it is to connect: nobody there, another authority, no rights, a file that is missing", async () => {
-    await refuses(`esdb://gate:${PASSWORD}@localhost:${await freePort()}`, "ledger.unavailable", /did not answer/u);
+    await refuses(`esdb://gate:${PASSWORD}@localhost:${await freePort()}`, "ledger.unavailable", /could not be reached within 1 s: connect ECONNREFUSED/u);
+    await refuses(`esdb://gate:${PASSWORD}@nowhere.invalid:2113`, "ledger.unavailable", /could not be reached within 1 s: Name resolution failed.*nowhere/u);
     const other = await testCertificate(tempDir(cleanup, "other-ca"));
-    await refuses(`esdb://gate:${PASSWORD}@localhost:${server.port}?tlsCAFile=${other.caFile}`, "ledger.unavailable", /certificate/u);
+    await refuses(`esdb://gate:${PASSWORD}@localhost:${server.port}?tlsCAFile=${other.caFile}`, "ledger.unavailable", /certificate.*tlsCAFile is .*ca\.crt/u);
     await refuses(server.url("gate:guessed"), "ledger.unavailable", /refuses our credentials/u);
     await refuses(server.url(), "ledger.unavailable", /refuses our credentials/u);
-    await refuses(`esdb://gate:${PASSWORD}@localhost:${server.port}?tlsCAFile=/no/such/file`, "config.invalid", /cannot be read/u);
+    await refuses(
+      `esdb://gate:${PASSWORD}@localhost:${server.port}?tlsCAFile=/no/such/file`,
+      "config.invalid",
+      /^\/no\/such\/file, the tlsCAFile.*cannot be read \(ENOENT\)/u,
+    );
     await refuses(`esdb://gate:${PASSWORD}@localhost:${server.port}?nonsense=1`, "config.invalid", /unknown/u);
   });
 
@@ -48,7 +53,26 @@ describe("the EventStoreDB adapter", () => {
     const expired = await LedgerServer.start(cleanup, { certificateDays: -1 });
     await refuses(expired.url(), "ledger.unavailable", /certificate/u);
     await expired.kill("SIGTERM");
-    await refuses(server.url(`gate:${PASSWORD}`).replace("localhost", "127.0.0.2"), "ledger.unavailable", /certificate|did not answer/u);
+    await refuses(server.url(`gate:${PASSWORD}`).replace("localhost", "127.0.0.2"), "ledger.unavailable", /certificate|could not be reached/u);
+  });
+
+  it("does not wait for a certificate to become trusted, and says of everything else at once what is in the way", async () => {
+    const other = await testCertificate(tempDir(cleanup, "another-ca"));
+    const told: string[] = [];
+    const attemptFailed = (attempt: number, reason: string): void => void told.push(`${attempt} ${reason}`);
+    // With the patience of a start it would take half a minute.
+    const opening = openEventStoreDbLedger(`esdb://gate:${PASSWORD}@localhost:${server.port}?tlsCAFile=${other.caFile}`, {
+      attemptFailed,
+      openDeadlineMs: 3_600_000,
+    });
+    await assert.rejects(opening, /certificate is not trusted/u);
+    assert.equal(told.length, 0);
+    await assert.rejects(openEventStoreDbLedger(`esdb://localhost:${await freePort()}?tls=false`, { attemptFailed, openDeadlineMs: OPEN_MS }));
+    assert.match(told[0] ?? "", /^1 connect ECONNREFUSED/u);
+    assert.deepEqual(
+      told.map((each) => Number.parseInt(each, 10)),
+      told.map((_, index) => 2 ** index),
+    );
   });
 
   it("finds the node through a cluster's connection string", async () => {

@@ -113,17 +113,18 @@ function channelOptions({ tls, caFile, userCertFile, userKeyFile }: ConnectionSe
   if (!tls) return { insecure: true };
   return given({
     insecure: false,
-    rootCertificate: caFile === undefined ? undefined : contents(caFile),
-    userCertFile: userCertFile === undefined ? undefined : contents(userCertFile),
-    userKeyFile: userKeyFile === undefined ? undefined : contents(userKeyFile),
+    rootCertificate: caFile === undefined ? undefined : contents("tlsCAFile", caFile),
+    userCertFile: userCertFile === undefined ? undefined : contents("userCertFile", userCertFile),
+    userKeyFile: userKeyFile === undefined ? undefined : contents("userKeyFile", userKeyFile),
   });
 }
 
-function contents(path: string): Buffer {
+function contents(option: string, path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new SallyportError("config.invalid", "A certificate or key file of the ledger's connection string cannot be read.", { path }, error);
+    const why = error instanceof Error && "code" in error ? ` (${String(error.code)})` : "";
+    throw new SallyportError("config.invalid", `${path}, the ${option} of the ledger's connection string, cannot be read${why}.`, { path }, error);
   }
 }
 

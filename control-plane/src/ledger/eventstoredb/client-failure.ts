@@ -34,9 +34,42 @@ export function classify(error: unknown): ClientFailure {
 /** The certificate's fault, in the words of TLS; a new attempt meets the same certificate. */
 const CERTIFICATE = /certificate|self-signed|CERT_|altname|wrong version number/i;
 
-/** What people are told when attempts have come to an end. The client's messages name addresses and TLS reasons, never credentials. */
-export function unavailable(waitedMs: number, cause: unknown): SallyportError {
+/** Of what the client and TLS say, which name addresses and never credentials. */
+const MAX_REASON_CHARACTERS = 300;
+
+/** What was in the way, without what gRPC puts around it. */
+export function reasonOf(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const [, inner = message] = /Last error: (?:Error: )?([^]*?)(?:\. Resolution note:[^]*)?$/.exec(message) ?? [];
+  if (/wrong version number/i.test(inner)) return "it does not speak TLS there";
+  return inner
+    .replace(/^\d+ UNAVAILABLE: /, "")
+    .replace(/; if the root CA is installed locally[^]*$/, "")
+    .replace(/ \(\d{4}-[\dT:.-]+Z\)$/, "")
+    .slice(0, MAX_REASON_CHARACTERS);
+}
+
+/** What to tell of a certificate that is not trusted, ours or theirs; undefined of anything else. `caFile`: what theirs is held against. */
+export function untrusted(cause: unknown, caFile?: string): SallyportError | undefined {
   const message = cause instanceof Error ? cause.message : "";
-  if (CERTIFICATE.test(message)) return new SallyportError("ledger.unavailable", "The ledger's certificate is not trusted, or ours is not.", {}, cause);
-  return new SallyportError("ledger.unavailable", `The ledger did not answer within ${waitedMs / 1_000} s.`, {}, cause);
+  if (!CERTIFICATE.test(message)) return undefined;
+  const against = caFile === undefined ? "" : ` tlsCAFile is ${caFile}.`;
+  return new SallyportError("ledger.unavailable", `The ledger's certificate is not trusted, or ours is not: ${reasonOf(cause)}.${against}`, {}, cause);
+}
+
+/** What people are told when attempts have come to an end; `cause` is undefined when nothing came back at all. */
+export function unavailable(waitedMs: number, cause: unknown): SallyportError {
+  const waited = `${waitedMs / 1_000} s`;
+  if (cause === undefined || cause instanceof Unanswered)
+    return new SallyportError("ledger.unavailable", `The ledger did not answer within ${waited}.`, {}, cause);
+  return untrusted(cause) ?? new SallyportError("ledger.unavailable", `The ledger could not be reached within ${waited}: ${reasonOf(cause)}.`, {}, cause);
+}
+
+/** An attempt that nothing came of. */
+export class Unanswered extends Error {
+  override readonly name = "Unanswered";
+
+  constructor() {
+    super("The ledger stopped answering.");
+  }
 }

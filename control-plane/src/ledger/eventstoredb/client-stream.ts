@@ -1,3 +1,5 @@
+import { Unanswered } from "./client-failure.ts";
+
 /** A stream of the client: cancelling is how its call ends, since destroying it leaves the call open. */
 interface ClientStream {
   iterator(options: { readonly destroyOnReturn: boolean }): AsyncIterable<unknown>;
@@ -20,7 +22,7 @@ export async function* itemsOf<Item>(stream: ClientStream, lost: AbortSignal, st
   let waiting = true;
   const stalled = setInterval(
     () => {
-      if (waiting) stream.destroy(new Error("The ledger stopped answering."));
+      if (waiting) stream.destroy(new Unanswered());
     },
     stallMs ?? 2 ** 31 - 1,
   );

@@ -14,6 +14,7 @@ import { encodeAppend } from "../sqlite/encode-append.ts";
 import { requireFilter, toPosition } from "../sqlite/read-options.ts";
 import { batchSender } from "./append-batch.ts";
 import { ClientConnection } from "./client-connection.ts";
+import { reasonOf, untrusted } from "./client-failure.ts";
 import { parseConnectionString } from "./connection-string.ts";
 import { Reading } from "./reading.ts";
 import { StreamQueues } from "./stream-queues.ts";
@@ -29,17 +30,26 @@ export interface EventStoreDbOptions {
   /** Within which an append is answered, and a read goes on. */
   readonly deadlineMs?: number;
   readonly openDeadlineMs?: number;
+  /** Told while it is being opened: the attempts 1, 2, 4, 8 and so on that came to nothing, and why. */
+  readonly attemptFailed?: (attempt: number, reason: string) => void;
 }
 
 /**
- * Connects to EventStoreDB, or to whatever speaks its protocol, and waits until it answers. Fails with `config.invalid` or with
- * `ledger.unavailable`; neither holds anything of the connection string.
+ * Connects to EventStoreDB, or to whatever speaks its protocol, and waits until it answers; not where a certificate is not trusted, which
+ * waiting does not change. Fails with `config.invalid` or with `ledger.unavailable`; neither holds a secret of the connection string.
  */
 export async function openEventStoreDbLedger(connectionString: string, options: EventStoreDbOptions = {}): Promise<Ledger> {
-  const { deadlineMs = APPEND_DEADLINE_MS, openDeadlineMs = OPEN_DEADLINE_MS } = options;
-  const connection = new ClientConnection(parseConnectionString(connectionString));
+  const { deadlineMs = APPEND_DEADLINE_MS, openDeadlineMs = OPEN_DEADLINE_MS, attemptFailed } = options;
+  const settings = parseConnectionString(connectionString);
+  const connection = new ClientConnection(settings);
+  let attempts = 0;
+  const failed = (cause: unknown): void => {
+    const error = untrusted(cause, settings.caFile);
+    if (error !== undefined) throw error;
+    if (Number.isInteger(Math.log2(++attempts))) attemptFailed?.(attempts, reasonOf(cause));
+  };
   try {
-    await new Reading(connection, openDeadlineMs).head();
+    await new Reading(connection, openDeadlineMs, failed).head();
     return new EventStoreDbLedger(connection, deadlineMs);
   } catch (error) {
     await connection.close();

@@ -16,10 +16,13 @@ import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS } from "./retrying.ts";
 export class Reading {
   readonly #connection: ClientConnection;
   readonly #patienceMs: number;
+  readonly #failed: (cause: unknown) => void;
 
-  constructor(connection: ClientConnection, patienceMs: number) {
+  /** `failed` hears of each attempt that came to nothing; what it throws is final. */
+  constructor(connection: ClientConnection, patienceMs: number, failed: (cause: unknown) => void = () => undefined) {
     this.#connection = connection;
     this.#patienceMs = patienceMs;
+    this.#failed = failed;
   }
 
   async *stream(stream: string, { direction = "forwards", from, limit }: ReadStreamOptions): AsyncGenerator<RecordedEvent, void, undefined> {
@@ -124,6 +127,7 @@ export class Reading {
         if (failure.kind === "streamNotFound") return;
         if (failure.kind === "refused") throw failure.error;
         cause = error;
+        this.#failed(error);
       }
       const waited = performance.now() - progress;
       if (waited >= this.#patienceMs) throw unavailable(this.#patienceMs, cause);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientConnection, Connected } from "./client-connection.ts";
-import { classify, type ClientFailure, unavailable } from "./client-failure.ts";
+import { classify, type ClientFailure, Unanswered, unavailable } from "./client-failure.ts";
 
 /** Between attempts: soon after the first failure, which each reconnect costs; then seldom enough to leave a starting server alone. */
 export const FIRST_PAUSE_MS = 20;
@@ -26,7 +26,7 @@ export async function retrying<Result>(
     try {
       const result = await within(call(connected), Math.min(left, patienceMs / 2));
       if (result !== HANGS) return { kind: "done", result };
-      cause = new Error("an attempt was not answered in time");
+      cause = new Unanswered();
       void connection.renew(connected);
     } catch (error) {
       const failure = classify(error);
