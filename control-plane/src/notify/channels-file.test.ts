@@ -45,6 +45,25 @@ describe("the file of channels", () => {
     assert.match(problem(webhook, webhook), /same name/u);
   });
 
+  it("is refused with every problem of a channel whose kind is none, too", () => {
+    const wrong = { name: "Not A Name", kind: "pager", events: ["aprovals"], url: "http://hooks.example.com/x" };
+    const message = problem(wrong, { ...webhook, events: [] }, webhook);
+    for (const part of [
+      "channels[0].kind",
+      "none of webhook, slack, email",
+      "channels[0].name",
+      "channels[0].events[0]",
+      "channels[0].url",
+      "nothing",
+      "same name",
+    ])
+      assert.ok(message.includes(part), `${part} in ${message}`);
+    for (const nothing of [{}, { kind: "toString", events: ["all"] }, "ops", null]) assert.match(problem(nothing as object), /channels\[0\]/u);
+    const mail = problem({ kind: "email", name: "Not A Name", server: "smtp.example.com:25", tls: "none", user: "gate", caFile: join(folder, "missing") });
+    for (const part of ["channels[0].name", "channels[0].from", "channels[0].caFile", "on this machine", "go together", "nothing"])
+      assert.ok(mail.includes(part), `${part} in ${mail}`);
+  });
+
   it("wants TLS, except to this machine, and no user in a URL", () => {
     assert.match(problem({ ...webhook, url: "http://hooks.example.com/x" }), /https/u);
     assert.match(problem({ ...webhook, url: "ftp://localhost/x" }), /https/u);

@@ -43,7 +43,7 @@ const common = {
   links: z.string().superRefine(checked(requireWebUrl)).optional(),
 };
 
-const overHttp = { privateAddresses: z.boolean().default(false), caFile: z.string().min(1).optional() };
+const overHttp = { privateAddresses: z.boolean().default(false), caFile: z.string().min(1).superRefine(checked(contents)).optional() };
 
 const webhook = z.strictObject({
   kind: z.literal("webhook"),
@@ -69,38 +69,69 @@ const address = z
   .max(254)
   .regex(/^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+$/u, "it is no address such as alerts@example.com");
 
-const email = z
-  .strictObject({
-    kind: z.literal("email"),
-    ...common,
-    /** `host:port`. */
-    server: z.string().regex(/^[A-Za-z0-9.-]+:\d{1,5}$/u, "it is no server such as smtp.example.com:587"),
-    tls: z.enum(["starttls", "implicit", "none"]).default("starttls"),
-    caFile: z.string().min(1).optional(),
-    from: address,
-    to: z.array(address).min(1).max(MAX_RECEIVERS),
-    user: z.string().min(1).optional(),
-    password: secretSchema.superRefine(checked(readSecret)).optional(),
-  })
-  .refine(({ user, password }) => (user === undefined) === (password === undefined), "user and password go together")
-  .refine(({ tls, server }) => tls !== "none" || isLoopbackHost(server.split(":")[0] ?? ""), "without TLS a server must be on this machine");
-
-const fileSchema = z.strictObject({
-  channels: z
-    .array(z.discriminatedUnion("kind", [webhook, slack, email]))
-    .max(MAX_CHANNELS)
-    .refine((channels) => new Set(channels.map(({ name }) => name)).size === channels.length, "two channels have the same name")
-    .superRefine((channels, context) => {
-      for (const [index, { events, groups }] of channels.entries())
-        if (events.length === 0 && groups.length === 0)
-          context.addIssue({ code: "custom", path: [index], message: "it listens to nothing: name events or groups" });
-    }),
+const email = z.strictObject({
+  kind: z.literal("email"),
+  ...common,
+  /** `host:port`. */
+  server: z.string().regex(/^[A-Za-z0-9.-]+:\d{1,5}$/u, "it is no server such as smtp.example.com:587"),
+  tls: z.enum(["starttls", "implicit", "none"]).default("starttls"),
+  caFile: z.string().min(1).superRefine(checked(contents)).optional(),
+  from: address,
+  to: z.array(address).min(1).max(MAX_RECEIVERS),
+  user: z.string().min(1).optional(),
+  password: secretSchema.superRefine(checked(readSecret)).optional(),
 });
+
+const kinds = { webhook, slack, email };
+const isKind = (kind: unknown): kind is keyof typeof kinds => typeof kind === "string" && Object.hasOwn(kinds, kind);
+
+/** What is the same for all: told of one whose kind says nothing of the rest. */
+const ofNoKind = z.looseObject({
+  kind: z.custom(isKind, `it is none of ${Object.keys(kinds).join(", ")}`),
+  ...common,
+  url: z.union([z.string().superRefine(checked(requireWebUrl)), secretSchema]).optional(),
+});
+
+type ReadChannel = z.infer<(typeof kinds)[keyof typeof kinds]>;
+
+/** One mistake hides no other, as it would between a field's own check and what is asked of several fields. */
+const channelSchema = z.unknown().transform((written, context): ReadChannel => {
+  const fields = z.record(z.string(), z.unknown()).safeParse(written).data ?? {};
+  const { kind } = fields;
+  const parsed = (isKind(kind) ? kinds[kind] : ofNoKind).safeParse(written);
+  for (const { path, message } of parsed.error?.issues ?? []) context.addIssue({ code: "custom", path, message });
+  for (const message of contradictions(fields)) context.addIssue({ code: "custom", message });
+  return parsed.data as ReadChannel;
+});
+
+function contradictions({ kind, events, groups, user, password, tls, server }: Readonly<Record<string, unknown>>): readonly string[] {
+  const isNothing = (list: unknown): boolean => list === undefined || (Array.isArray(list) && list.length === 0);
+  const found = isNothing(events) && isNothing(groups) ? ["it listens to nothing: name events or groups"] : [];
+  if (kind !== "email") return found;
+  if ((user === undefined) !== (password === undefined)) found.push("user and password go together");
+  if (tls === "none" && typeof server === "string" && !isLoopbackHost(server.split(":")[0] ?? "")) found.push("without TLS a server must be on this machine");
+  return found;
+}
+
+const fileSchema = z.strictObject({ channels: z.array(channelSchema).max(MAX_CHANNELS) });
+
+/** Whatever else is wrong with them. */
+function sameNames(file: unknown): readonly z.core.$ZodIssue[] {
+  const names =
+    z
+      .object({ channels: z.array(z.object({ name: z.string() }).catch({ name: "" })) })
+      .safeParse(file)
+      .data?.channels.map(({ name }) => name) ?? [];
+  const isTwice = names.some((name, index) => name !== "" && names.indexOf(name) !== index);
+  return isTwice ? [{ code: "custom", path: ["channels"], message: "two channels have the same name", input: undefined }] : [];
+}
 
 /** What SALLYPORT_NOTIFICATIONS names. Fails with `config.invalid`, naming every problem and no secret. */
 export function readChannels(path: string, clock: Clock): readonly Channel[] {
-  const parsed = fileSchema.safeParse(json(path));
-  if (!parsed.success) throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS):\n${z.prettifyError(parsed.error)}`);
+  const file = json(path);
+  const parsed = fileSchema.safeParse(file);
+  const issues = [...(parsed.error?.issues ?? []), ...sameNames(file)];
+  if (!parsed.success || issues.length > 0) throw new SallyportError("config.invalid", `${path} (SALLYPORT_NOTIFICATIONS):\n${z.prettifyError({ issues })}`);
   return parsed.data.channels.map((channel) => {
     const { name, events, groups, people, statements, links } = channel;
     const discretion: Discretion = { people, statements, links };

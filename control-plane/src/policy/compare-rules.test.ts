@@ -7,6 +7,7 @@ const warnings = (...rules: readonly string[]): string[] =>
   compiler.check([{ name: "a.cedar", text: rules.join("\n") }]).map(({ severity, line, message }) => `${severity} ${line}: ${message}`);
 const rule = (id: string, effect: string, who: string, conditions: string, annotations = ""): string =>
   `@id("${id}") ${annotations} ${effect} (${who === "" ? "principal" : `principal in Group::"${who}"`}, action == Action::"run", resource) ${conditions};`;
+const held = `when { context.riskClass == "write" && context.approvals >= 1 }`;
 const reads = `when { context.riskClass == "read" }`;
 
 describe("rules beside each other", () => {
@@ -37,6 +38,19 @@ describe("rules beside each other", () => {
       [/^warning 1: This permits nothing that rule "q"/],
     ],
     [
+      "an escalation that a wider permit takes away",
+      [rule("p", "permit", "a", held, `@approvals("1 from b") @escalate("10m to c")`), rule("q", "permit", "", held)],
+      [/^warning 1: @escalate has no effect here: rule "q" \(a\.cedar:2\) decides whenever this one does, and does not escalate\.$/],
+    ],
+    [
+      "escalations of the same that differ",
+      [
+        rule("p", "permit", "a", held, `@approvals("1 from b") @escalate("10m to c")`),
+        rule("q", "permit", "a", held, `@approvals("1 from b") @escalate("20m to c")`),
+      ],
+      [/^warning 1: @escalate has no effect here: .* and escalates otherwise\.$/, /^warning 2: @escalate has no effect here/],
+    ],
+    [
       "a forbid within another",
       [rule("f", "forbid", "a", reads), rule("g", "forbid", "", ""), rule("p", "permit", "", "")],
       [/^warning 3: This can never permit/, /^warning 1: This forbids nothing that rule "g"/],
@@ -52,6 +66,14 @@ describe("rules beside each other", () => {
   for (const [what, rules] of [
     ["a forbid that can be lifted", [rule("p", "permit", "a", reads), rule("f", "forbid", "", "unless { context.granted }")]],
     ["a forbid that approvals lift", [rule("p", "permit", "a", reads), rule("f", "forbid", "", "unless { context.approvals >= 1 }")]],
+    [
+      "escalations that are alike, and one of others",
+      [
+        rule("p", "permit", "a", held, `@approvals("1 from b") @escalate("10m to c")`),
+        rule("q", "permit", "", held, `@approvals("1 from d") @escalate("10m to c")`),
+        rule("r", "permit", "b", `when { context.riskClass == "read" && context.approvals >= 1 }`),
+      ],
+    ],
     ["a forbid for others", [rule("p", "permit", "a", reads), rule("f", "forbid", "b", "")]],
     ["a narrower forbid", [rule("p", "permit", "a", ""), rule("f", "forbid", "a", reads)]],
     ["a narrower permit that masks", [rule("p", "permit", "", reads), rule("q", "permit", "a", reads, `@mask("*.ssn:full")`)]],

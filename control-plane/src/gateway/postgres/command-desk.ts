@@ -151,18 +151,18 @@ export class CommandDesk {
       if (command.recording !== undefined) await this.#recordInput(input);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
-      if (executable.garbled === true) return this.#refuse([one], garbledText());
+      // Where policy lets it pass, the target says the same.
+      if (decision.effect === "needs_approval" && executable.garbled === true) return this.#refuse([one], garbledText());
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
       judged.push(one);
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
       const why = readOnly === undefined ? undefined : objectionTo(executable);
-      const garbled = executable.garbled === true;
-      if (decision.effect !== "deny" && why === undefined && !garbled) continue;
+      if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const error = decision.effect === "deny" ? refusalOf(decision) : garbled || why === undefined ? garbledText() : readOnlyError(why, readOnly ?? []);
+      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
