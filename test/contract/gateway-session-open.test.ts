@@ -9,6 +9,7 @@ import { message, query } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import type { WireClient } from "../support/wire-client.ts";
 import { GatewayBed, type Ground, HANG_MS, prepareGround, transcript } from "./gateway-session-harness.ts";
+import { unwritten } from "./gateway-session-ports.ts";
 import { type OpenTarget, ScriptedTarget } from "./gateway-session-target.ts";
 
 /** Targets that greet when the test says so. */
@@ -136,6 +137,33 @@ describe("opening a session", { timeout: 6 * HANG_MS }, () => {
       assert.equal(bed.running.size, 0);
     }
   });
+
+  for (const recorded of ["unknown", "no"] as const) {
+    it(
+      `that the ledger did not answer about is refused, in the record too ${recorded === "no" ? "only if it is there" : "behind it"}`,
+      { timeout: HANG_MS },
+      async (t) => {
+        const bed = await GatewayBed.start(t, ground, { target: new Waiting().open });
+        bed.onRecord = (record) =>
+          (record.fate = ([event]) => {
+            if (event?.type !== "SessionRequested") return undefined;
+            return recorded === "no" ? "refused" : Promise.reject(unwritten("unknown"));
+          });
+        const client = await signIn(bed);
+        await client.ended();
+        assert.equal(transcript(client.messages), "R R E:58030");
+        const [record] = bed.records;
+        if (recorded === "unknown") await record?.until(() => record.of("SessionRefused").length === 1);
+        assert.deepEqual(
+          record?.events.map(({ type }) => type),
+          recorded === "unknown" ? ["SessionRequested", "SessionRefused"] : [],
+        );
+        if (recorded === "unknown") assert.equal(record.of("SessionRefused")[0]?.code, "ledger.unavailable");
+        assert.equal(bed.heard.length, 0);
+        assert.equal(bed.running.size, 0);
+      },
+    );
+  }
 
   it("counts towards the bound on sessions, and gives its place back", { timeout: HANG_MS }, async (t) => {
     const waiting = new Waiting();

@@ -18,6 +18,7 @@ import { plannedDigest } from "./plan-text.ts";
 import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
+import { runsUnseenCode } from "./facts/unseen-code.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -150,18 +151,18 @@ export class CommandDesk {
       if (command.recording !== undefined) await this.#recordInput(input);
       const one = { executable, command, decision };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
-      if (executable.garbled === true) return this.#refuse([one], garbledText());
+      // Where policy lets it pass, the target says the same.
+      if (decision.effect === "needs_approval" && executable.garbled === true) return this.#refuse([one], garbledText());
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
       judged.push(one);
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
       const why = readOnly === undefined ? undefined : objectionTo(executable);
-      const garbled = executable.garbled === true;
-      if (decision.effect !== "deny" && why === undefined && !garbled) continue;
+      if (decision.effect !== "deny" && why === undefined) continue;
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const error = decision.effect === "deny" ? refusalOf(decision) : garbled || why === undefined ? garbledText() : readOnlyError(why, readOnly ?? []);
+      const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
       return this.#refuse([{ executable, command, decision }], error);
     }
     const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
@@ -169,7 +170,7 @@ export class CommandDesk {
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
-      if (each.executable.hidesCode === true) return this.#refuse([each], unreadable(), released);
+      if (hidesCode(each)) return this.#refuse([each], unreadable(), released);
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -382,6 +383,10 @@ export class CommandDesk {
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
 }
+
+/** In its text, or in a parameter that it may make code of. */
+const hidesCode = ({ executable, command }: Judged): boolean =>
+  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
 
 interface Granted {
   readonly kind: "granted";

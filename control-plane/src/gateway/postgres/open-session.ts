@@ -88,12 +88,19 @@ export async function openSession(visitor: Visitor): Promise<void> {
   };
   const saying: SessionEvent[] =
     purpose.reason === "" && purpose.ticket === "" ? [] : [{ type: "PurposeStated", data: { sessionId, by: principal.id, ...purpose } }];
-  await record.append([requested, ...saying], "fail").catch((error: unknown) => {
-    unregister();
-    throw error;
-  });
   let decision: RecordedDecision | undefined;
   let used: { readonly grantId: string; readonly emergency?: true } | undefined;
+  const refuse = (known: SallyportError): Promise<void> => {
+    const data = { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...used }) };
+    return record.append([{ type: "SessionRefused", data }], "keep").catch(() => undefined);
+  };
+  await record.append([requested, ...saying], "fail").catch((error: unknown) => {
+    unregister();
+    const known = SallyportError.from(error);
+    // The request keeps its place, and what became of it follows, when the ledger is back; nobody waits for that.
+    if (known.details["recorded"] !== "no") void refuse(known);
+    throw known;
+  });
   let forgetGrant = (): void => undefined;
   const stated = new SessionPurpose(purpose);
   try {
@@ -196,12 +203,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     unregister();
     forgetGrant();
     const known = SallyportError.from(error);
-    await record
-      .append(
-        [{ type: "SessionRefused", data: { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...used }) } }],
-        "keep",
-      )
-      .catch(() => undefined);
+    await refuse(known);
     throw known;
   }
 }
