@@ -56,6 +56,7 @@ const expected: Readonly<Record<string, string>> = {
   "SessionService/ReplaySession": everybody, // nothing of others: below
   "ApprovalService/ListApprovals": everybody, // theirs, and those that they may decide on
   "ApprovalService/GetApproval": everybody,
+  "ApprovalService/ReadCommand": everybody, // likewise: of what they may see
   "ApprovalService/Approve": everybody, // by the rules for approve
   "ApprovalService/Deny": everybody,
   "ApprovalService/Preview": everybody,

@@ -105,6 +105,15 @@ describe("a plan", () => {
       authorised.map(({ data }) => data.commandId),
       [1, 2, 3, 4, 5],
     );
+    // Those that policy allows without anybody took their turn too, and are explained like the others (I14).
+    const verdicts = authorised.map(async ({ stream, data: { commandId } }) => {
+      const explained = stack.cli("admin", "--json", "explain", stream.replace("session-", ""), String(commandId));
+      assert.equal((await explained.exited).status, 0, explained.stderr);
+      const { verdict, decision } = JSON.parse(explained.stdout) as { verdict: string; decision: { effect: string } };
+      return [verdict, decision.effect];
+    });
+    const answers = (await Promise.all(verdicts)).map((each) => each.join(" "));
+    assert.deepEqual(answers, ["same allow", "same needs_approval", "same allow", "same needs_approval", "same allow"]);
     const client = await stack.connect();
     const again = failure(client.query("truncate a"));
     await stack.deny((await heldFor("truncate a")).data.approvalId);

@@ -104,4 +104,17 @@ describe("what approvers see of a command", () => {
     await stack.deny(data.approvalId);
     assert.deepEqual(await asked, ["42501", "approval.denied"]);
   });
+
+  it("is what stands around a secret in a parameter, and never less than what code could be made of", async () => {
+    const client = await stack.connect();
+    const done = client.query("update products set price = length($1)", ["postgres://u:topsecret@h"]);
+    const { data } = await requested(({ command }) => command.statement === "update products set price = length($1)");
+    assert.deepEqual([data.command.redacted, data.command.parameters[0]?.value], [true, "postgres://u:<redacted: 9 bytes>@h"]);
+    assert.match((await cli("approvals", "show", data.approvalId)).out, /Withheld {3}9 bytes in 1 place/u);
+    await stack.approve(data.approvalId);
+    assert.equal((await done).rowCount, 2);
+    assert.deepEqual((await client.query("select price::int from products limit 1")).rows, [{ price: 24 }]);
+    assert.deepEqual(await failure(client.query("select run_sql($1)", ["postgres://u:truncate@h"])), ["42501", "approval.unreadable"]);
+    for (const event of await stack.events("session-", "approval-")) assert.doesNotMatch(JSON.stringify(event.data), /topsecret/u);
+  });
 });

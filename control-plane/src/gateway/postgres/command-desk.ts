@@ -18,6 +18,7 @@ import { plannedDigest } from "./plan-text.ts";
 import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
+import { runsUnseenCode } from "./facts/unseen-code.ts";
 import { RunningCommand } from "./running-command.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -169,7 +170,7 @@ export class CommandDesk {
     const released: Judged[] = [];
     for (const each of judged) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
-      if (each.executable.hidesCode === true) return this.#refuse([each], unreadable(), released);
+      if (hidesCode(each)) return this.#refuse([each], unreadable(), released);
       const granted = await this.#hold(each, hold, counterTo);
       if (granted.kind === "refused") {
         const refused = await this.#refuse([{ ...each, approvalId: granted.approvalId }], granted.error, released);
@@ -382,6 +383,10 @@ export class CommandDesk {
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
 }
+
+/** In its text, or in a parameter that it may make code of. */
+const hidesCode = ({ executable, command }: Judged): boolean =>
+  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
 
 interface Granted {
   readonly kind: "granted";

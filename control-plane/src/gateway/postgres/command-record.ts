@@ -1,6 +1,7 @@
 import { createHash, hash } from "node:crypto";
 import { isUtf8 } from "node:buffer";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
+import { redactValue } from "./facts/redact.ts";
 import type { StatedPurpose } from "./facts/analysis.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { RecordedCommand, RecordedParameter } from "../../domain/session/session.events.ts";
@@ -58,6 +59,7 @@ export function recordCommand(
   const parts: { readonly part: "statement" | number; readonly bytes: Buffer }[] = [];
   if (longStatement) parts.push({ part: "statement", bytes: Buffer.from(recordable, "utf8") });
   if (longParameters) for (const [part, { value }] of parameters.entries()) if (value !== undefined) parts.push({ part, bytes: value });
+  const recorded = parameters.map((parameter, index) => recordParameter(parameter, executable.parameterTypes[index] ?? 0, !longParameters));
   const chunks = parts.reduce((sum, { bytes }) => sum + Math.ceil(bytes.length / RECORDING_CHUNK_BYTES), 0);
   return {
     command: {
@@ -65,8 +67,8 @@ export function recordCommand(
       via,
       ...(longStatement ? {} : { statement: recordable }),
       statementBytes: sql.length,
-      redacted,
-      parameters: parameters.map((parameter, index) => recordParameter(parameter, executable.parameterTypes[index] ?? 0, !longParameters)),
+      redacted: redacted || recorded.some(isWithheld),
+      parameters: recorded,
       ...(chunks === 0 ? {} : { recording: { from: sequence, to: sequence + chunks } }),
       digest: commandDigest(executable, bound),
       facts,
@@ -79,8 +81,13 @@ function recordParameter({ format, value }: BoundParameter, typeOid: number, inl
   if (value === undefined) return { typeOid, format, value: null, bytes: 0 };
   if (!inline) return { typeOid, format, bytes: value.length };
   const readable = format === "text" && isUtf8(value);
-  return { typeOid, format, value: value.toString(readable ? "utf8" : "hex"), encoding: readable ? "utf8" : "hex", bytes: value.length };
+  const text = readable ? redactValue(value.toString("utf8")) : value.toString("hex");
+  return { typeOid, format, value: text, encoding: readable ? "utf8" : "hex", bytes: value.length };
 }
+
+/** What stands in the place of a secret has another length, or the same by chance: then its mark tells. */
+const isWithheld = ({ value, encoding, bytes }: RecordedParameter): boolean =>
+  encoding === "utf8" && typeof value === "string" && (Buffer.byteLength(value) !== bytes || value.includes("<redacted: "));
 
 function* inputRecording(
   commandId: number,

@@ -1,5 +1,4 @@
 import type { CopyStmt, ParseResult } from "@pgsql/types";
-import type { CommandFacts, Hazard } from "../../../domain/facts.ts";
 import { unclassified, type StatementAnalysis } from "./analysis.ts";
 import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
@@ -14,6 +13,7 @@ import { redact } from "./redact.ts";
 import { rowLimitOf } from "./row-limit.ts";
 import { type Descent, walk } from "./tree.ts";
 import { statements } from "./statements.ts";
+import { runsUnseenCode } from "./unseen-code.ts";
 
 /** The part of libpg-query that is used; both throw an error named `SqlError` on text that is not SQL. */
 export interface Parser {
@@ -85,14 +85,6 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,
   };
 }
-
-const hazardsOfUnseenCode: ReadonlySet<string> = new Set<Hazard>(["dynamic_code", "opaque_function", "unparsed"]);
-/** Their bodies are literals. */
-const storesCode = /^(?:DO|CREATE (?:FUNCTION|PROCEDURE))$/;
-
-/** It may run what stands in a literal, now or later. */
-const runsUnseenCode = ({ riskClass, hazards, verbs }: CommandFacts): boolean =>
-  riskClass === "unclassified" || hazards.some((hazard) => hazardsOfUnseenCode.has(hazard)) || verbs.some((verb) => storesCode.test(verb));
 
 function parseOrError(parser: Parser, text: string): ParseResult | Error {
   try {

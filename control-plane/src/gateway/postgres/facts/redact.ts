@@ -1,4 +1,4 @@
-import { mayHoldSecret } from "./secret-literals.ts";
+import { mayHoldSecret, passwordsIn } from "./secret-literals.ts";
 import { type SecretRange, secretRanges } from "./secret-ranges.ts";
 import { placesIn } from "./text-places.ts";
 
@@ -50,6 +50,12 @@ export function redact(text: string, parses: boolean): Recordable {
   const ranges = merged([...secrets, ...outsideOfLiterals(text), ...repeated]);
   if (ranges.length === 0) return asItIs;
   return { recordable: replaceRanges(text, ranges), redacted: true, hidden: parses ? worstOf(text, ranges) : "code" };
+}
+
+/** A bound value as it may be recorded: searched as a literal is. Short ones only: this runs where sessions are served. */
+export function redactValue(value: string): string {
+  const ranges = merged([...passwordsIn(value), ...(mayHoldSecret.test(value) ? secretRanges(value) : [])]);
+  return replaceRanges(value, ranges);
 }
 
 /** For bytes that are not a text (NUL, invalid UTF-8): what is not printable ASCII as `\xNN`. */
