@@ -105,7 +105,8 @@ describe("a session that uses a grant", { timeout: 6 * HANG_MS }, () => {
 
   it("runs nothing after the grant's end, even when the timer that ends the session is late", { timeout: HANG_MS }, async (t) => {
     const grant = new TestGrant();
-    const { client, record } = await (await start(t, grant)).open();
+    const onlyGranted = ({ granted }: DecisionRequest): "allow" | "deny" => (granted === true ? "allow" : "deny");
+    const { client, record } = await (await start(t, grant, { mayOpen: onlyGranted })).open();
     grant.over = grantExpired("orders");
     client.write(query("INSERT INTO t VALUES (1)"));
     await client.more("Z");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import { riskClasses, type Hazard, type RiskClass } from "../../control-plane/src/domain/facts.ts";
+import { type CommandFacts, riskClasses, type Hazard, type RiskClass } from "../../control-plane/src/domain/facts.ts";
 import type { StatementAnalyser, StatementAnalysis } from "../../control-plane/src/gateway/postgres/facts/analysis.ts";
 import { createStatementAnalyser } from "../../control-plane/src/gateway/postgres/facts/analyser.ts";
 
@@ -62,7 +62,10 @@ describe("a comment in front or behind changes nothing but the text", () => {
   for (const { name, sql } of bypasses.filter((_, index) => index % 10 === 0)) {
     it(name, async () => {
       const [plain, dressed] = await Promise.all([analyse(sql), analyse(`/* DROP */ ${sql}\n-- TRUNCATE`)]);
-      assert.deepEqual(dressed.facts, plain.facts);
+      assert.deepEqual(wherever(dressed.facts), wherever(plain.facts));
     });
   }
 });
+
+/** What does not parse fails at a place of the text, which a comment in front moves. */
+const wherever = (facts: CommandFacts): CommandFacts => ({ ...facts, unclassifiedReason: facts.unclassifiedReason.replace(/character \d+/, "character n") });
