@@ -130,7 +130,8 @@ function isOneValue(tracer: Tracer, root: unknown, isKnown: (ref: Node) => boole
   while (stack.length > 0) {
     const node = stack.pop();
     tracer.spend(1);
-    if (typeof node !== "object" || node === null) continue;
+    // Of a constant nothing is asked: whoever looks at its value makes each text with another number a new one (number-template.ts).
+    if (typeof node !== "object" || node === null || "A_Const" in node) continue;
     if ("ColumnRef" in node) {
       if (!isKnown(node as Node)) return false;
       continue;
