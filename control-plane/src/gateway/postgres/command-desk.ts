@@ -20,31 +20,13 @@ import { recordsOutput, strictestObligations } from "../../domain/obligations.ts
 import type { RecordingWriter } from "./recording/recording-writer.ts";
 import { runsUnseenCode } from "./facts/unseen-code.ts";
 import { RunningCommand } from "./running-command.ts";
+import type { Instead, Verdict } from "./verdict.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
 export interface SessionWriter {
   append(events: readonly SessionEvent[], patience: "fail" | "keep"): Promise<void>;
   /** Resolves when nothing waits to be written any more. */
   drained(): Promise<void>;
-}
-
-export type Verdict =
-  | {
-      readonly kind: "passed";
-      readonly commands: readonly RunningCommand[];
-      readonly obligations: Obligations;
-      /** Present for reads that may overlap their own record: nothing of the result may leave before it resolves. */
-      readonly durable: Promise<void> | undefined;
-    }
-  | { readonly kind: "refused"; readonly error: SallyportError; readonly hint: string | undefined }
-  /** Its requester took another text in its place: that is to be judged now. The client has heard nothing of an end. */
-  | { readonly kind: "replaced"; readonly instead: Instead };
-
-/** What an approver proposed and the requester took. */
-export interface Instead {
-  readonly statement: string;
-  /** The approval that it was proposed in. */
-  readonly counterTo: string;
 }
 
 /** How a held command's client is told, and how it withdraws: the signal's reason is `cancelled` or `client_gone`. */

@@ -10,7 +10,7 @@ import type { Obligations } from "../../domain/decision.ts";
 import { recordsInput, recordsOutput, sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ColumnTracer } from "./column-tracer.ts";
-import type { CommandDesk, Instead, Verdict } from "./command-desk.ts";
+import type { CommandDesk } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
@@ -25,6 +25,7 @@ import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
 import type { TargetLine } from "./target-line.ts";
 import type { Unit } from "./units.ts";
+import type { Instead, Verdict } from "./verdict.ts";
 import { wireObligations } from "./wire-obligations.ts";
 
 export interface UnitHandlerDeps {
