@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type ClientReadableStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { type ClientReadableStream, type ClientUnaryCall, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import {
   AgentServiceClient,
   ApprovalServiceClient,
@@ -26,7 +26,12 @@ const CALL_MILLIS = 30_000;
 const MAX_ANSWER_BYTES = 67_108_864;
 
 type Callback<Response> = (error: ServiceError | null, response: Response) => void;
-type UnaryMethod<Request, Response> = (request: Request, metadata: Metadata, options: { readonly deadline: number }, callback: Callback<Response>) => unknown;
+type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: { readonly deadline: number },
+  callback: Callback<Response>,
+) => ClientUnaryCall;
 
 /** The control plane's API as one identity. */
 export class ApiClient {
@@ -46,6 +51,8 @@ export class ApiClient {
   readonly readModels: ReadModelServiceClient;
   readonly notifications: NotificationServiceClient;
   readonly metadata: Metadata;
+  /** What a later release wrote, and the last answer did not hold; empty when it is whole. */
+  leftOut = "";
   readonly #address: string;
 
   constructor({ apiAddress, caFile }: Profile, token: string) {
@@ -77,9 +84,13 @@ export class ApiClient {
   /** `method` must be bound to its client: `client.call(client.approvals.approve.bind(client.approvals), {…})`. */
   call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, millis = CALL_MILLIS): Promise<Response> {
     return new Promise((resolve, reject) => {
-      method(request, this.metadata, { deadline: Date.now() + millis }, (error, response) => {
+      const call = method(request, this.metadata, { deadline: Date.now() + millis }, (error, response) => {
         if (error === null) resolve(response);
         else reject(this.#failure(error));
+      });
+      call.on("status", ({ metadata }) => {
+        const [leftOut] = metadata.get("sallyport-left-out");
+        if (typeof leftOut === "string") this.leftOut = leftOut;
       });
     });
   }

@@ -37,9 +37,14 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
     io.err(io.json ? toJson({ error: failureOf(error) }) : printableLines(explain(error)).join("\n"));
     process.exitCode = statusOf(error);
   } finally {
+    if (client !== undefined && client.leftOut !== "") io.err(leftOutLine(client.leftOut));
     client?.close();
   }
 }
+
+/** Also under `--json`: on the standard error, so that what is read from the other stays one value. */
+const leftOutLine = (leftOut: string): string =>
+  `This is not the whole: a later release wrote into the record what this control plane cannot read (${leftOut}). Upgrade it; its log names the places.`;
 
 /** `90s`, `15m`, `8h`, `7d`. */
 export function parseDuration(text: string): number {
