@@ -91,15 +91,15 @@ describe("streams that a later release wrote into", () => {
   });
 
   it("are everything where policy is among them: nothing is decided any more, with the code, and the process goes on", async () => {
-    const session = await stack.connect();
+    const client = await stack.connect();
     await append("policy-main", "PolicyPublished");
     await assert.rejects(
       async () => {
-        for (;;) await session.query("select 1"); // until the view has met it
+        for (;;) await client.query("select 1"); // until the view has met it
       },
       (error: Error) => /policy/iu.test(error.message),
     );
-    await session.end();
+    await client.end();
     await assert.rejects(stack.connect(), /later release/u);
     assert.match((await run("sessions", "list")).err, /ledger\.newer/u);
     await stack.killControlPlane();

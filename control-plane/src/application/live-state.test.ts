@@ -11,7 +11,7 @@ import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { asked } from "../domain/approval/approval.samples.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
-import { admin, collect, fails, openLedger, setStage, silent, until } from "./testing/stage.ts";
+import { admin, collect, openLedger, setStage, silent, until } from "./testing/stage.ts";
 
 /** Everything that a view shows, in an order that does not depend on how it came about. */
 function picture(live: LiveState): unknown {

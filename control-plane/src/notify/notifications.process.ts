@@ -7,7 +7,6 @@ import { isOfLaterRelease, upcast } from "../domain/catalogue.ts";
 import * as notification from "../domain/notification/notification.decider.ts";
 import { notificationStream } from "../domain/notification/notification.events.ts";
 import type { Actor, Ledger, RecordedEvent } from "../ledger/ledger.ts";
-import type { DomainEvent } from "../domain/events.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel } from "./channel.ts";
 import { Courier } from "./courier.ts";
