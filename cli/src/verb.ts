@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ApiClient } from "./api-client.ts";
+import { type ApiClient, connectApi } from "./api-client.ts";
 import { type ExitStatus, exitStatus, Misuse } from "./exit-status.ts";
 import { explain, failureOf, statusOf } from "./failure.ts";
 import { type Io, terminal, toJson } from "./io.ts";
@@ -32,7 +32,7 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
     return loadProfile(stateDir, name);
   };
   try {
-    process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= ApiClient.of(profile())) })) ?? exitStatus.done;
+    process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= connectApi(profile())) })) ?? exitStatus.done;
   } catch (error) {
     io.err(io.json ? toJson({ error: failureOf(error) }) : printableLines(explain(error)).join("\n"));
     process.exitCode = statusOf(error);

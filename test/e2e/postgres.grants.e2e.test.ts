@@ -52,7 +52,7 @@ describe("access on request", { timeout: HANG_MS }, () => {
     assert.deepEqual(await cli("ana", "grants", "approve", asked.id), [1, "approval.self"]);
     assert.deepEqual(await cli("robot", "grants", "approve", asked.id), [1, "approval.not_found"]);
     await assert.rejects(
-      stack.call("robot", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: asked.id, comment: "" })),
+      stack.call("robot", (api) => api.grants.approveAccess({ grantId: asked.id, comment: "" })),
       { code: "approval.machine" },
     );
     const { position: beforehand } = await stack.event(`grant-${asked.id}`, isType("AccessRequested"));
@@ -118,7 +118,7 @@ describe("access on request", { timeout: HANG_MS }, () => {
 
   it("ends with its session where other access is open by then, and says to connect again and not to ask", async () => {
     const short = await ask("--for", "4s");
-    await stack.call("bo", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: short.id, comment: "" }));
+    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: short.id, comment: "" }));
     const live = await stack.connect();
     const cut = refused(live.query("select pg_sleep(600)"));
     const longer = await granted();
@@ -145,7 +145,7 @@ describe("access on request", { timeout: HANG_MS }, () => {
 
     const short = await ask("--for", "4s");
     // By the API, which takes a moment: a command line would use up a good part of the time.
-    await stack.call("bo", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: short.id, comment: "" }));
+    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: short.id, comment: "" }));
     const live = await stack.connect();
     assert.deepEqual(await failure(live.query("select pg_sleep(600)")), ["57P01", "grant.expired"]);
     assert.deepEqual(await refusedToOpen("ana"), ["42501", "policy.denied"]);
