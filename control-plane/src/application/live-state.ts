@@ -111,7 +111,7 @@ export class LiveState {
   /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
   rename(from: string, to: string): void {
     this.#renamed.set(identityStream(from), identityStream(to));
-    this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
+    this.identities.rename(identityStream(from), identityStream(to), (state) => identity.renamed(state, to));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
