@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import {
   AgentServiceService,
   ApprovalServiceService,
@@ -25,7 +25,6 @@ import type { ReadModelsService } from "../application/projections/read-models.t
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import type { Trials } from "../application/what-if/trials.ts";
-import type { ServerCredential } from "../identity/certificate-authority.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
@@ -65,7 +64,7 @@ export interface ApiServerOptions {
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
   readonly inspectPlan: InspectPlan;
-  readonly credential: ServerCredential;
+  readonly credentials: ServerCredentials;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
   readonly address: (port: number) => string;
@@ -79,7 +78,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The API for the command line, and the enrolment of agents: TLS, one token per call. */
 export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { host, context, application, credential, links, readModels, timeTravel } = options;
+  const { host, context, application, credentials, links, readModels, timeTravel } = options;
   const { agents, resources, policies, approvals, grants, sessions, running, recordedResources } = application;
   const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
   let port = options.port;
@@ -122,10 +121,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(NotificationServiceService, notificationService(context, options.notifications));
   server.addService(EnrolmentServiceService, options.enrolment);
-  const tls = ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) }], false);
   const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
   port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, tls, (error, bound) => {
+    server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
       else
         reject(

@@ -1,10 +1,10 @@
-import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, type ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ControlRequest, ControlResponse, RenewCertificateRequest, RenewCertificateResponse } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { tunnelService } from "@sallyport/proto/tunnel/data-stream";
 import { HANDSHAKE_TIMEOUT_MS, HTTP2_WINDOW_BYTES, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MAX_MESSAGE_BYTES } from "@sallyport/proto/tunnel/limits";
 import type { AgentLinks } from "../application/ports.ts";
-import type { CertificateAuthority, ServerCredential } from "../identity/certificate-authority.ts";
+import type { CertificateAuthority } from "../identity/certificate-authority.ts";
 import { type AgentLinksDeps, NodeAgentLinks } from "./agent-links.ts";
 import { type AgentPeer, agentPeerOf } from "./agent-peer.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
@@ -25,7 +25,8 @@ export interface TunnelServerOptions extends AgentLinksDeps {
   /** 0: any free one. */
   readonly port: number;
   readonly ca: CertificateAuthority;
-  readonly credential: ServerCredential;
+  /** For mutual TLS with agents of the CA. */
+  readonly credentials: ServerCredentials;
 }
 
 export interface TunnelServer {
@@ -42,7 +43,7 @@ interface TunnelHandlers extends UntypedServiceImplementation {
 
 /** TunnelService on mutual TLS. Fails with `config.invalid` when the port cannot be had. */
 export async function startTunnelServer(options: TunnelServerOptions): Promise<TunnelServer> {
-  const { ca, credential, log } = options;
+  const { credentials, log } = options;
   const links = new NodeAgentLinks(options);
   const renewal = new CertificateRenewal(options);
   const server = new Server({
@@ -93,11 +94,7 @@ export async function startTunnelServer(options: TunnelServerOptions): Promise<T
   };
   server.addService(tunnelService, handlers);
 
-  const port = await bind(
-    server,
-    options,
-    ServerCredentials.createSsl(Buffer.from(ca.caPem), [{ cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) }], true),
-  );
+  const port = await bind(server, options, credentials);
   connections.watch(server, HTTP2_WINDOW_BYTES, MAX_TUNNEL_CONNECTIONS);
   return { port, links, close: () => shutDown(server, links) };
 }

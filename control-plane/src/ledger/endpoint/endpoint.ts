@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import { GossipService } from "@sallyport/proto/gen/event_store/client/gossip";
 import { PersistentSubscriptionsService } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
@@ -28,8 +28,8 @@ export interface EndpointOptions {
   readonly log: Logger;
   readonly host: string;
   readonly port: number;
-  /** Without it the endpoint speaks in clear: for loopback only. */
-  readonly tls: TlsCredential | undefined;
+  /** In clear for loopback only. */
+  readonly credentials: ServerCredentials;
   /** Streams that nobody deletes through this protocol. */
   readonly isOurs: (stream: string) => boolean;
 }
@@ -42,7 +42,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The embedded ledger, spoken to in EventStoreDB's protocol: a single node, whatever a client's connection string says. */
 export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { ledger, access, log, host, tls } = options;
+  const { ledger, access, log, host, credentials } = options;
   const closing = new AbortController();
   const appender = new StreamAppender(ledger, options.isOurs);
   const groups = new Groups(ledger, appender, log);
@@ -64,10 +64,6 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
   server.addService(ServerFeaturesService, serverFeatures());
   server.addService(GossipService, gossip());
   const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
-  const credentials =
-    tls === undefined
-      ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.certPem), private_key: Buffer.from(tls.keyPem) }], false);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
