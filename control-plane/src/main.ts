@@ -26,6 +26,7 @@ import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresPreviewer } from "./gateway/postgres/preview/postgres-previewer.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
+import { hostAndPort } from "./grpc/listen.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
 import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
 import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
@@ -130,7 +131,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     clock,
     ...(settings.SALLYPORT_BOOTSTRAP === "always" ? { recovery: BOOTSTRAP_IDENTITY } : {}),
   });
-  const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
+  const advertised = (port: number): string => hostAndPort({ host: config.advertisedHost, port });
   const api = await startApiServer({
     host,
     port: settings.SALLYPORT_API_PORT,
