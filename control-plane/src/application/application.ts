@@ -1,10 +1,14 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
+import { approvalStream } from "../domain/approval/approval.events.ts";
+import { delegationStream } from "../domain/delegation/delegation.events.ts";
+import { grantStream } from "../domain/grant/grant.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
-import { deadlineOf as approvalDeadline } from "./approval-view.ts";
+import { deadlineOf as approvalDeadline, escalatesAt } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
+import { deadlineOf as delegationEnd } from "./delegation-view.ts";
 import { createDelegations, type Delegations } from "./delegations.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
@@ -129,58 +133,13 @@ export async function createApplication({
   }
   policies.current(); // compiled now, not for the first command
   const stop = new AbortController();
-  const timed = { live, clock, scheduler, log, idOf: ({ id }: { readonly id: string }) => id };
-  startExpiry(
-    {
-      ...timed,
-      views: live.approvals,
-      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
-      deadlineOf: approvalDeadline,
-      expire: (approvalId) => approvals.expire(approvalId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.approvals,
-      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
-      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
-      expire: (approvalId) => approvals.escalate(approvalId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.grants,
-      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf: dueAt,
-      expire: (grantId) => grants.expire(grantId),
-    },
-    stop.signal,
-  );
-
-  startExpiry(
-    {
-      ...timed,
-      views: live.grants,
-      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
-      expire: (grantId) => grants.escalate(grantId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.delegations,
-      changedBy: ({ data }) => ("delegationId" in data ? data.delegationId : undefined),
-      deadlineOf: ({ state, endsAt }) => (state === "open" ? endsAt : undefined),
-      expire: (delegationId) => delegations.expire(delegationId),
-    },
-    stop.signal,
-  );
+  const timed = { live, clock, scheduler, log };
+  const [ofApproval, ofGrant, ofDelegation] = [approvalStream(""), grantStream(""), delegationStream("")];
+  startExpiry(timed, { views: live.approvals, prefix: ofApproval, deadlineOf: approvalDeadline, expire: (id) => approvals.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.approvals, prefix: ofApproval, deadlineOf: escalatesAt, expire: (id) => approvals.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, prefix: ofGrant, deadlineOf: dueAt, expire: (id) => grants.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, prefix: ofGrant, deadlineOf: escalatesAt, expire: (id) => grants.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.delegations, prefix: ofDelegation, deadlineOf: delegationEnd, expire: (id) => delegations.expire(id) }, stop.signal);
 
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 
