@@ -1,8 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
-import { approvalStream } from "../domain/approval/approval.events.ts";
-import { delegationStream } from "../domain/delegation/delegation.events.ts";
-import { grantStream } from "../domain/grant/grant.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
@@ -134,12 +131,11 @@ export async function createApplication({
   policies.current(); // compiled now, not for the first command
   const stop = new AbortController();
   const timed = { live, clock, scheduler, log };
-  const [ofApproval, ofGrant, ofDelegation] = [approvalStream(""), grantStream(""), delegationStream("")];
-  startExpiry(timed, { views: live.approvals, prefix: ofApproval, deadlineOf: approvalDeadline, expire: (id) => approvals.expire(id) }, stop.signal);
-  startExpiry(timed, { views: live.approvals, prefix: ofApproval, deadlineOf: escalatesAt, expire: (id) => approvals.escalate(id) }, stop.signal);
-  startExpiry(timed, { views: live.grants, prefix: ofGrant, deadlineOf: dueAt, expire: (id) => grants.expire(id) }, stop.signal);
-  startExpiry(timed, { views: live.grants, prefix: ofGrant, deadlineOf: escalatesAt, expire: (id) => grants.escalate(id) }, stop.signal);
-  startExpiry(timed, { views: live.delegations, prefix: ofDelegation, deadlineOf: delegationEnd, expire: (id) => delegations.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.approvals, category: "approval", deadlineOf: approvalDeadline, expire: (id) => approvals.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.approvals, category: "approval", deadlineOf: escalatesAt, expire: (id) => approvals.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, category: "grant", deadlineOf: dueAt, expire: (id) => grants.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, category: "grant", deadlineOf: escalatesAt, expire: (id) => grants.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.delegations, category: "delegation", deadlineOf: delegationEnd, expire: (id) => delegations.expire(id) }, stop.signal);
 
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 

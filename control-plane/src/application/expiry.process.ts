@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { categoryOfStream, idOfStream, type RecordCategory } from "../domain/record-streams.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import type { Clock } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -9,8 +10,7 @@ export const EXPIRY_RETRY_MS = 1_000;
 /** What comes due by itself of the views of one category. */
 export interface Expiring<View> {
   readonly views: { get(id: string): View | undefined; all(): readonly View[] };
-  /** Names the stream of each; the rest of the stream's name is the view's id. */
-  readonly prefix: string;
+  readonly category: RecordCategory;
   /** Undefined when nothing of it can come due any more. */
   readonly deadlineOf: (view: View) => Date | undefined;
   readonly expire: (id: string) => Promise<void>;
@@ -30,7 +30,7 @@ export interface ExpiryDeps {
  */
 export function startExpiry<View extends { readonly id: string }>(
   { live, clock, scheduler, log }: ExpiryDeps,
-  { views, prefix, deadlineOf, expire }: Expiring<View>,
+  { views, category, deadlineOf, expire }: Expiring<View>,
   signal: AbortSignal,
 ): void {
   const timers = new Map<string, { readonly deadline: number; readonly cancel: () => void }>();
@@ -59,7 +59,7 @@ export function startExpiry<View extends { readonly id: string }>(
   }
 
   const unsubscribe = live.onApplied(({ stream }) => {
-    if (stream.startsWith(prefix)) follow(stream.slice(prefix.length));
+    if (categoryOfStream(stream) === category) follow(idOfStream(stream));
   });
   signal.addEventListener(
     "abort",

@@ -2,17 +2,16 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
-import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import { delegationStream, type DelegationEvent } from "../domain/delegation/delegation.events.ts";
-import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
+import type { DomainEvent } from "../domain/events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import type { NodeEvent } from "../domain/node/node.events.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
 import { policyStream, type PolicyEvent } from "../domain/policy/policy.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
@@ -25,6 +24,7 @@ import { PolicyInForce } from "./policy-in-force.ts";
 import { PolicyVersionViews } from "./policy-view.ts";
 import { backOff, pause, type Scheduler } from "./scheduler.ts";
 import { TokenIndex } from "./token-index.ts";
+import type { ViewIndex } from "./view-index.ts";
 
 /**
  * What decisions are taken on, in memory: the fold of every stream but those of sessions.
@@ -45,10 +45,11 @@ export class LiveState {
   readonly policy = new PolicyInForce();
   readonly policyVersions = new PolicyVersionViews();
   readonly approvals: ApprovalIndex;
-  readonly grants: GrantIndex;
+  readonly grants = new GrantIndex();
   readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
 
+  readonly #folds: ReadonlyMap<string, Fold>;
   readonly #deps: LiveStateDeps;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(applied: AppliedEvent) => void>();
@@ -61,7 +62,17 @@ export class LiveState {
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
-    this.grants = new GrantIndex();
+    this.#folds = new Map([
+      ["identity", { ...states(this.identities), apply: (applied) => this.#applyToIdentity(applied) }],
+      ["agent", states(this.agents)],
+      ["resource", states(this.resources)],
+      ["policy", { ...states(this.policies), apply: (applied) => this.#applyToPolicy(applied) }],
+      ["approval", views(this.approvals)],
+      ["grant", views(this.grants)],
+      ["delegation", views(this.delegations)],
+      ["node", states(this.nodes)],
+      ["retention", { apply: (applied) => this.#applyRetention(applied), revisionOf: () => undefined }],
+    ]);
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
   }
@@ -122,7 +133,11 @@ export class LiveState {
     while (!signal.aborted) {
       try {
         const from = after === undefined ? {} : { after };
-        for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "stream", prefixes: PREFIXES }, signal })) {
+        for await (const message of ledger.subscribeToAll({
+          ...from,
+          filter: { by: "stream", prefixes: Array.from(this.#folds.keys(), (category) => `${category}-`) },
+          signal,
+        })) {
           if (message.kind === "event") {
             const { event } = message;
             this.#applyRecorded({ ...event, stream: this.#renamed.get(event.stream) ?? event.stream });
@@ -150,7 +165,7 @@ export class LiveState {
   }
 
   async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
-    const known = this.#revisionOf(stream);
+    const known = this.#folds.get(categoryOfStream(stream))?.revisionOf(stream);
     if (known === undefined || known + 1n >= revision) return;
     for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
       this.#applyRecorded(recorded);
@@ -169,7 +184,7 @@ export class LiveState {
   }
 
   #apply(applied: AppliedEvent): void {
-    if (!this.#fold(applied)) return;
+    if (this.#folds.get(categoryOfStream(applied.stream))?.apply(applied) !== true) return;
     for (const listener of this.#listeners) {
       try {
         listener(applied);
@@ -179,64 +194,25 @@ export class LiveState {
     }
   }
 
-  /** The stream's category says which events may be in it. */
-  #fold({ stream, revision, event, metadata }: AppliedEvent): boolean {
-    switch (categoryOf(stream)) {
-      case "identity": {
-        const before = this.identities.get(stream)?.state;
-        if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
-        this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
-        return true;
-      }
-      case "agent":
-        return this.agents.apply(stream, revision, event as AgentEvent);
-      case "resource":
-        return this.resources.apply(stream, revision, event as ResourceEvent);
-      case "policy":
-        if (stream === policyStream()) {
-          this.policy.apply(revision, event as PolicyEvent, metadata);
-          this.policyVersions.apply(revision, event as PolicyEvent, metadata);
-        }
-        return this.policies.apply(stream, revision, event as PolicyEvent);
-      case "approval":
-        return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
-      case "grant":
-        return this.grants.apply(revision, event as GrantEvent, metadata.at);
-      case "delegation":
-        return this.delegations.apply(revision, event as DelegationEvent, metadata.at);
-      case "retention":
-        if (event.type === "StreamsRemoved" && event.data.category === "approval")
-          for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
-        return false;
-      case "node":
-        return this.nodes.apply(stream, revision, event as NodeEvent);
-      default:
-        return false;
-    }
+  #applyToIdentity({ stream, revision, event }: AppliedEvent): boolean {
+    const before = this.identities.get(stream)?.state;
+    if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
+    this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
+    return true;
   }
 
-  /** Undefined for streams that are not part of the view. */
-  #revisionOf(stream: string): bigint | undefined {
-    switch (categoryOf(stream)) {
-      case "identity":
-        return this.identities.revisionOf(stream);
-      case "agent":
-        return this.agents.revisionOf(stream);
-      case "resource":
-        return this.resources.revisionOf(stream);
-      case "policy":
-        return this.policies.revisionOf(stream);
-      case "approval":
-        return this.approvals.revisionOf(stream.slice(approvalStream("").length));
-      case "grant":
-        return this.grants.revisionOf(stream.slice(grantStream("").length));
-      case "delegation":
-        return this.delegations.revisionOf(stream.slice(delegationStream("").length));
-      case "node":
-        return this.nodes.revisionOf(stream);
-      default:
-        return undefined;
+  #applyToPolicy({ stream, revision, event, metadata }: AppliedEvent): boolean {
+    if (stream === policyStream()) {
+      this.policy.apply(revision, event as PolicyEvent, metadata);
+      this.policyVersions.apply(revision, event as PolicyEvent, metadata);
     }
+    return this.policies.apply(stream, revision, event as PolicyEvent);
+  }
+
+  #applyRetention({ event }: AppliedEvent): boolean {
+    if (event.type === "StreamsRemoved" && event.data.category === "approval")
+      for (const { stream } of event.data.streams) this.approvals.drop(idOfStream(stream));
+    return false;
   }
 }
 
@@ -247,10 +223,24 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "delegation-", "node-", "retention-"] as const;
-
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;
 export const RESUBSCRIBE_LAST_MS = 5_000;
 
-const categoryOf = (stream: string): string => stream.slice(0, stream.indexOf("-"));
+/** How the events of one category of streams are followed; the category says which events may be in it. */
+interface Fold {
+  /** Whether anything is new in the view. */
+  readonly apply: (applied: AppliedEvent) => boolean;
+  /** Undefined where nobody asks how far the view of a stream is. */
+  readonly revisionOf: (stream: string) => bigint | undefined;
+}
+
+const states = <State, Event extends DomainEvent>(folded: FoldedStreams<State, Event>): Fold => ({
+  apply: ({ stream, revision, event }) => folded.apply(stream, revision, event as Event),
+  revisionOf: (stream) => folded.revisionOf(stream),
+});
+
+const views = <View, Event extends DomainEvent>(index: ViewIndex<View, Event>): Fold => ({
+  apply: ({ revision, event, metadata }) => index.apply(revision, event as Event, metadata.at),
+  revisionOf: (stream) => index.revisionOf(idOfStream(stream)),
+});
