@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Io, toJson } from "./io.ts";
 import { instant, writeTable } from "./table.ts";
@@ -20,8 +20,8 @@ export function tokenVerb(program: Command): void {
       runVerb(command, async ({ io, api, profile }) => {
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
-        // Before there is a token that nobody would have.
-        if (options.out !== undefined) writeFileSync(options.out, "", { mode: 0o600 });
+        // Before there is a token that nobody would have. What is there stays until then: it may be the token that this one is to follow.
+        if (options.out !== undefined) appendFileSync(options.out, "", { mode: 0o600 });
         if (options.join !== undefined) {
           const { joinToken, expiresAt } = await client.agents.createJoinToken({ agentName: options.join, ttlSeconds });
           return deliver(io, { token: joinToken, expiresAt }, options.out);

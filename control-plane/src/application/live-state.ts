@@ -2,9 +2,8 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
-import { upcast } from "../domain/catalogue.ts";
+import { isNewer, upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import type { DomainEvent } from "../domain/events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
@@ -16,6 +15,8 @@ import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
+import { type CategoryFold, states, views } from "./category-fold.ts";
+import { ClosedStreams } from "./closed-streams.ts";
 import { DelegationIndex } from "./delegation-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
@@ -24,17 +25,18 @@ import { PolicyInForce } from "./policy-in-force.ts";
 import { PolicyVersionViews } from "./policy-view.ts";
 import { backOff, pause, type Scheduler } from "./scheduler.ts";
 import { TokenIndex } from "./token-index.ts";
-import type { ViewIndex } from "./view-index.ts";
 
 /**
  * What decisions are taken on, in memory: the fold of every stream but those of sessions.
  *
- * Phases: catching up (until `ready`), live, broken (it met an event that this release cannot read).
+ * Phases: catching up (until `ready`), live, broken (the ledger is damaged).
  * V1. It is a fold: built from zero it equals what it was live, wherever each event came from.
  * V2. An event is applied once and in the order of its stream: told by the subscription, by an own append, or by both.
  * V3. After an own append resolves, the view shows it.
  * V4. A lost subscription is taken up again after the last position seen; nothing is skipped.
- * V5. Broken stays broken: a view that misses a fact must not decide (I3). So does one that an event of ours could not be folded into.
+ * V5. Broken stays broken: a view that misses a fact must not decide (I3).
+ * V6. A stream with an event that a later release wrote, or that cannot be folded, is closed for good: the view lets go of it, so that
+ *     nothing of it is listed, found or decided on, and goes on with the others. Without the stream of policy nothing is decided.
  */
 export class LiveState {
   readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
@@ -48,8 +50,9 @@ export class LiveState {
   readonly grants = new GrantIndex();
   readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
+  readonly closed: ClosedStreams;
 
-  readonly #folds: ReadonlyMap<string, Fold>;
+  readonly #folds: ReadonlyMap<string, CategoryFold>;
   readonly #deps: LiveStateDeps;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(applied: AppliedEvent) => void>();
@@ -62,16 +65,19 @@ export class LiveState {
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
+    this.closed = new ClosedStreams(deps.log);
     this.#folds = new Map([
+      // Whose its tokens are stays known when it is closed, to tell them why they open nothing.
       ["identity", { ...states(this.identities), apply: (applied) => this.#applyToIdentity(applied) }],
       ["agent", states(this.agents)],
       ["resource", states(this.resources)],
-      ["policy", { ...states(this.policies), apply: (applied) => this.#applyToPolicy(applied) }],
+      // What is known of it is shown when it is closed; `failure` says that nothing is decided on it.
+      ["policy", { ...states(this.policies), apply: (applied) => this.#applyToPolicy(applied), close: () => undefined }],
       ["approval", views(this.approvals)],
       ["grant", views(this.grants)],
       ["delegation", views(this.delegations)],
       ["node", states(this.nodes)],
-      ["retention", { apply: (applied) => this.#applyRetention(applied), revisionOf: () => undefined }],
+      ["retention", { apply: (applied) => this.#applyRetention(applied), revisionOf: () => undefined, close: () => undefined }],
     ]);
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
@@ -82,8 +88,15 @@ export class LiveState {
     return this.#caughtUp.promise;
   }
 
+  /** Why nothing at all is decided. */
   get failure(): SallyportError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.closed.whyClosed(policyStream());
+  }
+
+  /** Fails with what `failure` says, or with why the stream is closed. */
+  requireReadable(stream: string): void {
+    const why = this.failure ?? this.closed.whyClosed(stream);
+    if (why !== undefined) throw new SallyportError(why.code, why.message, why.details, why);
   }
 
   /** Called for each event, after it was applied. The answer unsubscribes. */
@@ -110,7 +123,7 @@ export class LiveState {
   /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
   rename(from: string, to: string): void {
     this.#renamed.set(identityStream(from), identityStream(to));
-    this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
+    this.identities.rename(identityStream(from), identityStream(to), (state) => identity.renamed(state, to));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
@@ -165,7 +178,7 @@ export class LiveState {
   }
 
   async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
-    const known = this.#folds.get(categoryOfStream(stream))?.revisionOf(stream);
+    const known = this.closed.whyClosed(stream) === undefined ? this.#foldOf(stream)?.revisionOf(stream) : undefined;
     if (known === undefined || known + 1n >= revision) return;
     for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
       this.#applyRecorded(recorded);
@@ -173,18 +186,24 @@ export class LiveState {
 
   #applyRecorded(recorded: RecordedEvent): void {
     const { stream, revision, metadata } = recorded;
-    const event = upcast(recorded);
+    if (this.closed.whyClosed(stream) !== undefined) return;
     try {
-      this.#apply({ stream, revision, event, metadata });
+      this.#apply({ stream, revision, event: upcast(recorded), metadata });
     } catch (error) {
-      // Meeting it again would be no better.
       const place = { stream, revision: String(revision) };
-      throw new SallyportError("ledger.corrupt", `${event.type} makes no sense where it stands.`, place, error);
+      const senseless = (): SallyportError => new SallyportError("ledger.corrupt", `${recorded.type} makes no sense where it stands.`, place, error);
+      this.#close(stream, isNewer(error) ? error : senseless());
     }
   }
 
+  /** V6. */
+  #close(stream: string, why: SallyportError): void {
+    this.#foldOf(stream)?.close(stream);
+    this.closed.add(stream, why);
+  }
+
   #apply(applied: AppliedEvent): void {
-    if (this.#folds.get(categoryOfStream(applied.stream))?.apply(applied) !== true) return;
+    if (this.closed.whyClosed(applied.stream) !== undefined || this.#foldOf(applied.stream)?.apply(applied) !== true) return;
     for (const listener of this.#listeners) {
       try {
         listener(applied);
@@ -192,6 +211,10 @@ export class LiveState {
         this.#deps.log.error({ err: error, type: applied.event.type }, "a listener of the view failed");
       }
     }
+  }
+
+  #foldOf(stream: string): CategoryFold | undefined {
+    return this.#folds.get(categoryOfStream(stream));
   }
 
   #applyToIdentity({ stream, revision, event }: AppliedEvent): boolean {
@@ -226,21 +249,3 @@ export interface LiveStateDeps {
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;
 export const RESUBSCRIBE_LAST_MS = 5_000;
-
-/** How the events of one category of streams are followed; the category says which events may be in it. */
-interface Fold {
-  /** Whether anything is new in the view. */
-  readonly apply: (applied: AppliedEvent) => boolean;
-  /** Undefined where nobody asks how far the view of a stream is. */
-  readonly revisionOf: (stream: string) => bigint | undefined;
-}
-
-const states = <State, Event extends DomainEvent>(folded: FoldedStreams<State, Event>): Fold => ({
-  apply: ({ stream, revision, event }) => folded.apply(stream, revision, event as Event),
-  revisionOf: (stream) => folded.revisionOf(stream),
-});
-
-const views = <View, Event extends DomainEvent>(index: ViewIndex<View, Event>): Fold => ({
-  apply: ({ revision, event, metadata }) => index.apply(revision, event as Event, metadata.at),
-  revisionOf: (stream) => index.revisionOf(idOfStream(stream)),
-});

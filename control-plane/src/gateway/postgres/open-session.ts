@@ -16,6 +16,7 @@ import {
   recordDecision,
   type RecordedDecision,
 } from "../../domain/decision.ts";
+import { isNewer } from "../../domain/catalogue.ts";
 import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
@@ -112,7 +113,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
       forgetGrant = deps.grants.onEnd(grant.id, (ended) => {
         const why = endOfGrant(visitor, name, stated.now, ended);
-        end(why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why);
+        end(isNewer(why) ? "ledger_lost" : why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why);
       });
     }
     const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
@@ -226,6 +227,7 @@ function readParameters(parameters: ReadonlyMap<string, string>): {
 const mayBeAsked = ({ effect, lacks }: Decision): boolean => effect !== "deny" || lacks !== undefined;
 
 function findResource(gateway: PostgresGateway, name: string): ResourceView {
+  gateway.deps.resources.requireReadable(name);
   const resource = gateway.deps.resources.find(name);
   if (resource?.protocol !== "postgres") throw unknownResource(name);
   return resource;
