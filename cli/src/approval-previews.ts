@@ -16,10 +16,9 @@ export function previewVerb(approvals: Command): void {
     .description("what the held command, or each one of a plan, would do: its plan; whoever may decide on it can look")
     .action((id: string, { dryRun = false }: { dryRun?: boolean }, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         // With the digest, so that the effect is of what was shown and of nothing else.
         const { id: approvalId, digest } = await findApproval(verb, id);
-        const seen = await client.call(client.approvals.preview.bind(client.approvals), { approvalId, digest, dryRun }, PREVIEW_CALL_MILLIS);
+        const seen = await verb.api().approvals.preview({ approvalId, digest, dryRun }, PREVIEW_CALL_MILLIS);
         if (verb.io.json) verb.io.out(toJson(seen));
         else show(verb.io, seen);
       }),

@@ -19,8 +19,7 @@ export function approvalsVerb(program: Command): void {
     .option("--all", "settled ones too")
     .action(({ all }: { all?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { approvals: found, more } = await client.call(client.approvals.listApprovals.bind(client.approvals), { pendingOnly: all !== true, limit: 100 });
+        const { approvals: found, more } = await api().approvals.listApprovals({ pendingOnly: all !== true, limit: 100 });
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits.");
         const rows = found.map(({ id, state, requestedBy, resource, riskClass, statement, withheld }) => [
@@ -57,7 +56,7 @@ export function approvalsVerb(program: Command): void {
       runVerb(command, async (verb) => {
         const { approvals: service } = verb.api();
         const { id: approvalId } = await find(verb, id);
-        const { approval } = await verb.api().call(service.revokeApproval.bind(service), { approvalId, reason });
+        const { approval } = await service.revokeApproval({ approvalId, reason });
         verb.io.out(verb.io.json ? toJson(approval) : `${approvalId}: ${approval?.state ?? ""}`);
       }),
     );
@@ -88,14 +87,14 @@ export function approvalsVerb(program: Command): void {
             if (decision === "approve" || shown !== undefined) requireRead(found, shown);
             const { approval } =
               decision === "approve"
-                ? await verb.api().call(service.approve.bind(service), {
+                ? await service.approve({
                     approvalId,
                     comment,
                     digest,
                     forSeconds: duration === undefined ? 0 : parseDuration(duration),
                     wholeSession: session,
                   })
-                : await verb.api().call(service.deny.bind(service), { approvalId, comment });
+                : await service.deny({ approvalId, comment });
             if (verb.io.json) verb.io.out(toJson(approval));
             else
               verb.io.out(

@@ -34,24 +34,23 @@ export function asOfVerb(program: Command): void {
     .addHelpText("after", examples)
     .action((text: string, what: What, { identity = "", resource = "" }: { identity?: string; resource?: string }, command: Command) =>
       runVerb(command, async ({ io, api }): Promise<ExitStatus> => {
-        const client = api();
-        const { history } = client;
+        const { history } = api();
         const moment = parseMoment(text);
         switch (what) {
           case "state": {
-            const state = await client.call(history.getStateAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            const state = await history.getStateAsOf({ moment }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(state));
             else showState(io, state);
             return exitStatus.done;
           }
           case "access": {
-            const answer = await client.call(history.getAccessAsOf.bind(history), { moment, identity, resource }, TRAVEL_MILLIS);
+            const answer = await history.getAccessAsOf({ moment, identity, resource }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(answer));
             else showAccess(io, answer);
             return exitStatus.done;
           }
           case "policy": {
-            const policy = await client.call(history.getPolicyAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            const policy = await history.getPolicyAsOf({ moment }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(policy));
             else showPolicy(io, policy);
             return exitStatus.done;

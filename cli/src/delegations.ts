@@ -18,10 +18,9 @@ export function delegateVerb(program: Command): void {
     .addHelpText("after", "\nYou can still decide; of the two of you one counts. Nobody decides on their own request, in nobody's place.")
     .action((to: string, { for: duration, from, reason }: { for: string; from?: string; reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         const startsAt = from === undefined ? undefined : parseComing(from);
         const asked = { to, durationSeconds: parseDuration(duration), reason, startsAt };
-        const { delegation } = await client.call(client.delegations.delegate.bind(client.delegations), asked);
+        const { delegation } = await api().delegations.delegate(asked);
         if (io.json) return io.out(toJson(delegation));
         const begins = startsAt === undefined ? "" : ` from ${delegation?.startsAt?.toISOString() ?? ""}`;
         io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${delegation?.endsAt?.toISOString() ?? ""}`);
@@ -59,16 +58,14 @@ export function delegationsVerb(program: Command): void {
     .description("take it back, or give it back")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         const { id: delegationId } = byPrefix("delegation", await listed(verb, false), id);
-        const { delegation } = await client.call(client.delegations.endDelegation.bind(client.delegations), { delegationId, reason });
+        const { delegation } = await verb.api().delegations.endDelegation({ delegationId, reason });
         verb.io.out(verb.io.json ? toJson(delegation) : `${delegationId}: ${delegation?.state ?? ""}`);
       }),
     );
 }
 
 async function listed({ api }: Verb, openOnly: boolean): Promise<readonly Delegation[]> {
-  const client = api();
-  const { delegations } = await client.call(client.delegations.listDelegations.bind(client.delegations), { openOnly, limit: 0 });
+  const { delegations } = await api().delegations.listDelegations({ openOnly, limit: 0 });
   return delegations;
 }

@@ -51,9 +51,8 @@ interface Query {
 }
 
 async function* read({ api }: Verb, query: Query): AsyncGenerator<RecordedEvent> {
-  const client = api();
   const request = { streamPrefixes: query.streamPrefixes, afterPosition: query.afterPosition, follow: query.follow, limit: query.limit };
-  for await (const { event } of client.stream(client.events.readEvents(request, client.metadata))) if (event !== undefined) yield event;
+  for await (const { event } of api().events.readEvents(request)) if (event !== undefined) yield event;
 }
 
 function line({ stream, revision, position, id, type, dataJson, metadataJson, recordedAt }: RecordedEvent): string {

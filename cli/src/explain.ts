@@ -26,8 +26,7 @@ export function explainVerb(program: Command): void {
       runVerb(command, async (verb) => {
         if (number !== undefined && !/^[1-9]\d{0,8}$/.test(number)) throw new Misuse("The command is a number from 1.");
         const { id: sessionId } = await find(verb, session);
-        const client = verb.api();
-        const explained = await client.call(client.history.explainDecision.bind(client.history), { sessionId, commandId: Number(number ?? 0) });
+        const explained = await verb.api().history.explainDecision({ sessionId, commandId: Number(number ?? 0) });
         if (verb.io.json) verb.io.out(toJson({ ...explained, facts: explained.factsJson === "" ? undefined : (JSON.parse(explained.factsJson) as unknown) }));
         else show(verb.io, explained);
         return explained.verdict === "different" ? exitStatus.refused : exitStatus.done;

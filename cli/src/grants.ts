@@ -16,8 +16,7 @@ export function grantsVerb(program: Command): void {
     .option("--all", "settled ones too")
     .action(({ all }: { all?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { grants: found } = await client.call(client.grants.listGrants.bind(client.grants), { openOnly: all !== true, limit: 100 });
+        const { grants: found } = await api().grants.listGrants({ openOnly: all !== true, limit: 100 });
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits, and nothing is open.");
         const rows = found.map((grant) => [grant.id, grant.state, grant.requestedBy, grant.resource, timeOf(grant), grant.reason, reviewOf(grant)]);
@@ -41,13 +40,9 @@ export function grantsVerb(program: Command): void {
       .description(decision === "approve" ? "agree to it; its time starts when enough have" : "refuse it")
       .action((id: string, { comment }: { comment: string }, command: Command) =>
         runVerb(command, async (verb) => {
-          const client = verb.api();
-          const { grants: service } = client;
+          const { grants: service } = verb.api();
           const { id: grantId } = await findGrant(verb, id);
-          const { grant } =
-            decision === "approve"
-              ? await client.call(service.approveAccess.bind(service), { grantId, comment })
-              : await client.call(service.denyAccess.bind(service), { grantId, comment });
+          const { grant } = decision === "approve" ? await service.approveAccess({ grantId, comment }) : await service.denyAccess({ grantId, comment });
           tellGrant(verb.io, grant);
         }),
       );
@@ -58,9 +53,8 @@ export function grantsVerb(program: Command): void {
     .description("take back your own request")
     .action((id: string, _options, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         const { id: grantId } = await findGrant(verb, id);
-        const { grant } = await client.call(client.grants.withdrawAccessRequest.bind(client.grants), { grantId });
+        const { grant } = await verb.api().grants.withdrawAccessRequest({ grantId });
         tellGrant(verb.io, grant);
       }),
     );
@@ -71,9 +65,8 @@ export function grantsVerb(program: Command): void {
     .description("end it now, with every session that uses it")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         const { id: grantId } = await findGrant(verb, id);
-        const { grant } = await client.call(client.grants.revokeGrant.bind(client.grants), { grantId, reason });
+        const { grant } = await verb.api().grants.revokeGrant({ grantId, reason });
         tellGrant(verb.io, grant);
       }),
     );
@@ -82,10 +75,10 @@ export function grantsVerb(program: Command): void {
 export async function findGrant({ api }: Verb, id: string): Promise<Grant> {
   const client = api();
   if (/^[0-9a-f-]{36}$/u.test(id)) {
-    const { grant } = await client.call(client.grants.getGrant.bind(client.grants), { grantId: id });
+    const { grant } = await client.grants.getGrant({ grantId: id });
     if (grant !== undefined) return grant;
   }
-  const { grants } = await client.call(client.grants.listGrants.bind(client.grants), { openOnly: false, limit: 0 });
+  const { grants } = await client.grants.listGrants({ openOnly: false, limit: 0 });
   return byPrefix("grant", grants, id);
 }
 

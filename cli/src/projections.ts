@@ -15,8 +15,7 @@ export function projectionsVerb(program: Command): void {
     .description("how far they are")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const status = await client.call(client.readModels.getReadModels.bind(client.readModels), {});
+        const status = await api().readModels.getReadModels({});
         if (io.json) io.out(toJson(status));
         else show(io, status);
         return status.state === "down" ? exitStatus.refused : exitStatus.done;
@@ -27,9 +26,8 @@ export function projectionsVerb(program: Command): void {
     .description("make them anew from the first event; the old ones answer until the new ones are ready")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         let toldAt = 0;
-        for await (const progress of client.stream(client.readModels.rebuildReadModels({}, client.metadata))) {
+        for await (const progress of api().readModels.rebuildReadModels({})) {
           if (!progress.done && Date.now() - toldAt < TOLD_EVERY_MILLIS) continue;
           toldAt = Date.now();
           io.out(io.json ? toJson(progress) : progressLine(progress));

@@ -16,8 +16,7 @@ export function retentionVerb(program: Command): void {
     .option("--runs <number>", "how many runs", "10")
     .action(({ runs }: { runs: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const answer = await client.call(client.audit.getRetention.bind(client.audit), { runs: Number(runs) || 0 });
+        const answer = await api().audit.getRetention({ runs: Number(runs) || 0 });
         if (io.json) io.out(toJson(answer));
         else show(io, answer);
       }),
@@ -28,8 +27,7 @@ export function retentionVerb(program: Command): void {
     .description("remove now what is no longer kept; for administrators")
     .action(({ dryRun = false }: { dryRun?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const answer = await client.call(client.audit.runRetention.bind(client.audit), { dryRun }, RUN_MILLIS);
+        const answer = await api().audit.runRetention({ dryRun }, RUN_MILLIS);
         if (io.json) io.out(toJson(answer));
         else tell(io, answer);
       }),

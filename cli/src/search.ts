@@ -26,8 +26,7 @@ export function searchVerb(program: Command): void {
     .description("find commands by their text, parameters, tables, identity and resource, newest first: yours, or everybody's for auditors")
     .action((words: string[], { identity = "", resource = "", since, until, limit, cursor = "" }: SearchOptions, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { commands, nextCursor } = await client.call(client.history.searchCommands.bind(client.history), {
+        const { commands, nextCursor } = await api().history.searchCommands({
           words: words.join(" "),
           identity,
           resource,

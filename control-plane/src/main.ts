@@ -20,6 +20,7 @@ import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
+import { agentStream } from "./domain/agent/agent.events.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
@@ -109,6 +110,10 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     log,
     window: settings.SALLYPORT_TUNNEL_WINDOW_BYTES,
   });
+  // It may have been revoked. It comes back, to be told the same until this release is upgraded.
+  application.live.closed.onClosed(({ stream, why }) => {
+    if (stream.startsWith(agentStream(""))) tunnel.links.dismiss(stream.slice(agentStream("").length), "closed", "session.ended", why.message);
+  });
   const retention = createRetention({
     ledger: stored,
     record: ledger,
@@ -134,7 +139,13 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   const api = await startApiServer({
     host,
     port: settings.SALLYPORT_API_PORT,
-    context: { identities: application.identities, authority, log, newCorrelationId: randomUUID },
+    context: {
+      identities: application.identities,
+      authority,
+      log,
+      newCorrelationId: randomUUID,
+      leftOut: () => ({ streams: application.live.closed.size, events: readModels.leftOut }),
+    },
     application,
     ledger,
     readable,

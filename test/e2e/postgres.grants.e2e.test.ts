@@ -34,12 +34,12 @@ describe("access on request", { timeout: 2 * HANG_MS }, () => {
   /** By the API, which takes a moment: command lines would use up a good part of a short time. */
   async function grantedAtOnce(seconds: number): Promise<Grant> {
     const asked = { resource: RESOURCE, durationSeconds: seconds, reason: "stuck", ticket: "" };
-    const { grant } = await stack.call("ana", (api) => api.call(api.grants.requestAccess.bind(api.grants), asked));
+    const { grant } = await stack.call("ana", (api) => api.grants.requestAccess(asked));
     assert.ok(grant);
-    await stack.call("bo", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: grant.id, comment: "" }));
+    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: grant.id, comment: "" }));
     return grant;
   }
-  const revoke = (grantId: string): Promise<unknown> => stack.call("bo", (api) => api.call(api.grants.revokeGrant.bind(api.grants), { grantId, reason: "" }));
+  const revoke = (grantId: string): Promise<unknown> => stack.call("bo", (api) => api.grants.revokeGrant({ grantId, reason: "" }));
   const refused = async (answer: Promise<unknown>): Promise<DatabaseError> => {
     const error: unknown = await answer.then(
       () => undefined,
@@ -61,7 +61,7 @@ describe("access on request", { timeout: 2 * HANG_MS }, () => {
     assert.deepEqual(await cli("ana", "grants", "approve", asked.id), [1, "approval.self"]);
     assert.deepEqual(await cli("robot", "grants", "approve", asked.id), [1, "approval.not_found"]);
     await assert.rejects(
-      stack.call("robot", (api) => api.call(api.grants.approveAccess.bind(api.grants), { grantId: asked.id, comment: "" })),
+      stack.call("robot", (api) => api.grants.approveAccess({ grantId: asked.id, comment: "" })),
       { code: "approval.machine" },
     );
     const { position: beforehand } = await stack.event(`grant-${asked.id}`, isType("AccessRequested"));

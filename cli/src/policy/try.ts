@@ -58,10 +58,9 @@ export function tryVerb(policy: Command): void {
         const failing = kindsOf(failOn);
         const rules = isVersion(path) ? { version: path, files: [] } : { version: "", files: readPolicy(path) };
         const asked = { ...rules, sinceSeconds: BigInt(parseDuration(since)), identity, resource };
-        const client = api();
         let report: TrialReport | undefined;
         let toldAt = Date.now();
-        for await (const { step } of client.stream(client.policyChanges.tryPolicy(asked, client.metadata))) {
+        for await (const { step } of api().policyChanges.tryPolicy(asked)) {
           if (step?.$case === "report") report = step.value;
           else if (step?.$case === "progress" && Date.now() - toldAt >= TOLD_EVERY_MILLIS) {
             toldAt = Date.now();

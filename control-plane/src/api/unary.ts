@@ -1,5 +1,6 @@
-import type { handleServerStreamingCall, handleUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
+import { type handleServerStreamingCall, type handleUnaryCall, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
+import { LEFT_OUT_METADATA } from "@sallyport/proto/tunnel/limits";
 import type { Logger } from "pino";
 import type { Authority } from "../application/authority.ts";
 import type { CommandContext, Identities } from "../application/ports.ts";
@@ -12,6 +13,15 @@ export interface ApiContext {
   readonly authority: Authority;
   readonly log: Logger;
   readonly newCorrelationId: () => string;
+  /** What a later release wrote, and no answer holds. */
+  readonly leftOut: () => LeftOut;
+}
+
+export interface LeftOut {
+  /** That nothing is decided on, and that are in no list. */
+  readonly streams: number;
+  /** That are not in the lists of sessions and commands. */
+  readonly events: number;
 }
 
 /** Who calls, and the context that their changes are recorded with. */
@@ -29,7 +39,7 @@ export function unary<Request, Response>(
     admit(api, call.getPath(), call.metadata, call.getPeer())
       .then((caller) => run(call.request, caller))
       .then(
-        (response) => callback(null, response),
+        (response) => callback(null, response, trailersOf(api.leftOut())),
         (error: unknown) => callback(report(api, call.getPath(), error)),
       );
   };
@@ -55,6 +65,14 @@ export function streaming<Request, Response>(
       if (!gone.signal.aborted) call.emit("error", report(api, call.getPath(), error));
     });
   };
+}
+
+/** No partial answer passes for a whole one. */
+function trailersOf({ streams, events }: LeftOut): Metadata | undefined {
+  if (streams === 0 && events === 0) return undefined;
+  const trailers = new Metadata();
+  trailers.set(LEFT_OUT_METADATA, `streams=${streams} events=${events}`);
+  return trailers;
 }
 
 async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {

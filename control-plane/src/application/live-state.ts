@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
 import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
-import { upcast } from "../domain/catalogue.ts";
+import { isNewer, upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import { delegationStream, type DelegationEvent } from "../domain/delegation/delegation.events.ts";
 import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
@@ -17,6 +17,7 @@ import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
+import { ClosedStreams } from "./closed-streams.ts";
 import { DelegationIndex } from "./delegation-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
@@ -29,12 +30,14 @@ import { TokenIndex } from "./token-index.ts";
 /**
  * What decisions are taken on, in memory: the fold of every stream but those of sessions.
  *
- * Phases: catching up (until `ready`), live, broken (it met an event that this release cannot read).
+ * Phases: catching up (until `ready`), live, broken (the ledger is damaged).
  * V1. It is a fold: built from zero it equals what it was live, wherever each event came from.
  * V2. An event is applied once and in the order of its stream: told by the subscription, by an own append, or by both.
  * V3. After an own append resolves, the view shows it.
  * V4. A lost subscription is taken up again after the last position seen; nothing is skipped.
- * V5. Broken stays broken: a view that misses a fact must not decide (I3). So does one that an event of ours could not be folded into.
+ * V5. Broken stays broken: a view that misses a fact must not decide (I3).
+ * V6. A stream with an event that a later release wrote, or that cannot be folded, is closed for good: the view lets go of it, so that
+ *     nothing of it is listed, found or decided on, and goes on with the others. Without the stream of policy nothing is decided.
  */
 export class LiveState {
   readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
@@ -48,6 +51,7 @@ export class LiveState {
   readonly grants: GrantIndex;
   readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
+  readonly closed: ClosedStreams;
 
   readonly #deps: LiveStateDeps;
   readonly #stop = new AbortController();
@@ -62,6 +66,7 @@ export class LiveState {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
     this.grants = new GrantIndex();
+    this.closed = new ClosedStreams(deps.log);
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
   }
@@ -71,8 +76,15 @@ export class LiveState {
     return this.#caughtUp.promise;
   }
 
+  /** Why nothing at all is decided. */
   get failure(): SallyportError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.closed.whyClosed(policyStream());
+  }
+
+  /** Fails with what `failure` says, or with why the stream is closed. */
+  requireReadable(stream: string): void {
+    const why = this.failure ?? this.closed.whyClosed(stream);
+    if (why !== undefined) throw new SallyportError(why.code, why.message, why.details, why);
   }
 
   /** Called for each event, after it was applied. The answer unsubscribes. */
@@ -99,7 +111,7 @@ export class LiveState {
   /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
   rename(from: string, to: string): void {
     this.#renamed.set(identityStream(from), identityStream(to));
-    this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
+    this.identities.rename(identityStream(from), identityStream(to), (state) => identity.renamed(state, to));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
@@ -150,7 +162,7 @@ export class LiveState {
   }
 
   async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
-    const known = this.#revisionOf(stream);
+    const known = this.closed.whyClosed(stream) === undefined ? this.#revisionOf(stream) : undefined;
     if (known === undefined || known + 1n >= revision) return;
     for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
       this.#applyRecorded(recorded);
@@ -158,18 +170,48 @@ export class LiveState {
 
   #applyRecorded(recorded: RecordedEvent): void {
     const { stream, revision, metadata } = recorded;
-    const event = upcast(recorded);
+    if (this.closed.whyClosed(stream) !== undefined) return;
     try {
-      this.#apply({ stream, revision, event, metadata });
+      this.#apply({ stream, revision, event: upcast(recorded), metadata });
     } catch (error) {
-      // Meeting it again would be no better.
       const place = { stream, revision: String(revision) };
-      throw new SallyportError("ledger.corrupt", `${event.type} makes no sense where it stands.`, place, error);
+      const senseless = (): SallyportError => new SallyportError("ledger.corrupt", `${recorded.type} makes no sense where it stands.`, place, error);
+      this.#close(stream, isNewer(error) ? error : senseless());
     }
   }
 
+  /** V6. */
+  #close(stream: string, why: SallyportError): void {
+    const id = stream.slice(stream.indexOf("-") + 1);
+    switch (categoryOf(stream)) {
+      case "identity":
+        this.identities.close(stream); // whose its tokens are stays known, to tell them why they open nothing
+        break;
+      case "agent":
+        this.agents.close(stream);
+        break;
+      case "resource":
+        this.resources.close(stream);
+        break;
+      case "approval":
+        this.approvals.close(id);
+        break;
+      case "grant":
+        this.grants.close(id);
+        break;
+      case "delegation":
+        this.delegations.close(id);
+        break;
+      case "node":
+        this.nodes.close(stream);
+        break;
+      default: // of the policy what is known is shown; `failure` says that nothing is decided on it
+    }
+    this.closed.add(stream, why);
+  }
+
   #apply(applied: AppliedEvent): void {
-    if (!this.#fold(applied)) return;
+    if (this.closed.whyClosed(applied.stream) !== undefined || !this.#fold(applied)) return;
     for (const listener of this.#listeners) {
       try {
         listener(applied);

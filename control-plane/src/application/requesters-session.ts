@@ -1,5 +1,5 @@
 import { upcast } from "../domain/catalogue.ts";
-import { type ByGrant, grantedIn, type Purpose } from "../domain/decision.ts";
+import { type ByGrant, type Circumstances, grantedIn, type Purpose } from "../domain/decision.ts";
 import type { SessionEvent } from "../domain/session/session.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -26,3 +26,10 @@ export async function readRequestersSession(ledger: Pick<Ledger, "readStream">, 
   }
   return found;
 }
+
+/** What policy is told of a command of it that runs now. */
+export const circumstancesIn = ({ clientAddress, purpose }: RequestersSession, time: Date): Circumstances => ({
+  time,
+  clientAddress,
+  ...(purpose === undefined ? {} : { purpose }),
+});

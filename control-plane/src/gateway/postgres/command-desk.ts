@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
+import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
@@ -273,6 +274,7 @@ export class CommandDesk {
       const proposed = instead === undefined ? {} : { instead: { statement: instead, counterTo: approvalId } };
       return { kind: "refused", approvalId, error: settledError(settled), ...proposed };
     } catch (error) {
+      if (isNewer(error)) return { kind: "refused", approvalId, error };
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
       return { kind: "refused", approvalId, error: withdrawn(approvalId) };

@@ -228,6 +228,7 @@ function readParameters(parameters: ReadonlyMap<string, string>): {
 const mayBeAsked = ({ effect, lacks }: Decision): boolean => effect !== "deny" || lacks !== undefined;
 
 function findResource(gateway: PostgresGateway, name: string): ResourceView {
+  gateway.deps.resources.requireReadable(name);
   const resource = gateway.deps.resources.find(name);
   if (resource?.protocol !== "postgres") throw unknownResource(name);
   return resource;

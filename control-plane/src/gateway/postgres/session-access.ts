@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { GrantView, Grants } from "../../application/grant-ports.ts";
 import { grantedBy } from "../../application/grant-view.ts";
 import type { CommandContext } from "../../application/ports.ts";
+import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, recordDecision } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { SessionWriter } from "./command-desk.ts";
@@ -95,7 +96,7 @@ export class SessionAccess {
     this.#forget = this.#setup.grants.onEnd(this.#grant.id, (why) => {
       this.#ended(why).catch((error: unknown) => {
         const known = SallyportError.from(error);
-        if (this.#phase !== "released") this.#setup.ended(known.code === "grant.revoked" ? "grant_revoked" : "grant_expired", known);
+        if (this.#phase !== "released") this.#setup.ended(causeOf(known), known);
       });
     });
   }
@@ -151,6 +152,8 @@ export class SessionAccess {
     return new SallyportError(why.code, `${why.message} You have other access to it${but}: connect again.`, { ...why.details, access: OPEN_NOW });
   }
 }
+
+const causeOf = (why: SallyportError): SessionEndCause => (isNewer(why) ? "ledger_lost" : why.code === "grant.revoked" ? "grant_revoked" : "grant_expired");
 
 const named = ({ id, emergency }: GrantView): { readonly grantId: string; readonly emergency?: true } => ({
   grantId: id,

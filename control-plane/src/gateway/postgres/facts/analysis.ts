@@ -61,6 +61,8 @@ export interface StatementOutputs {
   readonly originsTell: boolean;
   /** What a change puts into columns of its table, constants left out; undefined: it may be anything. */
   readonly assigned: readonly AssignedColumn[] | undefined;
+  /** No expression: what the target complains about stands in the text, or in its catalogue. */
+  readonly evaluatesNothing: boolean;
 }
 
 export interface AssignedColumn {

@@ -352,6 +352,8 @@ export interface ResultLineage {
   originsIncomplete: boolean;
   /** What runs may make, change or rename tables and views: what was known of them no longer counts. */
   changesDefinitions: boolean;
+  /** No expression is evaluated: what the target's errors name stands in the text, or in its catalogue. Absent: some may be. */
+  evaluatesNothing?: boolean | undefined;
 }
 
 export interface ResultColumn {
@@ -4496,7 +4498,13 @@ export const MaskColumn: MessageFns<MaskColumn> = {
 };
 
 function createBaseResultLineage(): ResultLineage {
-  return { columns: [], computed: undefined, originsIncomplete: false, changesDefinitions: false };
+  return {
+    columns: [],
+    computed: undefined,
+    originsIncomplete: false,
+    changesDefinitions: false,
+    evaluatesNothing: undefined,
+  };
 }
 
 export const ResultLineage: MessageFns<ResultLineage> = {
@@ -4512,6 +4520,9 @@ export const ResultLineage: MessageFns<ResultLineage> = {
     }
     if (message.changesDefinitions !== false) {
       writer.uint32(32).bool(message.changesDefinitions);
+    }
+    if (message.evaluatesNothing !== undefined) {
+      writer.uint32(40).bool(message.evaluatesNothing);
     }
     return writer;
   },
@@ -4561,6 +4572,14 @@ export const ResultLineage: MessageFns<ResultLineage> = {
             message.changesDefinitions = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.evaluatesNothing = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4589,6 +4608,11 @@ export const ResultLineage: MessageFns<ResultLineage> = {
         : isSet(object.changes_definitions)
         ? globalThis.Boolean(object.changes_definitions)
         : false,
+      evaluatesNothing: isSet(object.evaluatesNothing)
+        ? globalThis.Boolean(object.evaluatesNothing)
+        : isSet(object.evaluates_nothing)
+        ? globalThis.Boolean(object.evaluates_nothing)
+        : undefined,
     };
   },
 
@@ -4606,6 +4630,9 @@ export const ResultLineage: MessageFns<ResultLineage> = {
     if (message.changesDefinitions !== false) {
       obj.changesDefinitions = message.changesDefinitions;
     }
+    if (message.evaluatesNothing !== undefined) {
+      obj.evaluatesNothing = message.evaluatesNothing;
+    }
     return obj;
   },
 
@@ -4620,6 +4647,7 @@ export const ResultLineage: MessageFns<ResultLineage> = {
       : undefined;
     message.originsIncomplete = object.originsIncomplete ?? false;
     message.changesDefinitions = object.changesDefinitions ?? false;
+    message.evaluatesNothing = object.evaluatesNothing ?? undefined;
     return message;
   },
 };
