@@ -59,8 +59,8 @@ export interface DeskSetup {
   readonly holdMillis: number;
   readonly transactionHoldMillis: number;
   readonly overlapReads: boolean;
-  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
-  readonly guard: () => void;
+  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. A promise: while it is being seen to. */
+  readonly guard: () => Promise<void> | undefined;
 }
 
 /** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
@@ -94,7 +94,7 @@ export class CommandDesk {
    */
   async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
-      this.#setup.guard();
+      await this.#setup.guard();
       await this.#statePurpose(executables);
       return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
@@ -312,7 +312,7 @@ export class CommandDesk {
     const events: SessionEvent[] = [];
     try {
       if (released.length > 0) {
-        this.#setup.guard();
+        await this.#setup.guard();
         for (const each of unit) this.#requireUnchanged(each);
       }
       for (const [index, each] of unit.entries()) {
