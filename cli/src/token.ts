@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Io, toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function tokenVerb(program: Command): void {
@@ -20,8 +20,8 @@ export function tokenVerb(program: Command): void {
       runVerb(command, async ({ io, api, profile }) => {
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
-        // Before there is a token that nobody would have.
-        if (options.out !== undefined) writeFileSync(options.out, "", { mode: 0o600 });
+        // Before there is a token that nobody would have. What is there stays until then: it may be the token that this one is to follow.
+        if (options.out !== undefined) appendFileSync(options.out, "", { mode: 0o600 });
         if (options.join !== undefined) {
           const { joinToken, expiresAt } = await client.agents.createJoinToken({ agentName: options.join, ttlSeconds });
           return deliver(io, { token: joinToken, expiresAt }, options.out);
@@ -51,8 +51,8 @@ export function tokenVerb(program: Command): void {
         const identityId = options.identity ?? profile().identity;
         const { tokens } = await api().identities.listTokens({ identityId });
         if (io.json) return io.out(toJson(tokens));
-        const rows = tokens.map(({ id, expiresAt, note }) => [id, expiresAt?.toISOString() ?? "", note]);
-        for (const line of table(["TOKEN", "EXPIRES", "NOTE"], rows)) io.out(line);
+        const rows = tokens.map(({ id, expiresAt, note }) => [id, instant(expiresAt), note]);
+        writeTable(io, ["TOKEN", "EXPIRES", "NOTE"], rows);
       }),
     );
   token

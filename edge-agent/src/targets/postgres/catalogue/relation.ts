@@ -24,6 +24,8 @@ export class Relation {
   readonly names = new Set<string>();
   readonly parents: number[] = [];
   readonly columns = new Map<number, RelationColumn>();
+  /** Functions of the database's own that take its row, in lower case. */
+  readonly rowFunctions = new Set<string>();
   /** What its rules put into its columns; undefined when a rule could not be read. */
   rules: Map<number, RuleColumn[]> | undefined = new Map();
   /** What its rules have put into them before. */
@@ -61,6 +63,9 @@ export class Relation {
         break;
       case "rule":
         this.#addRule(finding.event, finding.action);
+        break;
+      case "row_function":
+        this.rowFunctions.add(finding.name.toLowerCase());
         break;
       case "relation":
       case "pure_function":
