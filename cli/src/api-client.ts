@@ -55,16 +55,22 @@ type Verb<M> =
 /** The control plane's API as one identity: `await api.grants.approveAccess({…})`. */
 export type ApiClient = { readonly [Name in keyof Services]: { readonly [V in keyof Services[Name]]: Verb<Services[Name][V]> } } & { close(): void };
 
-export function connectApi(profile: Profile, token: string = readToken(profile)): ApiClient {
+/** `leftOut` is told of answers that leave out what a later release wrote into the record, and how much that is. */
+export function connectApi(profile: Profile, token: string = readToken(profile), leftOut: (what: string) => void = () => undefined): ApiClient {
   const client = new Client(profile.apiAddress, credentials.createSsl(readFileSync(profile.caFile)), { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
   const metadata = new Metadata();
   metadata.set("authorization", `Bearer ${token}`);
 
   const unary = <Request, Response>({ path, requestSerialize, responseDeserialize }: Method<Request, Response>, request: Request, millis: number) =>
     new Promise<Response>((resolve, reject) => {
-      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, { deadline: Date.now() + millis }, (error, response) => {
+      const options = { deadline: Date.now() + millis };
+      const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, options, (error, response) => {
         if (error === null) resolve(response as Response);
         else reject(failureOf(error, profile));
+      });
+      call.on("status", ({ metadata: trailers }) => {
+        const [what] = trailers.get("sallyport-left-out");
+        if (typeof what === "string") leftOut(what);
       });
     });
 

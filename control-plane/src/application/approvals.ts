@@ -46,6 +46,11 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     for (const { settle, changed } of waiting.get(view.id) ?? []) (view.state === "pending" ? changed : settle)(view);
   });
 
+  live.closed.onClosed(({ stream, why }) => {
+    if (!stream.startsWith(approvalStream(""))) return;
+    for (const { fail } of waiting.get(stream.slice(approvalStream("").length)) ?? []) fail(why);
+  });
+
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
     await execute({ decider: approval, stream: approvalStream(approvalId), command, context });
     return requireView(approvalId);
@@ -141,11 +146,12 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
           forget();
           resolve(view);
         };
-        const abort = (): void => {
+        const fail = (why: Error): void => {
           forget();
-          reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
+          reject(why);
         };
-        const waiter = { settle, changed };
+        const abort = (): void => fail(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
+        const waiter = { settle, changed, fail };
         waiters.add(waiter);
         signal.addEventListener("abort", abort, { once: true });
         // It may have settled so long ago that memory has let go of it.
@@ -251,4 +257,5 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 interface Waiting {
   readonly settle: (view: ApprovalView) => void;
   readonly changed: (view: ApprovalView) => void;
+  readonly fail: (why: Error) => void;
 }
