@@ -112,8 +112,9 @@ describe("a rule that contradicts itself", () => {
     const text = [withCases, withCases, withCases, `when { context.hour < 0 }`]
       .map((conditions, n) => `@id("r${String(n)}") permit (principal == Identity::"ana", action == Action::"run", resource) ${conditions};`)
       .join("\n");
-    const lines = compiler.check([{ name: "a.cedar", text }]).flatMap(({ line, message }) => (message.startsWith("This can never match: ") ? [line] : []));
-    assert.deepEqual([lines.includes(1), lines.includes(3), lines.includes(4)], [true, false, true]);
+    const found = compiler.check([{ name: "a.cedar", text }]).filter(({ message }) => message.startsWith("This can never match: "));
+    const lines = new Set(found.map(({ line }) => line));
+    assert.deepEqual([lines.has(1), lines.has(3), lines.has(4)], [true, false, true]);
   });
 });
 
