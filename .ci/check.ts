@@ -78,7 +78,7 @@ function orphanTests(): string {
 /** What starts something may leave it behind, for the tests of other files that share its process. */
 function crowdedTests(): string {
   return globSync(together.flat())
-    .filter((file) => /"node:(?:child_process|worker_threads|net|tls|http|https)"/u.test(readFileSync(file, "utf8")))
+    .filter((file) => /^import (?!type ).*"node:(?:child_process|worker_threads|net|tls|http|https)"/mu.test(readFileSync(file, "utf8")))
     .map((file) => `${file} starts processes, threads or servers: \`together\` in .ci/suites.ts may not name it.\n`)
     .join("");
 }
