@@ -72,8 +72,9 @@ export function approvalService(
         return listApprovals(wanted, sightOf(principal), Math.min(limit || MAX_LISTED, MAX_LISTED));
       }),
     ),
-    getApproval: unary(api, ({ approvalId }, { principal }) => {
+    getApproval: unary(api, async ({ approvalId }, { principal }) => {
       const [found, another] = like(approvalId).filter((approval) => maySee(principal, approval));
+      if (found === undefined) await approvals.load(approvalId); // fails where it is there, and this release cannot read it
       if (found === undefined) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
       return { approval: approvalView(found) };

@@ -1,7 +1,8 @@
 import { heard, renamedVote } from "../domain/approval/quorum.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
+import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
-import { evolveGrant, isOpenAt, isSettled } from "./grant-view.ts";
+import { evolveGrant, grantedBy, isOpenAt, isSettled } from "./grant-view.ts";
 import type { GrantView } from "./grant-ports.ts";
 import { ViewIndex } from "./view-index.ts";
 
@@ -26,11 +27,11 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
     return changed;
   }
 
-  /** That this identity may use on this resource now: of several the one that ends last. */
-  openFor(identityId: string, resource: string, at: Date): GrantView | undefined {
+  /** That this identity may use on this resource now, of this kind: of several the one that ends last. */
+  openFor(identityId: string, resource: string, at: Date, kind?: ByGrant): GrantView | undefined {
     let last: GrantView | undefined;
     for (const view of this.openAt(at)) {
-      if (view.requestedBy !== identityId || view.resource !== resource) continue;
+      if (view.requestedBy !== identityId || view.resource !== resource || (kind !== undefined && grantedBy(view) !== kind)) continue;
       if (last?.endsAt === undefined || (view.endsAt !== undefined && view.endsAt > last.endsAt)) last = view;
     }
     return last;

@@ -1,7 +1,7 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Vote } from "../domain/approval/quorum.ts";
 import type { ApprovalStep } from "../domain/approval/terms.ts";
-import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
+import type { ByGrant, Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import type { CommandContext } from "./ports.ts";
@@ -89,8 +89,8 @@ export interface Grants {
   find(grantId: string): GrantView | undefined;
   load(grantId: string): Promise<GrantView | undefined>;
   list(): readonly GrantView[];
-  /** That this identity may use on this resource now. */
-  current(identityId: string, resource: string): GrantView | undefined;
+  /** That this identity may use on this resource now, of this kind, if one is given: of several the one that ends last. */
+  current(identityId: string, resource: string, kind?: ByGrant): GrantView | undefined;
   /** Records that the session uses it, durably. Fails with `grant.expired` or `grant.revoked`. */
   use(grantId: string, sessionId: string, by: Principal, resource: string, context: CommandContext): Promise<void>;
   /** Throws `grant.expired` or `grant.revoked` from its end on, whether or not that is recorded yet. */

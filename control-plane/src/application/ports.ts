@@ -149,7 +149,7 @@ export interface ResourceView extends ResourceRef {
 
 export interface RefusedResource {
   readonly name: string;
-  readonly code: "resource.conflict" | "input.invalid";
+  readonly code: "resource.conflict" | "input.invalid" | "ledger.newer";
   readonly message: string;
 }
 
@@ -157,6 +157,8 @@ export interface Resources {
   /** Registers, changes and retires until the ledger says what the agent says. */
   offer(agentId: string, offered: readonly ResourceRef[]): Promise<readonly RefusedResource[]>;
   find(name: string): ResourceView | undefined;
+  /** Fails where nothing may be decided on it, and so it is not found. */
+  requireReadable(name: string): void;
   list(): readonly ResourceView[];
 }
 

@@ -12,7 +12,7 @@ import { load } from "./execute-command.ts";
 import { grantedBy } from "./grant-view.ts";
 import { maskedUnlessReadable, ofReading } from "./preview-masks.ts";
 import { PreviewQueue } from "./preview-queue.ts";
-import { type RequestersSession, readRequestersSession } from "./requesters-session.ts";
+import { circumstancesIn, type RequestersSession, readRequestersSession } from "./requesters-session.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 type Previewed = Extract<ApprovalEvent, { type: "ApprovalPreviewed" }>["data"];
@@ -51,8 +51,8 @@ export function createPreviews(
   function obligationsFor(view: ApprovalView, by: Principal, session: RequestersSession): Obligations {
     const requester = identities.find(view.requestedBy);
     const resource = resources.find(view.resource);
-    const { clientAddress, purpose, granted } = session;
-    const circumstances = { time: clock.now(), clientAddress, ...(purpose === undefined ? {} : { purpose }) };
+    const { granted } = session;
+    const circumstances = circumstancesIn(session, clock.now());
     const commands = view.plan?.commands ?? [view.command];
     const asked = commands.flatMap(({ facts }) => {
       const run = { resource, action: "run", facts, circumstances } as const;

@@ -7,6 +7,7 @@ import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
+import { categoryOfStream } from "../../domain/record-streams.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
 import type { RetainedCategory } from "../../domain/retention/retention-rules.ts";
@@ -108,7 +109,7 @@ export class StateAsOf {
     const { stream, revision, metadata } = recorded;
     const event = upcast(recorded);
     this.#see(recorded);
-    switch (stream.slice(0, stream.indexOf("-"))) {
+    switch (categoryOfStream(stream)) {
       case "agent":
         this.agents.apply(stream, revision, event as AgentEvent);
         return;

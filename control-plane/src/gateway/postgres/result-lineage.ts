@@ -60,15 +60,20 @@ function read({ outputs, facts }: StatementAnalysis): ResultLineage {
   const [only, ...more] = outputs;
   if (only !== undefined && more.length === 0) return { ...ofStatement(only, relations), changesDefinitions };
   const results = outputs.filter(({ columns }) => columns?.length !== 0);
-  return { ...together(results.map((one) => ({ ...ofStatement(one, relations), changesDefinitions }))), changesDefinitions };
+  const evaluatesNothing = outputs.every((one) => one.evaluatesNothing) ? true : undefined;
+  return { ...together(results.map((one) => ({ ...ofStatement(one, relations), changesDefinitions }))), changesDefinitions, evaluatesNothing };
 }
 
-function ofStatement({ columns, computed, originsTell }: StatementOutputs, relations: readonly string[]): Omit<ResultLineage, "changesDefinitions"> {
+function ofStatement(
+  { columns, computed, originsTell, evaluatesNothing }: StatementOutputs,
+  relations: readonly string[],
+): Omit<ResultLineage, "changesDefinitions"> {
   return {
     columns: (columns ?? []).map((column) => toWire(column, relations)),
     // A result where none was foreseen is a rule's, and may show anything.
     computed: columns?.length === 0 ? ANYTHING : toWire(computed, relations),
     originsIncomplete: !originsTell,
+    evaluatesNothing: evaluatesNothing ? true : undefined,
   };
 }
 
@@ -105,6 +110,7 @@ function together(lineages: readonly ResultLineage[]): ResultLineage {
     computed: { plain: false, sources: [...sources.values()], opaque: lineages.some(({ computed }) => computed?.opaque === true) },
     originsIncomplete: lineages.some(({ originsIncomplete }) => originsIncomplete),
     changesDefinitions: lineages.some(({ changesDefinitions }) => changesDefinitions),
+    evaluatesNothing: lineages.every(({ evaluatesNothing }) => evaluatesNothing === true) ? true : undefined,
   });
 }
 

@@ -159,7 +159,7 @@ describe("read models that are made anew", () => {
   it("are not written twice by a batch that was written already, nor with a gap", async () => {
     await inFolder(async (folder) => {
       const file = new ReadModelFile(join(folder, "models.db"));
-      const checkpoint = { position: 7n, lastEvent: undefined, events: 1, unreadable: 0 };
+      const checkpoint = { position: 7n, lastEvent: undefined, events: 1, unreadable: 0, later: 0 };
       file.apply({ after: undefined, changes: [["agentInvited", "a", "edge", "2026"]], checkpoint });
       assert.throws(() => file.apply({ after: undefined, changes: [["agentInvited", "b", "edge", "2026"]], checkpoint }), /begins after undefined/);
       assert.throws(() => file.apply({ after: 9n, changes: [], checkpoint }), /begins after 9/);

@@ -47,9 +47,24 @@ export class Relations {
     const relation = this.#relations.get(oid);
     if (relation === undefined) return OF_ANYTHING;
     const name = column.toLowerCase();
-    // A field of a composite column, or a function of the row, may look like a column that is not there.
+    // Written as a column that is not there, it is called with the row, and answers what it likes.
+    if (this.#isRowFunction(oid, name)) return OF_ANYTHING;
     const attributes = [...relation.columns].filter(([, { names }]) => name === "*" || names.has(name)).map(([attribute]) => attribute);
     return joined(attributes.map((attribute) => this.lineage(oid, attribute)));
+  }
+
+  /** Those of what it inherits from take its rows, too. */
+  #isRowFunction(oid: number, name: string): boolean {
+    const seen = new Set<number>();
+    const next = [oid];
+    for (let at = next.pop(); at !== undefined; at = next.pop()) {
+      const relation = this.#relations.get(at);
+      if (relation === undefined || seen.has(at)) continue;
+      if (relation.rowFunctions.has(name)) return true;
+      seen.add(at);
+      next.push(...relation.parents);
+    }
+    return false;
   }
 
   #follow(oid: number, attribute: number, fromStored: boolean): Lineage {

@@ -47,6 +47,13 @@ describe("a mere reference is plain, through whatever it comes", () => {
 
 describe("what is computed is made of every column in it", () => {
   traced({
+    // A function of the row, unless the relation has such a column.
+    "select c.to_jsonb, s.to_jsonb, s.concat, c.city from customers c, (select a, b as concat from t) s": [
+      "customers.* customers.to_jsonb",
+      "t.a t.b",
+      "plain t.b",
+      "plain customers.city",
+    ],
     "select lower(email), first || last, ssn::text, -total from customers": [
       "customers.email",
       "customers.first customers.last",
