@@ -4,7 +4,7 @@ import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { replayLine } from "./replay.ts";
 import { find } from "./sessions.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 const about = `
@@ -72,7 +72,7 @@ function show(
   if (approvalRemoved !== "") line("Approval", tone("yellow", approvalRemoved));
   showVotes(io, line, votes);
   if (grant !== undefined) {
-    line("Grant", `${grant.id}: ${grant.state}; ${grant.startsAt?.toISOString() ?? ""} to ${grant.endsAt?.toISOString() ?? ""}: ${printable(grant.reason)}`);
+    line("Grant", `${grant.id}: ${grant.state}; ${instant(grant.startsAt)} to ${instant(grant.endsAt)}: ${printable(grant.reason)}`);
     if (grantDecision !== undefined) showDecision(io, line, grantDecision);
     showVotes(io, line, grantVotes);
     if (continued !== undefined) {

@@ -14,6 +14,7 @@ import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../../domain/identity/identity.events.ts";
 import { forgottenSubject } from "../../domain/names.ts";
+import { idOfStream } from "../../domain/record-streams.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import { type ResourceEvent, resourceStream } from "../../domain/resource/resource.events.ts";
 import type { RecordedCommand } from "../../domain/session/session.events.ts";
@@ -226,7 +227,7 @@ export class PastDecisions {
       recorded: decision,
       effect,
       obligations: undefined,
-      sessionId: stream.slice(stream.indexOf("-") + 1),
+      sessionId: idOfStream(stream),
       commandId: 0,
       statement: "",
       at: metadata.at,
