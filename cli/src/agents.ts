@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function agentsVerb(program: Command): void {
@@ -10,8 +10,7 @@ export function agentsVerb(program: Command): void {
     .description("who is enrolled, connected, revoked")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { agents: found } = await client.call(client.agents.listAgents.bind(client.agents), {});
+        const { agents: found } = await api().agents.listAgents({});
         if (io.json) return io.out(toJson(found));
         const rows = found.map(({ id, name, connected, revoked, version, resources }) => [
           id,
@@ -20,7 +19,7 @@ export function agentsVerb(program: Command): void {
           version,
           resources.join(" "),
         ]);
-        for (const line of table(["AGENT", "NAME", "STATE", "VERSION", "RESOURCES"], rows)) io.out(line);
+        writeTable(io, ["AGENT", "NAME", "STATE", "VERSION", "RESOURCES"], rows);
       }),
     );
   agents
@@ -30,8 +29,7 @@ export function agentsVerb(program: Command): void {
     .description("cut an agent off for good, with every session on it")
     .action((agentId: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        await client.call(client.agents.revokeAgent.bind(client.agents), { agentId, reason });
+        await api().agents.revokeAgent({ agentId, reason });
         io.out(io.json ? toJson({ agentId, revoked: true }) : `Agent ${agentId} is revoked.`);
       }),
     );

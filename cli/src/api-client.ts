@@ -1,112 +1,107 @@
 import { readFileSync } from "node:fs";
-import { type ClientReadableStream, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
 import {
-  AgentServiceClient,
-  ApprovalServiceClient,
-  ErasureServiceClient,
-  EventServiceClient,
-  IdentityServiceClient,
-  PolicyServiceClient,
-  ResourceServiceClient,
-  SessionServiceClient,
+  AgentServiceService,
+  ApprovalServiceService,
+  ErasureServiceService,
+  EventServiceService,
+  IdentityServiceService,
+  PolicyServiceService,
+  ResourceServiceService,
+  SessionServiceService,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import { DelegationServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
-import { GrantServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/grant";
-import { HistoryServiceClient, ReadModelServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/history";
-import { PolicyChangeServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/policy";
-import { NotificationServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/notification";
-import { AuditServiceClient } from "@sallyport/proto/gen/sallyport/api/v1/audit";
+import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
+import { DelegationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/delegation";
+import { GrantServiceService } from "@sallyport/proto/gen/sallyport/api/v1/grant";
+import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
+import { PolicyChangeServiceService } from "@sallyport/proto/gen/sallyport/api/v1/policy";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { Unreachable } from "./exit-status.ts";
 import { type Profile, readToken } from "./profile.ts";
 
 /** A call that gets no answer within this is given up; streams have no such end. */
 const CALL_MILLIS = 30_000;
-/** A whole state of a large installation in one answer; elsewhere gRPC's own 4 MiB is enough. */
+/** A whole state of a large installation in one answer. */
 const MAX_ANSWER_BYTES = 67_108_864;
 
-type Callback<Response> = (error: ServiceError | null, response: Response) => void;
-type UnaryMethod<Request, Response> = (request: Request, metadata: Metadata, options: { readonly deadline: number }, callback: Callback<Response>) => unknown;
+const services = {
+  identities: IdentityServiceService,
+  agents: AgentServiceService,
+  resources: ResourceServiceService,
+  sessions: SessionServiceService,
+  approvals: ApprovalServiceService,
+  grants: GrantServiceService,
+  delegations: DelegationServiceService,
+  erasures: ErasureServiceService,
+  policies: PolicyServiceService,
+  policyChanges: PolicyChangeServiceService,
+  events: EventServiceService,
+  audit: AuditServiceService,
+  history: HistoryServiceService,
+  readModels: ReadModelServiceService,
+  notifications: NotificationServiceService,
+} as const;
 
-/** The control plane's API as one identity. */
-export class ApiClient {
-  readonly identities: IdentityServiceClient;
-  readonly agents: AgentServiceClient;
-  readonly resources: ResourceServiceClient;
-  readonly sessions: SessionServiceClient;
-  readonly approvals: ApprovalServiceClient;
-  readonly grants: GrantServiceClient;
-  readonly delegations: DelegationServiceClient;
-  readonly erasures: ErasureServiceClient;
-  readonly policies: PolicyServiceClient;
-  readonly policyChanges: PolicyChangeServiceClient;
-  readonly events: EventServiceClient;
-  readonly audit: AuditServiceClient;
-  readonly history: HistoryServiceClient;
-  readonly readModels: ReadModelServiceClient;
-  readonly notifications: NotificationServiceClient;
-  readonly metadata: Metadata;
-  readonly #address: string;
+type Services = typeof services;
+type Method<Request, Response> = Pick<MethodDefinition<Request, Response>, "path" | "requestSerialize" | "responseDeserialize" | "responseStream">;
+type Verb<M> =
+  M extends Method<infer Request, infer Response>
+    ? M extends { readonly responseStream: true }
+      ? (request: Request) => AsyncGenerator<Response>
+      : (request: Request, millis?: number) => Promise<Response>
+    : never;
 
-  constructor({ apiAddress, caFile }: Profile, token: string) {
-    const tls = credentials.createSsl(readFileSync(caFile));
-    this.#address = apiAddress;
-    this.identities = new IdentityServiceClient(apiAddress, tls);
-    this.agents = new AgentServiceClient(apiAddress, tls);
-    this.resources = new ResourceServiceClient(apiAddress, tls);
-    this.sessions = new SessionServiceClient(apiAddress, tls);
-    this.approvals = new ApprovalServiceClient(apiAddress, tls);
-    this.grants = new GrantServiceClient(apiAddress, tls);
-    this.delegations = new DelegationServiceClient(apiAddress, tls);
-    this.erasures = new ErasureServiceClient(apiAddress, tls);
-    this.policies = new PolicyServiceClient(apiAddress, tls);
-    this.policyChanges = new PolicyChangeServiceClient(apiAddress, tls);
-    this.events = new EventServiceClient(apiAddress, tls);
-    this.audit = new AuditServiceClient(apiAddress, tls);
-    this.history = new HistoryServiceClient(apiAddress, tls, { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
-    this.readModels = new ReadModelServiceClient(apiAddress, tls);
-    this.notifications = new NotificationServiceClient(apiAddress, tls);
-    this.metadata = new Metadata();
-    this.metadata.set("authorization", `Bearer ${token}`);
-  }
+/** The control plane's API as one identity: `await api.grants.approveAccess({…})`. */
+export type ApiClient = { readonly [Name in keyof Services]: { readonly [V in keyof Services[Name]]: Verb<Services[Name][V]> } } & { close(): void };
 
-  static of(profile: Profile): ApiClient {
-    return new ApiClient(profile, readToken(profile));
-  }
+/** `leftOut` is told of answers that leave out what a later release wrote into the record, and how much that is. */
+export function connectApi(profile: Profile, token: string = readToken(profile), leftOut: (what: string) => void = () => undefined): ApiClient {
+  const client = new Client(profile.apiAddress, credentials.createSsl(readFileSync(profile.caFile)), { "grpc.max_receive_message_length": MAX_ANSWER_BYTES });
+  const metadata = new Metadata();
+  metadata.set("authorization", `Bearer ${token}`);
 
-  /** `method` must be bound to its client: `client.call(client.approvals.approve.bind(client.approvals), {…})`. */
-  call<Request, Response>(method: UnaryMethod<Request, Response>, request: Request, millis = CALL_MILLIS): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      method(request, this.metadata, { deadline: Date.now() + millis }, (error, response) => {
-        if (error === null) resolve(response);
-        else reject(this.#failure(error));
+  const unary = <Request, Response>({ path, requestSerialize, responseDeserialize }: Method<Request, Response>, request: Request, millis: number) =>
+    new Promise<Response>((resolve, reject) => {
+      const options = { deadline: Date.now() + millis };
+      const call = client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, metadata, options, (error, response) => {
+        if (error === null) resolve(response as Response);
+        else reject(failureOf(error, profile));
+      });
+      call.on("status", ({ metadata: trailers }) => {
+        const [what] = trailers.get("sallyport-left-out");
+        if (typeof what === "string") leftOut(what);
       });
     });
-  }
 
-  async *stream<Response>(call: ClientReadableStream<Response>): AsyncGenerator<Response> {
+  async function* streaming<Request, Response>({ path, requestSerialize, responseDeserialize }: Method<Request, Response>, request: Request) {
+    const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadata);
     try {
       for await (const response of call) yield response as Response;
     } catch (error) {
-      throw isServiceError(error) ? this.#failure(error) : error;
+      throw isServiceError(error) ? failureOf(error, profile) : error;
     } finally {
       call.cancel();
     }
   }
 
-  close(): void {
-    for (const client of [this.identities, this.agents, this.resources, this.sessions, this.approvals, this.erasures, this.policies, this.events, this.audit])
-      client.close();
-    for (const client of [this.policyChanges, this.grants, this.history, this.readModels, this.notifications]) client.close();
-  }
+  const verb =
+    (method: Method<unknown, unknown>) =>
+    (request: unknown, millis = CALL_MILLIS) =>
+      method.responseStream ? streaming(method, request) : unary(method, request, millis);
+  const verbs = Object.entries(services).map(([name, service]) => {
+    const methods = Object.entries(service) as unknown as [string, Method<unknown, unknown>][];
+    return [name, Object.fromEntries(methods.map(([each, method]) => [each, verb(method)]))];
+  });
+  return { ...Object.fromEntries(verbs), close: () => client.close() } as ApiClient;
+}
 
-  #failure(error: ServiceError): Error {
-    const [code] = error.metadata.get("sallyport-error-code");
-    if (typeof code === "string" && isErrorCode(code)) return new SallyportError(code, error.details);
-    if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
-      return new Unreachable(`The control plane at ${this.#address} does not answer: ${error.details}`);
-    return new SallyportError("internal", error.details);
-  }
+function failureOf(error: ServiceError, { apiAddress }: Profile): Error {
+  const [code] = error.metadata.get("sallyport-error-code");
+  if (typeof code === "string" && isErrorCode(code)) return new SallyportError(code, error.details);
+  if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
+    return new Unreachable(`The control plane at ${apiAddress} does not answer: ${error.details}`);
+  return new SallyportError("internal", error.details);
 }
 
 const isServiceError = (error: unknown): error is ServiceError => error instanceof Error && "metadata" in error && "details" in error;

@@ -26,7 +26,7 @@ export function proposalVerbs(approvals: Command): void {
       runVerb(command, async (verb) => {
         const { approvals: service } = verb.api();
         const { id: approvalId, digest, requestedBy } = await findApproval(verb, id);
-        const { approval } = await verb.api().call(service.proposeCounter.bind(service), { approvalId, statement, comment, digest });
+        const { approval } = await service.proposeCounter({ approvalId, statement, comment, digest });
         if (verb.io.json || approval?.counter === undefined) return verb.io.out(toJson(approval));
         verb.io.out(`${approvalId}: proposed; ${requestedBy} takes it with: ${acceptCommand(approval, approval.counter)}`);
       }),
@@ -45,7 +45,7 @@ export function proposalVerbs(approvals: Command): void {
         if (!counter.digest.startsWith(shown))
           throw new SallyportError("approval.drift", `That is not what is proposed now. Read it again: sallyport approvals show ${approvalId.slice(0, 8)}`);
         if (!verb.io.json) for (const line of printableLines(counter.statement)) verb.io.out(line);
-        const { approval } = await verb.api().call(service.acceptCounter.bind(service), { approvalId, digest: counter.digest });
+        const { approval } = await service.acceptCounter({ approvalId, digest: counter.digest });
         verb.io.out(verb.io.json ? toJson(approval) : `${approvalId}: ${approval?.state ?? ""}`);
       }),
     );

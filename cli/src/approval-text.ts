@@ -8,9 +8,8 @@ const STATEMENT = 0;
 /** An approval with all of its command, also what is too long for the answer that lists it. What is no text is in hexadecimal digits. */
 export async function withWholeCommand({ api }: Verb, approval: Approval): Promise<Approval> {
   if (approval.whole) return approval;
-  const client = api();
   const chunks = new Map<number, Buffer[]>();
-  for await (const { part, bytes } of client.stream(client.approvals.readCommand({ approvalId: approval.id }, client.metadata))) {
+  for await (const { part, bytes } of api().approvals.readCommand({ approvalId: approval.id })) {
     const known = chunks.get(part) ?? [];
     chunks.set(part, known);
     known.push(Buffer.from(bytes));

@@ -3,7 +3,7 @@ import { Argument, type Command } from "commander";
 import { exitStatus, type ExitStatus } from "./exit-status.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { parseMoment } from "./moment.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Longer than other calls: it may read years of the ledger. */
@@ -34,24 +34,23 @@ export function asOfVerb(program: Command): void {
     .addHelpText("after", examples)
     .action((text: string, what: What, { identity = "", resource = "" }: { identity?: string; resource?: string }, command: Command) =>
       runVerb(command, async ({ io, api }): Promise<ExitStatus> => {
-        const client = api();
-        const { history } = client;
+        const { history } = api();
         const moment = parseMoment(text);
         switch (what) {
           case "state": {
-            const state = await client.call(history.getStateAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            const state = await history.getStateAsOf({ moment }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(state));
             else showState(io, state);
             return exitStatus.done;
           }
           case "access": {
-            const answer = await client.call(history.getAccessAsOf.bind(history), { moment, identity, resource }, TRAVEL_MILLIS);
+            const answer = await history.getAccessAsOf({ moment, identity, resource }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(answer));
             else showAccess(io, answer);
             return exitStatus.done;
           }
           case "policy": {
-            const policy = await client.call(history.getPolicyAsOf.bind(history), { moment }, TRAVEL_MILLIS);
+            const policy = await history.getPolicyAsOf({ moment }, TRAVEL_MILLIS);
             if (io.json) io.out(toJson(policy));
             else showPolicy(io, policy);
             return exitStatus.done;
@@ -94,7 +93,7 @@ function showState(
   section(
     io,
     ["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE"],
-    sessions.map(({ id, requestedAt, identity, resource, state }) => [id, requestedAt?.toISOString() ?? "", identity, resource, state]),
+    sessions.map(({ id, requestedAt, identity, resource, state }) => [id, instant(requestedAt), identity, resource, state]),
   );
   section(
     io,
@@ -104,22 +103,15 @@ function showState(
   section(
     io,
     ["GRANT", "STATE", "WHO", "RESOURCE", "UNTIL", "APPROVERS"],
-    grants.map(({ id, state, requestedBy, resource, endsAt, approvers }) => [
-      id,
-      state,
-      requestedBy,
-      resource,
-      endsAt?.toISOString() ?? "",
-      approvers.join(" "),
-    ]),
+    grants.map(({ id, state, requestedBy, resource, endsAt, approvers }) => [id, state, requestedBy, resource, instant(endsAt), approvers.join(" ")]),
   );
   section(
     io,
     ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL"],
-    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, startsAt?.toISOString() ?? "", endsAt?.toISOString() ?? ""]),
+    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, instant(startsAt), instant(endsAt)]),
   );
   for (const { category, endedBefore, runId } of removed) {
-    io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));
+    io.out(tone("yellow", `Not whole: each ${category} that ended before ${instant(endedBefore)} was removed (retention run ${runId}).`));
   }
 }
 
@@ -172,12 +164,12 @@ function approveCell(own: Access["decisions"][number], places: Access["inPlaceOf
 function showPolicy(io: Io, { asOf, version, files, publishedBy, publishedAt, reason }: GetPolicyAsOfResponse): void {
   io.out(heading(asOf, version));
   if (version === "") return;
-  io.out(`${bold(version)}, published by ${publishedBy} at ${publishedAt?.toISOString() ?? ""}${reason === "" ? "" : `: ${reason}`}`);
+  io.out(`${bold(version)}, published by ${publishedBy} at ${instant(publishedAt)}${reason === "" ? "" : `: ${reason}`}`);
   for (const { name, text } of files) io.out(`\n// ${name}\n${text.trimEnd()}`);
 }
 
 function section(io: Io, headings: readonly string[], rows: readonly (readonly string[])[]): void {
   if (rows.length === 0) return;
   io.out("");
-  for (const line of table(headings, rows)) io.out(line);
+  writeTable(io, headings, rows);
 }

@@ -92,8 +92,7 @@ export function auditVerb(program: Command): void {
     .description("the key of the log, to be kept outside of it; with --json the last checkpoint, too")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const head = await client.call(client.audit.getCheckpoint.bind(client.audit), {});
+        const head = await api().audit.getCheckpoint({});
         io.out(io.json ? toJson(head) : head.key);
       }),
     );
@@ -105,8 +104,7 @@ export function auditVerb(program: Command): void {
     .action((stream: string, revision: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
         if (!/^\d{1,18}$/u.test(revision)) throw new Misuse("A revision is a number from 0.");
-        const client = api();
-        const promised = await client.call(client.audit.promiseEvent.bind(client.audit), { stream, revision: BigInt(revision) });
+        const promised = await api().audit.promiseEvent({ stream, revision: BigInt(revision) });
         io.out(io.json ? toJson(promised) : promised.note.trimEnd());
       }),
     );
@@ -114,11 +112,10 @@ export function auditVerb(program: Command): void {
 
 /** Under another name until it is whole, so that what is there is never half a bundle. */
 async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<void> {
-  const client = api();
   const draft = `${options.output}.part`;
   let bytes = 0;
   async function* bundle(): AsyncGenerator<Uint8Array> {
-    for await (const { data } of client.stream(client.audit.export(requestOf(options), client.metadata))) {
+    for await (const { data } of api().audit.export(requestOf(options))) {
       bytes += data.length;
       yield data;
     }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { findGrant, tellGrant } from "./grants.ts";
 import { toJson, tone } from "./io.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { nonBlank } from "./request.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
@@ -16,12 +16,11 @@ export function breakGlassVerb(program: Command): void {
     .description("access without anybody's approval, where policy lets you; it is recorded, others are alerted, and somebody else must review it")
     .action((resource: string, { for: duration, reason, ticket }: { for: string; reason: string; ticket: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         const asked = { resource, durationSeconds: parseDuration(duration), reason, ticket };
-        const { grant } = await client.call(client.grants.breakGlass.bind(client.grants), asked);
+        const { grant } = await api().grants.breakGlass(asked);
         tellGrant(io, grant);
         if (io.json || grant === undefined) return;
-        io.out(`${tone("red", "Break-glass")}: others are told. Somebody else must review it by ${grant.reviewBy?.toISOString() ?? ""}.`);
+        io.out(`${tone("red", "Break-glass")}: others are told. Somebody else must review it by ${instant(grant.reviewBy)}.`);
       }),
     );
   breakGlass
@@ -33,9 +32,8 @@ export function breakGlassVerb(program: Command): void {
     .addHelpText("after", "\nWhat was done with it: sallyport events export --stream grant-<id> names its sessions; sallyport sessions replay shows each.")
     .action((id: string, { verdict: said, comment }: { verdict: string; comment: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         const { id: grantId } = await findGrant(verb, id);
-        const { grant } = await client.call(client.grants.reviewBreakGlass.bind(client.grants), { grantId, verdict: said, comment });
+        const { grant } = await verb.api().grants.reviewBreakGlass({ grantId, verdict: said, comment });
         if (verb.io.json || grant === undefined) return verb.io.out(toJson(grant));
         verb.io.out(`${grant.id}: ${grant.verdict} by ${grant.reviewedBy}: ${printable(grant.reviewComment)}`);
       }),

@@ -4,7 +4,7 @@ import { byPrefix } from "./by-prefix.ts";
 import { bold, toJson } from "./io.ts";
 import { parseComing } from "./moment.ts";
 import { nonBlank } from "./request.ts";
-import { printable, table } from "./table.ts";
+import { instant, printable, writeTable } from "./table.ts";
 import { parseDuration, runVerb, type Verb } from "./verb.ts";
 
 export function delegateVerb(program: Command): void {
@@ -18,13 +18,12 @@ export function delegateVerb(program: Command): void {
     .addHelpText("after", "\nYou can still decide; of the two of you one counts. Nobody decides on their own request, in nobody's place.")
     .action((to: string, { for: duration, from, reason }: { for: string; from?: string; reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         const startsAt = from === undefined ? undefined : parseComing(from);
         const asked = { to, durationSeconds: parseDuration(duration), reason, startsAt };
-        const { delegation } = await client.call(client.delegations.delegate.bind(client.delegations), asked);
+        const { delegation } = await api().delegations.delegate(asked);
         if (io.json) return io.out(toJson(delegation));
-        const begins = startsAt === undefined ? "" : ` from ${delegation?.startsAt?.toISOString() ?? ""}`;
-        io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${delegation?.endsAt?.toISOString() ?? ""}`);
+        const begins = startsAt === undefined ? "" : ` from ${instant(delegation?.startsAt)}`;
+        io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${instant(delegation?.endsAt)}`);
       }),
     );
 }
@@ -45,11 +44,11 @@ export function delegationsVerb(program: Command): void {
           state,
           from,
           to,
-          startsAt?.toISOString() ?? "",
-          endsAt?.toISOString() ?? "",
+          instant(startsAt),
+          instant(endsAt),
           printable(reason),
         ]);
-        for (const line of table(["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL", "REASON"], rows)) verb.io.out(line);
+        writeTable(verb.io, ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL", "REASON"], rows);
       }),
     );
   delegations
@@ -59,16 +58,14 @@ export function delegationsVerb(program: Command): void {
     .description("take it back, or give it back")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const client = verb.api();
         const { id: delegationId } = byPrefix("delegation", await listed(verb, false), id);
-        const { delegation } = await client.call(client.delegations.endDelegation.bind(client.delegations), { delegationId, reason });
+        const { delegation } = await verb.api().delegations.endDelegation({ delegationId, reason });
         verb.io.out(verb.io.json ? toJson(delegation) : `${delegationId}: ${delegation?.state ?? ""}`);
       }),
     );
 }
 
 async function listed({ api }: Verb, openOnly: boolean): Promise<readonly Delegation[]> {
-  const client = api();
-  const { delegations } = await client.call(client.delegations.listDelegations.bind(client.delegations), { openOnly, limit: 0 });
+  const { delegations } = await api().delegations.listDelegations({ openOnly, limit: 0 });
   return delegations;
 }

@@ -4,7 +4,7 @@ import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { replayLine } from "./replay.ts";
 import { find } from "./sessions.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 const about = `
@@ -26,8 +26,7 @@ export function explainVerb(program: Command): void {
       runVerb(command, async (verb) => {
         if (number !== undefined && !/^[1-9]\d{0,8}$/.test(number)) throw new Misuse("The command is a number from 1.");
         const { id: sessionId } = await find(verb, session);
-        const client = verb.api();
-        const explained = await client.call(client.history.explainDecision.bind(client.history), { sessionId, commandId: Number(number ?? 0) });
+        const explained = await verb.api().history.explainDecision({ sessionId, commandId: Number(number ?? 0) });
         if (verb.io.json) verb.io.out(toJson({ ...explained, facts: explained.factsJson === "" ? undefined : (JSON.parse(explained.factsJson) as unknown) }));
         else show(verb.io, explained);
         return explained.verdict === "different" ? exitStatus.refused : exitStatus.done;
@@ -53,6 +52,7 @@ function show(
     grant,
     grantDecision,
     grantVotes,
+    continued,
   }: ExplainDecisionResponse,
 ): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
@@ -72,9 +72,13 @@ function show(
   if (approvalRemoved !== "") line("Approval", tone("yellow", approvalRemoved));
   showVotes(io, line, votes);
   if (grant !== undefined) {
-    line("Grant", `${grant.id}: ${grant.state}; ${grant.startsAt?.toISOString() ?? ""} to ${grant.endsAt?.toISOString() ?? ""}: ${printable(grant.reason)}`);
+    line("Grant", `${grant.id}: ${grant.state}; ${instant(grant.startsAt)} to ${instant(grant.endsAt)}: ${printable(grant.reason)}`);
     if (grantDecision !== undefined) showDecision(io, line, grantDecision);
     showVotes(io, line, grantVotes);
+    if (continued !== undefined) {
+      line("Went on", "The session began with another grant, and went on with this one.");
+      showDecision(io, line, continued);
+    }
   }
   if (verdict === "same") io.out(tone("green", "Taken again now: the same answer."));
   if (verdict === "different") io.out(tone("red", "TAKEN AGAIN NOW: A DIFFERENT ANSWER. The record, the policy text or this release is not what it was."));

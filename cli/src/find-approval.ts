@@ -4,8 +4,7 @@ import type { Verb } from "./verb.ts";
 
 /** By its id, or the first characters of it, four at least. */
 export async function findApproval({ api }: Verb, id: string): Promise<Approval> {
-  const client = api();
-  const { approval } = await client.call(client.approvals.getApproval.bind(client.approvals), { approvalId: id });
+  const { approval } = await api().approvals.getApproval({ approvalId: id });
   if (approval === undefined) throw new SallyportError("approval.not_found", `There is no approval ${id}.`);
   return approval;
 }

@@ -2,7 +2,7 @@ import type { Erasure } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
-import { printable, table } from "./table.ts";
+import { printable, writeTable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 export function forgetVerb(program: Command): void {
@@ -21,8 +21,7 @@ export function forgetVerb(program: Command): void {
     .description("ask for it; it waits seven days for two others")
     .action((identityId: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { erasure } = await client.call(client.erasures.requestErasure.bind(client.erasures), { identityId, reason });
+        const { erasure } = await api().erasures.requestErasure({ identityId, reason });
         tell(io, erasure);
       }),
     );
@@ -31,8 +30,7 @@ export function forgetVerb(program: Command): void {
     .description("what was asked, newest first")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { erasures } = await client.call(client.erasures.listErasures.bind(client.erasures), {});
+        const { erasures } = await api().erasures.listErasures({});
         if (io.json) return io.out(toJson(erasures));
         if (erasures.length === 0) return io.out("Nobody was to be forgotten.");
         const rows = erasures.map(({ id, state, identityId, requestedBy, approvers, quorum, reason }) => [
@@ -43,7 +41,7 @@ export function forgetVerb(program: Command): void {
           `${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}`,
           printable(reason),
         ]);
-        for (const line of table(["ERASURE", "STATE", "WHO", "ASKED BY", "AGREED", "REASON"], rows)) io.out(line);
+        writeTable(io, ["ERASURE", "STATE", "WHO", "ASKED BY", "AGREED", "REASON"], rows);
       }),
     );
   for (const decision of ["approve", "deny"] as const) {
@@ -54,13 +52,9 @@ export function forgetVerb(program: Command): void {
       .description(decision === "approve" ? "agree; the second one to agree carries it out" : "refuse it; whoever asked may do so too")
       .action((id: string, { comment }: { comment: string }, command: Command) =>
         runVerb(command, async (verb) => {
-          const client = verb.api();
-          const { erasures: service } = client;
+          const { erasures: service } = verb.api();
           const erasureId = await find(verb, id);
-          const { erasure } =
-            decision === "approve"
-              ? await client.call(service.approveErasure.bind(service), { erasureId, comment })
-              : await client.call(service.denyErasure.bind(service), { erasureId, comment });
+          const { erasure } = decision === "approve" ? await service.approveErasure({ erasureId, comment }) : await service.denyErasure({ erasureId, comment });
           tell(verb.io, erasure);
         }),
       );
@@ -69,8 +63,7 @@ export function forgetVerb(program: Command): void {
 
 async function find({ api }: Verb, id: string): Promise<string> {
   if (/^[0-9a-f-]{36}$/u.test(id)) return id;
-  const client = api();
-  const { erasures } = await client.call(client.erasures.listErasures.bind(client.erasures), {});
+  const { erasures } = await api().erasures.listErasures({});
   return byPrefix("erasure", erasures, id).id;
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function identitiesVerb(program: Command): void {
@@ -10,13 +10,12 @@ export function identitiesVerb(program: Command): void {
     .description("who they are, and in which groups")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { identities: found } = await client.call(client.identities.listIdentities.bind(client.identities), {});
+        const { identities: found } = await api().identities.listIdentities({});
         if (io.json) return io.out(toJson(found));
         const rows = found
           .toSorted((a, b) => (a.id < b.id ? -1 : 1))
           .map(({ id, kind, groups, disabled }) => [id, kind, disabled ? "disabled" : "active", groups.join(" ")]);
-        for (const line of table(["IDENTITY", "KIND", "STATE", "GROUPS"], rows)) io.out(line);
+        writeTable(io, ["IDENTITY", "KIND", "STATE", "GROUPS"], rows);
       }),
     );
   identities
@@ -27,8 +26,7 @@ export function identitiesVerb(program: Command): void {
     .description("create an identity, or change its groups")
     .action((id: string, { kind, group = [] }: { kind: string; group?: string[] }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { identity } = await client.call(client.identities.putIdentity.bind(client.identities), { id, kind, groups: group });
+        const { identity } = await api().identities.putIdentity({ id, kind, groups: group });
         const groups = identity?.groups ?? [];
         io.out(io.json ? toJson(identity) : `${id} is in ${groups.length === 0 ? "no group" : groups.join(", ")}.`);
       }),
@@ -40,8 +38,7 @@ export function identitiesVerb(program: Command): void {
     .description("let it in no more, for good, and end its sessions")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        await client.call(client.identities.disableIdentity.bind(client.identities), { id, reason });
+        await api().identities.disableIdentity({ id, reason });
         io.out(io.json ? toJson({ identity: id, disabled: true }) : `${id} is disabled.`);
       }),
     );

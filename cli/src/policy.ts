@@ -6,7 +6,7 @@ import { diffVerb } from "./policy/diff.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
 import { tryVerb } from "./policy/try.ts";
-import { printable, printableLines } from "./table.ts";
+import { instant, printable, printableLines } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function policyVerb(program: Command): void {
@@ -17,8 +17,7 @@ export function policyVerb(program: Command): void {
     .description("parse, validate, and run the tests beside the rules; publishes nothing")
     .action((path: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { version, problems, testsPassed } = await client.call(client.policies.checkPolicy.bind(client.policies), { files: readPolicy(path) });
+        const { version, problems, testsPassed } = await api().policies.checkPolicy({ files: readPolicy(path) });
         const errors = problems.filter(({ severity }) => severity === "error");
         if (io.json) io.out(toJson({ version, problems, testsPassed }));
         else {
@@ -46,16 +45,16 @@ export function policyVerb(program: Command): void {
       runVerb(command, async ({ io, api }) => {
         const client = api();
         if (version !== undefined) {
-          const found = await client.call(client.policyChanges.getPolicyVersion.bind(client.policyChanges), { version });
+          const found = await client.policyChanges.getPolicyVersion({ version });
           if (io.json) return io.out(toJson(found));
           if (found.policy !== undefined) showVersion(io, found.policy);
           return showFiles(io, found.files);
         }
-        const published = await client.call(client.policies.getPolicy.bind(client.policies), {});
+        const published = await client.policies.getPolicy({});
         if (io.json) return io.out(toJson(published));
         if (published.loadFailed) warnOfFailure(io, published.version, published.keeps);
         if (published.version === "") return io.out("No policy is published: everything is refused.");
-        io.out(`${published.version}, published by ${published.publishedBy} at ${published.publishedAt?.toISOString() ?? ""}`);
+        io.out(`${published.version}, published by ${published.publishedBy} at ${instant(published.publishedAt)}`);
         showFiles(io, published.files);
       }),
     );

@@ -2,7 +2,7 @@ import type { GetReadModelsResponse, RebuildReadModelsResponse } from "@sallypor
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
 import { bold, type Io, toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Between two lines that tell how far a rebuild is. */
@@ -15,8 +15,7 @@ export function projectionsVerb(program: Command): void {
     .description("how far they are")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const status = await client.call(client.readModels.getReadModels.bind(client.readModels), {});
+        const status = await api().readModels.getReadModels({});
         if (io.json) io.out(toJson(status));
         else show(io, status);
         return status.state === "down" ? exitStatus.refused : exitStatus.done;
@@ -27,9 +26,8 @@ export function projectionsVerb(program: Command): void {
     .description("make them anew from the first event; the old ones answer until the new ones are ready")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         let toldAt = 0;
-        for await (const progress of client.stream(client.readModels.rebuildReadModels({}, client.metadata))) {
+        for await (const progress of api().readModels.rebuildReadModels({})) {
           if (!progress.done && Date.now() - toldAt < TOLD_EVERY_MILLIS) continue;
           toldAt = Date.now();
           io.out(io.json ? toJson(progress) : progressLine(progress));
@@ -43,13 +41,13 @@ function show(
   { state, why, position, recordedAt, headPosition, headRecordedAt, lagMillis, events, unreadable, rows, rebuild }: GetReadModelsResponse,
 ): void {
   io.out(`${bold("State")}     ${state}${why === "" ? "" : `: ${why}`}`);
-  io.out(`${bold("Position")}  ${position}  ${recordedAt?.toISOString() ?? ""}`);
-  io.out(`${bold("Ledger")}    ${headPosition}  ${headRecordedAt?.toISOString() ?? ""}`);
+  io.out(`${bold("Position")}  ${position}  ${instant(recordedAt)}`);
+  io.out(`${bold("Ledger")}    ${headPosition}  ${instant(headRecordedAt)}`);
   io.out(`${bold("Lag")}       ${(Number(lagMillis) / 1_000).toFixed(1)} s`);
   io.out(`${bold("Events")}    ${events}${unreadable === 0n ? "" : `, ${unreadable} of them unreadable (the control plane's log names them)`}`);
   if (rebuild !== undefined) io.out(`${bold("Rebuild")}   ${progressLine(rebuild)}`);
   const models = Object.entries(rows).map(([name, count]) => [name, String(count)]);
-  for (const line of table(["READ MODEL", "ROWS"], models)) io.out(line);
+  writeTable(io, ["READ MODEL", "ROWS"], models);
 }
 
 function progressLine({ events, expected, upTo, done }: RebuildReadModelsResponse): string {

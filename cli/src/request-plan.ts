@@ -17,9 +17,8 @@ export function requestPlanVerb(program: Command): void {
     )
     .action((resource: string, file: string, { for: duration, reason }: { for: string; reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         const asked = { resource, text: readFileSync(file, "utf8"), forSeconds: parseDuration(duration), reason };
-        const { approval } = await client.call(client.approvals.requestPlan.bind(client.approvals), asked);
+        const { approval } = await api().approvals.requestPlan(asked);
         if (io.json) return io.out(toJson(approval));
         const id = approval?.id ?? "";
         io.out(`${id}: ${approval?.state ?? ""}, ${approval?.plan.length ?? 0} commands; somebody else: sallyport approvals approve ${id.slice(0, 8)}`);

@@ -23,7 +23,7 @@ export function requestVerb(program: Command): void {
       runVerb(command, async ({ io, api }): Promise<ExitStatus> => {
         const client = api();
         const asked = { resource, durationSeconds: parseDuration(duration), reason, ticket };
-        let { grant } = await client.call(client.grants.requestAccess.bind(client.grants), asked);
+        let { grant } = await client.grants.requestAccess(asked);
         if (wait === true && grant?.state === "pending") {
           if (!io.json) tellGrant(io, grant);
           grant = await decided(client, grant);
@@ -51,7 +51,7 @@ async function decided(client: ApiClient, asked: Grant): Promise<Grant | undefin
   let grant: Grant | undefined = asked;
   while (grant?.state === "pending") {
     await pause(POLL_MILLIS);
-    ({ grant } = await client.call(client.grants.getGrant.bind(client.grants), { grantId: asked.id }));
+    ({ grant } = await client.grants.getGrant({ grantId: asked.id }));
   }
   return grant;
 }

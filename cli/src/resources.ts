@@ -10,8 +10,7 @@ export function resourcesVerb(program: Command): void {
     .description("list the resources that you may open, and those that you may ask for access to")
     .action((_options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { resources, access } = await client.call(client.resources.listResources.bind(client.resources), {});
+        const { resources, access } = await api().resources.listResources({});
         if (io.json) return io.out(toJson(resources.map((resource, index) => ({ ...resource, access: access[index] }))));
         if (resources.length === 0) return io.out("There is no resource that you may open, or ask for.");
         const rows = resources.map(({ name, protocol, online, labels }, index) => [

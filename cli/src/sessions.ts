@@ -7,7 +7,7 @@ import { replayLine } from "./replay.ts";
 import { answerLines, sentLines } from "./answer-lines.ts";
 import { ReplayInput } from "./replay-input.ts";
 import { ReplayOutput } from "./replay-output.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 export function sessionsVerb(program: Command): void {
@@ -29,13 +29,13 @@ export function sessionsVerb(program: Command): void {
         if (found.length === 0) return verb.io.out("No sessions.");
         const rows = found.map(({ id, identity, resource, state, requestedAt, cause, emergency }) => [
           id,
-          requestedAt?.toISOString() ?? "",
+          instant(requestedAt),
           identity,
           resource,
           emergency ? `${state}, break-glass` : state,
           cause,
         ]);
-        for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);
+        writeTable(verb.io, ["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows);
         if (nextCursor !== "") verb.io.err(`There are more: --cursor ${nextCursor}`);
       }),
     );
@@ -66,8 +66,7 @@ export function sessionsVerb(program: Command): void {
         const input = new ReplayInput(parseLines(output));
         const sent = new ReplayOutput(parseLines(output), sentLines);
         const { id: sessionId } = await find(verb, id);
-        const client = verb.api();
-        for await (const { event, removed } of client.stream(client.sessions.replaySession({ sessionId }, client.metadata))) {
+        for await (const { event, removed } of verb.api().sessions.replaySession({ sessionId })) {
           if (removed !== "") verb.io.out(verb.io.json ? toJson({ removed }) : tone("yellow", `Not whole: ${removed}`));
           if (event === undefined) continue;
           const { dataJson, metadataJson, ...rest } = event;
@@ -85,8 +84,7 @@ export function sessionsVerb(program: Command): void {
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const { id: sessionId } = await find(verb, id);
-        const client = verb.api();
-        await client.call(client.sessions.endSession.bind(client.sessions), { sessionId, reason });
+        await verb.api().sessions.endSession({ sessionId, reason });
         verb.io.out(verb.io.json ? toJson({ sessionId, ended: true }) : `Session ${sessionId} is ended.`);
       }),
     );
@@ -122,15 +120,13 @@ interface ListOptions {
 }
 
 async function list({ api }: Verb, { open, identity = "", resource = "", since, until, limit, cursor = "" }: ListOptions): Promise<ListSessionsResponse> {
-  const client = api();
   const request = { limit: parseLimit(limit), openOnly: open === true, identity, resource, since: parseInstant(since), until: parseInstant(until), cursor };
-  return client.call(client.sessions.listSessions.bind(client.sessions), request);
+  return api().sessions.listSessions(request);
 }
 
 export async function find(verb: Verb, id: string): Promise<Session> {
   if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id)) {
-    const client = verb.api();
-    const { session } = await client.call(client.sessions.getSession.bind(client.sessions), { sessionId: id });
+    const { session } = await verb.api().sessions.getSession({ sessionId: id });
     if (session !== undefined) return session;
   }
   const { sessions: found } = await list(verb, { limit: "500" });

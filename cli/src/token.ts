@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Io, toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function tokenVerb(program: Command): void {
@@ -20,21 +20,21 @@ export function tokenVerb(program: Command): void {
       runVerb(command, async ({ io, api, profile }) => {
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
-        // Before there is a token that nobody would have.
-        if (options.out !== undefined) writeFileSync(options.out, "", { mode: 0o600 });
+        // Before there is a token that nobody would have. What is there stays until then: it may be the token that this one is to follow.
+        if (options.out !== undefined) appendFileSync(options.out, "", { mode: 0o600 });
         if (options.join !== undefined) {
-          const { joinToken, expiresAt } = await client.call(client.agents.createJoinToken.bind(client.agents), { agentName: options.join, ttlSeconds });
+          const { joinToken, expiresAt } = await client.agents.createJoinToken({ agentName: options.join, ttlSeconds });
           return deliver(io, { token: joinToken, expiresAt }, options.out);
         }
         const identityId = options.identity ?? profile().identity;
         if (options.group !== undefined) {
-          await client.call(client.identities.putIdentity.bind(client.identities), { id: identityId, kind: options.kind ?? "human", groups: options.group });
+          await client.identities.putIdentity({ id: identityId, kind: options.kind ?? "human", groups: options.group });
         }
         const {
           tokenId,
           token: secret,
           expiresAt,
-        } = await client.call(client.identities.createToken.bind(client.identities), {
+        } = await client.identities.createToken({
           identityId,
           ttlSeconds,
           note: options.note,
@@ -48,12 +48,11 @@ export function tokenVerb(program: Command): void {
     .description("those that work now, without their secrets")
     .action((options: { readonly identity?: string }, command: Command) =>
       runVerb(command, async ({ io, api, profile }) => {
-        const client = api();
         const identityId = options.identity ?? profile().identity;
-        const { tokens } = await client.call(client.identities.listTokens.bind(client.identities), { identityId });
+        const { tokens } = await api().identities.listTokens({ identityId });
         if (io.json) return io.out(toJson(tokens));
-        const rows = tokens.map(({ id, expiresAt, note }) => [id, expiresAt?.toISOString() ?? "", note]);
-        for (const line of table(["TOKEN", "EXPIRES", "NOTE"], rows)) io.out(line);
+        const rows = tokens.map(({ id, expiresAt, note }) => [id, instant(expiresAt), note]);
+        writeTable(io, ["TOKEN", "EXPIRES", "NOTE"], rows);
       }),
     );
   token
@@ -62,8 +61,7 @@ export function tokenVerb(program: Command): void {
     .description("end a token, yours or for administrators anybody's, and the sessions that it opened")
     .action((tokenId: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        await client.call(client.identities.revokeToken.bind(client.identities), { tokenId });
+        await api().identities.revokeToken({ tokenId });
         io.out(io.json ? toJson({ tokenId, revoked: true }) : `Token ${tokenId} is revoked.`);
       }),
     );

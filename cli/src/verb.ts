@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { ApiClient } from "./api-client.ts";
+import { type ApiClient, connectApi } from "./api-client.ts";
 import { type ExitStatus, exitStatus, Misuse } from "./exit-status.ts";
 import { explain, failureOf, statusOf } from "./failure.ts";
 import { type Io, terminal, toJson } from "./io.ts";
@@ -27,12 +27,15 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
   const io = terminal(options.json === true);
   const stateDir = stateDirectory(process.env, process.cwd());
   let client: ApiClient | undefined;
+  let leftOut = "";
+  const api = (): ApiClient => (client ??= connectApi(profile(), undefined, (what) => (leftOut = what)));
   const profile = (): Profile => {
     const name = options.as ?? process.env["SALLYPORT_CLI_AS"] ?? DEFAULT_PROFILE;
     return loadProfile(stateDir, name);
   };
   try {
-    process.exitCode = (await run({ io, stateDir, profile, api: () => (client ??= ApiClient.of(profile())) })) ?? exitStatus.done;
+    process.exitCode = (await run({ io, stateDir, profile, api })) ?? exitStatus.done;
+    if (leftOut !== "") io.err(leftOutLine(leftOut));
   } catch (error) {
     io.err(io.json ? toJson({ error: failureOf(error) }) : printableLines(explain(error)).join("\n"));
     process.exitCode = statusOf(error);
@@ -40,6 +43,10 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
     client?.close();
   }
 }
+
+/** Also under `--json`: on the standard error, so that what is read from the other stays one value. */
+const leftOutLine = (leftOut: string): string =>
+  `This is not the whole: a later release wrote into the record what this control plane cannot read (${leftOut}). Upgrade it; its log names the places.`;
 
 /** `90s`, `15m`, `8h`, `7d`. */
 export function parseDuration(text: string): number {

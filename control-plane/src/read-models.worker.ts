@@ -49,7 +49,7 @@ port.on("message", (request: Request) => {
   const { id, call } = request;
   answer(request)
     .then(
-      (answered) => reply({ kind: "answer", id, answer: answered }),
+      (answered) => reply({ kind: "answer", id, answer: answered, leftOut: models.leftOut }),
       (error: unknown) => {
         const { code, message, details } = SallyportError.from(error);
         if (code === "internal") log.error({ err: error, call }, "a question to the read models failed");

@@ -264,6 +264,13 @@ export const errorCodes = {
   "stream.conflict": { grpc: grpc.aborted, http: 409, sqlstate: "40001", retryable: true, meaning: "Somebody else changed this first." },
   "ledger.unavailable": { grpc: grpc.unavailable, http: 503, sqlstate: "58030", retryable: true, meaning: "The record cannot be written, so nothing may run." },
   "ledger.corrupt": { grpc: grpc.internal, http: 500, sqlstate: "58P01", retryable: false, meaning: "The ledger file is damaged or is not a ledger." },
+  "ledger.newer": {
+    grpc: grpc.failedPrecondition,
+    http: 503,
+    sqlstate: "55000",
+    retryable: true,
+    meaning: "A later release wrote into this part of the record, so this release decides nothing on it. Upgrade the control plane.",
+  },
   "ledger.too_large": { grpc: grpc.resourceExhausted, http: 413, sqlstate: "54000", retryable: false, meaning: "An event is larger than the ledger accepts." },
   "recording.full": {
     grpc: grpc.resourceExhausted,

@@ -76,7 +76,7 @@ try {
 
   async function revoke({ grantId, client }: Live): Promise<{ readonly asked: number; readonly acknowledged: number }> {
     const asked = performance.now();
-    await decider.call(decider.grants.revokeGrant.bind(decider.grants), { grantId, reason: "bench" });
+    await decider.grants.revokeGrant({ grantId, reason: "bench" });
     const acknowledged = performance.now();
     await client.ended();
     return { asked, acknowledged };
@@ -104,8 +104,8 @@ async function provision(stack: Stack, many: number): Promise<ReadonlyMap<string
     const made = new Map<string, string>();
     for (let n = 0; n < many; n++) {
       const id = `engineer-${n}`;
-      await api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups: ["engineers"] });
-      const { token } = await api.call(api.identities.createToken.bind(api.identities), { identityId: id, ttlSeconds: 3_600, note: "" });
+      await api.identities.putIdentity({ id, kind: "human", groups: ["engineers"] });
+      const { token } = await api.identities.createToken({ identityId: id, ttlSeconds: 3_600, note: "" });
       made.set(id, token);
     }
     return made;
@@ -117,9 +117,9 @@ async function granted(stack: Stack, decider: ApiClient, identity: string, token
   const api = stack.apiOf(identity, token);
   try {
     const asked = { resource: RESOURCE, durationSeconds: 1_800, reason: "bench", ticket: "" };
-    const { grant } = await api.call(api.grants.requestAccess.bind(api.grants), asked);
+    const { grant } = await api.grants.requestAccess(asked);
     const grantId = grant?.id ?? "";
-    await decider.call(decider.grants.approveAccess.bind(decider.grants), { grantId, comment: "" });
+    await decider.grants.approveAccess({ grantId, comment: "" });
     return grantId;
   } finally {
     api.close();

@@ -128,7 +128,7 @@ export class GatewayBed {
     this.gateway = new PostgresGateway({
       nodeId: "node",
       identities: this.#identities(),
-      resources: { find: () => resource, list: () => [resource], offer: unused },
+      resources: { find: () => resource, requireReadable: () => undefined, list: () => [resource], offer: unused },
       policies: {
         current: () => ({
           version: this.policyVersion,

@@ -8,7 +8,7 @@ import { noObligations } from "@sallyport/control-plane/src/domain/decision.ts";
 import type { DomainEvent } from "@sallyport/control-plane/src/domain/events.ts";
 import { sessionStream } from "@sallyport/control-plane/src/domain/session/session.events.ts";
 import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
-import { REST_LAST_MS } from "@sallyport/control-plane/src/notify/courier.ts";
+import { LATER_RELEASE, REST_LAST_MS } from "@sallyport/control-plane/src/notify/courier.ts";
 import { Outbox } from "@sallyport/control-plane/src/notify/outbox.ts";
 import { GIVE_UP_AFTER_MS, RETRY_LAST_MS } from "@sallyport/control-plane/src/notify/retry-schedule.ts";
 import { WebhookServer } from "../support/webhook-server.ts";
@@ -42,6 +42,21 @@ describe("notifications that are not delivered", { timeout: HANG_MS }, () => {
     await again.retry(dead.id.slice(0, 8), "root", admin);
     await server.count(3);
     await emptied(again);
+  });
+
+  it("because a later release wrote of them are dead letters that can be tried again, and hold nothing else up", async (t) => {
+    const { channel, begin, ledger, time, happen, recorded } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const notifications = await begin(channel("ops", server));
+    const revoked: DomainEvent = { type: "AgentRevoked", data: { agentId: "a1", reason: "" } };
+    const written = newEvent(randomUUID(), revoked, { actor: { kind: "system", id: "one" }, correlationId: "c" }, time.now().toISOString());
+    await ledger.append("agent-a1", [{ ...written, data: { new: "field" }, metadata: { ...written.metadata, schemaVersion: 99 } }], "none");
+    await happen("edge");
+    await server.count(1);
+    assert.match(titleOf(server.received[0] ?? { body: "" }), /edge/u);
+    await until("it is given up", () => notifications.list(1, ["failed"]).deliveries[0]?.failure === LATER_RELEASE);
+    assert.equal((await recorded("NotificationFailed")).length, 1);
+    await notifications.close();
   });
 
   it("of one who fills their share leave room for others, and are no reason not to tell of an alarm at once", async (t) => {

@@ -121,6 +121,8 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     "pg_stats.null_frac": "",
     "pg_stat_activity.query": "opaque",
     "pg_stat_activity.state": "",
+    "pg_stat_database.temp_bytes": "opaque",
+    "pg_stat_database.xact_commit": "",
     "pg_largeobject.data": "opaque",
     "pg_prepared_statements.statement": "",
     "pg_settings.setting": "",
@@ -152,6 +154,28 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     assert.equal(named("people", "nothing"), "");
     assert.match(named("contacts", "*"), /people\.email.*people\.ssn/);
     await admin.query("drop schema other cascade");
+  });
+
+  it("takes what looks like a column for a function of the row, where there is one", async () => {
+    await admin.query(`
+      create table elders () inherits (people);
+      create domain elder as people;
+      create function card(people) returns text language sql as 'select $1.email';
+      create function title(elder, text default '') returns text language sql as 'select $1.email';
+      create function kind(anyelement) returns text language sql as 'select 1::text';
+      create function pair(people, int) returns text language sql as 'select $1.email'`);
+    const catalogue = newCatalogue();
+    await catalogue.learn({ ...nothingUnlearnt(), names: new Set(["people", "elders", "contacts"]) });
+    const named = (table: string, column: string): string => shown(catalogue.named(table, column, nothingUnlearnt()));
+    for (const name of ["people.card", "people.title", "people.kind", "elders.card", "contacts.kind"]) {
+      const [table = "", column = ""] = name.split(".");
+      assert.equal(named(table, column), "opaque", name);
+    }
+    for (const name of ["people.pair", "contacts.card", "people.nothing"]) {
+      const [table = "", column = ""] = name.split(".");
+      assert.equal(named(table, column), "", name);
+    }
+    await admin.query("drop function card(people), title(elder, text), kind(anyelement), pair(people, int); drop domain elder; drop table elders");
   });
 
   it("tells what has to be looked up: what is new, what is old, and everything after a change", async () => {

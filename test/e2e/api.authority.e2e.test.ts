@@ -125,8 +125,8 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     stack = await Stack.start(cleanup, { policy: openPolicy, moreDatabases: ["stock"] });
     // In no group at all: what everybody has.
     edToken = await stack.call("admin", async (admin) => {
-      await admin.call(admin.identities.putIdentity.bind(admin.identities), { id: "ed", kind: "human", groups: [] });
-      return (await admin.call(admin.identities.createToken.bind(admin.identities), { identityId: "ed", ttlSeconds: 3_600, note: "" })).token;
+      await admin.identities.putIdentity({ id: "ed", kind: "human", groups: [] });
+      return (await admin.identities.createToken({ identityId: "ed", ttlSeconds: 3_600, note: "" })).token;
     });
     client = new Client(stack.apiAddress, credentials.createSsl(readFileSync(stack.caFile)));
     atEnd(cleanup, () => client.close());
@@ -208,15 +208,14 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     const as = <T>(who: Caller, run: (api: ApiClient) => Promise<T>): Promise<T> => stack.call(who === "ed" ? "cy" : who, run);
     const none = { since: undefined, until: undefined, cursor: "", limit: 0 };
     const list = (who: Caller, asked: { readonly identity?: string; readonly resource?: string } = {}) =>
-      as(who, (api) => api.call(api.sessions.listSessions.bind(api.sessions), { openOnly: false, identity: "", resource: "", ...asked, ...none }));
-    const search = (who: Caller) =>
-      as(who, (api) => api.call(api.history.searchCommands.bind(api.history), { words: "select found", identity: "", resource: "", ...none }));
+      as(who, (api) => api.sessions.listSessions({ openOnly: false, identity: "", resource: "", ...asked, ...none }));
+    const search = (who: Caller) => as(who, (api) => api.history.searchCommands({ words: "select found", identity: "", resource: "", ...none }));
     const resourcesOf = (rows: readonly { readonly resource: string }[]): readonly string[] => [...new Set(rows.map(({ resource }) => resource))].toSorted();
-    const show = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.sessions.getSession.bind(api.sessions), { sessionId }));
-    const explain = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.history.explainDecision.bind(api.history), { sessionId, commandId: 1 }));
-    const end = (who: Caller, sessionId: string) => as(who, (api) => api.call(api.sessions.endSession.bind(api.sessions), { sessionId, reason: "" }));
-    const replay = (who: Caller, sessionId: string) => as(who, (api) => read(api.stream(api.sessions.replaySession({ sessionId }, api.metadata))));
-    const bundle = (who: Caller, scope: ExportRequest["scope"]) => as(who, (api) => read(api.stream(api.audit.export({ scope, sealed: false }, api.metadata))));
+    const show = (who: Caller, sessionId: string) => as(who, (api) => api.sessions.getSession({ sessionId }));
+    const explain = (who: Caller, sessionId: string) => as(who, (api) => api.history.explainDecision({ sessionId, commandId: 1 }));
+    const end = (who: Caller, sessionId: string) => as(who, (api) => api.sessions.endSession({ sessionId, reason: "" }));
+    const replay = (who: Caller, sessionId: string) => as(who, (api) => read(api.sessions.replaySession({ sessionId })));
+    const bundle = (who: Caller, scope: ExportRequest["scope"]) => as(who, (api) => read(api.audit.export({ scope, sealed: false })));
     const read = async (parts: AsyncIterable<unknown>): Promise<number> => (await Array.fromAsync(parts)).length;
     const forbidden = { code: "auth.forbidden" };
 
@@ -239,7 +238,7 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     await assert.rejects(bundle("ed", { $case: "range", value: { from: "", to: "" } }), forbidden);
     const closing = { name: "close.cedar", text: `@id("none") forbid (principal, action == Action::"run", resource);` };
     const asked = { version: "", files: [...openPolicy, closing], sinceSeconds: 3_600n, identity: "", resource: "" };
-    const steps = await as("ed", (api) => Array.fromAsync(api.stream(api.policyChanges.tryPolicy(asked, api.metadata))));
+    const steps = await as("ed", (api) => Array.fromAsync(api.policyChanges.tryPolicy(asked)));
     const tried = steps.flatMap(({ step }) => (step?.$case === "report" ? step.value.groups : [])).filter(({ action }) => action === "run");
     const examplesOn = (on: string): readonly string[] =>
       tried.flatMap(({ resource, examples }) => (resource === on ? examples.map(({ statement }) => statement) : []));
@@ -250,13 +249,12 @@ describe("the API", { timeout: 3 * HANG_MS }, () => {
     await orders.query("select 1");
     await orders.end();
 
-    const versions = (who: "admin" | "bo") =>
-      stack.call(who, (api) => api.call(api.policyChanges.listPolicyVersions.bind(api.policyChanges), { openOnly: true, limit: 1 }));
+    const versions = (who: "admin" | "bo") => stack.call(who, (api) => api.policyChanges.listPolicyVersions({ openOnly: true, limit: 1 }));
     assert.equal((await versions("admin")).policies.length, 1, "whoever administers the policy reads it, though no rule lets them replay");
     await assert.rejects(versions("bo"), forbidden);
-    await stack.call("admin", (api) => api.call(api.erasures.listErasures.bind(api.erasures), {}));
+    await stack.call("admin", (api) => api.erasures.listErasures({}));
     await assert.rejects(stack.token("ana"), { code: "auth.forbidden", message: `Rule "no-tokens": denied. The directory issues them.` });
     const own = { identityId: "ana", ttlSeconds: 60, note: "" };
-    await stack.call("ana", (mine) => mine.call(mine.identities.createToken.bind(mine.identities), own));
+    await stack.call("ana", (mine) => mine.identities.createToken(own));
   });
 });

@@ -33,11 +33,10 @@ test("a person whom two administrators agree to forget is in no file any more, a
     return { exit: status, out: process.stdout, err: process.stderr };
   };
   const json = async <T>(person: Person, ...args: string[]): Promise<T> => JSON.parse((await cli(person, ...args, "--json")).out) as T;
-  const putIdentity = (id: string, groups: string[]) =>
-    stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
+  const putIdentity = (id: string, groups: string[]) => stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups }));
   const newToken = async (): Promise<string> => {
     const request = { identityId: NAME, ttlSeconds: 600, note: "for the quartz laptop" };
-    return (await stack.call("admin", (api) => api.call(api.identities.createToken.bind(api.identities), request))).token;
+    return (await stack.call("admin", (api) => api.identities.createToken(request))).token;
   };
 
   for (const id of ["bo", "cy"]) await putIdentity(id, ["approvers", "auditors", "admins"]);
@@ -108,7 +107,7 @@ test("a person whom two administrators agree to forget is in no file any more, a
     );
     for (const { stream, data, metadata } of await stack.events("session-", "identity-", "erasure-"))
       assert.ok(!JSON.stringify({ stream, data, metadata }).includes(NAME));
-    const listed = await stack.call("admin", (api) => api.call(api.identities.listIdentities.bind(api.identities), {}));
+    const listed = await stack.call("admin", (api) => api.identities.listIdentities({}));
     assert.deepEqual(
       listed.identities.filter(({ id }) => id === pseudonym || id === NAME).map(({ id, disabled }) => [id, disabled]),
       [[pseudonym, true]],

@@ -100,8 +100,7 @@ describe("channels outside", { timeout: HANG_MS }, () => {
   });
 
   it("are told of a policy that waits when their group may agree to it, with the command, and of its withdrawal", async () => {
-    const put = (id: string, groups: string[]) =>
-      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
+    const put = (id: string, groups: string[]) => stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups }));
     await put("cy", ["admins"]);
     const folder = tempDir(cleanup, "proposed");
     for (const { name, text } of starterPolicy) writeFileSync(join(folder, name), `// Again.\n${text}`);

@@ -51,8 +51,7 @@ describe("a change of the policy", { timeout: 6 * HANG_MS }, () => {
     await (await stack.connectDirect()).query("create table orders (id int)");
   });
 
-  const put = (id: string, groups: string[]) =>
-    stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups }));
+  const put = (id: string, groups: string[]) => stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups }));
 
   /** Our own command line; its answer as JSON, or what it said in refusing. */
   async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
@@ -95,7 +94,7 @@ describe("a change of the policy", { timeout: 6 * HANG_MS }, () => {
     assert.deepEqual(await cli("ana", "policy", "approve", version, digest), [1, "auth.forbidden"]);
     assert.deepEqual(await cli("bo", "policy", "approve", version, "ab".repeat(32)), [1, "approval.drift"]);
     assert.deepEqual(await cli("bo", "policy", "approve", version, digest.slice(0, 8)), [2, "misused"]);
-    const unread = stack.call("bo", (api) => api.call(api.policyChanges.approvePolicy.bind(api.policyChanges), { version, comment: "", digest: "" }));
+    const unread = stack.call("bo", (api) => api.policyChanges.approvePolicy({ version, comment: "", digest: "" }));
     await assert.rejects(unread, { code: "input.invalid" });
     assert.deepEqual(await cli("admin", "policy", "publish", version), [1, "policy.unapproved"]);
     assert.equal(await inForce(), beforehand);

@@ -33,8 +33,7 @@ describe("a plan", () => {
     );
 
   it("that cannot be read is refused with its beginning, wherever that is cut", async () => {
-    const ask = (text: string) =>
-      stack.call("ana", (api) => api.call(api.approvals.requestPlan.bind(api.approvals), { resource: "orders-db", text, forSeconds: 60, reason: "r" }));
+    const ask = (text: string) => stack.call("ana", (api) => api.approvals.requestPlan({ resource: "orders-db", text, forSeconds: 60, reason: "r" }));
     for (const filling of [92, 93])
       await assert.rejects(ask(`selec '${"a".repeat(filling)}😀'`), { code: "input.invalid", message: /^Command 1 of the plan/u });
   });
@@ -49,8 +48,7 @@ describe("a plan", () => {
         "begin;\nupdate parts set state = 'old' where id <= 4;\nselect count(*) from parts where state = 'old';\ndelete from parts;\ncommit;\n",
       ),
     );
-    const look = (person: Person, dryRun: boolean) =>
-      stack.call(person, (api) => api.call(api.approvals.preview.bind(api.approvals), { approvalId: id, digest: "", dryRun }));
+    const look = (person: Person, dryRun: boolean) => stack.call(person, (api) => api.approvals.preview({ approvalId: id, digest: "", dryRun }));
     await assert.rejects(look("ana", true), { code: "approval.self" });
     const plans = await look("bo", false);
     assert.deepEqual(
@@ -170,10 +168,8 @@ describe("a plan", () => {
 
   it("is found by the first characters of its id, however many large ones there are, and by nobody whom it does not concern", async () => {
     const text = Array.from({ length: 30 }, (_, index) => `truncate a${index} /* ${"x".repeat(1_000)} */;`).join("\n");
-    const ask = () =>
-      stack.call("ana", (api) => api.call(api.approvals.requestPlan.bind(api.approvals), { resource: "orders-db", text, forSeconds: 60, reason: "release 8" }));
-    const revoke = (approvalId: string) =>
-      stack.call("ana", (api) => api.call(api.approvals.revokeApproval.bind(api.approvals), { approvalId, reason: "done" }));
+    const ask = () => stack.call("ana", (api) => api.approvals.requestPlan({ resource: "orders-db", text, forSeconds: 60, reason: "release 8" }));
+    const revoke = (approvalId: string) => stack.call("ana", (api) => api.approvals.revokeApproval({ approvalId, reason: "done" }));
     let id = "";
     // Their plans together are more than a message of gRPC takes.
     for (let plan = 0; plan < 80; plan++) {
@@ -186,8 +182,7 @@ describe("a plan", () => {
     assert.equal(plan.length, 30);
     const listed = stack.cli("bo", "--json", "approvals", "list", "--all");
     assert.equal((await listed.exited).status, 0, listed.stderr);
-    const of = (person: "robot" | "bo", prefix: string) =>
-      stack.call(person, (api) => api.call(api.approvals.getApproval.bind(api.approvals), { approvalId: prefix }));
+    const of = (person: "robot" | "bo", prefix: string) => stack.call(person, (api) => api.approvals.getApproval({ approvalId: prefix }));
     await assert.rejects(of("robot", id.slice(0, 8)), { code: "approval.not_found" });
     await assert.rejects(of("bo", id.slice(0, 3)), { code: "approval.not_found" });
     const denied = stack.cli("bo", "approvals", "deny", id.slice(0, 8));

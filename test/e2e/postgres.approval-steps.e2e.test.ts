@@ -32,7 +32,7 @@ describe("approvals in steps", () => {
     const weekday = new Date(Date.now() + 3 * 86_400_000).toLocaleDateString("en-US", { weekday: "short", timeZone: "UTC" }).toLowerCase();
     stack = await Stack.start(cleanup, { policy: stepsPolicy.map(({ name, text }) => ({ name, text: text.replace("${NOT_TODAY}", weekday) })) });
     const join = (id: Person, groups: readonly string[]) =>
-      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id, kind: "human", groups: [...groups] }));
+      stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups: [...groups] }));
     // Of both groups: still one person.
     await join("bo", ["approvers", "auditors", "support", "dba"]);
     await join("cy", ["approvers", "dba"]);

@@ -151,9 +151,7 @@ describe("a command that needs approval", () => {
     const other = (await asked(shown.approvalId)).data;
     assert.notEqual(other.command.digest, shown.command.digest);
     const approve = (digest: string): Promise<unknown> =>
-      stack.call("bo", (api) =>
-        api.call(api.approvals.approve.bind(api.approvals), { approvalId: other.approvalId, comment: "", digest, forSeconds: 0, wholeSession: false }),
-      );
+      stack.call("bo", (api) => api.approvals.approve({ approvalId: other.approvalId, comment: "", digest, forSeconds: 0, wholeSession: false }));
     await assert.rejects(approve(shown.command.digest), { code: "approval.drift" });
     assert.equal(timesRun("/* argument */"), 0);
     await stack.deny(other.approvalId);
@@ -245,8 +243,7 @@ describe("a command that needs approval", () => {
       @approvals("2 from approvers") ${needs("of-seniors", "seniors")}
       @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
     await stack.publish([{ name: "ranks.cedar", text: rules }]);
-    const rank = (group: string) =>
-      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id: "ana", kind: "human", groups: [group] }));
+    const rank = (group: string) => stack.call("admin", (api) => api.identities.putIdentity({ id: "ana", kind: "human", groups: [group] }));
     const client = await stack.connect();
     const dropped = failure(client.query("drop table victims /* promoted */"));
     const { data } = await heldFor("/* promoted */");
@@ -266,8 +263,7 @@ describe("a command that needs approval", () => {
       @id("ask") permit (principal, action == Action::"run", resource) when { context.riskClass == "destructive" && context.approvals >= 1 };
       @id("approve") permit (principal in Group::"approvers", action == Action::"approve", resource);`;
     await stack.publish([{ name: "finance.cedar", text: rules }]);
-    const join = (group: string) =>
-      stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id: "ana", kind: "human", groups: [group] }));
+    const join = (group: string) => stack.call("admin", (api) => api.identities.putIdentity({ id: "ana", kind: "human", groups: [group] }));
     await join("finance");
     const client = await openWire(cleanup, stack);
     const answered = client.more("Z");

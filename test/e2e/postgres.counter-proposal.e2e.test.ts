@@ -25,9 +25,9 @@ describe("a counter-proposal", () => {
       isType("ApprovalRequested", ({ data }) => data.command.statement === text),
     );
   const propose = (approvalId: string, statement: string, person: "bo" | "cy" | "ana" | "robot" = "bo") =>
-    stack.call(person, (api) => api.call(api.approvals.proposeCounter.bind(api.approvals), { approvalId, statement, comment: "", digest: "" }));
+    stack.call(person, (api) => api.approvals.proposeCounter({ approvalId, statement, comment: "", digest: "" }));
   const accept = (approvalId: string, digest: string, person: "ana" | "bo" = "ana") =>
-    stack.call(person, (api) => api.call(api.approvals.acceptCounter.bind(api.approvals), { approvalId, digest }));
+    stack.call(person, (api) => api.approvals.acceptCounter({ approvalId, digest }));
   const ran = (text: string): number => stack.target.log.statements().filter(({ sql }) => sql === text).length;
 
   it("is told to the client, taken on the command line, and runs in place of what was held, under an approval of its own", async () => {

@@ -347,6 +347,30 @@ describeOnEach("what is made of a masked column", (flavour) => {
     assert.ok((await rows(client, "select x, x || '' from theirs")).flat().every(isMasked));
   });
 
+  it("is all that is masked of the COPY of a whole table, which leaves generated columns out", async () => {
+    const copied = async (...texts: readonly string[]): Promise<readonly string[]> => {
+      const wire = await openWire(cleanup, stack);
+      for (const text of texts) {
+        const answered = wire.more("Z", 1);
+        wire.write(query(text));
+        await answered;
+      }
+      wire.destroy();
+      return wire.messages.filter(({ type }) => type === "d").map(({ bytes }) => bytes.subarray(5).toString());
+    };
+    const shown = "1\tGrace\t****\t*********20\t****\t\\N\n";
+    assert.deepEqual((await copied("copy people to stdout")).slice(0, 1), [shown]);
+    assert.deepEqual((await copied("copy people to stdout csv")).slice(0, 1), ['1,Grace,"****","*********20","****",\n']);
+    assert.match((await copied("copy people to stdout (format binary)")).join(""), /Grace/);
+    // Nobody else can see yet which columns of the table are generated.
+    const swap = "alter table people alter shout drop expression, add column calm text generated always as (lower(name)) stored";
+    const erased = await copied("begin", swap, "copy people to stdout", "rollback");
+    assert.deepEqual(erased.slice(0, 1), [`${Array.from({ length: 7 }, () => "****").join("\t")}\n`]);
+    assert.deepEqual((await copied(swap, "copy people to stdout")).slice(0, 1), [`${shown.trimEnd()}\t****\n`]);
+    await direct.query("alter table people drop column calm, drop column shout");
+    await direct.query("alter table people add column shout text generated always as (upper(email)) stored");
+  });
+
   for (const sql of harmless) {
     it(`is not: ${sql}`, async () => {
       for (const how of [{}, { name: sql.slice(0, 60) }]) assert.deepEqual(await rows(client, sql, how), await rows(direct, sql));

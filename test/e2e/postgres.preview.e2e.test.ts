@@ -29,7 +29,7 @@ describe("a preview of a held command", () => {
       (event): event is RecordedAs<"ApprovalRequested"> => event.type === "ApprovalRequested" && event.data.command.statement?.includes(text) === true,
     );
   const preview = (person: Person, approvalId: string, dryRun: boolean, digest = "") =>
-    stack.call(person, (api) => api.call(api.approvals.preview.bind(api.approvals), { approvalId, digest, dryRun }));
+    stack.call(person, (api) => api.approvals.preview({ approvalId, digest, dryRun }));
   const run = async (person: Person, ...args: readonly string[]): Promise<{ readonly exit: number | null; readonly out: string; readonly err: string }> => {
     const process = stack.cli(person, ...args);
     const { status } = await process.exited;

@@ -47,17 +47,15 @@ describe("a connection that cannot be", () => {
     const { token, tokenId } = await stack.token("robot");
     const client = await stack.connect("robot", { password: token });
     const ended = once(client, "error") as Promise<[{ code: string }]>;
-    await stack.call("admin", (api) => api.call(api.identities.revokeToken.bind(api.identities), { tokenId }));
+    await stack.call("admin", (api) => api.identities.revokeToken({ tokenId }));
     assert.equal((await ended)[0].code, "57P01");
     assert.deepEqual(await failure(attempt(stack.gateway("robot", { password: token }))), ["28P01", "auth.failed"]);
   });
 
   it("is told: unknown resource, and a resource that it may not open", async () => {
     assert.deepEqual(await refused({ database: "nowhere" }), ["3D000", "resource.not_found"]);
-    await stack.call("admin", (api) => api.call(api.identities.putIdentity.bind(api.identities), { id: "dora", kind: "human", groups: ["guests"] }));
-    const { token } = await stack.call("admin", (api) =>
-      api.call(api.identities.createToken.bind(api.identities), { identityId: "dora", ttlSeconds: 60, note: "" }),
-    );
+    await stack.call("admin", (api) => api.identities.putIdentity({ id: "dora", kind: "human", groups: ["guests"] }));
+    const { token } = await stack.call("admin", (api) => api.identities.createToken({ identityId: "dora", ttlSeconds: 60, note: "" }));
     assert.deepEqual(await refused({ user: "dora", password: token }), ["42501", "policy.denied"]);
   });
 

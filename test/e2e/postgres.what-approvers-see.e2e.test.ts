@@ -84,7 +84,7 @@ describe("what approvers see of a command", () => {
     assert.deepEqual(whole.parameters, ["bell\u{7}", "y".repeat(100_000)]);
     await assert.rejects(
       stack.call("robot", async (api) => {
-        for await (const _ of api.stream(api.approvals.readCommand({ approvalId: data.approvalId }, api.metadata)));
+        for await (const _ of api.approvals.readCommand({ approvalId: data.approvalId }));
       }),
       { code: "approval.not_found" },
     );

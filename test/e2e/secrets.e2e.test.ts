@@ -37,7 +37,7 @@ describe("secrets", () => {
       env: { NODE_OPTIONS: "--disable-warning=ExperimentalWarning --heapsnapshot-signal=SIGUSR2", SALLYPORT_LOG_LEVEL: "trace" },
     });
     await exercise();
-    const { joinToken } = await stack.call("admin", (api) => api.call(api.agents.createJoinToken.bind(api.agents), { agentName: "second", ttlSeconds: 60 }));
+    const { joinToken } = await stack.call("admin", (api) => api.agents.createJoinToken({ agentName: "second", ttlSeconds: 60 }));
     joinSecret = joinToken;
   });
 
@@ -72,7 +72,7 @@ describe("secrets", () => {
       "approval-",
       (event): event is RecordedAs<"ApprovalRequested"> => event.type === "ApprovalRequested" && event.data.command.statement?.startsWith("do $$") === true,
     );
-    await stack.call("bo", (api) => api.call(api.approvals.getApproval.bind(api.approvals), { approvalId: data.approvalId }));
+    await stack.call("bo", (api) => api.approvals.getApproval({ approvalId: data.approvalId }));
     await stack.deny(data.approvalId);
     await held;
     await failure(client.query({ text: "select $1::text as password", values: ["harmless"] }));

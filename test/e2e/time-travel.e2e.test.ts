@@ -181,7 +181,7 @@ describe("the past, through the command line", { timeout: 120_000 }, () => {
     await stack.call("bo", async (api) => {
       for (const words of ['"', 'a" OR 1', "statement:truncate", "(", "NEAR(", "*", "^", "-x", "'; drop", "\0"]) {
         const request = { words, identity: "", resource: "", since: undefined, until: undefined, cursor: "", limit: 0 };
-        const { commands } = await api.call(api.history.searchCommands.bind(api.history), request);
+        const { commands } = await api.history.searchCommands(request);
         assert.deepEqual(commands, [], words);
       }
     });

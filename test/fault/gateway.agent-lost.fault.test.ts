@@ -92,7 +92,7 @@ describe("a session", () => {
     const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === "unharmed");
     const sessionId = requested.stream.replace("session-", "");
     await assert.rejects(
-      stack.call("robot", (api) => api.call(api.sessions.endSession.bind(api.sessions), { sessionId, reason: "" })),
+      stack.call("robot", (api) => api.sessions.endSession({ sessionId, reason: "" })),
       { code: "auth.forbidden" },
     );
     assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);

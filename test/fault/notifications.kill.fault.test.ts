@@ -17,8 +17,7 @@ describe("a control plane that is killed while it tells its channels", { timeout
     const server = await WebhookServer.start(cleanup);
     const { env } = configureChannels(cleanup, [{ name: "hook", kind: "webhook", server, more: { events: ["grants"] } }]);
     const stack = await Stack.start(cleanup, { labels: { access: "on-request" }, env });
-    const request = () =>
-      stack.call("ana", (api) => api.call(api.grants.requestAccess.bind(api.grants), { resource: RESOURCE, durationSeconds: 60, reason: "stuck", ticket: "" }));
+    const request = () => stack.call("ana", (api) => api.grants.requestAccess({ resource: RESOURCE, durationSeconds: 60, reason: "stuck", ticket: "" }));
     for (let round = 0; round < ROUNDS; round++) {
       // One is taken and never answered: the process dies with it on its way, and with the others behind it.
       server.behaviours = [{ kind: "hang" }];

@@ -107,6 +107,7 @@ export const resources: Resources = {
       .map(({ name }) => ({ name, code: "resource.conflict", message: "Another agent serves it." }));
     return Promise.resolve(refused);
   },
+  requireReadable: () => undefined,
   find: notNeeded,
   list: notNeeded,
 };

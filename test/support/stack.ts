@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { ApiClient } from "@sallyport/cli/src/api-client.ts";
+import { type ApiClient, connectApi } from "@sallyport/cli/src/api-client.ts";
 import type { Profile } from "@sallyport/cli/src/profile.ts";
 import type { DomainEvent, EventType } from "@sallyport/control-plane/src/domain/events.ts";
 import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
@@ -213,12 +213,12 @@ export class Stack {
   }
 
   api(person: Person = "admin"): ApiClient {
-    return new ApiClient(this.#profile(person), this.tokens[person]);
+    return connectApi(this.#profile(person), this.tokens[person]);
   }
 
   /** As somebody whom the test made itself. */
   apiOf(identity: string, token: string): ApiClient {
-    return new ApiClient(this.#profile(identity), token);
+    return connectApi(this.#profile(identity), token);
   }
 
   /** One call as `person`. */
@@ -260,20 +260,20 @@ export class Stack {
   }
 
   async publish(policy: readonly PolicyText[]): Promise<string> {
-    const { version } = await this.call("admin", (api) => api.call(api.policies.publishPolicy.bind(api.policies), { files: [...policy], reason: "a test" }));
+    const { version } = await this.call("admin", (api) => api.policies.publishPolicy({ files: [...policy], reason: "a test" }));
     return version;
   }
 
   async approve(approvalId: string, person: Person = "bo", forSeconds = 0, wholeSession = false): Promise<void> {
-    await this.call(person, (api) => api.call(api.approvals.approve.bind(api.approvals), { approvalId, comment: "", digest: "", forSeconds, wholeSession }));
+    await this.call(person, (api) => api.approvals.approve({ approvalId, comment: "", digest: "", forSeconds, wholeSession }));
   }
 
   async deny(approvalId: string, person: Person = "bo", comment = ""): Promise<void> {
-    await this.call(person, (api) => api.call(api.approvals.deny.bind(api.approvals), { approvalId, comment }));
+    await this.call(person, (api) => api.approvals.deny({ approvalId, comment }));
   }
 
   async token(person: Exclude<Person, "admin">, ttlSeconds = TOKEN_SECONDS): Promise<{ readonly tokenId: string; readonly token: string }> {
-    return this.call("admin", (api) => api.call(api.identities.createToken.bind(api.identities), { identityId: person, ttlSeconds, note: "" }));
+    return this.call("admin", (api) => api.identities.createToken({ identityId: person, ttlSeconds, note: "" }));
   }
 
   /** SIGKILL, unless told otherwise; resolves when the process is gone. */
@@ -308,8 +308,7 @@ export class Stack {
     this.#configureAgent(changes);
     await this.killAgent("SIGTERM");
     // Or the old link would be taken for the new one.
-    while ((await this.call("admin", (api) => api.call(api.agents.listAgents.bind(api.agents), {}))).agents.some((agent) => agent.connected))
-      await pause(POLL_MS);
+    while ((await this.call("admin", (api) => api.agents.listAgents({}))).agents.some((agent) => agent.connected)) await pause(POLL_MS);
     await this.startAgent();
   }
 
@@ -317,7 +316,7 @@ export class Stack {
   async linked(): Promise<void> {
     await this.call("admin", async (api) => {
       for (;;) {
-        const { agents } = await api.call(api.agents.listAgents.bind(api.agents), {});
+        const { agents } = await api.agents.listAgents({});
         if (agents.some((agent) => agent.connected)) return;
         if (!this.agent.running) throw new Error(`The agent ended:\n${this.agent.stdout}${this.agent.stderr}`);
         await pause(POLL_MS);
@@ -363,12 +362,10 @@ export class Stack {
     this.#configureAgent();
     await this.call("admin", async (api) => {
       for (const [id, { kind, groups }] of Object.entries(people)) {
-        await api.call(api.identities.putIdentity.bind(api.identities), { id, kind, groups: [...groups] });
-        this.tokens[id as keyof typeof people] = (
-          await api.call(api.identities.createToken.bind(api.identities), { identityId: id, ttlSeconds: TOKEN_SECONDS, note: "" })
-        ).token;
+        await api.identities.putIdentity({ id, kind, groups: [...groups] });
+        this.tokens[id as keyof typeof people] = (await api.identities.createToken({ identityId: id, ttlSeconds: TOKEN_SECONDS, note: "" })).token;
       }
-      const { joinToken } = await api.call(api.agents.createJoinToken.bind(api.agents), { agentName: "edge", ttlSeconds: 600 });
+      const { joinToken } = await api.agents.createJoinToken({ agentName: "edge", ttlSeconds: 600 });
       const joining = TestProcess.node(this.#cleanup, agentMain, ["join", "-"], { env: this.#agentEnv, input: joinToken });
       const { status } = await joining.exited;
       if (status !== 0) throw new Error(`The agent could not join: ${joining.stderr}`);
@@ -379,7 +376,7 @@ export class Stack {
 
   async *#read(api: ApiClient, prefixes: readonly string[], follow: boolean): AsyncGenerator<Recorded> {
     const request = { streamPrefixes: [...prefixes], afterPosition: follow ? 0n : undefined, follow, limit: 0n };
-    for await (const { event } of api.stream(api.events.readEvents(request, api.metadata))) if (event !== undefined) yield recorded(event);
+    for await (const { event } of api.events.readEvents(request)) if (event !== undefined) yield recorded(event);
   }
 }
 

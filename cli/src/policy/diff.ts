@@ -22,10 +22,9 @@ export function diffVerb(policy: Command): void {
     .addHelpText("after", about)
     .action((path: string, against: string | undefined, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
         const isPath = against !== undefined && !isVersion(against);
         const request = { after: readPolicy(path), before: isPath ? readPolicy(against) : [], beforeVersion: isPath ? "" : (against ?? "") };
-        const { changes } = await client.call(client.policies.diffPolicy.bind(client.policies), request);
+        const { changes } = await api().policies.diffPolicy(request);
         if (io.json) return io.out(toJson({ changes }));
         for (const change of changes) show(io, change);
         const count = (kind: string): number => changes.filter((change) => change.kind === kind).length;

@@ -3,7 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Command } from "commander";
 import { bold, type Io, toJson, tone } from "../io.ts";
 import { Misuse } from "../exit-status.ts";
-import { printable, table } from "../table.ts";
+import { instant, printable, writeTable } from "../table.ts";
 import { runVerb } from "../verb.ts";
 import { isVersion, readPolicy } from "./read-policy.ts";
 
@@ -22,8 +22,7 @@ export function lifecycleVerbs(policy: Command): void {
     .description("put it before the other administrators; nothing changes yet")
     .action((path: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { policy: found } = await client.call(client.policyChanges.proposePolicy.bind(client.policyChanges), { files: readPolicy(path), reason });
+        const { policy: found } = await api().policyChanges.proposePolicy({ files: readPolicy(path), reason });
         tell(io, found);
       }),
     );
@@ -34,8 +33,7 @@ export function lifecycleVerbs(policy: Command): void {
     .description("propose an earlier policy again")
     .action((version: string | undefined, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { policy: found } = await client.call(client.policyChanges.proposeEarlierPolicy.bind(client.policyChanges), { version: version ?? "", reason });
+        const { policy: found } = await api().policyChanges.proposeEarlierPolicy({ version: version ?? "", reason });
         tell(io, found);
       }),
     );
@@ -49,11 +47,11 @@ export function lifecycleVerbs(policy: Command): void {
       runVerb(command, async ({ io, api }) => {
         if (shown.length < SHOWN_CHARACTERS) throw new Misuse(`A digest has ${SHOWN_CHARACTERS} characters or more: policy show ${version}`);
         const client = api();
-        const { policy: asked } = await client.call(client.policyChanges.getPolicyVersion.bind(client.policyChanges), { version });
+        const { policy: asked } = await client.policyChanges.getPolicyVersion({ version });
         const digest = asked?.digest ?? "";
         if (!digest.startsWith(shown))
           throw new SallyportError("approval.drift", `These are not the rules of ${version} now. Read them: policy show ${version}`);
-        const { policy: found } = await client.call(client.policyChanges.approvePolicy.bind(client.policyChanges), { version, comment, digest });
+        const { policy: found } = await client.policyChanges.approvePolicy({ version, comment, digest });
         tell(io, found);
       }),
     );
@@ -64,8 +62,7 @@ export function lifecycleVerbs(policy: Command): void {
     .description("refuse a policy that somebody else proposed")
     .action((version: string, { comment }: { comment: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { policy: found } = await client.call(client.policyChanges.rejectPolicy.bind(client.policyChanges), { version, comment });
+        const { policy: found } = await api().policyChanges.rejectPolicy({ version, comment });
         tell(io, found);
       }),
     );
@@ -75,8 +72,7 @@ export function lifecycleVerbs(policy: Command): void {
     .description("take back your own proposal")
     .action((version: string, _options, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const { policy: found } = await client.call(client.policyChanges.withdrawPolicy.bind(client.policyChanges), { version });
+        const { policy: found } = await api().policyChanges.withdrawPolicy({ version });
         tell(io, found);
       }),
     );
@@ -90,10 +86,10 @@ export function lifecycleVerbs(policy: Command): void {
       runVerb(command, async ({ io, api }) => {
         const client = api();
         if (isVersion(path)) {
-          await client.call(client.policyChanges.publishProposedPolicy.bind(client.policyChanges), { version: path });
+          await client.policyChanges.publishProposedPolicy({ version: path });
           return io.out(io.json ? toJson({ version: path }) : `Policy ${path} is in force.`);
         }
-        const { version } = await client.call(client.policies.publishPolicy.bind(client.policies), { files: readPolicy(path), reason });
+        const { version } = await client.policies.publishPolicy({ files: readPolicy(path), reason });
         io.out(io.json ? toJson({ version }) : `Policy ${version} is in force.`);
       }),
     );
@@ -103,20 +99,12 @@ export function lifecycleVerbs(policy: Command): void {
     .description("what is proposed and what is in force, newest first")
     .action(({ all }: { all?: boolean }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const client = api();
-        const listed = await client.call(client.policyChanges.listPolicyVersions.bind(client.policyChanges), { openOnly: all !== true, limit: 0 });
+        const listed = await api().policyChanges.listPolicyVersions({ openOnly: all !== true, limit: 0 });
         if (io.json) return io.out(toJson(listed));
         warnOfFailure(io, listed.loadFailure, listed.keeps);
         if (listed.policies.length === 0) return io.out("No policy is proposed or in force: everything is refused.");
-        const rows = listed.policies.map((each) => [
-          each.version,
-          each.state,
-          agreed(each),
-          each.proposedBy,
-          each.proposedAt?.toISOString() ?? "",
-          each.reason,
-        ]);
-        for (const line of table(["VERSION", "STATE", "AGREED", "BY", "PROPOSED", "REASON"], rows)) io.out(line);
+        const rows = listed.policies.map((each) => [each.version, each.state, agreed(each), each.proposedBy, instant(each.proposedAt), each.reason]);
+        writeTable(io, ["VERSION", "STATE", "AGREED", "BY", "PROPOSED", "REASON"], rows);
       }),
     );
 }
@@ -148,7 +136,7 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
   line("Policy", `${policy.version}  ${policy.state}${policy.replacedBy === "" ? "" : ` (${policy.replacedBy} came instead)`}`);
   line("Digest", policy.digest);
-  line("Proposed", `by ${policy.proposedBy}, ${policy.proposedAt?.toISOString() ?? ""}${policy.reason === "" ? "" : `: ${printable(policy.reason)}`}`);
+  line("Proposed", `by ${policy.proposedBy}, ${instant(policy.proposedAt)}${policy.reason === "" ? "" : `: ${printable(policy.reason)}`}`);
   line("On top of", policy.base || "nothing");
   line(
     "Needs",
@@ -158,10 +146,10 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
   if (policy.trial !== undefined) {
     const { by, since, decisions, differences } = policy.trial;
     const found = differences.map(({ kind, count }) => `${count} ${kind.replaceAll("_", " ")}`).join(", ") || "no difference";
-    line("Tried", `by ${by} on ${decisions} decisions since ${since?.toISOString() ?? ""}: ${found}`);
+    line("Tried", `by ${by} on ${decisions} decisions since ${instant(since)}: ${found}`);
   }
   if (policy.decidedBy !== "")
-    line("Decided", `by ${policy.decidedBy}, ${policy.decidedAt?.toISOString() ?? ""}${policy.comment === "" ? "" : `: ${printable(policy.comment)}`}`);
+    line("Decided", `by ${policy.decidedBy}, ${instant(policy.decidedAt)}${policy.comment === "" ? "" : `: ${printable(policy.comment)}`}`);
   if (canBeDecided(policy) && policy.approvals.length < policy.required) line("Approve", `sallyport policy approve ${policy.version} ${shownDigest(policy)}`);
   if (policy.groups.length > 0) line("Groups", policy.groups.map((group) => (policy.emptyGroups.includes(group) ? `${group} (nobody)` : group)).join(", "));
   if (policy.labels.length > 0) line("Labels", policy.labels.join(", "));

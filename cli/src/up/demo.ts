@@ -5,7 +5,7 @@ import { ensureCertificate } from "@sallyport/deploy/demo/certificate";
 import { startPostgres } from "@sallyport/deploy/demo/postgres-server";
 import { appRole, demoDatabase, seedDemo } from "@sallyport/deploy/demo/seed";
 import { stringify } from "yaml";
-import { ApiClient } from "../api-client.ts";
+import { connectApi } from "../api-client.ts";
 import { startBackground } from "../processes.ts";
 import { profileFile, type Profile } from "../profile.ts";
 import { ensurePerson, ensurePolicy, joinAgent } from "./provision.ts";
@@ -60,7 +60,7 @@ export async function startDemo(dir: string, say: (line: string) => void): Promi
 
     const admin: Profile = { ...reach, identity: "admin", tokenFile: join(dataDir, "bootstrap-admin.token") };
     writeProfile(directory, "admin", admin);
-    const api = ApiClient.of(admin);
+    const api = connectApi(admin);
     const engineer = await ensurePerson(api, directory, { ...reach, identity: "ana" }, ["engineers", "oncall"]);
     const approver = await ensurePerson(api, directory, { ...reach, identity: "bo" }, ["approvers", "auditors"]);
     writeProfile(directory, "ana", engineer);

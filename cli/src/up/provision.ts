@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SallyportError } from "@sallyport/proto/errors";
-import { ApiClient } from "../api-client.ts";
+import { type ApiClient, connectApi } from "../api-client.ts";
 import { readPolicy } from "../policy/read-policy.ts";
 import { type Profile, readToken } from "../profile.ts";
 
@@ -14,8 +14,8 @@ const JOIN_SECONDS = 600;
 export async function ensurePerson(api: ApiClient, directory: string, reach: Omit<Profile, "tokenFile">, groups: string[]): Promise<Profile> {
   const profile: Profile = { ...reach, tokenFile: join(directory, "profiles", `${reach.identity}.token`) };
   if (existsSync(profile.tokenFile) && (await works(profile))) return profile;
-  await api.call(api.identities.putIdentity.bind(api.identities), { id: profile.identity, kind: "human", groups });
-  const { token } = await api.call(api.identities.createToken.bind(api.identities), {
+  await api.identities.putIdentity({ id: profile.identity, kind: "human", groups });
+  const { token } = await api.identities.createToken({
     identityId: profile.identity,
     ttlSeconds: TOKEN_SECONDS,
     note: "sallyport up",
@@ -26,9 +26,9 @@ export async function ensurePerson(api: ApiClient, directory: string, reach: Omi
 }
 
 async function works(profile: Profile): Promise<boolean> {
-  const own = new ApiClient(profile, readToken(profile));
+  const own = connectApi(profile, readToken(profile));
   try {
-    await own.call(own.identities.getSelf.bind(own.identities), {});
+    await own.identities.getSelf({});
     return true;
   } catch (error) {
     if (error instanceof SallyportError) return false;
@@ -40,14 +40,14 @@ async function works(profile: Profile): Promise<boolean> {
 
 /** The starter policy, unless somebody has published one. */
 export async function ensurePolicy(api: ApiClient, path: string): Promise<void> {
-  const { version } = await api.call(api.policies.getPolicy.bind(api.policies), {});
+  const { version } = await api.policies.getPolicy({});
   if (version !== "") return;
-  await api.call(api.policies.publishPolicy.bind(api.policies), { files: readPolicy(path), reason: "The starter policy." });
+  await api.policies.publishPolicy({ files: readPolicy(path), reason: "The starter policy." });
 }
 
 /** `sallyport agent join -`, as an operator would on the agent's machine; the token goes through standard input. */
 export async function joinAgent(api: ApiClient, agentName: string, env: NodeJS.ProcessEnv): Promise<void> {
-  const { joinToken } = await api.call(api.agents.createJoinToken.bind(api.agents), { agentName, ttlSeconds: JOIN_SECONDS });
+  const { joinToken } = await api.agents.createJoinToken({ agentName, ttlSeconds: JOIN_SECONDS });
   const cli = fileURLToPath(new URL("../main.ts", import.meta.url));
   const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", cli, "agent", "join", "-"], { env, stdio: ["pipe", "ignore", "pipe"] });
   let complaint = "";

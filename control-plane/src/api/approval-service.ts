@@ -1,6 +1,6 @@
 import type { ApprovalServiceServer, ReadCommandResponse } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView } from "../application/ports.ts";
+import type { Approvals, ApprovalView } from "../application/approval-ports.ts";
 import { type CommandPiece, isWhole } from "../application/command-text.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Previews } from "../application/preview-ports.ts";
@@ -72,8 +72,9 @@ export function approvalService(
         return listApprovals(wanted, sightOf(principal), Math.min(limit || MAX_LISTED, MAX_LISTED));
       }),
     ),
-    getApproval: unary(api, ({ approvalId }, { principal }) => {
+    getApproval: unary(api, async ({ approvalId }, { principal }) => {
       const [found, another] = like(approvalId).filter((approval) => maySee(principal, approval));
+      if (found === undefined) await approvals.load(approvalId); // fails where it is there, and this release cannot read it
       if (found === undefined) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
       return { approval: approvalView(found) };

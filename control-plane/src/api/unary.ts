@@ -1,10 +1,12 @@
-import type { handleServerStreamingCall, handleUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
+import { type handleServerStreamingCall, type handleUnaryCall, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
+import { LEFT_OUT_METADATA } from "@sallyport/proto/tunnel/limits";
 import type { Logger } from "pino";
 import type { Authority } from "../application/authority.ts";
 import type { CommandContext, Identities } from "../application/ports.ts";
 import type { Principal } from "../domain/decision.ts";
-import { serviceErrorOf } from "../grpc-status.ts";
+import { pump } from "../grpc/pump.ts";
+import { serviceErrorOf } from "../grpc/status.ts";
 import { type Gate, gateOf } from "./gates.ts";
 
 export interface ApiContext {
@@ -12,6 +14,15 @@ export interface ApiContext {
   readonly authority: Authority;
   readonly log: Logger;
   readonly newCorrelationId: () => string;
+  /** What a later release wrote, and no answer holds. */
+  readonly leftOut: () => LeftOut;
+}
+
+export interface LeftOut {
+  /** That nothing is decided on, and that are in no list. */
+  readonly streams: number;
+  /** That are not in the lists of sessions and commands. */
+  readonly events: number;
 }
 
 /** Who calls, and the context that their changes are recorded with. */
@@ -29,7 +40,7 @@ export function unary<Request, Response>(
     admit(api, call.getPath(), call.metadata, call.getPeer())
       .then((caller) => run(call.request, caller))
       .then(
-        (response) => callback(null, response),
+        (response) => callback(null, response, trailersOf(api.leftOut())),
         (error: unknown) => callback(report(api, call.getPath(), error)),
       );
   };
@@ -43,31 +54,23 @@ export function streaming<Request, Response>(
   return (call) => {
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort());
-    const pump = async (): Promise<void> => {
+    const answer = async (): Promise<void> => {
       const caller = await admit(api, call.getPath(), call.metadata, call.getPeer());
-      for await (const response of run(call.request, caller, gone.signal)) {
-        if (gone.signal.aborted) return;
-        if (!call.write(response)) await drained(call, gone.signal);
-      }
-      call.end();
+      await pump(call, run(call.request, caller, gone.signal), gone.signal);
+      if (!gone.signal.aborted) call.end();
     };
-    pump().catch((error: unknown) => {
+    answer().catch((error: unknown) => {
       if (!gone.signal.aborted) call.emit("error", report(api, call.getPath(), error));
     });
   };
 }
 
-async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      call.off("drain", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    call.on("drain", done);
-    signal.addEventListener("abort", done);
-  });
+/** No partial answer passes for a whole one. */
+function trailersOf({ streams, events }: LeftOut): Metadata | undefined {
+  if (streams === 0 && events === 0) return undefined;
+  const trailers = new Metadata();
+  trailers.set(LEFT_OUT_METADATA, `streams=${streams} events=${events}`);
+  return trailers;
 }
 
 /** Who calls, once they may. */

@@ -77,7 +77,7 @@ export function createAgents({ ledger, live, execute, clock, nodeId, resources }
     },
 
     requireEnrolled(agentId) {
-      if (live.failure !== undefined) throw live.failure;
+      live.requireReadable(agentStream(agentId));
       const state = live.agents.get(agentStream(agentId))?.state ?? agent.initialState;
       agent.requireEnrolled(state);
       return viewOf(state);

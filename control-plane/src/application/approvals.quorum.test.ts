@@ -9,8 +9,8 @@ import { MAX_DELEGATION_SECONDS } from "../domain/delegation/delegation.decider.
 import { evolveView } from "./approval-view.ts";
 import * as approval from "../domain/approval/approval.decider.ts";
 import type { Application } from "./application.ts";
-import type { ApprovalView } from "./ports.ts";
-import { approvalRequest, command } from "./testing/samples.ts";
+import type { ApprovalView } from "./approval-ports.ts";
+import { approvalRequest, command, requested } from "./testing/samples.ts";
 import { admin, collect, setStage } from "./testing/stage.ts";
 
 const groupsOf = {
@@ -71,8 +71,9 @@ describe("a quorum on the real ledger", () => {
     const nodes = [app, await join("two")] as const;
     const version = await app.policies.publish([{ name: "a", text: `approvers: ${Object.keys(groupsOf).join(" ")}` }], "first", admin);
     await app.resources.offer("a1", [{ name: "orders", protocol: "postgres", labels: {} }]);
-    for (const name of ["cy", "ned"] as const) await app.identities.put(person(name), admin);
+    for (const name of ["ana", "cy", "ned"] as const) await app.identities.put(person(name), admin);
     await app.delegations.give({ to: "ned", seconds: MAX_DELEGATION_SECONDS, reason: "on leave" }, person("cy"), admin);
+    await app.openRecord("s1").append([requested("s1", person("ana"))], admin);
     const other = { statement: "drop table old_orders", digest: "cd".repeat(32) };
     const perform = ({ approvals }: Application, { kind, who: name }: Act, id: string): Promise<unknown> => {
       const by = person(name);
@@ -100,6 +101,7 @@ describe("a quorum on the real ledger", () => {
       }
     };
     let number = 0;
+    const met = new Set<string>();
     await fc.assert(
       fc.asyncProperty(stepList, fc.array(moment, { minLength: 1, maxLength: 8 }), async (steps, moments) => {
         const id = `ap${String((number += 1))}`;
@@ -127,10 +129,12 @@ describe("a quorum on the real ledger", () => {
       }),
       { numRuns: 150 },
     );
+    for (const type of ["ApprovalCounterProposed", "ApprovalCounterAccepted", "ApprovalConsumed", "ApprovalEscalated"]) assert.ok(met.has(type), type);
 
     async function check(id: string, steps: readonly { people: number; groups: readonly string[] }[], start: number): Promise<void> {
       const recorded = await collect(ledger.readStream(approvalStream(id)));
       const events = recorded.map(({ type, data }) => ({ type, data }) as ApprovalEvent);
+      for (const { type } of events) met.add(type);
       const of = <T extends ApprovalEvent["type"]>(type: T) => events.filter((event): event is Extract<ApprovalEvent, { type: T }> => event.type === type);
       const ends = events.filter(({ type }) => ["ApprovalGranted", "ApprovalDenied"].includes(type));
       assert.ok(ends.length <= 1, "granted and denied, or one of them twice");

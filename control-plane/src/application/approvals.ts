@@ -9,9 +9,12 @@ import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
+import { load as loadState } from "./execute-command.ts";
 import { grantedBy } from "./grant-view.ts";
-import type { Approvals, ApprovalView, CommandContext, Resources } from "./ports.ts";
+import type { Approvals, ApprovalView } from "./approval-ports.ts";
+import type { CommandContext, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
+import { circumstancesIn, readRequestersSession } from "./requesters-session.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 import type { Voices } from "./voices.ts";
 
@@ -42,6 +45,11 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     const view = live.approvals.get(event.data.approvalId);
     if (view === undefined) return;
     for (const { settle, changed } of waiting.get(view.id) ?? []) (view.state === "pending" ? changed : settle)(view);
+  });
+
+  live.closed.onClosed(({ stream, why }) => {
+    if (!stream.startsWith(approvalStream(""))) return;
+    for (const { fail } of waiting.get(stream.slice(approvalStream("").length)) ?? []) fail(why);
   });
 
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
@@ -81,21 +89,20 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   }
 
   /** Whoever takes a proposal loses what they had held: one that could not run is refused before it is put to them. */
-  function requireRunnable({ requestedBy, resource }: ApprovalView, facts: CommandFacts): void {
+  async function requireRunnable({ requestedBy, resource, sessionId }: ApprovalView, facts: CommandFacts): Promise<void> {
     if (facts.hazards.includes("unparsed")) throw new SallyportError("input.invalid", `This cannot be proposed: it ${facts.unclassifiedReason}.`);
+    const session = await readRequestersSession(ledger, sessionId);
+    if (session === undefined) throw new SallyportError("session.not_found", "The session that asked is not in the record.");
     const found = live.identities.get(identityStream(requestedBy))?.state;
-    const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
-    const now = clock.now();
-    const granted = grantedBy(live.grants.openFor(requestedBy, resource, now));
     const { effect, lacks, reason, rules } = takeDecision(policies.current(), {
-      principal,
+      principal: found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined,
       resource: resources.find(resource),
       action: "run",
       facts,
-      granted,
-      circumstances: { time: now },
+      granted: session.granted,
+      circumstances: circumstancesIn(session, clock.now()),
     });
-    // What they say of their purpose is their session's; it is asked for when they take it.
+    // What they have not said yet of their purpose they are asked for when they take it.
     if (effect === "deny" && lacks === undefined)
       throw new SallyportError("policy.denied", `Policy would refuse this to ${requestedBy}. ${reason}`, { rule: rules.join(", ") });
   }
@@ -140,11 +147,12 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
           forget();
           resolve(view);
         };
-        const abort = (): void => {
+        const fail = (why: Error): void => {
           forget();
-          reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
+          reject(why);
         };
-        const waiter = { settle, changed };
+        const abort = (): void => fail(signal.reason instanceof Error ? signal.reason : new Error("Aborted."));
+        const waiter = { settle, changed, fail };
         waiters.add(waiter);
         signal.addEventListener("abort", abort, { once: true });
         // It may have settled so long ago that memory has let go of it.
@@ -170,10 +178,15 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 
     async propose(approvalId, by, proposed, comment, digest, context) {
       const asked = await requireDecidable(approvalId);
-      const voice = voices.alone(asked, asked.command.facts, by, context);
-      requireRunnable(asked, proposed.facts);
-      const { decision: onProposed } = voices.alone(asked, proposed.facts, by, context);
-      return run(approvalId, { type: "Propose", ...voice, comment, digest, proposed, onProposed }, context);
+      const propose = (): approval.ApprovalCommand => {
+        const { decision: onProposed } = voices.alone(asked, proposed.facts, by, context);
+        return { type: "Propose", ...voices.alone(asked, asked.command.facts, by, context), comment, digest, proposed, onProposed };
+      };
+      // Who may not is told so, and nothing of what policy says to whoever asked.
+      const { state } = await loadState(ledger, approval, approvalStream(approvalId));
+      approval.decide(propose(), state, clock.now().toISOString());
+      await requireRunnable(asked, proposed.facts);
+      return run(approvalId, propose(), context);
     },
 
     accept: (approvalId, by, digest, context) => run(approvalId, { type: "Accept", by: by.id, digest }, context),
@@ -245,4 +258,5 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 interface Waiting {
   readonly settle: (view: ApprovalView) => void;
   readonly changed: (view: ApprovalView) => void;
+  readonly fail: (why: Error) => void;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
-import { upcast } from "../domain/catalogue.ts";
+import { isOfLaterRelease, upcast } from "../domain/catalogue.ts";
 import { reached } from "../domain/decider.ts";
 import * as erasure from "../domain/erasure/erasure.decider.ts";
 import { type ErasureEvent, erasureStream } from "../domain/erasure/erasure.events.ts";
@@ -84,13 +84,16 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     list: async () => (await readErasures(ledger, clock)).toReversed(),
 
     async recover() {
-      const all = await readErasures(ledger, clock);
+      const closed = new Set<string>();
+      const all = (await readErasures(ledger, clock, undefined, closed)).filter(({ id }) => !closed.has(erasureStream(id)));
       for (const { id, state } of all) if (state === "granted") await carryOut(id);
       const decided = new Set(all.flatMap(({ subject, state }) => (state === "granted" || state === "destroyed" ? [subject] : [])));
       const missing = Array.from(live.identities.states(), ({ identityId }) => subjects.forgotten(identityId)).filter(
         (subject) => subject !== undefined && !decided.has(subject),
       );
-      if (missing.length > 0) {
+      if (closed.size > 0)
+        log.warn({ streams: closed.size }, "a later release wrote about who was forgotten; this one cannot say of whom a key may be missing");
+      else if (missing.length > 0) {
         const message = `The keys of ${missing.length} subjects are missing, and nobody decided to destroy them: bring back the file of the subjects' keys.`;
         throw new SallyportError("ledger.corrupt", message, { subject: String(missing[0]) });
       }
@@ -98,12 +101,19 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
   };
 }
 
-/** One, or all in the order in which they were asked for. They are few: each is a person that is forgotten. */
-async function readErasures(ledger: Ledger, clock: Clock, stream?: string): Promise<ErasureView[]> {
+/**
+ * One, or all in the order in which they were asked for. They are few: each is a person that is forgotten. What a later release wrote into
+ * fails, unless the caller wants to be told of its streams.
+ */
+async function readErasures(ledger: Ledger, clock: Clock, stream?: string, closed?: Set<string>): Promise<ErasureView[]> {
   const found = new Map<string, ErasureView>();
   const now = clock.now().toISOString();
   const events = stream === undefined ? ledger.readAll({ filter: { by: "stream", prefixes: [erasureStream("")] } }) : ledger.readStream(stream);
   for await (const recorded of events) {
+    if (closed !== undefined && isOfLaterRelease(recorded)) {
+      closed.add(recorded.stream);
+      continue;
+    }
     const event = upcast(recorded) as ErasureEvent;
     const { erasureId } = event.data;
     const next = evolveView(found.get(erasureId), event, recorded.metadata.at);

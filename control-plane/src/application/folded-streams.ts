@@ -24,6 +24,10 @@ export class FoldedStreams<State, Event extends DomainEvent> {
     for (const { state } of this.#streams.values()) yield state;
   }
 
+  close(stream: string): void {
+    this.#streams.delete(stream);
+  }
+
   /** The stream has another name from now on. */
   rename(from: string, to: string, change: (state: State) => State): void {
     const known = this.#streams.get(from);

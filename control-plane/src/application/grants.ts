@@ -62,6 +62,12 @@ export function createGrants({
     if (event.type === "GrantExpired") tellEnd(event.data.grantId, grant.grantExpired);
   });
 
+  // It may have been revoked.
+  live.closed.onClosed(({ stream, why }) => {
+    if (!stream.startsWith(grantStream(""))) return;
+    for (const ended of watchers.get(stream.slice(grantStream("").length)) ?? []) ended(why);
+  });
+
   function tellEnd(grantId: string, why: (resource: string) => SallyportError): void {
     const resource = live.grants.get(grantId)?.resource ?? "";
     for (const ended of watchers.get(grantId) ?? []) ended(why(resource));
@@ -125,6 +131,7 @@ export function createGrants({
   }
 
   function requireOpen(grantId: string): void {
+    live.requireReadable(grantStream(grantId));
     const view = live.grants.get(grantId);
     if (view !== undefined && isOpenAt(view, clock.now())) return;
     throw view?.state === "revoked" ? grant.grantRevoked(view.resource) : grant.grantExpired(view?.resource ?? "");
@@ -205,7 +212,7 @@ export function createGrants({
 
     list: () => live.grants.all(),
 
-    current: (identityId, resource) => live.grants.openFor(identityId, resource, clock.now()),
+    current: (identityId, resource, kind) => live.grants.openFor(identityId, resource, clock.now(), kind),
 
     async use(grantId, sessionId, by, resource, context) {
       const before = turns.get(grantId) ?? Promise.resolve();

@@ -24,6 +24,7 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
   function verify(token: string, expectedIdentity: string | undefined): SignedIn {
     const parsed = parseToken(token);
     const owner = parsed === undefined ? undefined : live.tokens.ownerOf(parsed.tokenId);
+    if (owner !== undefined) live.requireReadable(identityStream(owner));
     const state = owner === undefined ? undefined : stateOf(owner);
     const known = parsed === undefined ? undefined : state?.tokens.get(parsed.tokenId);
     if (parsed === undefined || state === undefined || known === undefined || !sameHash(known.hash, hashSecret(parsed.secret))) throw authFailed();

@@ -11,7 +11,7 @@ import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { asked } from "../domain/approval/approval.samples.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { approvalRequest, human, machine, orders } from "./testing/samples.ts";
-import { admin, collect, fails, openLedger, setStage, silent, until } from "./testing/stage.ts";
+import { admin, collect, openLedger, setStage, silent, until } from "./testing/stage.ts";
 
 /** Everything that a view shows, in an order that does not depend on how it came about. */
 function picture(live: LiveState): unknown {
@@ -69,19 +69,6 @@ describe("the live view", () => {
       return app.identities.list().length === 3;
     });
     assert.ok(ledger.subscribedAfter.slice(2).every((after) => after === head?.position));
-  });
-
-  it("breaks for good at an event that this release cannot read, and decides no more (V5)", async (t) => {
-    const { app, ledger, restart } = await setStage(t);
-    await app.identities.put(human("ana"), admin);
-    await app.policies.publish([{ name: "a", text: "approvers: bo" }], "", admin);
-    const { token } = await app.identities.issueToken("ana", 60, "", admin);
-    const metadata = { $correlationId: "c", actor: admin.actor, schemaVersion: 99, at: "2026-11-22T10:00:00.000Z" };
-    await ledger.append("agent-future", [{ id: "0f6f1f0e-3a55-4c0e-9f5e-0d6a9b1f7a01", type: "AgentEnrolled", data: {}, metadata }], "none");
-    await until("broken", () => app.live.failure !== undefined);
-    assert.equal(app.policies.current(), undefined);
-    await assert.rejects(app.identities.authenticate(token, "192.0.2.1:1"), fails("ledger.corrupt"));
-    await assert.rejects(restart(), fails("ledger.corrupt"));
   });
 
   it("built from zero equals what it was live, on any history (V1, I8)", async (t) => {

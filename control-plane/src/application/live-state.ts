@@ -2,21 +2,21 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
-import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
-import { upcast } from "../domain/catalogue.ts";
+import { isNewer, upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import { delegationStream, type DelegationEvent } from "../domain/delegation/delegation.events.ts";
-import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import type { NodeEvent } from "../domain/node/node.events.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
 import { policyStream, type PolicyEvent } from "../domain/policy/policy.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
+import { type CategoryFold, states, views } from "./category-fold.ts";
+import { ClosedStreams } from "./closed-streams.ts";
 import { DelegationIndex } from "./delegation-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import { FoldedStreams } from "./folded-streams.ts";
@@ -29,12 +29,14 @@ import { TokenIndex } from "./token-index.ts";
 /**
  * What decisions are taken on, in memory: the fold of every stream but those of sessions.
  *
- * Phases: catching up (until `ready`), live, broken (it met an event that this release cannot read).
+ * Phases: catching up (until `ready`), live, broken (the ledger is damaged).
  * V1. It is a fold: built from zero it equals what it was live, wherever each event came from.
  * V2. An event is applied once and in the order of its stream: told by the subscription, by an own append, or by both.
  * V3. After an own append resolves, the view shows it.
  * V4. A lost subscription is taken up again after the last position seen; nothing is skipped.
- * V5. Broken stays broken: a view that misses a fact must not decide (I3). So does one that an event of ours could not be folded into.
+ * V5. Broken stays broken: a view that misses a fact must not decide (I3).
+ * V6. A stream with an event that a later release wrote, or that cannot be folded, is closed for good: the view lets go of it, so that
+ *     nothing of it is listed, found or decided on, and goes on with the others. Without the stream of policy nothing is decided.
  */
 export class LiveState {
   readonly identities = new FoldedStreams<identity.IdentityState, IdentityEvent>(identity);
@@ -45,10 +47,12 @@ export class LiveState {
   readonly policy = new PolicyInForce();
   readonly policyVersions = new PolicyVersionViews();
   readonly approvals: ApprovalIndex;
-  readonly grants: GrantIndex;
+  readonly grants = new GrantIndex();
   readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
+  readonly closed: ClosedStreams;
 
+  readonly #folds: ReadonlyMap<string, CategoryFold>;
   readonly #deps: LiveStateDeps;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(applied: AppliedEvent) => void>();
@@ -61,7 +65,20 @@ export class LiveState {
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
-    this.grants = new GrantIndex();
+    this.closed = new ClosedStreams(deps.log);
+    this.#folds = new Map([
+      // Whose its tokens are stays known when it is closed, to tell them why they open nothing.
+      ["identity", { ...states(this.identities), apply: (applied) => this.#applyToIdentity(applied) }],
+      ["agent", states(this.agents)],
+      ["resource", states(this.resources)],
+      // What is known of it is shown when it is closed; `failure` says that nothing is decided on it.
+      ["policy", { ...states(this.policies), apply: (applied) => this.#applyToPolicy(applied), close: () => undefined }],
+      ["approval", views(this.approvals)],
+      ["grant", views(this.grants)],
+      ["delegation", views(this.delegations)],
+      ["node", states(this.nodes)],
+      ["retention", { apply: (applied) => this.#applyRetention(applied), revisionOf: () => undefined, close: () => undefined }],
+    ]);
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
   }
@@ -71,8 +88,15 @@ export class LiveState {
     return this.#caughtUp.promise;
   }
 
+  /** Why nothing at all is decided. */
   get failure(): SallyportError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.closed.whyClosed(policyStream());
+  }
+
+  /** Fails with what `failure` says, or with why the stream is closed. */
+  requireReadable(stream: string): void {
+    const why = this.failure ?? this.closed.whyClosed(stream);
+    if (why !== undefined) throw new SallyportError(why.code, why.message, why.details, why);
   }
 
   /** Called for each event, after it was applied. The answer unsubscribes. */
@@ -99,7 +123,7 @@ export class LiveState {
   /** Somebody was forgotten: what is in memory reads from now on as what a fold of the ledger would read. */
   rename(from: string, to: string): void {
     this.#renamed.set(identityStream(from), identityStream(to));
-    this.identities.rename(identityStream(from), identityStream(to), (state) => ({ ...state, identityId: to }));
+    this.identities.rename(identityStream(from), identityStream(to), (state) => identity.renamed(state, to));
     for (const tokenId of this.identities.get(identityStream(to))?.state.tokens.keys() ?? []) this.tokens.rename(tokenId, to);
     this.approvals.rename(from, to);
     this.grants.rename(from, to);
@@ -122,7 +146,11 @@ export class LiveState {
     while (!signal.aborted) {
       try {
         const from = after === undefined ? {} : { after };
-        for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "stream", prefixes: PREFIXES }, signal })) {
+        for await (const message of ledger.subscribeToAll({
+          ...from,
+          filter: { by: "stream", prefixes: Array.from(this.#folds.keys(), (category) => `${category}-`) },
+          signal,
+        })) {
           if (message.kind === "event") {
             const { event } = message;
             this.#applyRecorded({ ...event, stream: this.#renamed.get(event.stream) ?? event.stream });
@@ -150,7 +178,7 @@ export class LiveState {
   }
 
   async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
-    const known = this.#revisionOf(stream);
+    const known = this.closed.whyClosed(stream) === undefined ? this.#foldOf(stream)?.revisionOf(stream) : undefined;
     if (known === undefined || known + 1n >= revision) return;
     for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
       this.#applyRecorded(recorded);
@@ -158,18 +186,24 @@ export class LiveState {
 
   #applyRecorded(recorded: RecordedEvent): void {
     const { stream, revision, metadata } = recorded;
-    const event = upcast(recorded);
+    if (this.closed.whyClosed(stream) !== undefined) return;
     try {
-      this.#apply({ stream, revision, event, metadata });
+      this.#apply({ stream, revision, event: upcast(recorded), metadata });
     } catch (error) {
-      // Meeting it again would be no better.
       const place = { stream, revision: String(revision) };
-      throw new SallyportError("ledger.corrupt", `${event.type} makes no sense where it stands.`, place, error);
+      const senseless = (): SallyportError => new SallyportError("ledger.corrupt", `${recorded.type} makes no sense where it stands.`, place, error);
+      this.#close(stream, isNewer(error) ? error : senseless());
     }
   }
 
+  /** V6. */
+  #close(stream: string, why: SallyportError): void {
+    this.#foldOf(stream)?.close(stream);
+    this.closed.add(stream, why);
+  }
+
   #apply(applied: AppliedEvent): void {
-    if (!this.#fold(applied)) return;
+    if (this.closed.whyClosed(applied.stream) !== undefined || this.#foldOf(applied.stream)?.apply(applied) !== true) return;
     for (const listener of this.#listeners) {
       try {
         listener(applied);
@@ -179,64 +213,29 @@ export class LiveState {
     }
   }
 
-  /** The stream's category says which events may be in it. */
-  #fold({ stream, revision, event, metadata }: AppliedEvent): boolean {
-    switch (categoryOf(stream)) {
-      case "identity": {
-        const before = this.identities.get(stream)?.state;
-        if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
-        this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
-        return true;
-      }
-      case "agent":
-        return this.agents.apply(stream, revision, event as AgentEvent);
-      case "resource":
-        return this.resources.apply(stream, revision, event as ResourceEvent);
-      case "policy":
-        if (stream === policyStream()) {
-          this.policy.apply(revision, event as PolicyEvent, metadata);
-          this.policyVersions.apply(revision, event as PolicyEvent, metadata);
-        }
-        return this.policies.apply(stream, revision, event as PolicyEvent);
-      case "approval":
-        return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
-      case "grant":
-        return this.grants.apply(revision, event as GrantEvent, metadata.at);
-      case "delegation":
-        return this.delegations.apply(revision, event as DelegationEvent, metadata.at);
-      case "retention":
-        if (event.type === "StreamsRemoved" && event.data.category === "approval")
-          for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
-        return false;
-      case "node":
-        return this.nodes.apply(stream, revision, event as NodeEvent);
-      default:
-        return false;
-    }
+  #foldOf(stream: string): CategoryFold | undefined {
+    return this.#folds.get(categoryOfStream(stream));
   }
 
-  /** Undefined for streams that are not part of the view. */
-  #revisionOf(stream: string): bigint | undefined {
-    switch (categoryOf(stream)) {
-      case "identity":
-        return this.identities.revisionOf(stream);
-      case "agent":
-        return this.agents.revisionOf(stream);
-      case "resource":
-        return this.resources.revisionOf(stream);
-      case "policy":
-        return this.policies.revisionOf(stream);
-      case "approval":
-        return this.approvals.revisionOf(stream.slice(approvalStream("").length));
-      case "grant":
-        return this.grants.revisionOf(stream.slice(grantStream("").length));
-      case "delegation":
-        return this.delegations.revisionOf(stream.slice(delegationStream("").length));
-      case "node":
-        return this.nodes.revisionOf(stream);
-      default:
-        return undefined;
+  #applyToIdentity({ stream, revision, event }: AppliedEvent): boolean {
+    const before = this.identities.get(stream)?.state;
+    if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
+    this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
+    return true;
+  }
+
+  #applyToPolicy({ stream, revision, event, metadata }: AppliedEvent): boolean {
+    if (stream === policyStream()) {
+      this.policy.apply(revision, event as PolicyEvent, metadata);
+      this.policyVersions.apply(revision, event as PolicyEvent, metadata);
     }
+    return this.policies.apply(stream, revision, event as PolicyEvent);
+  }
+
+  #applyRetention({ event }: AppliedEvent): boolean {
+    if (event.type === "StreamsRemoved" && event.data.category === "approval")
+      for (const { stream } of event.data.streams) this.approvals.drop(idOfStream(stream));
+    return false;
   }
 }
 
@@ -247,10 +246,6 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "delegation-", "node-", "retention-"] as const;
-
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;
 export const RESUBSCRIBE_LAST_MS = 5_000;
-
-const categoryOf = (stream: string): string => stream.slice(0, stream.indexOf("-"));

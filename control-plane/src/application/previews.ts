@@ -5,14 +5,15 @@ import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.
 import type { Detector, Obligations, Principal } from "../domain/decision.ts";
 import { strictestObligations } from "../domain/obligations.ts";
 import { takeDecision } from "../domain/take-decision.ts";
-import type { Approvals, ApprovalView, Identities, Resources } from "./ports.ts";
+import type { Approvals, ApprovalView } from "./approval-ports.ts";
+import type { Identities, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";
 import { load } from "./execute-command.ts";
 import { grantedBy } from "./grant-view.ts";
 import { maskedUnlessReadable, ofReading } from "./preview-masks.ts";
 import { PreviewQueue } from "./preview-queue.ts";
-import { type RequestersSession, readRequestersSession } from "./requesters-session.ts";
+import { circumstancesIn, type RequestersSession, readRequestersSession } from "./requesters-session.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
 
 type Previewed = Extract<ApprovalEvent, { type: "ApprovalPreviewed" }>["data"];
@@ -51,8 +52,8 @@ export function createPreviews(
   function obligationsFor(view: ApprovalView, by: Principal, session: RequestersSession): Obligations {
     const requester = identities.find(view.requestedBy);
     const resource = resources.find(view.resource);
-    const { clientAddress, purpose, granted } = session;
-    const circumstances = { time: clock.now(), clientAddress, ...(purpose === undefined ? {} : { purpose }) };
+    const { granted } = session;
+    const circumstances = circumstancesIn(session, clock.now());
     const commands = view.plan?.commands ?? [view.command];
     const asked = commands.flatMap(({ facts }) => {
       const run = { resource, action: "run", facts, circumstances } as const;

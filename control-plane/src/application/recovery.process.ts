@@ -2,13 +2,13 @@ import { approvalStream } from "../domain/approval/approval.events.ts";
 import * as agent from "../domain/agent/agent.decider.ts";
 import { agentStream } from "../domain/agent/agent.events.ts";
 import * as approval from "../domain/approval/approval.decider.ts";
-import { upcast } from "../domain/catalogue.ts";
+import { isNewer, isOfLaterRelease, upcast } from "../domain/catalogue.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import * as session from "../domain/session/session.decider.ts";
 import { type SessionEndCause, sessionStream } from "../domain/session/session.events.ts";
 import { isFinal } from "./approval-view.ts";
-import type { ApprovalView } from "./ports.ts";
+import type { ApprovalView } from "./approval-ports.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface Recovered {
@@ -39,6 +39,16 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
     await execute({ decider: session, stream: sessionStream(sessionId), command: { type: "End", data }, context });
   }
 
+  /** A later release wrote into the stream: it is left as it is, for a process of that release. */
+  async function unlessNewer(stream: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      if (!isNewer(error)) throw error;
+      log.warn({ code: error.code, ...error.details, stream, why: error.message }, "what the run before left open stays open in the record");
+    }
+  }
+
   /** Where this node's last run began; every session that it left open was requested after that. */
   async function lastStart(): Promise<bigint | undefined> {
     for await (const recorded of ledger.readStream(nodeStream(nodeId), { direction: "backwards" })) {
@@ -51,6 +61,11 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
     const from = await lastStart();
     const open = new Set<string>();
     for await (const recorded of ledger.readAll({ ...(from === undefined ? {} : { from }), filter: { by: "type", prefixes: ["Session"] } })) {
+      // Whichever release wrote it, the session is not this one's to end.
+      if (isOfLaterRelease(recorded)) {
+        open.delete(recorded.stream.slice(sessionStream("").length));
+        continue;
+      }
       const event = upcast(recorded);
       if (event.type === "SessionRequested" && event.data.nodeId === nodeId) open.add(event.data.sessionId);
       if (event.type === "SessionRefused" || event.type === "SessionEnded") open.delete(event.data.sessionId);
@@ -79,14 +94,17 @@ export function createRecovery({ ledger, live, execute, log, nodeId }: UseCaseDe
 
     async run(version) {
       const sessions = await leftOpen();
-      await inTurns(sessions, (sessionId) => endSession(sessionId, "control_plane_lost", "The control plane stopped without ending the session."));
+      await inTurns(sessions, (sessionId) =>
+        unlessNewer(sessionStream(sessionId), () => endSession(sessionId, "control_plane_lost", "The control plane stopped without ending the session.")),
+      );
       let approvals = 0;
       await inTurns(
         // What was given for a while is for its requester, whatever became of the session that asked.
         live.approvals.all().filter(({ state, until }) => !isFinal(state) && until === undefined),
-        async (view) => {
-          if (await withdraw(view)) approvals += 1;
-        },
+        (view) =>
+          unlessNewer(approvalStream(view.id), async () => {
+            if (await withdraw(view)) approvals += 1;
+          }),
       );
       const agents = Array.from(live.agents.states()).filter((each) => each.connected && each.nodeId === nodeId);
       await inTurns(agents, async ({ agentId }) => {

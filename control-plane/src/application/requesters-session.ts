@@ -1,5 +1,5 @@
 import { upcast } from "../domain/catalogue.ts";
-import { type ByGrant, grantedIn, type Purpose } from "../domain/decision.ts";
+import { type ByGrant, type Circumstances, grantedIn, type Purpose } from "../domain/decision.ts";
 import type { SessionEvent } from "../domain/session/session.events.ts";
 import { sessionStream } from "../domain/session/session.events.ts";
 import type { Ledger } from "../ledger/ledger.ts";
@@ -20,8 +20,16 @@ export async function readRequestersSession(ledger: Pick<Ledger, "readStream">, 
     if (event.type === "SessionRequested") {
       const { parameters, clientAddress } = event.data;
       found = { parameters, clientAddress, granted: false, purpose: undefined };
-    } else if (found !== undefined && event.type === "SessionOpened") found = { ...found, granted: grantedIn(event.data) };
+    } else if (found !== undefined && (event.type === "SessionOpened" || event.type === "SessionContinued"))
+      found = { ...found, granted: grantedIn(event.data) };
     else if (found !== undefined && event.type === "PurposeStated") found = { ...found, purpose: { reason: event.data.reason, ticket: event.data.ticket } };
   }
   return found;
 }
+
+/** What policy is told of a command of it that runs now. */
+export const circumstancesIn = ({ clientAddress, purpose }: RequestersSession, time: Date): Circumstances => ({
+  time,
+  clientAddress,
+  ...(purpose === undefined ? {} : { purpose }),
+});

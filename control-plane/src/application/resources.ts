@@ -27,7 +27,7 @@ export function createResources({ live, execute }: UseCaseDeps): Resources {
       await run(agentId, name, { type: "Offer", resource: offered, agentId, ownerGone: ownerGone(name) });
       return undefined;
     } catch (error) {
-      if (error instanceof SallyportError && (error.code === "resource.conflict" || error.code === "input.invalid"))
+      if (error instanceof SallyportError && (error.code === "resource.conflict" || error.code === "input.invalid" || error.code === "ledger.newer"))
         return { name, code: error.code, message: error.message };
       throw error;
     }
@@ -50,6 +50,8 @@ export function createResources({ live, execute }: UseCaseDeps): Resources {
       for (const { name, agentId: owner } of registered()) if (owner === agentId && !seen.has(name)) await run(agentId, name, { type: "Retire", agentId });
       return refused;
     },
+
+    requireReadable: (name) => live.requireReadable(resourceStream(name)),
 
     find(name) {
       const state = live.resources.get(resourceStream(name))?.state;

@@ -1,4 +1,6 @@
 import { SallyportError } from "@sallyport/proto/errors";
+import { identityStream } from "../domain/identity/identity.events.ts";
+import { resourceStream } from "../domain/resource/resource.events.ts";
 import type { SessionEndCause } from "../domain/session/session.events.ts";
 import type { LiveState } from "./live-state.ts";
 import type { CommandContext } from "./ports.ts";
@@ -33,7 +35,7 @@ export const RECONSIDERED_PER_TURN = 100;
  * The sessions of this process. One whose identity is disabled, or whose token is revoked, is ended at once. When what their opening was
  * decided on changes (policy, the identity's groups, the resource), each is put to policy again; its commands are anyway.
  */
-export function createRunningSessions(live: Pick<LiveState, "onApplied">): RunningSessions {
+export function createRunningSessions(live: Pick<LiveState, "onApplied" | "closed">): RunningSessions {
   const running = new Map<string, { readonly session: RunningSession; readonly end: EndSession; readonly reconsider: Reconsider | undefined }>();
 
   /** Not within the turn of the event: whoever publishes has the new policy ready by the next one. */
@@ -60,6 +62,12 @@ export function createRunningSessions(live: Pick<LiveState, "onApplied">): Runni
     } else if (event.type === "TokenRevoked") {
       endWhere(({ tokenId }) => tokenId === event.data.tokenId, "token_revoked", "The token of this session was revoked.");
     }
+  });
+
+  // It may have been disabled, or taken away: nobody can say any more.
+  live.closed.onClosed(({ stream, why }) => {
+    const concerns = ({ identityId, resource }: RunningSession): boolean => stream === identityStream(identityId) || stream === resourceStream(resource);
+    endWhere(concerns, "ledger_lost", why.message);
   });
 
   return {

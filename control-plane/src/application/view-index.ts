@@ -61,6 +61,11 @@ export class ViewIndex<View, Event> {
     if (this.#settled.delete(id)) this.#views.delete(id);
   }
 
+  close(id: string): void {
+    this.#settled.delete(id);
+    this.#views.delete(id);
+  }
+
   #settle(id: string): void {
     this.#settled.add(id);
     for (const oldest of this.#settled) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { SallyportError } from "@sallyport/proto/errors";
+import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
 import { z } from "zod";
 import * as agent from "./agent/agent.decider.ts";
 import * as approval from "./approval/approval.decider.ts";
@@ -87,11 +87,14 @@ describe("the event catalogue", () => {
 
   it("refuses an unknown type and a version from the future, naming the place", () => {
     const at = { stream: "agent-1", revision: 7n, data: {} };
-    const corrupt = (error: unknown): boolean => error instanceof SallyportError && error.code === "ledger.corrupt" && error.details["revision"] === "7";
-    assert.throws(() => upcast({ ...at, type: "AgentPromoted", metadata: { schemaVersion: 1 } }), corrupt);
-    assert.throws(() => upcast({ ...at, type: "toString", metadata: { schemaVersion: 1 } }), corrupt);
-    assert.throws(() => upcast({ ...at, type: "AgentEnrolled", metadata: { schemaVersion: 2 } }), corrupt);
-    assert.throws(() => upcast({ ...at, type: "AgentEnrolled", metadata: { schemaVersion: 0 } }), corrupt);
+    const refused =
+      (code: ErrorCode) =>
+      (error: unknown): boolean =>
+        error instanceof SallyportError && error.code === code && error.details["stream"] === "agent-1" && error.details["revision"] === "7";
+    assert.throws(() => upcast({ ...at, type: "AgentPromoted", metadata: { schemaVersion: 1 } }), refused("ledger.newer"));
+    assert.throws(() => upcast({ ...at, type: "toString", metadata: { schemaVersion: 1 } }), refused("ledger.newer"));
+    assert.throws(() => upcast({ ...at, type: "AgentEnrolled", metadata: { schemaVersion: 2 } }), refused("ledger.newer"));
+    assert.throws(() => upcast({ ...at, type: "AgentEnrolled", metadata: { schemaVersion: 0 } }), refused("ledger.corrupt"));
   });
 });
 
@@ -170,7 +173,9 @@ describe("golden events", () => {
     const opened = ["SessionRequested", "SessionOpened"] as const;
     assert.equal(fold(session, "SessionRequested", "SessionRefused").phase, "refused");
     assert.deepEqual(
-      fold(session, ...opened, "CommandAuthorized", "CommandCompleted", "CommandHeld", "CommandReleased").inFlight.map(({ status }) => status),
+      fold(session, ...opened, "CommandAuthorized", "SessionContinued", "CommandCompleted", "CommandHeld", "CommandReleased").inFlight.map(
+        ({ status }) => status,
+      ),
       ["running"],
     );
     assert.deepEqual(fold(session, ...opened, "CommandAuthorized", "CommandDenied", "SessionEnded").phase, "ended");

@@ -84,6 +84,12 @@ export const isEventType = (type: string): type is EventType => Object.hasOwn(sc
 /** What is written today. */
 export const schemaVersionOf = (type: EventType): number => 1 + (upcasters[type]?.length ?? 0);
 
+/** Of what this release can read: two releases with the same one read the same events. */
+export const catalogueFingerprint: string = eventTypes
+  .map((type) => `${type}.${String(schemaVersionOf(type))}`)
+  .toSorted()
+  .join(" ");
+
 export const classificationOf = (type: EventType): ReadonlyMap<string, Classification | undefined> => fieldsOf(schemas[type]);
 
 const personalFields = new Map<string, readonly PersonalField[]>(Object.entries(schemas).map(([type, schema]) => [type, personalFieldsOf(schema)]));
@@ -92,16 +98,18 @@ const personalFields = new Map<string, readonly PersonalField[]>(Object.entries(
 export const personalIn = (type: string): readonly PersonalField[] => personalFields.get(type) ?? [];
 
 /**
- * The event of today that a recorded one of any released version means. Fails with `ledger.corrupt` on what this release does
+ * The event of today that a recorded one of any released version means. Fails with `ledger.newer` on what this release does
  * not know: guessing at a fact would be worse than stopping. Does not check the data field by field; `validate` does.
  */
 export function upcast({ type, data, metadata, stream, revision }: StoredEvent): DomainEvent {
-  if (!isEventType(type)) throw unreadable(`An event of the unknown type ${type.slice(0, 100)} is in the ledger.`, stream, revision);
+  if (!isEventType(type)) throw newer(`${stream} holds an event of the type ${type.slice(0, 100)}, which this release does not know.`, stream, revision);
   const current = schemaVersionOf(type);
   const { schemaVersion } = metadata;
-  if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1) throw unreadable(`${type} has no valid schema version.`, stream, revision);
+  if (!Number.isSafeInteger(schemaVersion) || schemaVersion < 1) {
+    throw new SallyportError("ledger.corrupt", `${type} has no valid schema version.`, { stream, revision: String(revision) });
+  }
   if (schemaVersion > current) {
-    throw unreadable(`${type} has version ${String(schemaVersion)}; this release knows ${String(current)}. A newer release wrote it.`, stream, revision);
+    throw newer(`${stream} holds ${type} of version ${String(schemaVersion)}; this release knows ${String(current)}.`, stream, revision);
   }
   let lifted: object = data;
   for (const lift of upcasters[type]?.slice(schemaVersion - 1) ?? []) lifted = lift(lifted);
@@ -117,6 +125,14 @@ export function validate(event: DomainEvent): void {
   throw new SallyportError("ledger.corrupt", `${event.type} does not match its schema: ${where}`);
 }
 
-function unreadable(message: string, stream: string, revision: bigint): SallyportError {
-  return new SallyportError("ledger.corrupt", message, { stream, revision: String(revision) });
+/** Of an event with metadata of ours: this release cannot say what it means. */
+export const isOfLaterRelease = ({ type, metadata }: Pick<StoredEvent, "type" | "metadata">): boolean =>
+  !isEventType(type) || metadata.schemaVersion > schemaVersionOf(type);
+
+/** Whether something failed because of such an event. */
+export const isNewer = (error: unknown): error is SallyportError & { readonly code: "ledger.newer" } =>
+  error instanceof SallyportError && error.code === "ledger.newer";
+
+function newer(message: string, stream: string, revision: bigint): SallyportError {
+  return new SallyportError("ledger.newer", `${message} A later release wrote it.`, { stream, revision: String(revision) });
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Clock } from "../application/ports.ts";
+import { isNewer } from "../domain/catalogue.ts";
 import { backOff, pause, type Scheduler } from "../application/scheduler.ts";
 import type { Channel, Outcome } from "./channel.ts";
 import type { Message } from "./message.ts";
@@ -7,6 +8,8 @@ import type { QueuedDelivery } from "./delivery.ts";
 import type { Outbox } from "./outbox.ts";
 import { retryAt } from "./retry-schedule.ts";
 
+/** The failure of what this release cannot read. */
+export const LATER_RELEASE = "written by a later release";
 /** Something of ours failed (the ledger, the disk): it is looked at again after this long, and counts as no attempt. */
 export const UNREADY_MS = 5_000;
 /** With nothing to do it looks again, should the clock have been set. */
@@ -87,7 +90,15 @@ export class Courier {
 
   async #attempt(delivery: QueuedDelivery): Promise<void> {
     const { outbox, read } = this.#deps;
-    const message = await read(delivery, this.#channel);
+    let message: Message | undefined;
+    try {
+      message = await read(delivery, this.#channel);
+    } catch (error) {
+      if (!isNewer(error)) throw error;
+      // Somebody may try it again when this release is upgraded; what comes behind it waits for nothing.
+      await this.#deps.giveUp(delivery, LATER_RELEASE);
+      return;
+    }
     const outcome: Outcome = message === undefined ? { kind: "delivered" } : await this.#channel.send(message, this.#stop.signal);
     if (outcome.kind === "delivered") {
       outbox.remove(delivery.id);

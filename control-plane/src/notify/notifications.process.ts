@@ -3,11 +3,10 @@ import type { Logger } from "pino";
 import type { Execute } from "../application/execute-command.ts";
 import type { Clock, CommandContext } from "../application/ports.ts";
 import { backOff, pause, type Scheduler } from "../application/scheduler.ts";
-import { upcast } from "../domain/catalogue.ts";
+import { isOfLaterRelease, upcast } from "../domain/catalogue.ts";
 import * as notification from "../domain/notification/notification.decider.ts";
 import { notificationStream } from "../domain/notification/notification.events.ts";
 import type { Actor, Ledger, RecordedEvent } from "../ledger/ledger.ts";
-import type { DomainEvent } from "../domain/events.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel } from "./channel.ts";
 import { Courier } from "./courier.ts";
@@ -181,7 +180,7 @@ export class Notifications {
     const wanting = channels.filter(({ name, types, groups }) => name !== own && (types.has(eventType) || notify.some((group) => groups.has(group))));
     if (wanting.length === 0 && ++this.#passedOver < CHECKPOINT_EVENTS) return;
     this.#passedOver = 0;
-    const of = { eventId, eventType, stream, revision, urgency: urgencyOf(upcast(recorded)), source: this.#sourceOf(metadata.actor) };
+    const of = { eventId, eventType, stream, revision, urgency: urgencyOf(recorded), source: this.#sourceOf(metadata.actor) };
     const deliveries = wanting.map(({ name }): Delivery => ({ ...of, id: `${eventId}_${name}`, channel: name }));
     const overflow = outbox.take(deliveries, position, clock.now());
     for (const { name } of wanting) this.#couriers.get(name)?.wake();
@@ -257,8 +256,12 @@ export class Notifications {
   }
 }
 
-/** Before it is read again to be told; without its subject a notice has the same urgency. */
-const urgencyOf = (event: DomainEvent): Urgency => noticeOf(event, { subject: event, agentName: (agentId) => agentId })?.urgency ?? "info";
+/** Before it is read again to be told; without its subject a notice has the same urgency. What a later release wrote becomes a dead letter. */
+function urgencyOf(recorded: RecordedEvent): Urgency {
+  if (isOfLaterRelease(recorded)) return "info";
+  const event = upcast(recorded);
+  return noticeOf(event, { subject: event, agentName: (agentId) => agentId })?.urgency ?? "info";
+}
 
 /** A queue, or somebody's share of it. */
 const placeOf = ({ delivery: { channel, source }, failure }: Overflow): string => (failure === QUEUE_FULL ? channel : `${channel} ${source}`);

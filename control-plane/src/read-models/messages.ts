@@ -37,7 +37,7 @@ export interface Failure {
 }
 
 export type Reply =
-  | { readonly kind: "answer"; readonly id: number; readonly answer: unknown }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: unknown; readonly leftOut: number }
   | { readonly kind: "failure"; readonly id: number; readonly failure: Failure }
   /** Of a rebuild, before its answer. */
   | { readonly kind: "progress"; readonly id: number; readonly progress: RebuildProgress };

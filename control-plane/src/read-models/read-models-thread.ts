@@ -31,11 +31,16 @@ export class ReadModelsThread implements ReadModelsService {
   #diedAt = -Infinity;
   #lastId = 0;
   #closing = false;
+  #leftOut = 0;
 
   constructor(settings: ThreadSettings, log: Logger) {
     this.#settings = settings;
     this.#log = log;
     this.#worker = this.#start();
+  }
+
+  get leftOut(): number {
+    return this.#leftOut;
   }
 
   sessions(query: SessionQuery): Promise<Page<SessionRow>> {
@@ -113,8 +118,10 @@ export class ReadModelsThread implements ReadModelsService {
     const waiting = this.#waiting.get(reply.id);
     if (reply.kind === "progress") return waiting?.progressed?.(reply.progress);
     this.#waiting.delete(reply.id);
-    if (reply.kind === "answer") waiting?.resolve(reply.answer as never);
-    else waiting?.reject(new SallyportError(reply.failure.code, reply.failure.message, reply.failure.details));
+    if (reply.kind === "answer") {
+      this.#leftOut = reply.leftOut;
+      waiting?.resolve(reply.answer as never);
+    } else waiting?.reject(new SallyportError(reply.failure.code, reply.failure.message, reply.failure.details));
   }
 }
 

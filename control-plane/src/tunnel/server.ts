@@ -1,14 +1,15 @@
-import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ControlRequest, ControlResponse, RenewCertificateRequest, RenewCertificateResponse } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { tunnelService } from "@sallyport/proto/tunnel/data-stream";
 import { HANDSHAKE_TIMEOUT_MS, HTTP2_WINDOW_BYTES, KEEPALIVE_TIME_MS, KEEPALIVE_TIMEOUT_MS, MAX_MESSAGE_BYTES } from "@sallyport/proto/tunnel/limits";
 import type { AgentLinks } from "../application/ports.ts";
-import type { CertificateAuthority, ServerCredential } from "../identity/certificate-authority.ts";
+import type { CertificateAuthority } from "../identity/certificate-authority.ts";
 import { type AgentLinksDeps, NodeAgentLinks } from "./agent-links.ts";
 import { type AgentPeer, agentPeerOf } from "./agent-peer.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
-import { serviceErrorOf } from "../grpc-status.ts";
+import { listen, type Place, type TlsCredential, tlsCredentials } from "../grpc/listen.ts";
+import { serviceErrorOf } from "../grpc/status.ts";
 import { Connections, prepareListener } from "./http2-internals.ts";
 
 /** Agents of one node, and then some that are on their way in or out. */
@@ -20,12 +21,9 @@ export const IDLE_CONNECTION_MS = 60_000;
 /** How long a shutdown waits for links to end and to be recorded before it cuts them. */
 export const SHUTDOWN_TIMEOUT_MS = 5_000;
 
-export interface TunnelServerOptions extends AgentLinksDeps {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
+export interface TunnelServerOptions extends AgentLinksDeps, Place {
   readonly ca: CertificateAuthority;
-  readonly credential: ServerCredential;
+  readonly credential: TlsCredential;
 }
 
 export interface TunnelServer {
@@ -42,7 +40,7 @@ interface TunnelHandlers extends UntypedServiceImplementation {
 
 /** TunnelService on mutual TLS. Fails with `config.invalid` when the port cannot be had. */
 export async function startTunnelServer(options: TunnelServerOptions): Promise<TunnelServer> {
-  const { ca, credential, log } = options;
+  const { log } = options;
   const links = new NodeAgentLinks(options);
   const renewal = new CertificateRenewal(options);
   const server = new Server({
@@ -93,31 +91,9 @@ export async function startTunnelServer(options: TunnelServerOptions): Promise<T
   };
   server.addService(tunnelService, handlers);
 
-  const port = await bind(
-    server,
-    options,
-    ServerCredentials.createSsl(Buffer.from(ca.caPem), [{ cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) }], true),
-  );
+  const port = await listen(server, tlsCredentials(options.credential, options.ca.caPem), options, "The tunnel", ["SALLYPORT_HOST", "SALLYPORT_TUNNEL_PORT"]);
   connections.watch(server, HTTP2_WINDOW_BYTES, MAX_TUNNEL_CONNECTIONS);
   return { port, links, close: () => shutDown(server, links) };
-}
-
-function bind(server: Server, { host, port }: TunnelServerOptions, credentials: ServerCredentials): Promise<number> {
-  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(
-          new SallyportError(
-            "config.invalid",
-            `The tunnel cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_TUNNEL_PORT).`,
-            { address },
-            error,
-          ),
-        );
-    });
-  });
 }
 
 async function shutDown(server: Server, links: NodeAgentLinks): Promise<void> {

@@ -20,6 +20,11 @@ export class CellMasker {
     return !this.#rules.empty;
   }
 
+  /** Policy says to show what is computed from masked columns. */
+  get showsComputed(): boolean {
+    return this.#rules.showsComputed;
+  }
+
   get hasDetectors(): boolean {
     return !this.#detectors.empty;
   }

@@ -34,6 +34,10 @@ export class ColumnRules {
     return this.#rules.length === 0;
   }
 
+  get showsComputed(): boolean {
+    return !this.#masksComputed;
+  }
+
   kindOf({ label, lineage }: ColumnIdentity): MaskKind | undefined {
     if (this.#rules.length === 0) return undefined;
     const shown = label.toLowerCase();

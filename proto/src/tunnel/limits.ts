@@ -60,3 +60,5 @@ export const MAX_JOIN_TOKEN_CHARS = 2_048;
 
 /** Trailer in which a refused call carries its code of the error table. */
 export const ERROR_CODE_METADATA = "sallyport-error-code";
+/** Of an answer that leaves out what a later release wrote: how many streams, and how many events of lists. */
+export const LEFT_OUT_METADATA = "sallyport-left-out";

@@ -1,10 +1,11 @@
 import type { AgentEvent } from "../../domain/agent/agent.events.ts";
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
-import { isEventType, upcast } from "../../domain/catalogue.ts";
+import { isNewer, upcast } from "../../domain/catalogue.ts";
 import { whyForeign } from "../../domain/foreign.ts";
 import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
+import { categoryOfStream } from "../../domain/record-streams.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
 import type { RetentionEvent } from "../../domain/retention/retention.events.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
@@ -43,30 +44,31 @@ export const PROJECTED_PREFIXES: readonly string[] = Object.keys(projectors).map
 export type Projection =
   | { readonly kind: "changes"; readonly changes: readonly Change[] }
   /** Written by somebody else, or by a later release: the lists go on without it, and say so. Nothing is decided on them. */
-  | { readonly kind: "unreadable"; readonly why: string };
+  | { readonly kind: "unreadable"; readonly why: string; readonly later: boolean };
 
 const nothing: Projection = { kind: "changes", changes: [] };
 
 /** Pure: what an event changes in the read models. */
 export function project(recorded: RecordedEvent): Projection {
   const { stream, type, metadata } = recorded;
-  const category = stream.slice(0, stream.indexOf("-"));
+  const category = categoryOfStream(stream);
   const projector = Object.hasOwn(projectors, category) ? projectors[category] : undefined;
   if (projector === undefined) return nothing;
   const foreign = whyForeign(recorded);
-  if (foreign !== undefined) return { kind: "unreadable", why: foreign.why };
-  if (!isEventType(type)) return { kind: "unreadable", why: `The type ${JSON.stringify(type.slice(0, 100))} is unknown.` };
+  if (foreign !== undefined) return unreadable(foreign.why);
   try {
     const changes = projector({ event: upcast(recorded), recorded, metadata });
-    if (changes === undefined) return { kind: "unreadable", why: `${type} does not belong in a stream of the category ${category}.` };
+    if (changes === undefined) return unreadable(`${type} does not belong in a stream of the category ${category}.`);
     for (const change of changes) {
-      if (!change.every(isValue)) return { kind: "unreadable", why: `${type} does not have the fields of its type.` };
+      if (!change.every(isValue)) return unreadable(`${type} does not have the fields of its type.`);
     }
     return { kind: "changes", changes };
   } catch (error) {
-    return { kind: "unreadable", why: error instanceof Error ? error.message : String(error) };
+    return unreadable(error instanceof Error ? error.message : String(error), isNewer(error));
   }
 }
+
+const unreadable = (why: string, later = false): Projection => ({ kind: "unreadable", why, later });
 
 function isValue(value: unknown): boolean {
   return typeof value === "string" || (typeof value === "number" && Number.isFinite(value)) || typeof value === "bigint" || value === null;

@@ -168,13 +168,15 @@ export class ProjectionRun {
     const { position, id, recordedAt, stream, type } = recorded;
     if (type === ("SubjectKeyDestroyed" satisfies EventType)) this.#forget(recorded);
     const projection = project(recorded);
-    let { unreadable } = this.#next;
+    let { unreadable, later } = this.#next;
     if (projection.kind === "changes") this.#changes.push(...projection.changes);
     else {
       unreadable += 1;
-      this.#deps.log.warn({ stream, type: type.slice(0, 100), position: String(position), why: projection.why }, "an event is left out of the read models");
+      if (projection.later) later += 1;
+      if (unreadable <= MAX_NAMED_UNREADABLE)
+        this.#deps.log.warn({ stream, type: type.slice(0, 100), position: String(position), why: projection.why }, "an event is left out of the read models");
     }
-    this.#next = { position, lastEvent: { position, id, recordedAt: recordedAt.toISOString() }, events: this.#next.events + 1, unreadable };
+    this.#next = { position, lastEvent: { position, id, recordedAt: recordedAt.toISOString() }, events: this.#next.events + 1, unreadable, later };
     this.#gathered += 1;
   }
 
@@ -222,6 +224,8 @@ export interface ProjectionRunDeps {
   readonly progressed?: (checkpoint: Checkpoint, live: boolean) => void;
 }
 
+/** Of a file, in the log; after that they are only counted. A later release may have written all of them. */
+export const MAX_NAMED_UNREADABLE = 1_000;
 /** In one transaction: some 20 ms of the store, and a megabyte or two. */
 export const MAX_BATCH_EVENTS = 2_048;
 /** An event makes two changes at most today; this bounds a batch should one make many. */

@@ -10,9 +10,11 @@ export interface Checkpoint {
   readonly events: number;
   /** Of them, those that nothing could be made of. */
   readonly unreadable: number;
+  /** Of these, those that a later release wrote, and will make something of. */
+  readonly later: number;
 }
 
-export const nothingProjected: Checkpoint = { position: undefined, lastEvent: undefined, events: 0, unreadable: 0 };
+export const nothingProjected: Checkpoint = { position: undefined, lastEvent: undefined, events: 0, unreadable: 0, later: 0 };
 
 export interface Batch {
   /** What the store must be at, so that no batch is ever applied twice or left out. */

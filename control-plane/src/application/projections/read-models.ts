@@ -16,7 +16,7 @@ import {
 } from "./read-model-store.ts";
 
 /** What others ask of them, in whatever thread they are. */
-export type ReadModelsService = Pick<ReadModels, "sessions" | "commands" | "status" | "rebuild" | "close">;
+export type ReadModelsService = Pick<ReadModels, "sessions" | "commands" | "status" | "rebuild" | "leftOut" | "close">;
 
 /**
  * The read models of this process: lists and search over the ledger. Nothing is decided on them, and no session waits for them.
@@ -43,6 +43,11 @@ export class ReadModels {
   constructor(deps: ReadModelsDeps) {
     this.#deps = deps;
     this.#loop = this.#own();
+  }
+
+  /** Events of a later release that are not in what the store in use answers. */
+  get leftOut(): number {
+    return this.#inUse?.run.checkpoint.later ?? 0;
   }
 
   async sessions(query: SessionQuery): Promise<Page<SessionRow>> {

@@ -1,4 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
+import { FORGOTTEN_TEXT } from "../classification.ts";
 import { reached } from "../decider.ts";
 import { requireName, requireText } from "../names.ts";
 import type { IdentityEvent, IdentityKind } from "./identity.events.ts";
@@ -85,6 +86,12 @@ export function evolve(state: IdentityState, event: IdentityEvent): IdentityStat
     case "IdentityDisabled":
       return { ...state, status: "disabled" };
   }
+}
+
+/** They were forgotten: what is in memory reads as what a fold of the ledger would read. */
+export function renamed(state: IdentityState, to: string): IdentityState {
+  const tokens = Array.from(state.tokens, ([id, token]) => [id, { ...token, note: FORGOTTEN_TEXT }] as const);
+  return { ...state, identityId: to, tokens: new Map(tokens) };
 }
 
 function put(command: Extract<IdentityCommand, { type: "Put" }>, state: IdentityState): IdentityEvent[] {

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
+import type { Approvals, ApprovalView } from "../../application/approval-ports.ts";
+import type { CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
+import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
@@ -58,8 +60,8 @@ export interface DeskSetup {
   readonly holdMillis: number;
   readonly transactionHoldMillis: number;
   readonly overlapReads: boolean;
-  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
-  readonly guard: () => void;
+  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. A promise: while it is being seen to. */
+  readonly guard: () => Promise<void> | undefined;
 }
 
 /** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
@@ -93,7 +95,7 @@ export class CommandDesk {
    */
   async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
-      this.#setup.guard();
+      await this.#setup.guard();
       await this.#statePurpose(executables);
       return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
@@ -273,6 +275,7 @@ export class CommandDesk {
       const proposed = instead === undefined ? {} : { instead: { statement: instead, counterTo: approvalId } };
       return { kind: "refused", approvalId, error: settledError(settled), ...proposed };
     } catch (error) {
+      if (isNewer(error)) return { kind: "refused", approvalId, error };
       if (!signal.aborted) throw error;
       await this.#withdraw(approvalId, signal.reason === "cancelled" ? "cancelled" : "client_gone");
       return { kind: "refused", approvalId, error: withdrawn(approvalId) };
@@ -310,7 +313,7 @@ export class CommandDesk {
     const events: SessionEvent[] = [];
     try {
       if (released.length > 0) {
-        this.#setup.guard();
+        await this.#setup.guard();
         for (const each of unit) this.#requireUnchanged(each);
       }
       for (const [index, each] of unit.entries()) {

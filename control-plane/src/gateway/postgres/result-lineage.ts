@@ -1,5 +1,5 @@
 import type { AssignedColumns, ColumnSource, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import type { CommandFacts } from "../../domain/facts.ts";
+import { ANY_RELATION, type CommandFacts } from "../../domain/facts.ts";
 import { mayChangeDefinitions } from "./column-tracer.ts";
 import type { OutputColumn, StatementAnalysis, StatementOutputs } from "./facts/analysis.ts";
 
@@ -60,15 +60,20 @@ function read({ outputs, facts }: StatementAnalysis): ResultLineage {
   const [only, ...more] = outputs;
   if (only !== undefined && more.length === 0) return { ...ofStatement(only, relations), changesDefinitions };
   const results = outputs.filter(({ columns }) => columns?.length !== 0);
-  return { ...together(results.map((one) => ({ ...ofStatement(one, relations), changesDefinitions }))), changesDefinitions };
+  const evaluatesNothing = outputs.every((one) => one.evaluatesNothing) ? true : undefined;
+  return { ...together(results.map((one) => ({ ...ofStatement(one, relations), changesDefinitions }))), changesDefinitions, evaluatesNothing };
 }
 
-function ofStatement({ columns, computed, originsTell }: StatementOutputs, relations: readonly string[]): Omit<ResultLineage, "changesDefinitions"> {
+function ofStatement(
+  { columns, computed, originsTell, evaluatesNothing }: StatementOutputs,
+  relations: readonly string[],
+): Omit<ResultLineage, "changesDefinitions"> {
   return {
     columns: (columns ?? []).map((column) => toWire(column, relations)),
     // A result where none was foreseen is a rule's, and may show anything.
     computed: columns?.length === 0 ? ANYTHING : toWire(computed, relations),
     originsIncomplete: !originsTell,
+    evaluatesNothing: evaluatesNothing ? true : undefined,
   };
 }
 
@@ -90,9 +95,9 @@ function toWire({ plain, sources, opaque }: OutputColumn, relations: readonly st
   return opaque || nameless || tooLong ? { plain, sources: [], opaque: true } : { plain, sources: told, opaque: false };
 }
 
-/** Without their schemas: the agent goes by the name alone. */
+/** Without their schemas: the agent goes by the name alone. What a CASCADE reaches is in no result. */
 function relationsOf({ relationsRead, relationsWritten }: CommandFacts): readonly string[] {
-  const names = [...relationsRead, ...relationsWritten].map((name) => name.slice(name.indexOf(".") + 1));
+  const names = [...relationsRead, ...relationsWritten].filter((name) => name !== ANY_RELATION).map((name) => name.slice(name.indexOf(".") + 1));
   return [...new Set(names)];
 }
 
@@ -105,6 +110,7 @@ function together(lineages: readonly ResultLineage[]): ResultLineage {
     computed: { plain: false, sources: [...sources.values()], opaque: lineages.some(({ computed }) => computed?.opaque === true) },
     originsIncomplete: lineages.some(({ originsIncomplete }) => originsIncomplete),
     changesDefinitions: lineages.some(({ changesDefinitions }) => changesDefinitions),
+    evaluatesNothing: lineages.every(({ evaluatesNothing }) => evaluatesNothing === true) ? true : undefined,
   });
 }
 

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { WriteName } from "../../application/projections/change.ts";
+import { catalogueFingerprint } from "../../domain/catalogue.ts";
 import type { Batch, Checkpoint, CommandQuery, CommandRow, Page, SessionQuery, SessionRow } from "../../application/projections/read-model-store.ts";
 import { commandPage, sessionPage } from "./queries.ts";
 import { CREATE_READ_MODELS, FILL_COMMAND_TEXT, READ_MODELS_VERSION, readModels } from "./schema.ts";
@@ -17,6 +18,7 @@ const BEFORE_ALL = -1;
  *
  * F1. Rows and checkpoint are one transaction. A batch that does not follow the checkpoint is refused.
  * F2. The file may be lost: it is not synced at each commit, and after a power failure it is at an earlier checkpoint, never between two.
+ * F3. What left out events of a later release is begun anew by a release that knows others.
  */
 export class ReadModelFile {
   readonly checkpoint: Checkpoint;
@@ -28,7 +30,7 @@ export class ReadModelFile {
 
   /** Throws SQLite's error when the file is damaged. Answers with an empty one where there is none of this version. */
   constructor(path: string) {
-    if (existsSync(path) && versionOf(path) !== READ_MODELS_VERSION) removeFile(path);
+    if (existsSync(path) && !isCurrent(path)) removeFile(path);
     const isNew = !existsSync(path);
     if (isNew) closeSync(openSync(path, "wx", 0o600)); // statements are in it; SQLite's further files inherit these rights
     this.#db = new DatabaseSync(path);
@@ -37,12 +39,18 @@ export class ReadModelFile {
         // Zeros in place of what retention removes.
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA cache_size = -${CACHE_KIB}`,
       );
-      if (isNew) this.#db.exec(`BEGIN; ${CREATE_READ_MODELS} COMMIT`);
+      if (isNew) {
+        this.#db.exec(`BEGIN; ${CREATE_READ_MODELS}`);
+        this.#db.prepare("INSERT INTO checkpoint (one, events, unreadable, later, catalogue) VALUES (1, 0, 0, 0, ?)").run(catalogueFingerprint);
+        this.#db.exec("COMMIT");
+      }
       this.checkpoint = readCheckpoint(this.#db);
       this.#position = this.checkpoint.position;
       this.#writes = new Map(Object.entries(writes).map(([name, sql]) => [name as WriteName, this.#db.prepare(sql)]));
       this.#indexCommands = this.#db.prepare(FILL_COMMAND_TEXT);
-      this.#move = this.#db.prepare("UPDATE checkpoint SET position = ?, event_position = ?, event_id = ?, recorded_at = ?, events = ?, unreadable = ?");
+      this.#move = this.#db.prepare(
+        "UPDATE checkpoint SET position = ?, event_position = ?, event_id = ?, recorded_at = ?, events = ?, unreadable = ?, later = ?",
+      );
     } catch (error) {
       this.#db.close();
       throw error;
@@ -55,8 +63,8 @@ export class ReadModelFile {
     try {
       for (const [name, ...values] of changes) this.#writes.get(name)?.run(...values);
       this.#indexCommands.run(after ?? BEFORE_ALL);
-      const { position = null, lastEvent, events, unreadable } = checkpoint;
-      this.#move.run(position, lastEvent?.position ?? null, lastEvent?.id ?? null, lastEvent?.recordedAt ?? null, events, unreadable);
+      const { position = null, lastEvent, events, unreadable, later } = checkpoint;
+      this.#move.run(position, lastEvent?.position ?? null, lastEvent?.id ?? null, lastEvent?.recordedAt ?? null, events, unreadable, later);
       this.#db.exec("COMMIT");
       this.#position = checkpoint.position;
       if (changes.some(([name]) => removals.has(name))) this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)"); // the log holds it too
@@ -90,17 +98,20 @@ export function removeFile(path: string): void {
   for (const suffix of ["-wal", "-shm", ""]) rmSync(`${path}${suffix}`, { force: true });
 }
 
-function versionOf(path: string): number {
+/** F3. */
+function isCurrent(path: string): boolean {
   const db = new DatabaseSync(path);
   try {
-    return Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+    if (db.prepare("PRAGMA user_version").get()?.["user_version"] !== READ_MODELS_VERSION) return false;
+    const read = db.prepare("SELECT later, catalogue FROM checkpoint").get();
+    return read?.["later"] === 0 || read?.["catalogue"] === catalogueFingerprint;
   } finally {
     db.close();
   }
 }
 
 function readCheckpoint(db: DatabaseSync): Checkpoint {
-  const read = db.prepare("SELECT position, event_position, event_id, recorded_at, events, unreadable FROM checkpoint");
+  const read = db.prepare("SELECT position, event_position, event_id, recorded_at, events, unreadable, later FROM checkpoint");
   read.setReadBigInts(true);
   const row = read.get();
   if (row === undefined) throw new Error("The read models have no checkpoint.");
@@ -111,5 +122,6 @@ function readCheckpoint(db: DatabaseSync): Checkpoint {
     lastEvent: typeof eventPosition === "bigint" ? { position: eventPosition, id: String(row["event_id"]), recordedAt: String(row["recorded_at"]) } : undefined,
     events: Number(row["events"]),
     unreadable: Number(row["unreadable"]),
+    later: Number(row["later"]),
   };
 }

@@ -180,6 +180,28 @@ describe("read models", () => {
     });
   });
 
+  it("are begun anew by a release that knows other events, when they left some out, and only then", async (t) => {
+    const at = await place(t);
+    const openedBy = async (catalogue: string): Promise<number> => {
+      const db = new DatabaseSync(at.file);
+      db.prepare("UPDATE checkpoint SET catalogue = ?").run(catalogue);
+      db.close();
+      return using(at, async (models) => {
+        await listed(models);
+        return (await models.status()).checkpoint.events;
+      });
+    };
+    await using(at, async (models) => void (await listed(models)));
+    const marked = new DatabaseSync(at.file);
+    marked.exec("UPDATE checkpoint SET events = 1000");
+    marked.close();
+    assert.equal(await openedBy("another release's"), 1_000);
+    const unheard = newEvent(randomUUID(), { type: "Unheard", data: {} } as never, context, "2026-11-22T10:00:00.000Z");
+    await at.ledger.append("agent-odd", [{ ...unheard, metadata: { ...unheard.metadata, schemaVersion: 1 } }], "none");
+    await using(at, async (models) => void (await listed(models)));
+    assert.equal(await openedBy("another release's"), 1);
+  });
+
   it("go on without what they cannot read, say how much that is, and take up a subscription that was cut", async (t) => {
     const at = await place(t);
     const ledger = new UnreliableLedger(at.ledger);
@@ -189,7 +211,8 @@ describe("read models", () => {
       const unheard = newEvent(randomUUID(), { type: "Unheard", data: {} } as never, context, "2026-11-22T10:00:00.000Z");
       await at.ledger.append("agent-odd", [{ ...unheard, metadata: { ...unheard.metadata, schemaVersion: 1 } }], "none");
       assert.deepEqual(await listed(models), [first]);
-      assert.equal((await models.status()).checkpoint.unreadable, 1);
+      const { unreadable, later } = (await models.status()).checkpoint;
+      assert.deepEqual([unreadable, later, models.leftOut], [1, 1, 1]);
       ledger.cutSubscriptions();
       const second = await addSession(ledger);
       assert.deepEqual(await listed(models), [second, first]);

@@ -11,7 +11,7 @@ import { evolveView } from "../../application/approval-view.ts";
 import { headOf, ProjectionRun } from "../../application/projections/projection-run.ts";
 import type { Batch, ReadModelStore } from "../../application/projections/read-model-store.ts";
 import { evolveGrant } from "../../application/grant-view.ts";
-import type { ApprovalView } from "../../application/ports.ts";
+import type { ApprovalView } from "../../application/approval-ports.ts";
 import type { GrantView } from "../../application/grant-ports.ts";
 import { systemScheduler } from "../../application/scheduler.ts";
 import { createSessions } from "../../application/sessions.ts";
@@ -159,7 +159,7 @@ describe("read models that are made anew", () => {
   it("are not written twice by a batch that was written already, nor with a gap", async () => {
     await inFolder(async (folder) => {
       const file = new ReadModelFile(join(folder, "models.db"));
-      const checkpoint = { position: 7n, lastEvent: undefined, events: 1, unreadable: 0 };
+      const checkpoint = { position: 7n, lastEvent: undefined, events: 1, unreadable: 0, later: 0 };
       file.apply({ after: undefined, changes: [["agentInvited", "a", "edge", "2026"]], checkpoint });
       assert.throws(() => file.apply({ after: undefined, changes: [["agentInvited", "b", "edge", "2026"]], checkpoint }), /begins after undefined/);
       assert.throws(() => file.apply({ after: 9n, changes: [], checkpoint }), /begins after 9/);

@@ -1,5 +1,5 @@
 /** Raised with every change of a table, of a write, or of what is projected: a file of another version is made anew from the ledger. */
-export const READ_MODELS_VERSION = 4;
+export const READ_MODELS_VERSION = 5;
 
 /** The tables that are a read model each. Times are ISO 8601 in UTC, which sort as text; empty is "not yet". */
 export const readModels = ["agents", "approvals", "commands", "grants", "identities", "policies", "resources", "sessions"] as const;
@@ -12,9 +12,8 @@ export const readModels = ["agents", "approvals", "commands", "grants", "identit
 export const CREATE_READ_MODELS = `
 CREATE TABLE checkpoint (
   one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER, event_position INTEGER, event_id TEXT, recorded_at TEXT,
-  events INTEGER NOT NULL, unreadable INTEGER NOT NULL
+  events INTEGER NOT NULL, unreadable INTEGER NOT NULL, later INTEGER NOT NULL, catalogue TEXT NOT NULL
 ) STRICT;
-INSERT INTO checkpoint (one, events, unreadable) VALUES (1, 0, 0);
 
 CREATE TABLE agents (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, connected INTEGER NOT NULL DEFAULT 0, node_id TEXT NOT NULL DEFAULT '',

@@ -9,7 +9,8 @@ import catalogue from "./catalogue.json" with { type: "json" };
  * `SELECT (12345).pg_terminate_backend` and `SELECT x.pg_terminate_backend FROM generate_series(1, 9) x` are calls as well:
  * PostgreSQL reads a field that is not there as a function of one argument.
  * Not seen: a function of the installation's own that takes a whole row (`SELECT t.wipe FROM t`), one that a view, a cast, a trigger
- * or a domain calls, and one that stands in for a built-in by its argument types. Each takes a definition, which is judged when it is made.
+ * or a domain calls, and one that stands in for a built-in by its argument types. Each takes a definition, which is judged when it is made;
+ * and what the first of these answers the agent knows to be of anything.
  */
 
 /** Volatile by their declaration, harmless by what they do: they read the clock, a dice or the server's state. */
@@ -74,8 +75,13 @@ const foreignAccess = /^(?:dblink|postgres_fdw_)/;
 /** Volatile built-ins that no list here speaks of; a test keeps this to what SQL cannot call. */
 export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filter((name) => !harmless.has(name) && !dangerous.has(name));
 
-/** They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for. */
-const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open", "pg_stat_get_activity", "pg_stat_get_backend_activity"]);
+/**
+ * They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for; or
+ * how much was sorted on disk, which tells how wide the last values were.
+ */
+const remembering: ReadonlySet<string> = new Set(
+  "lo_get loread lo_open pg_stat_get_activity pg_stat_get_backend_activity pg_stat_get_db_temp_bytes pg_stat_get_db_temp_files".split(" "),
+);
 
 /** `set_config` is judged by its arguments (settings.ts), whoever does so counts the call. */
 const judgedByArguments = "set_config";

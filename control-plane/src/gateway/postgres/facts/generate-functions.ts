@@ -24,6 +24,9 @@ const lists = {
   /** Columns of what built-in functions return: `(f(x)).name` is read as a column only when the name is here (see functions.ts). */
   outputFields:
     "SELECT DISTINCT a.name FROM pg_proc p, unnest(p.proargnames, p.proargmodes) AS a(name, mode) WHERE a.mode IN ('o', 'b', 't') AND p.pronamespace IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)",
+  /** `alias.name` may be a call of these with the whole row, where the relation has no such column. What `count` answers tells nothing of the row. */
+  rowFunctions:
+    "SELECT DISTINCT proname FROM pg_proc LEFT JOIN pg_aggregate a ON a.aggfnoid = pg_proc.oid WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind IN ('f', 'a') AND coalesce(a.aggkind, 'n') = 'n' AND proname NOT IN ('count', 'pg_typeof') AND pronargs > 0 AND pronargs - pronargdefaults <= 1 AND proargtypes[0] IN ('record'::regtype, '\"any\"'::regtype, 'anyelement'::regtype, 'anynonarray'::regtype, 'anycompatible'::regtype, 'anycompatiblenonarray'::regtype)",
   operators: "SELECT DISTINCT oprname FROM pg_operator WHERE oprnamespace = 'pg_catalog'::regnamespace",
   /** Settings that every user may change. */
   userSettings: "SELECT name FROM pg_settings WHERE context = 'user'",

@@ -7,6 +7,7 @@ import { PayloadReader } from "@sallyport/proto/wire/postgres/reader";
 import { serverRefusal } from "../failure.ts";
 import { MessageReader } from "../message-reader.ts";
 import type { PostgresResource } from "../resource.ts";
+import { FIRST_USER_OID } from "./relations.ts";
 
 /** Rows that the answer to one question may have, each level of views being one: columns, parents, descendants, rules. Over it the lookup fails. */
 export const MAX_LOOKUP_ROWS = 200_000;
@@ -14,6 +15,9 @@ export const MAX_LOOKUP_ROWS = 200_000;
 export const MAX_RULE_BYTES = 1_048_576;
 /** A rule in hexadecimal, with its row around it. */
 const MAX_ROW_MESSAGE_BYTES = 2 * MAX_RULE_BYTES + 1_024;
+
+/** record, any, anyelement, anynonarray, anycompatible, anycompatiblenonarray: arguments that a row of any relation may be. */
+const ANY_ROW_TYPES = "{2249,2276,2283,2776,5077,5080}";
 
 export interface Wanted {
   readonly relations: ReadonlySet<number>;
@@ -28,12 +32,14 @@ export interface Wanted {
 /** A row of what the catalogue says; `relation` is the one that it is about. */
 export type Finding =
   | { readonly kind: "relation"; readonly relation: number; readonly name: string; readonly relationKind: string }
-  | { readonly kind: "column"; readonly relation: number; readonly attribute: number; readonly name: string }
+  | { readonly kind: "column"; readonly relation: number; readonly attribute: number; readonly name: string; readonly generated: boolean }
   | { readonly kind: "parent"; readonly relation: number; readonly parent: number }
   /** A descendant by inheritance or partitioning, whose rows the relation shows. */
   | { readonly kind: "descendant"; readonly relation: number; readonly name: string }
   | { readonly kind: "generated"; readonly relation: number; readonly attribute: number; readonly from: number }
   | { readonly kind: "rule"; readonly relation: number; readonly event: string; readonly action: string }
+  /** What `alias.name` calls with the whole row, where there is no such column; not of the system's own. */
+  | { readonly kind: "row_function"; readonly relation: number; readonly name: string }
   /** One whose answer depends on nothing but its arguments, and on what it is told about the database's structure. */
   | { readonly kind: "pure_function"; readonly relation: number }
   /** A schema that `$user` in a search path may mean. */
@@ -60,7 +66,7 @@ with recursive wanted(oid) as (
 select 'r', c.oid::pg_catalog.int8, 0::pg_catalog.int8, c.relkind::pg_catalog.text, pg_catalog.encode(pg_catalog.convert_to(c.relname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_class c join wanted w on w.oid operator(pg_catalog.=) c.oid
 union all
-select 'a', a.attrelid::pg_catalog.int8, a.attnum, '', pg_catalog.encode(pg_catalog.convert_to(a.attname::pg_catalog.text, 'UTF8'), 'hex')
+select 'a', a.attrelid::pg_catalog.int8, a.attnum, a.attgenerated::pg_catalog.text, pg_catalog.encode(pg_catalog.convert_to(a.attname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_attribute a join wanted w on w.oid operator(pg_catalog.=) a.attrelid
 where a.attnum operator(pg_catalog.>) 0 and not a.attisdropped
 union all
@@ -94,6 +100,14 @@ where p.oid operator(pg_catalog.=) any ($4::pg_catalog.oid[])
   and (p.provolatile operator(pg_catalog.<>) 'v'::pg_catalog."char"
     or p.proname operator(pg_catalog.=) any ('{random,clock_timestamp,timeofday,gen_random_uuid,uuidv7,nextval}'::pg_catalog.name[]))
   and p.proname::pg_catalog.text operator(pg_catalog.!~) '_to_xml|^crosstab|^connectby|^xpath_table|^dblink|^pg_mcv|^lo_|^ts_stat|^query_to|^cursor_to'
+union all
+select 'c', c.oid::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
+from pg_catalog.pg_proc p
+join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) p.proargtypes[0] and t.typtype operator(pg_catalog.=) any ('{c,d,p}'::pg_catalog."char"[])
+join wanted w on true
+join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid
+  and (c.reltype operator(pg_catalog.=) t.oid or c.reltype operator(pg_catalog.=) t.typbasetype or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
+where p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1
 union all
 select 's', 0, 0, '', pg_catalog.encode(pg_catalog.convert_to(n.nspname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.rolname operator(pg_catalog.=) n.nspname
@@ -132,7 +146,7 @@ function decodeRow(payload: Buffer): Finding {
     case "r":
       return { kind: "relation", relation, name: name(), relationKind: word };
     case "a":
-      return { kind: "column", relation, attribute: number, name: name() };
+      return { kind: "column", relation, attribute: number, name: name(), generated: word !== "" };
     case "p":
       return { kind: "parent", relation, parent: number };
     case "d":
@@ -143,6 +157,8 @@ function decodeRow(payload: Buffer): Finding {
       return { kind: "rule", relation, event: word, action: name() };
     case "f":
       return { kind: "pure_function", relation };
+    case "c":
+      return { kind: "row_function", relation, name: name() };
     case "s":
       return { kind: "user_schema", relation: 0, name: name() };
     default:

@@ -8,6 +8,7 @@ export const MAX_FORMER = 32;
 interface RelationColumn {
   /** Lower case, former ones included. */
   readonly names: Set<string>;
+  readonly isGenerated: boolean;
   /** Columns of the same table that it is, or was, generated from. */
   readonly generatedFrom: Set<number>;
 }
@@ -23,6 +24,8 @@ export class Relation {
   readonly names = new Set<string>();
   readonly parents: number[] = [];
   readonly columns = new Map<number, RelationColumn>();
+  /** Functions of the database's own that take its row, in lower case. */
+  readonly rowFunctions = new Set<string>();
   /** What its rules put into its columns; undefined when a rule could not be read. */
   rules: Map<number, RuleColumn[]> | undefined = new Map();
   /** What its rules have put into them before. */
@@ -43,7 +46,11 @@ export class Relation {
   add(finding: Finding): void {
     switch (finding.kind) {
       case "column":
-        this.columns.set(finding.attribute, { names: new Set([finding.name.toLowerCase()]), generatedFrom: new Set() });
+        this.columns.set(finding.attribute, {
+          names: new Set([finding.name.toLowerCase()]),
+          isGenerated: finding.generated,
+          generatedFrom: new Set(),
+        });
         break;
       case "parent":
         this.parents.push(finding.parent);
@@ -56,6 +63,9 @@ export class Relation {
         break;
       case "rule":
         this.#addRule(finding.event, finding.action);
+        break;
+      case "row_function":
+        this.rowFunctions.add(finding.name.toLowerCase());
         break;
       case "relation":
       case "pure_function":

@@ -8,10 +8,14 @@ export const FIRST_UNPINNED_OID = 12_000;
 export const FIRST_USER_OID = 16_384;
 /** pg_statistic, pg_statistic_ext_data: samples of every table's values. pg_largeobject: whatever was put there. */
 const HOLDS_VALUES: ReadonlySet<number> = new Set([2619, 3429, 2613]);
-/** Views of the system's own, and their columns with values: samples, and what others run, which holds the values that they look for. */
+/**
+ * Views of the system's own, and their columns with values: samples, what others run, which holds the values that they look for, and how much
+ * was sorted on disk, which tells how wide the last values were.
+ */
 const SHOWS_VALUES: readonly { readonly view: RegExp; readonly column: RegExp }[] = [
   { view: /^pg_stats/, column: /vals$|elems$|bounds|histogram$/ },
   { view: /^pg_stat_activity$/, column: /^query$/ },
+  { view: /^pg_stat_database$/, column: /^temp_/ },
 ];
 
 /**
@@ -47,9 +51,24 @@ export class Relations {
     const relation = this.#relations.get(oid);
     if (relation === undefined) return OF_ANYTHING;
     const name = column.toLowerCase();
-    // A field of a composite column, or a function of the row, may look like a column that is not there.
+    // Written as a column that is not there, it is called with the row, and answers what it likes.
+    if (this.#isRowFunction(oid, name)) return OF_ANYTHING;
     const attributes = [...relation.columns].filter(([, { names }]) => name === "*" || names.has(name)).map(([attribute]) => attribute);
     return joined(attributes.map((attribute) => this.lineage(oid, attribute)));
+  }
+
+  /** Those of what it inherits from take its rows, too. */
+  #isRowFunction(oid: number, name: string): boolean {
+    const seen = new Set<number>();
+    const next = [oid];
+    for (let at = next.pop(); at !== undefined; at = next.pop()) {
+      const relation = this.#relations.get(at);
+      if (relation === undefined || seen.has(at)) continue;
+      if (relation.rowFunctions.has(name)) return true;
+      seen.add(at);
+      next.push(...relation.parents);
+    }
+    return false;
   }
 
   #follow(oid: number, attribute: number, fromStored: boolean): Lineage {

@@ -57,6 +57,11 @@ export class Expectations {
     return this.#peek() === "query";
   }
 
+  /** A Parse is being answered, which evaluates nothing. */
+  get parsing(): boolean {
+    return this.#peek() === "parse";
+  }
+
   get skipping(): boolean {
     return this.#skipping;
   }

@@ -281,7 +281,23 @@ describe("masking the rows of a simple query", () => {
     assert.match(said({ C: "22P05", M: 'character with byte sequence 0xc3 0xbc in encoding "UTF8" has no equivalent' }), /byte sequence \*{4}\|/);
     assert.match(said({ C: "22003", M: 'value "90000" is out of range for type integer' }), /value "\*{4}" is out of range for type integer\|/);
     assert.match(said({ C: "54000", M: "requested character too large for encoding: 90000" }), /encoding: \*{4}\|/);
-    assert.match(said({ C: "42P01", M: 'relation "nope" does not exist', H: "Perhaps (1) you meant that." }), /relation "nope" does not exist\|HPerhaps \(1\)/);
+    assert.match(said({ C: "42P01", M: 'relation "ann" does not exist' }), /relation "\*{4}" does not exist\|s/);
+    assert.match(said({ C: "42P01", P: "15", M: 'relation "nope" does not exist', H: "Perhaps (1) you meant that." }), /"nope" does not exist\|HPerhaps \(1\)/);
+  });
+
+  it("lets errors name what they like where nothing is evaluated: by the text, or in answer to Parse", () => {
+    const session = start(oblige({ maskColumns: [mask("email", "full")] }));
+    const nope = wire.errorResponse({ S: "ERROR", C: "42P01", M: 'table "nope" does not exist' });
+    session.client(Buffer.concat([wire.parse(), wire.sync]));
+    session.target(nope, wire.ready);
+    assert.ok(session.received().includes('table "nope"'));
+    session.client(wire.query("drop table nope"));
+    session.target(nope, wire.ready);
+    assert.ok(session.received().includes('table "****"'));
+    session.relay.expectResults({ ...OF_NOTHING, evaluatesNothing: true });
+    session.client(wire.query("drop table other"));
+    session.target(wire.errorResponse({ S: "ERROR", C: "42P01", M: 'table "other" does not exist' }), wire.ready);
+    assert.ok(session.received().includes('table "other"'));
   });
 
   it("finds the values in the languages that servers speak", () => {

@@ -94,6 +94,10 @@ export class TargetSide implements MessageHandler {
     if (stated === "unknown" || stated.changesDefinitions) this.#unsettled = true;
   }
 
+  get unsettled(): boolean {
+    return this.#unsettled;
+  }
+
   lineagesOf(columns: readonly ResultColumn[], unlearnt: Unlearnt): readonly Lineage[] {
     return columnLineages(columns, this.#stated, this.#deps.catalogue, this.#unsettled, unlearnt);
   }
@@ -228,7 +232,7 @@ export class TargetSide implements MessageHandler {
       case backend.errorResponse:
         return this.#refused(bytes.subarray(from, to));
       case backend.noticeResponse:
-        return maskDiagnostic(bytes, from, to, this.#duties.masker, this.#out, this.#tally);
+        return maskDiagnostic(bytes, from, to, this.#evaluates(), this.#duties.masker, this.#out, this.#tally);
       case backend.parameterStatus:
         holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));
         break;
@@ -321,8 +325,15 @@ export class TargetSide implements MessageHandler {
   #refused(error: Buffer): void {
     const refusal = this.#copyRefusal !== undefined && sqlstateOf(error) === IN_FAILED_TRANSACTION ? this.#copyRefusal : error;
     if (this.#stopError !== undefined && sqlstateOf(refusal) === QUERY_CANCELED) return this.#stopped(this.#stopError);
-    maskDiagnostic(refusal, 0, refusal.length, this.#duties.masker, this.#out, this.#tally);
+    // The refusal is of our Parse.
+    const evaluated = refusal === error && this.#evaluates();
+    maskDiagnostic(refusal, 0, refusal.length, evaluated, this.#duties.masker, this.#out, this.#tally);
     this.end(backend.errorResponse);
+  }
+
+  /** What is being answered may evaluate expressions, as far as is known. */
+  #evaluates(): boolean {
+    return !this.#deps.expectations.parsing && (this.#stated === "unknown" || this.#stated.evaluatesNothing !== true);
   }
 
   #stopped(error: Buffer): void {

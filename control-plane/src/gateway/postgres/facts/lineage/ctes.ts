@@ -1,8 +1,8 @@
 import type { Node, WithClause } from "@pgsql/types";
 import { strings } from "../names.ts";
-import { type CteScope, emptyScope, type Item, type Query, renamed, type Scope, uncounted, wholeItems } from "./scope.ts";
+import { columnOfItems, type CteScope, emptyScope, type Item, type Query, renamed, type Scope, uncounted, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
-import { computed, nothing, union } from "./values.ts";
+import { computed, nothing, union, type Value } from "./values.ts";
 
 /** Adds a WITH to what is in reach. Each is traced once, when it is first named. */
 export function withCtes(tracer: Tracer, clause: WithClause | undefined, outer: Scope): CteScope | undefined {
@@ -10,6 +10,7 @@ export function withCtes(tracer: Tracer, clause: WithClause | undefined, outer: 
   const all = new Map<string, () => Query>();
   const everything: CteScope = { ctes: all, outer: outer.ctes };
   let before = outer.ctes;
+  const watched: (() => readonly Value[])[] = [];
   for (const node of clause.ctes ?? []) {
     if (!("CommonTableExpr" in node) || node.CommonTableExpr.ctequery === undefined) continue;
     const { ctename = "", ctequery, aliascolnames, search_clause, cycle_clause } = node.CommonTableExpr;
@@ -17,10 +18,14 @@ export function withCtes(tracer: Tracer, clause: WithClause | undefined, outer: 
     const added = [search_clause?.search_seq_column, cycle_clause?.cycle_mark_column, cycle_clause?.cycle_path_column];
     const query = traced(tracer, ctequery, scope, (items) => named(items, strings(aliascolnames), added));
     all.set(ctename, query);
+    const repeated = strings(cycle_clause?.cycle_col_list);
+    if (repeated.length > 0) watched.push(() => repeated.map((name) => columnOfItems(query().items, name)?.value ?? wholeItems(query().items)));
     before = { ctes: new Map([[ctename, query]]), outer: before };
   }
   // One that nothing names runs all the same when it changes something, and what it looks at counts.
   for (const query of all.values()) query();
+  // CYCLE compares each row with those before it, and makes no more of one that was there: how many there are tells which values are equal.
+  for (const values of watched) tracer.filter(union(values()));
   return everything;
 }
 

@@ -47,6 +47,13 @@ describe("a mere reference is plain, through whatever it comes", () => {
 
 describe("what is computed is made of every column in it", () => {
   traced({
+    // A function of the row, unless the relation has such a column.
+    "select c.to_jsonb, s.to_jsonb, s.concat, c.city from customers c, (select a, b as concat from t) s": [
+      "customers.* customers.to_jsonb",
+      "t.a t.b",
+      "plain t.b",
+      "plain customers.city",
+    ],
     "select lower(email), first || last, ssn::text, -total from customers": [
       "customers.email",
       "customers.first customers.last",
@@ -171,6 +178,7 @@ describe("what cannot be known is opaque", () => {
     "select most_common_vals from pg_stats": ["opaque pg_stats.most_common_vals"],
     "select query from pg_stat_get_activity(null)": ["opaque"],
     "select pg_stat_get_backend_activity(1)": ["opaque"],
+    "select pg_stat_get_db_temp_bytes(1), pg_stat_get_db_temp_files(1)": ["opaque", "opaque"],
     "explain select secret()": ["opaque"],
     "explain select email from customers": [""],
     "execute prepared": undefined,

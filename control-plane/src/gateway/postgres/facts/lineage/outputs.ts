@@ -1,5 +1,6 @@
 import type { Node } from "@pgsql/types";
 import type { StatementOutputs } from "../analysis.ts";
+import { evaluatesNothing } from "../evaluates-nothing.ts";
 import { type Entry, type Item, wholeRow } from "./scope.ts";
 import { newTracer, type Result, traceStatement } from "./statements.ts";
 import { TooIntricate, type Tracer, type TraitsOf } from "./tracer.ts";
@@ -10,8 +11,14 @@ const MAX_COLUMNS = 1_664;
 /** Sources of one text's outputs, all told: they are kept in the cache with the text. */
 export const MAX_OUTPUT_SOURCES = 2_000;
 
-const noResult: StatementOutputs = { columns: [], computed: outputOf(nothing), originsTell: true, assigned: [] };
-export const unknownResult: StatementOutputs = { columns: undefined, computed: outputOf(anything), originsTell: false, assigned: undefined };
+const noResult: StatementOutputs = { columns: [], computed: outputOf(nothing), originsTell: true, assigned: [], evaluatesNothing: false };
+export const unknownResult: StatementOutputs = {
+  columns: undefined,
+  computed: outputOf(anything),
+  originsTell: false,
+  assigned: undefined,
+  evaluatesNothing: false,
+};
 
 /** The columns of each statement's result and where their values come from; `tracers` hold what was looked at for them, undefined for what was too much. */
 export interface Traced {
@@ -26,7 +33,8 @@ export function trace(statements: readonly (Node | undefined)[], traitsOf: Trait
   for (const statement of statements) {
     const tracer = newTracer(traitsOf);
     try {
-      const found = statement === undefined ? noResult : describe(tracer, traceStatement(tracer, statement));
+      const found =
+        statement === undefined ? noResult : { ...describe(tracer, traceStatement(tracer, statement)), evaluatesNothing: evaluatesNothing(statement) };
       left -= sourcesOf(found);
       outputs.push(left < 0 ? unknownResult : found);
       tracers.push(tracer);
@@ -39,7 +47,7 @@ export function trace(statements: readonly (Node | undefined)[], traitsOf: Trait
   return { outputs, tracers };
 }
 
-function describe(tracer: Tracer, result: Result): StatementOutputs {
+function describe(tracer: Tracer, result: Result): Omit<StatementOutputs, "evaluatesNothing"> {
   if (result === "unknown") return unknownResult;
   const columns = counted(tracer, result);
   const made = new Made();

@@ -1,5 +1,9 @@
 import { columnOf, type Entry, type Scope, wholeRow } from "./scope.ts";
 import { anything, computed, union, type Value } from "./values.ts";
+import catalogue from "../catalogue.json" with { type: "json" };
+
+/** Built in, and called with one argument of any type: `c.to_jsonb` is `to_jsonb(c)` where `c` has no such column. */
+const rowFunctions: ReadonlySet<string> = new Set(catalogue.rowFunctions);
 
 /**
  * What a name stands for. A relation's columns are not known here, so a name without an alias may be a column of each relation in reach,
@@ -28,8 +32,12 @@ function bareName(name: string, scope: Scope): Value {
 }
 
 function fieldOf(alias: string, name: string, scope: Scope): Value {
-  // What is not a column is a function of the row.
-  const values = entriesNamed(alias, scope).map((entry) => columnOf(entry, name)?.value ?? computed(wholeRow(entry)));
+  const values = entriesNamed(alias, scope).map((entry) => {
+    const found = columnOf(entry, name);
+    // What is not a column is a function of the row, and what may be none may be one.
+    if (found === undefined) return computed(wholeRow(entry));
+    return found.certain || !rowFunctions.has(name) ? found.value : computed(union([found.value, wholeRow(entry)]));
+  });
   return values.length === 0 ? anything : union(values);
 }
 

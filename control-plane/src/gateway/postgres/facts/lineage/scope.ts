@@ -120,7 +120,7 @@ export function columnOf(entry: Entry, name: string): Found | undefined {
   }
 }
 
-function columnOfItems(items: readonly Item[], name: string): Found | undefined {
+export function columnOfItems(items: readonly Item[], name: string): Found | undefined {
   let known = founds.get(items);
   if (known === undefined) founds.set(items, (known = new Map<string, Found | undefined>()));
   if (!known.has(name)) known.set(name, findColumn(items, name));

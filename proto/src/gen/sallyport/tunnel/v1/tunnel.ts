@@ -352,6 +352,8 @@ export interface ResultLineage {
   originsIncomplete: boolean;
   /** What runs may make, change or rename tables and views: what was known of them no longer counts. */
   changesDefinitions: boolean;
+  /** No expression is evaluated: what the target's errors name stands in the text, or in its catalogue. Absent: some may be. */
+  evaluatesNothing?: boolean | undefined;
 }
 
 export interface ResultColumn {
@@ -435,7 +437,11 @@ export interface MaskedCells {
  */
 export interface DescribeCopy {
   query: string;
-  layout: CopyLayout | undefined;
+  layout:
+    | CopyLayout
+    | undefined;
+  /** COPY of a table without a list of columns: those of `query`, without the generated ones. Absent: the same columns. */
+  withoutGenerated?: boolean | undefined;
 }
 
 /** How a COPY spells its rows. Each character is one byte. */
@@ -4496,7 +4502,13 @@ export const MaskColumn: MessageFns<MaskColumn> = {
 };
 
 function createBaseResultLineage(): ResultLineage {
-  return { columns: [], computed: undefined, originsIncomplete: false, changesDefinitions: false };
+  return {
+    columns: [],
+    computed: undefined,
+    originsIncomplete: false,
+    changesDefinitions: false,
+    evaluatesNothing: undefined,
+  };
 }
 
 export const ResultLineage: MessageFns<ResultLineage> = {
@@ -4512,6 +4524,9 @@ export const ResultLineage: MessageFns<ResultLineage> = {
     }
     if (message.changesDefinitions !== false) {
       writer.uint32(32).bool(message.changesDefinitions);
+    }
+    if (message.evaluatesNothing !== undefined) {
+      writer.uint32(40).bool(message.evaluatesNothing);
     }
     return writer;
   },
@@ -4561,6 +4576,14 @@ export const ResultLineage: MessageFns<ResultLineage> = {
             message.changesDefinitions = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.evaluatesNothing = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4589,6 +4612,11 @@ export const ResultLineage: MessageFns<ResultLineage> = {
         : isSet(object.changes_definitions)
         ? globalThis.Boolean(object.changes_definitions)
         : false,
+      evaluatesNothing: isSet(object.evaluatesNothing)
+        ? globalThis.Boolean(object.evaluatesNothing)
+        : isSet(object.evaluates_nothing)
+        ? globalThis.Boolean(object.evaluates_nothing)
+        : undefined,
     };
   },
 
@@ -4606,6 +4634,9 @@ export const ResultLineage: MessageFns<ResultLineage> = {
     if (message.changesDefinitions !== false) {
       obj.changesDefinitions = message.changesDefinitions;
     }
+    if (message.evaluatesNothing !== undefined) {
+      obj.evaluatesNothing = message.evaluatesNothing;
+    }
     return obj;
   },
 
@@ -4620,6 +4651,7 @@ export const ResultLineage: MessageFns<ResultLineage> = {
       : undefined;
     message.originsIncomplete = object.originsIncomplete ?? false;
     message.changesDefinitions = object.changesDefinitions ?? false;
+    message.evaluatesNothing = object.evaluatesNothing ?? undefined;
     return message;
   },
 };
@@ -5489,7 +5521,7 @@ export const MaskedCells: MessageFns<MaskedCells> = {
 };
 
 function createBaseDescribeCopy(): DescribeCopy {
-  return { query: "", layout: undefined };
+  return { query: "", layout: undefined, withoutGenerated: undefined };
 }
 
 export const DescribeCopy: MessageFns<DescribeCopy> = {
@@ -5499,6 +5531,9 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     }
     if (message.layout !== undefined) {
       CopyLayout.encode(message.layout, writer.uint32(18).fork()).join();
+    }
+    if (message.withoutGenerated !== undefined) {
+      writer.uint32(24).bool(message.withoutGenerated);
     }
     return writer;
   },
@@ -5532,6 +5567,14 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
             message.layout = CopyLayout.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withoutGenerated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5548,6 +5591,11 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     return {
       query: isSet(object.query) ? globalThis.String(object.query) : "",
       layout: isSet(object.layout) ? CopyLayout.fromJSON(object.layout) : undefined,
+      withoutGenerated: isSet(object.withoutGenerated)
+        ? globalThis.Boolean(object.withoutGenerated)
+        : isSet(object.without_generated)
+        ? globalThis.Boolean(object.without_generated)
+        : undefined,
     };
   },
 
@@ -5558,6 +5606,9 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     }
     if (message.layout !== undefined) {
       obj.layout = CopyLayout.toJSON(message.layout);
+    }
+    if (message.withoutGenerated !== undefined) {
+      obj.withoutGenerated = message.withoutGenerated;
     }
     return obj;
   },
@@ -5571,6 +5622,7 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     message.layout = (object.layout !== undefined && object.layout !== null)
       ? CopyLayout.fromPartial(object.layout)
       : undefined;
+    message.withoutGenerated = object.withoutGenerated ?? undefined;
     return message;
   },
 };
