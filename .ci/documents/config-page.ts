@@ -16,8 +16,8 @@ export const areas: Readonly<Record<string, readonly string[]>> = {
   "Lists and search": ["control-plane/src/read-models/**/*.ts"],
   "Tunnel, on both ends": ["proto/src/tunnel/**/*.ts"],
   "Control plane: agents' connections, certificates, API": [
-    "control-plane/src/{tunnel,identity,api}/**/*.ts",
-    "control-plane/src/{bootstrap,stop-signals,grpc-status}.ts",
+    "control-plane/src/{tunnel,identity,api,grpc}/**/*.ts",
+    "control-plane/src/{bootstrap,stop-signals}.ts",
   ],
   "Edge agent": ["edge-agent/src/{attestation,link,secrets,targets}/**/*.ts", "edge-agent/src/masking/{lineage,token}.ts"],
   "Command line": ["cli/src/*.ts", "cli/src/policy/**/*.ts"],

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function agentsVerb(program: Command): void {
@@ -19,7 +19,7 @@ export function agentsVerb(program: Command): void {
           version,
           resources.join(" "),
         ]);
-        for (const line of table(["AGENT", "NAME", "STATE", "VERSION", "RESOURCES"], rows)) io.out(line);
+        writeTable(io, ["AGENT", "NAME", "STATE", "VERSION", "RESOURCES"], rows);
       }),
     );
   agents

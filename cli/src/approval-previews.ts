@@ -2,7 +2,7 @@ import type { ApprovalPreview, DryRun, PreviewedCommand, PreviewResponse, Sample
 import type { Command } from "commander";
 import { findApproval } from "./find-approval.ts";
 import { bold, dim, type Io, toJson } from "./io.ts";
-import { printable, printableLines, table } from "./table.ts";
+import { instant, printable, printableLines, table } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Others may be looking at the same resource, one after the other, each for as long as the control plane waits. */
@@ -29,7 +29,7 @@ export function previewVerb(approvals: Command): void {
 export function previewLine({ kind, by, at, state, rows, code }: ApprovalPreview): string {
   const what = kind === "dry_run" ? "dry run" : "plan";
   const outcome = state === "failed" ? code : state === "asked" ? "no answer yet" : rows === undefined ? "shown" : `shown: ${counted(rows)}`;
-  return `${what} by ${by}, ${at?.toISOString() ?? ""}: ${outcome}`;
+  return `${what} by ${by}, ${instant(at)}: ${outcome}`;
 }
 
 function show(io: Io, { plan, dryRun, steps, previewDigest }: PreviewResponse): void {

@@ -8,7 +8,7 @@ import { withWholeCommand } from "./approval-text.ts";
 import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
-import { printable, printableLines, table } from "./table.ts";
+import { instant, printable, printableLines, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
@@ -30,7 +30,7 @@ export function approvalsVerb(program: Command): void {
           riskClass,
           withheld === "" ? statement : `(withheld: ${withheld}) ${statement}`,
         ]);
-        for (const line of table(["APPROVAL", "STATE", "BY", "RESOURCE", "RISK", "STATEMENT"], rows)) io.out(line);
+        writeTable(io, ["APPROVAL", "STATE", "BY", "RESOURCE", "RISK", "STATEMENT"], rows);
         if (more) io.out(dim("There may be older ones."));
       }),
     );
@@ -151,21 +151,19 @@ function show(io: Io, approval: Approval): void {
     whole,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
-  io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${requestedAt?.toISOString() ?? ""}`);
+  io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${instant(requestedAt)}`);
   if (until !== undefined) io.out(`${bold("For")}        a while: until ${until.toISOString()}, used ${uses} ${uses === 1 ? "time" : "times"}`);
   if (wholeSession) io.out(`${bold("Covers")}     what does no more than it, in the session that asked`);
   io.out(`${bold("Risk")}       ${riskClass} (rule ${rule}, policy ${policyVersion})`);
   showFacts(io, approval);
-  io.out(
-    `${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${expiresAt?.toISOString() ?? ""}`,
-  );
+  io.out(`${bold("Needs")}      ${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}; expires ${instant(expiresAt)}`);
   tellTerms(io, { steps, denyBy, approverHours });
   if (counter !== undefined) {
     io.out(`${bold("Proposed")}   by ${counter.by}${counter.comment === "" ? "" : `: ${printable(counter.comment)}`}`);
     for (const line of printableLines(counter.statement)) io.out(`  ${line}`);
     if (state === "pending") io.out(`  ${dim(`${requestedBy} takes it with: ${acceptCommand(approval, counter)}`)}`);
   }
-  if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${escalatesAt?.toISOString() ?? ""}`);
+  if (escalatesTo !== "") io.out(`${bold("Escalates")}  to ${escalatesTo} at ${instant(escalatesAt)}`);
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
@@ -182,6 +180,9 @@ function show(io: Io, approval: Approval): void {
   else io.out(tone("red", `Not all of it is here. All, and the digest to approve it with: sallyport approvals show ${id.slice(0, 8)} --full`));
 }
 
+/** The gateway's word for what CASCADE reaches. */
+const spokenRelation = (name: string): string => (name === "*.*" ? "whatever depends on it" : name);
+
 /** What the gateway's parser found: there also where the text is too long, or too artful, to be read at a glance. */
 function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, hazards, unclassifiedReason }: Approval): void {
   const told = (name: string, values: readonly string[]): void => {
@@ -189,7 +190,7 @@ function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, 
   };
   told("Does", verbs);
   told("Reads", relationsRead);
-  told("Writes", relationsWritten);
+  told("Writes", relationsWritten.map(spokenRelation));
   told("Calls", functions);
   told("Hazards", hazards);
   if (unclassifiedReason !== "") io.out(`${bold("Unknown")}    it ${printable(unclassifiedReason)}`);

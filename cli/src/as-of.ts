@@ -3,7 +3,7 @@ import { Argument, type Command } from "commander";
 import { exitStatus, type ExitStatus } from "./exit-status.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { parseMoment } from "./moment.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Longer than other calls: it may read years of the ledger. */
@@ -93,7 +93,7 @@ function showState(
   section(
     io,
     ["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE"],
-    sessions.map(({ id, requestedAt, identity, resource, state }) => [id, requestedAt?.toISOString() ?? "", identity, resource, state]),
+    sessions.map(({ id, requestedAt, identity, resource, state }) => [id, instant(requestedAt), identity, resource, state]),
   );
   section(
     io,
@@ -103,22 +103,15 @@ function showState(
   section(
     io,
     ["GRANT", "STATE", "WHO", "RESOURCE", "UNTIL", "APPROVERS"],
-    grants.map(({ id, state, requestedBy, resource, endsAt, approvers }) => [
-      id,
-      state,
-      requestedBy,
-      resource,
-      endsAt?.toISOString() ?? "",
-      approvers.join(" "),
-    ]),
+    grants.map(({ id, state, requestedBy, resource, endsAt, approvers }) => [id, state, requestedBy, resource, instant(endsAt), approvers.join(" ")]),
   );
   section(
     io,
     ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL"],
-    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, startsAt?.toISOString() ?? "", endsAt?.toISOString() ?? ""]),
+    delegations.map(({ id, state, from, to, startsAt, endsAt }) => [id, state, from, to, instant(startsAt), instant(endsAt)]),
   );
   for (const { category, endedBefore, runId } of removed) {
-    io.out(tone("yellow", `Not whole: each ${category} that ended before ${endedBefore?.toISOString() ?? ""} was removed (retention run ${runId}).`));
+    io.out(tone("yellow", `Not whole: each ${category} that ended before ${instant(endedBefore)} was removed (retention run ${runId}).`));
   }
 }
 
@@ -171,12 +164,12 @@ function approveCell(own: Access["decisions"][number], places: Access["inPlaceOf
 function showPolicy(io: Io, { asOf, version, files, publishedBy, publishedAt, reason }: GetPolicyAsOfResponse): void {
   io.out(heading(asOf, version));
   if (version === "") return;
-  io.out(`${bold(version)}, published by ${publishedBy} at ${publishedAt?.toISOString() ?? ""}${reason === "" ? "" : `: ${reason}`}`);
+  io.out(`${bold(version)}, published by ${publishedBy} at ${instant(publishedAt)}${reason === "" ? "" : `: ${reason}`}`);
   for (const { name, text } of files) io.out(`\n// ${name}\n${text.trimEnd()}`);
 }
 
 function section(io: Io, headings: readonly string[], rows: readonly (readonly string[])[]): void {
   if (rows.length === 0) return;
   io.out("");
-  for (const line of table(headings, rows)) io.out(line);
+  writeTable(io, headings, rows);
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { findGrant, tellGrant } from "./grants.ts";
 import { toJson, tone } from "./io.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { nonBlank } from "./request.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
@@ -20,7 +20,7 @@ export function breakGlassVerb(program: Command): void {
         const { grant } = await api().grants.breakGlass(asked);
         tellGrant(io, grant);
         if (io.json || grant === undefined) return;
-        io.out(`${tone("red", "Break-glass")}: others are told. Somebody else must review it by ${grant.reviewBy?.toISOString() ?? ""}.`);
+        io.out(`${tone("red", "Break-glass")}: others are told. Somebody else must review it by ${instant(grant.reviewBy)}.`);
       }),
     );
   breakGlass

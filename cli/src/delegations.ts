@@ -4,7 +4,7 @@ import { byPrefix } from "./by-prefix.ts";
 import { bold, toJson } from "./io.ts";
 import { parseComing } from "./moment.ts";
 import { nonBlank } from "./request.ts";
-import { printable, table } from "./table.ts";
+import { instant, printable, writeTable } from "./table.ts";
 import { parseDuration, runVerb, type Verb } from "./verb.ts";
 
 export function delegateVerb(program: Command): void {
@@ -22,8 +22,8 @@ export function delegateVerb(program: Command): void {
         const asked = { to, durationSeconds: parseDuration(duration), reason, startsAt };
         const { delegation } = await api().delegations.delegate(asked);
         if (io.json) return io.out(toJson(delegation));
-        const begins = startsAt === undefined ? "" : ` from ${delegation?.startsAt?.toISOString() ?? ""}`;
-        io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${delegation?.endsAt?.toISOString() ?? ""}`);
+        const begins = startsAt === undefined ? "" : ` from ${instant(delegation?.startsAt)}`;
+        io.out(`${bold(delegation?.id ?? "")}: ${to} decides in your place${begins} until ${instant(delegation?.endsAt)}`);
       }),
     );
 }
@@ -44,11 +44,11 @@ export function delegationsVerb(program: Command): void {
           state,
           from,
           to,
-          startsAt?.toISOString() ?? "",
-          endsAt?.toISOString() ?? "",
+          instant(startsAt),
+          instant(endsAt),
           printable(reason),
         ]);
-        for (const line of table(["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL", "REASON"], rows)) verb.io.out(line);
+        writeTable(verb.io, ["DELEGATION", "STATE", "IN THE PLACE OF", "DECIDES", "FROM", "UNTIL", "REASON"], rows);
       }),
     );
   delegations

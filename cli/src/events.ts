@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { dim, toJson } from "./io.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 export function eventsVerb(program: Command): void {
@@ -60,4 +60,4 @@ function line({ stream, revision, position, id, type, dataJson, metadataJson, re
 }
 
 const summary = ({ position, stream, revision, type, dataJson, recordedAt }: RecordedEvent): string =>
-  `${dim(`${position} ${recordedAt?.toISOString() ?? ""}`)} ${printable(stream)}@${revision} ${printable(type)} ${dim(printable(dataJson))}`;
+  `${dim(`${position} ${instant(recordedAt)}`)} ${printable(stream)}@${revision} ${printable(type)} ${dim(printable(dataJson))}`;

@@ -4,7 +4,7 @@ import { exitStatus, Misuse } from "./exit-status.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { replayLine } from "./replay.ts";
 import { find } from "./sessions.ts";
-import { printable } from "./table.ts";
+import { instant, printable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 const about = `
@@ -52,6 +52,7 @@ function show(
     grant,
     grantDecision,
     grantVotes,
+    continued,
   }: ExplainDecisionResponse,
 ): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
@@ -71,9 +72,13 @@ function show(
   if (approvalRemoved !== "") line("Approval", tone("yellow", approvalRemoved));
   showVotes(io, line, votes);
   if (grant !== undefined) {
-    line("Grant", `${grant.id}: ${grant.state}; ${grant.startsAt?.toISOString() ?? ""} to ${grant.endsAt?.toISOString() ?? ""}: ${printable(grant.reason)}`);
+    line("Grant", `${grant.id}: ${grant.state}; ${instant(grant.startsAt)} to ${instant(grant.endsAt)}: ${printable(grant.reason)}`);
     if (grantDecision !== undefined) showDecision(io, line, grantDecision);
     showVotes(io, line, grantVotes);
+    if (continued !== undefined) {
+      line("Went on", "The session began with another grant, and went on with this one.");
+      showDecision(io, line, continued);
+    }
   }
   if (verdict === "same") io.out(tone("green", "Taken again now: the same answer."));
   if (verdict === "different") io.out(tone("red", "TAKEN AGAIN NOW: A DIFFERENT ANSWER. The record, the policy text or this release is not what it was."));

@@ -2,7 +2,7 @@ import type { Erasure } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
-import { printable, table } from "./table.ts";
+import { printable, writeTable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 export function forgetVerb(program: Command): void {
@@ -41,7 +41,7 @@ export function forgetVerb(program: Command): void {
           `${approvers.length} of ${quorum}${approvers.length > 0 ? `: ${approvers.join(", ")}` : ""}`,
           printable(reason),
         ]);
-        for (const line of table(["ERASURE", "STATE", "WHO", "ASKED BY", "AGREED", "REASON"], rows)) io.out(line);
+        writeTable(io, ["ERASURE", "STATE", "WHO", "ASKED BY", "AGREED", "REASON"], rows);
       }),
     );
   for (const decision of ["approve", "deny"] as const) {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
-import { printable, table } from "./table.ts";
+import { instant, printable, writeTable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 const GRANT = "the grant, or the first characters of its id";
@@ -20,7 +20,7 @@ export function grantsVerb(program: Command): void {
         if (io.json) return io.out(toJson(found));
         if (found.length === 0) return io.out("Nothing waits, and nothing is open.");
         const rows = found.map((grant) => [grant.id, grant.state, grant.requestedBy, grant.resource, timeOf(grant), grant.reason, reviewOf(grant)]);
-        for (const line of table(["GRANT", "STATE", "WHO", "RESOURCE", "TIME", "REASON", "REVIEW"], rows)) io.out(line);
+        writeTable(io, ["GRANT", "STATE", "WHO", "RESOURCE", "TIME", "REASON", "REVIEW"], rows);
       }),
     );
   grants
@@ -89,7 +89,7 @@ export function tellGrant(io: Io, grant: Grant | undefined): void {
   const said = `${decidedBy === "" ? "" : ` by ${decidedBy}`}${comment === "" ? "" : `: ${printable(comment)}`}`;
   const next: Readonly<Record<string, string>> = {
     pending: ` (${approvers.length} of ${quorum}); somebody else: sallyport grants approve ${id.slice(0, 8)}`,
-    open: ` until ${endsAt?.toISOString() ?? ""}; connect to "${resource}" as ever`,
+    open: ` until ${instant(endsAt)}; connect to "${resource}" as ever`,
     denied: said,
     revoked: said,
     lapsed: "; nobody decided in time, ask again",
@@ -99,7 +99,7 @@ export function tellGrant(io: Io, grant: Grant | undefined): void {
 
 /** Of break-glass, so that it is seen at once. */
 const reviewOf = ({ emergency, verdict, escalations, reviewBy }: Grant): string =>
-  !emergency ? "" : verdict !== "" ? verdict : `${escalations > 0 ? "OVERDUE since" : "by"} ${reviewBy?.toISOString() ?? ""}`;
+  !emergency ? "" : verdict !== "" ? verdict : `${escalations > 0 ? "OVERDUE since" : "by"} ${instant(reviewBy)}`;
 
 /** How long it would last, or until when it does. */
 const timeOf = ({ state, durationSeconds, endsAt }: Grant): string =>
@@ -112,18 +112,18 @@ function show(io: Io, grant: Grant): void {
   if (io.json) return io.out(toJson(grant));
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
   line("Grant", `${grant.id}  ${grant.state === "pending" ? tone("yellow", grant.state) : grant.state}`);
-  line("Requester", `${grant.requestedBy}, ${grant.requestedAt?.toISOString() ?? ""}`);
+  line("Requester", `${grant.requestedBy}, ${instant(grant.requestedAt)}`);
   line("Access", `${grant.resource} for ${durationOf(grant.durationSeconds)} (rule ${grant.rule}, policy ${grant.policyVersion})`);
   line("Reason", `${printable(grant.reason)}${grant.ticket === "" ? "" : ` (${printable(grant.ticket)})`}`);
   const agreed = grant.approvers.length > 0 ? `: ${grant.approvers.join(", ")}` : "";
-  line("Needs", `${grant.approvers.length} of ${grant.quorum}${agreed}; the request expires ${grant.expiresAt?.toISOString() ?? ""}`);
+  line("Needs", `${grant.approvers.length} of ${grant.quorum}${agreed}; the request expires ${instant(grant.expiresAt)}`);
   tellTerms(io, grant);
-  if (grant.requestEscalatesTo !== "") line("Escalates", `to ${grant.requestEscalatesTo} at ${grant.requestEscalatesAt?.toISOString() ?? ""}`);
+  if (grant.requestEscalatesTo !== "") line("Escalates", `to ${grant.requestEscalatesTo} at ${instant(grant.requestEscalatesAt)}`);
   if (grant.startsAt !== undefined)
-    line("Open", `${grant.startsAt.toISOString()} to ${grant.endsAt?.toISOString() ?? ""}, used by ${grant.uses} ${grant.uses === 1 ? "session" : "sessions"}`);
+    line("Open", `${grant.startsAt.toISOString()} to ${instant(grant.endsAt)}, used by ${grant.uses} ${grant.uses === 1 ? "session" : "sessions"}`);
   if (grant.emergency) {
     const said = grant.reviewComment === "" ? "" : `: ${printable(grant.reviewComment)}`;
-    const due = `${grant.escalations > 0 ? tone("red", "overdue since") : "due by"} ${grant.reviewBy?.toISOString() ?? ""}`;
+    const due = `${grant.escalations > 0 ? tone("red", "overdue since") : "due by"} ${instant(grant.reviewBy)}`;
     line("Emergency", `opened by break-glass; review ${grant.verdict === "" ? due : `by ${grant.reviewedBy}: ${grant.verdict}${said}`}`);
   }
   if (grant.decidedBy !== "") line("Decided", `by ${grant.decidedBy}${grant.comment === "" ? "" : `: ${printable(grant.comment)}`}`);

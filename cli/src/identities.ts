@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function identitiesVerb(program: Command): void {
@@ -15,7 +15,7 @@ export function identitiesVerb(program: Command): void {
         const rows = found
           .toSorted((a, b) => (a.id < b.id ? -1 : 1))
           .map(({ id, kind, groups, disabled }) => [id, kind, disabled ? "disabled" : "active", groups.join(" ")]);
-        for (const line of table(["IDENTITY", "KIND", "STATE", "GROUPS"], rows)) io.out(line);
+        writeTable(io, ["IDENTITY", "KIND", "STATE", "GROUPS"], rows);
       }),
     );
   identities

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { bold, toJson, tone } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function notificationsVerb(program: Command): void {
@@ -16,18 +16,11 @@ export function notificationsVerb(program: Command): void {
         if (io.json) return io.out(toJson({ channels, notifications: found }));
         if (channels.length === 0) io.out("No channel is configured (SALLYPORT_NOTIFICATIONS).");
         const rows = channels.map((channel) => [channel.name, channel.kind, String(channel.waiting), String(channel.failed), String(channel.forgotten)]);
-        if (rows.length > 0) for (const line of table(["CHANNEL", "KIND", "WAITING", "FAILED", "FORGOTTEN"], rows)) io.out(line);
+        if (rows.length > 0) writeTable(io, ["CHANNEL", "KIND", "WAITING", "FAILED", "FORGOTTEN"], rows);
         if (found.length === 0) return;
         io.out("");
-        const each = found.map(({ id, eventType, state, attempts, dueAt, failure }) => [
-          id,
-          eventType,
-          state,
-          String(attempts),
-          dueAt?.toISOString() ?? "",
-          failure,
-        ]);
-        for (const line of table(["NOTIFICATION", "EVENT", "STATE", "ATTEMPTS", "DUE OR FAILED AT", "LAST FAILURE"], each)) io.out(line);
+        const each = found.map(({ id, eventType, state, attempts, dueAt, failure }) => [id, eventType, state, String(attempts), instant(dueAt), failure]);
+        writeTable(io, ["NOTIFICATION", "EVENT", "STATE", "ATTEMPTS", "DUE OR FAILED AT", "LAST FAILURE"], each);
       }),
     );
   notifications

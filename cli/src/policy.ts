@@ -6,7 +6,7 @@ import { diffVerb } from "./policy/diff.ts";
 import { lifecycleVerbs, showVersion, warnOfFailure } from "./policy/lifecycle.ts";
 import { readPolicy } from "./policy/read-policy.ts";
 import { tryVerb } from "./policy/try.ts";
-import { printable, printableLines } from "./table.ts";
+import { instant, printable, printableLines } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 export function policyVerb(program: Command): void {
@@ -54,7 +54,7 @@ export function policyVerb(program: Command): void {
         if (io.json) return io.out(toJson(published));
         if (published.loadFailed) warnOfFailure(io, published.version, published.keeps);
         if (published.version === "") return io.out("No policy is published: everything is refused.");
-        io.out(`${published.version}, published by ${published.publishedBy} at ${published.publishedAt?.toISOString() ?? ""}`);
+        io.out(`${published.version}, published by ${published.publishedBy} at ${instant(published.publishedAt)}`);
         showFiles(io, published.files);
       }),
     );

@@ -2,7 +2,7 @@ import type { GetReadModelsResponse, RebuildReadModelsResponse } from "@sallypor
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
 import { bold, type Io, toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** Between two lines that tell how far a rebuild is. */
@@ -41,13 +41,13 @@ function show(
   { state, why, position, recordedAt, headPosition, headRecordedAt, lagMillis, events, unreadable, rows, rebuild }: GetReadModelsResponse,
 ): void {
   io.out(`${bold("State")}     ${state}${why === "" ? "" : `: ${why}`}`);
-  io.out(`${bold("Position")}  ${position}  ${recordedAt?.toISOString() ?? ""}`);
-  io.out(`${bold("Ledger")}    ${headPosition}  ${headRecordedAt?.toISOString() ?? ""}`);
+  io.out(`${bold("Position")}  ${position}  ${instant(recordedAt)}`);
+  io.out(`${bold("Ledger")}    ${headPosition}  ${instant(headRecordedAt)}`);
   io.out(`${bold("Lag")}       ${(Number(lagMillis) / 1_000).toFixed(1)} s`);
   io.out(`${bold("Events")}    ${events}${unreadable === 0n ? "" : `, ${unreadable} of them unreadable (the control plane's log names them)`}`);
   if (rebuild !== undefined) io.out(`${bold("Rebuild")}   ${progressLine(rebuild)}`);
   const models = Object.entries(rows).map(([name, count]) => [name, String(count)]);
-  for (const line of table(["READ MODEL", "ROWS"], models)) io.out(line);
+  writeTable(io, ["READ MODEL", "ROWS"], models);
 }
 
 function progressLine({ events, expected, upTo, done }: RebuildReadModelsResponse): string {

@@ -43,6 +43,11 @@ describe("replay", () => {
     ["AccessApproved", { grantId: "g1", by: "bo", comment: "go on" }, "yes     bo: go on"],
     ["AccessGranted", { grantId: "g1", approvers: ["bo"], endsAt: at }, `access  granted until ${at} by bo`],
     ["GrantUsed", { grantId: "g1", sessionId: "s1" }, "used    this session uses the grant g1"],
+    [
+      "SessionContinued",
+      { sessionId: "s1", decision: { policyVersion: "p1", rules: ["opens"], reason: "" }, formerGrantId: "g1", grantId: "g2" },
+      "goes on by grant g2, after g1; opens @ p1",
+    ],
     ["GrantExpired", { grantId: "g1", endsAt: at }, `over    the grant ended at ${at}`],
     ["GrantRevoked", { grantId: "g1", by: "bo", reason: "over" }, "revoked the grant, by bo: over"],
     ["CopyDataRecorded", { commandId: 3, bytes: 77, gzipBase64: "AAAA" }, "input   #3 77 bytes of COPY data"],

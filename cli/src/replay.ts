@@ -35,9 +35,11 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [
         line(
           bold("opened "),
-          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${data["emergency"] === true ? tone("red", "break-glass") : "grant"} ${text(data["grantId"])}`}${data["readOnly"] === true ? ", read-only" : ""}; ${rule}`,
+          `on agent ${text(data["agentId"])}${data["grantId"] === undefined ? "" : ` by ${byGrant(data)} ${text(data["grantId"])}`}${data["readOnly"] === true ? ", read-only" : ""}; ${rule}`,
         ),
       ];
+    case "SessionContinued":
+      return [line(bold("goes on"), `by ${byGrant(data)} ${text(data["grantId"])}, after ${text(data["formerGrantId"])}; ${rule}`)];
     case "SessionRefused":
       return [line(tone("red", "refused"), `${text(data["code"])}: ${text(data["message"])}`)];
     case "CommandAuthorized":
@@ -137,6 +139,8 @@ export function replayLine({ type, dataJson, metadataJson }: RecordedEvent): str
       return [line(dim(type), dim(dataJson.length > 200 ? `${printable(dataJson.slice(0, 200))}…` : printable(dataJson)))];
   }
 }
+
+const byGrant = ({ emergency }: Data): string => (emergency === true ? tone("red", "break-glass") : "grant");
 
 const inPlace = ({ onBehalfOf }: Data): string => (onBehalfOf === undefined ? "" : ` in the place of ${text(onBehalfOf)}`);
 

@@ -1,7 +1,7 @@
 import type { GetRetentionResponse, RunRetentionResponse } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import type { Command } from "commander";
 import { type Io, toJson, tone } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 /** A run over years of record takes minutes; it goes on in the control plane when this one stops waiting. */
@@ -40,21 +40,20 @@ function show(io: Io, { rules, runs }: GetRetentionResponse): void {
   if (runs.length === 0) return;
   const lines = runs.map(({ runId, startedAt, trigger, by, outcome, failure, streams, events }) => {
     const ended = failure === "" ? outcome : `${outcome}: ${failure}`;
-    return [startedAt?.toISOString() ?? "", runId, trigger === "schedule" ? `schedule (${by})` : by, ended, String(streams), String(events)];
+    return [instant(startedAt), runId, trigger === "schedule" ? `schedule (${by})` : by, ended, String(streams), String(events)];
   });
-  for (const line of table(["STARTED", "RUN", "BY", "OUTCOME", "STREAMS", "EVENTS"], lines)) io.out(line);
+  writeTable(io, ["STARTED", "RUN", "BY", "OUTCOME", "STREAMS", "EVENTS"], lines);
 }
 
 function tell(io: Io, { runId, counts }: RunRetentionResponse): void {
-  const day = (instant: Date | undefined): string => instant?.toISOString() ?? "";
   const lines = counts.map(({ category, cutOff, streams, events, oldest, newest }) => [
     category,
-    day(cutOff),
+    instant(cutOff),
     String(streams),
     String(events),
-    day(oldest),
-    day(newest),
+    instant(oldest),
+    instant(newest),
   ]);
-  for (const line of table(["CATEGORY", "ENDED BEFORE", "STREAMS", "EVENTS", "OLDEST", "NEWEST"], lines)) io.out(line);
+  writeTable(io, ["CATEGORY", "ENDED BEFORE", "STREAMS", "EVENTS", "OLDEST", "NEWEST"], lines);
   io.out(runId === "" ? tone("yellow", "Nothing was removed: this was a dry run.") : `Removed by run ${runId}.`);
 }

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
 import { parseInstant, parseLimit } from "./moment.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
 interface SearchOptions {
@@ -38,14 +38,14 @@ export function searchVerb(program: Command): void {
         if (io.json) return io.out(toJson(commands));
         if (commands.length === 0) return io.out("No command holds all of that.");
         const rows = commands.map(({ sessionId, commandId, at, statement, ...found }) => [
-          at?.toISOString() ?? "",
+          instant(at),
           `${sessionId} ${commandId}`,
           found.identity,
           found.resource,
           found.code === "" ? found.state : found.code,
           statement === "" ? "<too long to show>" : statement,
         ]);
-        for (const line of table(["AT", "SESSION AND COMMAND", "IDENTITY", "RESOURCE", "STATE", "STATEMENT"], rows)) io.out(line);
+        writeTable(io, ["AT", "SESSION AND COMMAND", "IDENTITY", "RESOURCE", "STATE", "STATEMENT"], rows);
         if (nextCursor !== "") io.err(`There are more: --cursor ${nextCursor}`);
       }),
     );

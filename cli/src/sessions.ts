@@ -7,7 +7,7 @@ import { replayLine } from "./replay.ts";
 import { answerLines, sentLines } from "./answer-lines.ts";
 import { ReplayInput } from "./replay-input.ts";
 import { ReplayOutput } from "./replay-output.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 export function sessionsVerb(program: Command): void {
@@ -29,13 +29,13 @@ export function sessionsVerb(program: Command): void {
         if (found.length === 0) return verb.io.out("No sessions.");
         const rows = found.map(({ id, identity, resource, state, requestedAt, cause, emergency }) => [
           id,
-          requestedAt?.toISOString() ?? "",
+          instant(requestedAt),
           identity,
           resource,
           emergency ? `${state}, break-glass` : state,
           cause,
         ]);
-        for (const line of table(["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows)) verb.io.out(line);
+        writeTable(verb.io, ["SESSION", "BEGAN", "IDENTITY", "RESOURCE", "STATE", "CAUSE"], rows);
         if (nextCursor !== "") verb.io.err(`There are more: --cursor ${nextCursor}`);
       }),
     );

@@ -1,4 +1,4 @@
-import { bold } from "./io.ts";
+import { bold, type Io } from "./io.ts";
 
 /** Wider cells are cut, with an ellipsis, so that a line stays a line. */
 const MAX_CELL = 80;
@@ -25,5 +25,12 @@ export function table(headings: readonly string[], rows: readonly (readonly stri
       .trimEnd();
   return [line(headings, bold), ...cells.map((row) => line(row, (text) => text))];
 }
+
+export function writeTable(io: Io, headings: readonly string[], rows: readonly (readonly string[])[]): void {
+  for (const line of table(headings, rows)) io.out(line);
+}
+
+/** Empty where there is none. */
+export const instant = (at: Date | undefined): string => at?.toISOString() ?? "";
 
 const cut = (text: string): string => ([...text].length > MAX_CELL ? `${[...text].slice(0, MAX_CELL - 1).join("")}…` : text);

@@ -1,7 +1,7 @@
 import { appendFileSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Io, toJson } from "./io.ts";
-import { table } from "./table.ts";
+import { instant, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
 
 export function tokenVerb(program: Command): void {
@@ -51,8 +51,8 @@ export function tokenVerb(program: Command): void {
         const identityId = options.identity ?? profile().identity;
         const { tokens } = await api().identities.listTokens({ identityId });
         if (io.json) return io.out(toJson(tokens));
-        const rows = tokens.map(({ id, expiresAt, note }) => [id, expiresAt?.toISOString() ?? "", note]);
-        for (const line of table(["TOKEN", "EXPIRES", "NOTE"], rows)) io.out(line);
+        const rows = tokens.map(({ id, expiresAt, note }) => [id, instant(expiresAt), note]);
+        writeTable(io, ["TOKEN", "EXPIRES", "NOTE"], rows);
       }),
     );
   token

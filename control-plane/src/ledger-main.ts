@@ -5,6 +5,7 @@ import { ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import { logGrpc } from "@sallyport/proto/grpc-log";
 import pino from "pino";
+import { tlsCredentials } from "./grpc/listen.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import type { Access } from "./ledger/endpoint/access.ts";
 import { readTls, startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
@@ -24,10 +25,7 @@ async function serve(): Promise<() => Promise<void>> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new SallyportError("config.invalid", "--port is not a port.");
   if ((cert === undefined) !== (key === undefined)) throw new SallyportError("config.invalid", "--tls-cert and --tls-key are given together.");
   const tls = cert === undefined || key === undefined ? undefined : reading("The certificate or its key", () => readTls(cert, key));
-  const credentials =
-    tls === undefined
-      ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.certPem), private_key: Buffer.from(tls.keyPem) }], false);
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : tlsCredentials(tls);
   const access = accessOf(values.credentials, tls !== undefined, host);
   const log = pino({ name: "ledger" });
   logGrpc(log);

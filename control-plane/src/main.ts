@@ -19,13 +19,13 @@ import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
-import { agentStream } from "./domain/agent/agent.events.ts";
-import { isRecordStream } from "./domain/record-streams.ts";
+import { categoryOfStream, idOfStream, isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
 import { createStatementAnalyser } from "./gateway/postgres/facts/analyser.ts";
 import { PostgresPreviewer } from "./gateway/postgres/preview/postgres-previewer.ts";
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
+import { hostAndPort } from "./grpc/listen.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
 import { ServerCertificate } from "./identity/server-certificate.ts";
 import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
@@ -112,7 +112,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   });
   // It may have been revoked. It comes back, to be told the same until this release is upgraded.
   application.live.closed.onClosed(({ stream, why }) => {
-    if (stream.startsWith(agentStream(""))) tunnel.links.dismiss(stream.slice(agentStream("").length), "closed", "session.ended", why.message);
+    if (categoryOfStream(stream) === "agent") tunnel.links.dismiss(idOfStream(stream), "closed", "session.ended", why.message);
   });
   const retention = createRetention({
     ledger: stored,
@@ -135,7 +135,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     clock,
     ...(settings.SALLYPORT_BOOTSTRAP === "always" ? { recovery: BOOTSTRAP_IDENTITY } : {}),
   });
-  const advertised = (port: number): string => `${config.advertisedHost.includes(":") ? `[${config.advertisedHost}]` : config.advertisedHost}:${port}`;
+  const advertised = (port: number): string => hostAndPort({ host: config.advertisedHost, port });
   const api = await startApiServer({
     host,
     port: settings.SALLYPORT_API_PORT,

@@ -4,7 +4,7 @@ import type { Client, QueryArrayResult } from "pg";
 import { maskingPolicy } from "../support/policies.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
 import { Stack } from "../support/stack.ts";
-import { query } from "../support/frontend-messages.ts";
+import { message, parse, query, sync } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { heard, openDirectWire, openWire } from "./gateway-wire.ts";
 
@@ -318,11 +318,57 @@ describeOnEach("what is made of a masked column", (flavour) => {
     });
   }
 
+  it("is masked in a portal that is another one for the target, which converts its name and cuts it off", async () => {
+    const wire = await openWire(cleanup, stack, "ana", { client_encoding: "LATIN1" });
+    const [first, second] = ["x", "y"].map((last) => Buffer.from("é".repeat(32) + last, "latin1")) as [Buffer, Buffer];
+    const bindTo = (portal: Buffer, statement: string): Buffer => message("B", portal, `\0${statement}\0`, Buffer.alloc(6));
+    const answered = wire.more("Z", 1);
+    wire.write(
+      Buffer.concat([
+        parse("select 'nothing'::text || '!'", "a"),
+        parse("select email || '!' from people", "b"),
+        bindTo(first, "a"),
+        message("C", "P", second, "\0"),
+        bindTo(second, "b"),
+        message("E", first, "\0", Buffer.alloc(4)),
+        sync,
+      ]),
+    );
+    await answered;
+    wire.destroy();
+    assert.match(wire.types, /^11232D+CZ$/u);
+    assert.doesNotMatch(heard(wire), fragments);
+  });
+
   it("is masked in a view that somebody else has just made, or replaced", async () => {
     await direct.query("create view theirs as select email as x from people");
     assert.ok((await rows(client, "select x from theirs")).flat().every(isMasked));
     await direct.query("drop view theirs; create view theirs as select upper(email) as x from people");
     assert.ok((await rows(client, "select x, x || '' from theirs")).flat().every(isMasked));
+  });
+
+  it("is all that is masked of the COPY of a whole table, which leaves generated columns out", async () => {
+    const copied = async (...texts: readonly string[]): Promise<readonly string[]> => {
+      const wire = await openWire(cleanup, stack);
+      for (const text of texts) {
+        const answered = wire.more("Z", 1);
+        wire.write(query(text));
+        await answered;
+      }
+      wire.destroy();
+      return wire.messages.filter(({ type }) => type === "d").map(({ bytes }) => bytes.subarray(5).toString());
+    };
+    const shown = "1\tGrace\t****\t*********20\t****\t\\N\n";
+    assert.deepEqual((await copied("copy people to stdout")).slice(0, 1), [shown]);
+    assert.deepEqual((await copied("copy people to stdout csv")).slice(0, 1), ['1,Grace,"****","*********20","****",\n']);
+    assert.match((await copied("copy people to stdout (format binary)")).join(""), /Grace/);
+    // Nobody else can see yet which columns of the table are generated.
+    const swap = "alter table people alter shout drop expression, add column calm text generated always as (lower(name)) stored";
+    const erased = await copied("begin", swap, "copy people to stdout", "rollback");
+    assert.deepEqual(erased.slice(0, 1), [`${Array.from({ length: 7 }, () => "****").join("\t")}\n`]);
+    assert.deepEqual((await copied(swap, "copy people to stdout")).slice(0, 1), [`${shown.trimEnd()}\t****\n`]);
+    await direct.query("alter table people drop column calm, drop column shout");
+    await direct.query("alter table people add column shout text generated always as (upper(email)) stored");
   });
 
   for (const sql of harmless) {

@@ -12,7 +12,7 @@ import { openWire } from "./gateway-wire.ts";
 /** An answer that does not come within this never will. */
 const HANG_MS = 60_000;
 
-describe("access on request", { timeout: HANG_MS }, () => {
+describe("access on request", { timeout: 2 * HANG_MS }, () => {
   const cleanup = suiteCleanup();
   let stack: Stack;
   before(async () => {
@@ -31,6 +31,15 @@ describe("access on request", { timeout: HANG_MS }, () => {
     const { id } = await ask();
     return (await cli("bo", "grants", "approve", id)) as Grant;
   }
+  /** By the API, which takes a moment: command lines would use up a good part of a short time. */
+  async function grantedAtOnce(seconds: number): Promise<Grant> {
+    const asked = { resource: RESOURCE, durationSeconds: seconds, reason: "stuck", ticket: "" };
+    const { grant } = await stack.call("ana", (api) => api.grants.requestAccess(asked));
+    assert.ok(grant);
+    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: grant.id, comment: "" }));
+    return grant;
+  }
+  const revoke = (grantId: string): Promise<unknown> => stack.call("bo", (api) => api.grants.revokeGrant({ grantId, reason: "" }));
   const refused = async (answer: Promise<unknown>): Promise<DatabaseError> => {
     const error: unknown = await answer.then(
       () => undefined,
@@ -116,21 +125,37 @@ describe("access on request", { timeout: HANG_MS }, () => {
     assert.deepEqual(await refusedToOpen("ana"), ["42501", "policy.denied"]);
   });
 
-  it("ends with its session where other access is open by then, and says to connect again and not to ask", async () => {
-    const short = await ask("--for", "4s");
-    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: short.id, comment: "" }));
+  it("is followed by another one without an end to the session, which is recorded, replayed and explained; revoking ends it", async () => {
+    const short = await grantedAtOnce(4);
     const live = await stack.connect();
-    const cut = refused(live.query("select pg_sleep(600)"));
-    const longer = await granted();
-    const error = await cut;
+    const across = live.query("select pg_sleep(5), 1 as one");
+    const longer = await grantedAtOnce(600);
+    assert.equal((await across).rows.length, 1);
+    const continued = await stack.event(
+      "session-",
+      isType("SessionContinued", ({ data }) => data.grantId === longer.id),
+    );
+    assert.equal(continued.data.formerGrantId, short.id);
+    assert.deepEqual((await live.query("select 2 as two")).rows, [{ two: 2 }]);
+    const { sessionId } = continued.data;
+    const explained = (await cli("bo", "explain", sessionId, "2")) as { verdict: string; grant: Grant; continued?: { verdict: string } };
+    assert.deepEqual([explained.verdict, explained.grant.id, explained.continued?.verdict], ["same", longer.id, "same"]);
+    const replayed = stack.cli("bo", "sessions", "replay", sessionId);
+    await replayed.exited;
+    assert.match(replayed.stdout, new RegExp(`goes on by grant ${longer.id}, after ${short.id}`, "u"));
+    assert.deepEqual(await eventsOf(short.id), ["AccessRequested", "AccessApproved", "AccessGranted", "GrantUsed", "GrantExpired"]);
+
+    const another = await grantedAtOnce(600);
+    const over = refused(live.query("select pg_sleep(600)"));
+    await revoke(longer.id);
+    const error = await over;
     assert.deepEqual([error.severity, error.code], ["FATAL", "57P01"]);
-    assert.match(error.message, /its time is up\. You have other access to it: connect again\.$/u);
+    assert.match(error.message, /was revoked\. You have other access to it: connect again\.$/u);
     assert.match(error.hint ?? "", /^Connect again: it is open to you now/u);
     const again = await stack.connect();
-    assert.deepEqual((await again.query("select 1 as one")).rows, [{ one: 1 }]);
-    const over = refused(again.query("select pg_sleep(600)"));
-    await cli("bo", "grants", "revoke", longer.id);
-    assert.match((await over).hint ?? "", /^Ask for access: /u);
+    const last = refused(again.query("select pg_sleep(600)"));
+    await revoke(another.id);
+    assert.match((await last).hint ?? "", /^Ask for access: /u);
   });
 
   it("ends a live session on time, and outlives a restart", async () => {
@@ -143,9 +168,7 @@ describe("access on request", { timeout: HANG_MS }, () => {
     await client.end();
     await cli("bo", "grants", "revoke", longer.id);
 
-    const short = await ask("--for", "4s");
-    // By the API, which takes a moment: a command line would use up a good part of the time.
-    await stack.call("bo", (api) => api.grants.approveAccess({ grantId: short.id, comment: "" }));
+    const short = await grantedAtOnce(4);
     const live = await stack.connect();
     assert.deepEqual(await failure(live.query("select pg_sleep(600)")), ["57P01", "grant.expired"]);
     assert.deepEqual(await refusedToOpen("ana"), ["42501", "policy.denied"]);

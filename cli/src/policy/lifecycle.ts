@@ -3,7 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Command } from "commander";
 import { bold, type Io, toJson, tone } from "../io.ts";
 import { Misuse } from "../exit-status.ts";
-import { printable, table } from "../table.ts";
+import { instant, printable, writeTable } from "../table.ts";
 import { runVerb } from "../verb.ts";
 import { isVersion, readPolicy } from "./read-policy.ts";
 
@@ -103,15 +103,8 @@ export function lifecycleVerbs(policy: Command): void {
         if (io.json) return io.out(toJson(listed));
         warnOfFailure(io, listed.loadFailure, listed.keeps);
         if (listed.policies.length === 0) return io.out("No policy is proposed or in force: everything is refused.");
-        const rows = listed.policies.map((each) => [
-          each.version,
-          each.state,
-          agreed(each),
-          each.proposedBy,
-          each.proposedAt?.toISOString() ?? "",
-          each.reason,
-        ]);
-        for (const line of table(["VERSION", "STATE", "AGREED", "BY", "PROPOSED", "REASON"], rows)) io.out(line);
+        const rows = listed.policies.map((each) => [each.version, each.state, agreed(each), each.proposedBy, instant(each.proposedAt), each.reason]);
+        writeTable(io, ["VERSION", "STATE", "AGREED", "BY", "PROPOSED", "REASON"], rows);
       }),
     );
 }
@@ -143,7 +136,7 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
   const line = (label: string, text: string): void => io.out(`${bold(label.padEnd(10))} ${text}`);
   line("Policy", `${policy.version}  ${policy.state}${policy.replacedBy === "" ? "" : ` (${policy.replacedBy} came instead)`}`);
   line("Digest", policy.digest);
-  line("Proposed", `by ${policy.proposedBy}, ${policy.proposedAt?.toISOString() ?? ""}${policy.reason === "" ? "" : `: ${printable(policy.reason)}`}`);
+  line("Proposed", `by ${policy.proposedBy}, ${instant(policy.proposedAt)}${policy.reason === "" ? "" : `: ${printable(policy.reason)}`}`);
   line("On top of", policy.base || "nothing");
   line(
     "Needs",
@@ -153,10 +146,10 @@ export function showVersion(io: Io, policy: PolicyVersion): void {
   if (policy.trial !== undefined) {
     const { by, since, decisions, differences } = policy.trial;
     const found = differences.map(({ kind, count }) => `${count} ${kind.replaceAll("_", " ")}`).join(", ") || "no difference";
-    line("Tried", `by ${by} on ${decisions} decisions since ${since?.toISOString() ?? ""}: ${found}`);
+    line("Tried", `by ${by} on ${decisions} decisions since ${instant(since)}: ${found}`);
   }
   if (policy.decidedBy !== "")
-    line("Decided", `by ${policy.decidedBy}, ${policy.decidedAt?.toISOString() ?? ""}${policy.comment === "" ? "" : `: ${printable(policy.comment)}`}`);
+    line("Decided", `by ${policy.decidedBy}, ${instant(policy.decidedAt)}${policy.comment === "" ? "" : `: ${printable(policy.comment)}`}`);
   if (canBeDecided(policy) && policy.approvals.length < policy.required) line("Approve", `sallyport policy approve ${policy.version} ${shownDigest(policy)}`);
   if (policy.groups.length > 0) line("Groups", policy.groups.map((group) => (policy.emptyGroups.includes(group) ? `${group} (nobody)` : group)).join(", "));
   if (policy.labels.length > 0) line("Labels", policy.labels.join(", "));

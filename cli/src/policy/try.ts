@@ -2,7 +2,7 @@ import type { DifferenceGroup, RankedDifferences, TrialProgress, TrialReport } f
 import type { Command } from "commander";
 import { exitStatus, Misuse } from "../exit-status.ts";
 import { bold, dim, type Io, toJson, tone } from "../io.ts";
-import { printable, table } from "../table.ts";
+import { instant, printable, writeTable } from "../table.ts";
 import { parseDuration, runVerb } from "../verb.ts";
 import { isVersion, readPolicy } from "./read-policy.ts";
 
@@ -85,11 +85,11 @@ function kindsOf(failOn: string | undefined): ReadonlySet<string> {
 }
 
 const progressLine = ({ decisions, different, at, done }: TrialProgress): string =>
-  dim(`${decisions} decisions, ${different} different, up to ${at?.toISOString() ?? ""} (${Math.floor(done * 100)} %)`);
+  dim(`${decisions} decisions, ${different} different, up to ${instant(at)} (${Math.floor(done * 100)} %)`);
 
 function show(io: Io, report: TrialReport): void {
   const { version, since, decisions, unreproducible, earlierReleases, forgotten, differences, groups, others, isRecorded } = report;
-  io.out(`${bold(version)} on ${decisions} decisions since ${since?.toISOString() ?? ""}`);
+  io.out(`${bold(version)} on ${decisions} decisions since ${instant(since)}`);
   for (const [count, what] of [
     [unreproducible, "compared with the record alone: the policy of their time does not come to the same answer any more, or cannot be read"],
     [earlierReleases, "recorded by an earlier release, with fewer facts"],
@@ -119,7 +119,7 @@ function showRanked(io: Io, label: string, ranked: RankedDifferences | undefined
   io.out("");
   const rows = top.slice(0, SHOWN_NAMES).map(({ kind, name, count }) => [String(count), name === "" ? "(none)" : name, kinds[kind] ?? kind]);
   const left = top.slice(SHOWN_NAMES).reduce((sum, { count }) => sum + count, others);
-  for (const line of table(["COUNT", `BY ${label.toUpperCase()}`, "WHAT"], left > 0n ? [...rows, [String(left), "(others)", ""]] : rows)) io.out(line);
+  writeTable(io, ["COUNT", `BY ${label.toUpperCase()}`, "WHAT"], left > 0n ? [...rows, [String(left), "(others)", ""]] : rows);
 }
 
 function showGroup(io: Io, { kind, action, identity, resource, riskClass, verbs, rulesThen, rulesNow, reasonNow, count, examples }: DifferenceGroup): void {
@@ -127,5 +127,5 @@ function showGroup(io: Io, { kind, action, identity, resource, riskClass, verbs,
   io.out(`\n${bold(kinds[kind] ?? kind)}: ${count} × ${identity} ${action} ${resource}${riskClass === "" ? "" : ` (${riskClass}: ${verbs.join(", ")})`}`);
   io.out(`  then ${rules(rulesThen)}; now ${rules(rulesNow)}: ${printable(reasonNow)}`);
   for (const { sessionId, commandId, at, statement } of examples)
-    io.out(dim(`  ${at?.toISOString() ?? ""}  ${sessionId}${commandId === 0 ? "" : ` ${commandId}`}  ${printable(statement)}`));
+    io.out(dim(`  ${instant(at)}  ${sessionId}${commandId === 0 ? "" : ` ${commandId}`}  ${printable(statement)}`));
 }

@@ -86,7 +86,7 @@ const accessDecision = (
 ): AccessDecision => ({ action, effect, quorum, rules: [...rules], reason, ...more });
 
 export function explanationView(explanation: Explanation): ExplainDecisionResponse {
-  const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved, access } = explanation;
+  const { sessionId, commandId, requested, steps, decision, approval, approvalRemoved, access, continued } = explanation;
   const { principal, resource } = decision?.again ?? {};
   const command = steps.map(({ event }) => event.data).find((data) => "statementBytes" in data);
   return {
@@ -111,6 +111,7 @@ export function explanationView(explanation: Explanation): ExplainDecisionRespon
     grant: access && grantView(access.view),
     grantDecision: access && decisionView(access.asked),
     grantVotes: (access?.votes ?? []).map(voteView),
+    continued: continued && decisionView(continued),
     events: steps.map(({ recorded }) => eventView(recorded)),
   };
 }

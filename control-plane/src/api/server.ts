@@ -16,7 +16,6 @@ import { PolicyChangeServiceService } from "@sallyport/proto/gen/sallyport/api/v
 import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
 import { AuditServiceService } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { EnrolmentServiceService, type EnrolmentServiceServer } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import { SallyportError } from "@sallyport/proto/errors";
 import { commandText } from "../application/command-text.ts";
 import type { Application } from "../application/application.ts";
 import type { AgentLinks } from "../application/ports.ts";
@@ -25,6 +24,7 @@ import type { ReadModelsService } from "../application/projections/read-models.t
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import type { Trials } from "../application/what-if/trials.ts";
+import { listen, type Place, shutDown } from "../grpc/listen.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
@@ -44,9 +44,7 @@ import { resourceService } from "./resource-service.ts";
 import { sessionService } from "./session-service.ts";
 import type { ApiContext } from "./unary.ts";
 
-export interface ApiServerOptions {
-  readonly host: string;
-  readonly port: number;
+export interface ApiServerOptions extends Place {
   readonly context: ApiContext;
   readonly application: Application;
   readonly ledger: Ledger;
@@ -78,7 +76,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The API for the command line, and the enrolment of agents: TLS, one token per call. */
 export async function startApiServer(options: ApiServerOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { host, context, application, credentials, links, readModels, timeTravel } = options;
+  const { context, application, links, readModels, timeTravel } = options;
   const { agents, resources, policies, approvals, grants, sessions, running, recordedResources } = application;
   const server = new Server({ "grpc.max_receive_message_length": MAX_REQUEST_BYTES, "grpc.enable_channelz": 0 });
   let port = options.port;
@@ -121,27 +119,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(NotificationServiceService, notificationService(context, options.notifications));
   server.addService(EnrolmentServiceService, options.enrolment);
-  const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
-  port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(
-          new SallyportError(
-            "config.invalid",
-            `The API cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_API_PORT).`,
-            { address },
-            error,
-          ),
-        );
-    });
-  });
-  return {
-    port,
-    async close() {
-      const cut = setTimeout(() => server.forceShutdown(), SHUTDOWN_MILLIS);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(cut);
-    },
-  };
+  port = await listen(server, options.credentials, options, "The API", ["SALLYPORT_HOST", "SALLYPORT_API_PORT"]);
+  return { port, close: () => shutDown(server, SHUTDOWN_MILLIS) };
 }

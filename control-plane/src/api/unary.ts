@@ -5,7 +5,8 @@ import type { Logger } from "pino";
 import type { Authority } from "../application/authority.ts";
 import type { CommandContext, Identities } from "../application/ports.ts";
 import type { Principal } from "../domain/decision.ts";
-import { serviceErrorOf } from "../grpc-status.ts";
+import { pump } from "../grpc/pump.ts";
+import { serviceErrorOf } from "../grpc/status.ts";
 import { type Gate, gateOf } from "./gates.ts";
 
 export interface ApiContext {
@@ -53,15 +54,12 @@ export function streaming<Request, Response>(
   return (call) => {
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort());
-    const pump = async (): Promise<void> => {
+    const answer = async (): Promise<void> => {
       const caller = await admit(api, call.getPath(), call.metadata, call.getPeer());
-      for await (const response of run(call.request, caller, gone.signal)) {
-        if (gone.signal.aborted) return;
-        if (!call.write(response)) await drained(call, gone.signal);
-      }
-      call.end();
+      await pump(call, run(call.request, caller, gone.signal), gone.signal);
+      if (!gone.signal.aborted) call.end();
     };
-    pump().catch((error: unknown) => {
+    answer().catch((error: unknown) => {
       if (!gone.signal.aborted) call.emit("error", report(api, call.getPath(), error));
     });
   };
@@ -73,19 +71,6 @@ function trailersOf({ streams, events }: LeftOut): Metadata | undefined {
   const trailers = new Metadata();
   trailers.set(LEFT_OUT_METADATA, `streams=${streams} events=${events}`);
   return trailers;
-}
-
-async function drained(call: NodeJS.EventEmitter, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      call.off("drain", done);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    call.on("drain", done);
-    signal.addEventListener("abort", done);
-  });
 }
 
 /** Who calls, once they may. */

@@ -5,6 +5,8 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
 import { deadlineOf as approvalDeadline } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
+import { escalatesAt } from "./decidable.ts";
+import { deadlineOf as delegationEnd } from "./delegation-view.ts";
 import { createDelegations, type Delegations } from "./delegations.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
 import { createExecute } from "./execute-command.ts";
@@ -129,58 +131,12 @@ export async function createApplication({
   }
   policies.current(); // compiled now, not for the first command
   const stop = new AbortController();
-  const timed = { live, clock, scheduler, log, idOf: ({ id }: { readonly id: string }) => id };
-  startExpiry(
-    {
-      ...timed,
-      views: live.approvals,
-      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
-      deadlineOf: approvalDeadline,
-      expire: (approvalId) => approvals.expire(approvalId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.approvals,
-      changedBy: ({ data }) => ("approvalId" in data ? data.approvalId : undefined),
-      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
-      expire: (approvalId) => approvals.escalate(approvalId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.grants,
-      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf: dueAt,
-      expire: (grantId) => grants.expire(grantId),
-    },
-    stop.signal,
-  );
-
-  startExpiry(
-    {
-      ...timed,
-      views: live.grants,
-      changedBy: ({ data }) => ("grantId" in data ? data.grantId : undefined),
-      deadlineOf: ({ state, escalation, escalated }) => (state === "pending" && !escalated ? escalation?.at : undefined),
-      expire: (grantId) => grants.escalate(grantId),
-    },
-    stop.signal,
-  );
-  startExpiry(
-    {
-      ...timed,
-      views: live.delegations,
-      changedBy: ({ data }) => ("delegationId" in data ? data.delegationId : undefined),
-      deadlineOf: ({ state, endsAt }) => (state === "open" ? endsAt : undefined),
-      expire: (delegationId) => delegations.expire(delegationId),
-    },
-    stop.signal,
-  );
+  const timed = { live, clock, scheduler, log };
+  startExpiry(timed, { views: live.approvals, category: "approval", deadlineOf: approvalDeadline, expire: (id) => approvals.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.approvals, category: "approval", deadlineOf: escalatesAt, expire: (id) => approvals.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, category: "grant", deadlineOf: dueAt, expire: (id) => grants.expire(id) }, stop.signal);
+  startExpiry(timed, { views: live.grants, category: "grant", deadlineOf: escalatesAt, expire: (id) => grants.escalate(id) }, stop.signal);
+  startExpiry(timed, { views: live.delegations, category: "delegation", deadlineOf: delegationEnd, expire: (id) => delegations.expire(id) }, stop.signal);
 
   const recordDeps = { ledger: watched, clock, scheduler, log, refused: () => failClosed.countRefused(), abandoned: abandon };
 

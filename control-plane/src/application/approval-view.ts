@@ -1,6 +1,6 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { voteIn } from "../domain/approval/quorum.ts";
-import type { ApprovalState, ApprovalView, PreviewView } from "./ports.ts";
+import type { ApprovalState, ApprovalView, PreviewView } from "./approval-ports.ts";
 
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
 export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";

@@ -14,6 +14,8 @@ export interface DelegationView {
 
 export const isFinal = ({ state }: DelegationView): boolean => state === "ended" || state === "expired";
 
+export const deadlineOf = ({ state, endsAt }: DelegationView): Date | undefined => (state === "open" ? endsAt : undefined);
+
 /** Over is over, even when that is not recorded yet. */
 export const isOpenAt = ({ state, startsAt, endsAt }: DelegationView, at: Date): boolean => state === "open" && startsAt <= at && at < endsAt;
 

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { categoryOfStream, idOfStream, type RecordCategory } from "../domain/record-streams.ts";
 import type { AppliedEvent } from "./execute-command.ts";
 import type { Clock } from "./ports.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -6,14 +7,16 @@ import type { Scheduler } from "./scheduler.ts";
 /** The ledger may be away when a deadline passes; deciders refuse what is late anyway, so a second is soon enough. */
 export const EXPIRY_RETRY_MS = 1_000;
 
-export interface ExpiryDeps<View> {
+/** What comes due by itself of the views of one category. */
+export interface Expiring<View> {
   readonly views: { get(id: string): View | undefined; all(): readonly View[] };
-  readonly idOf: (view: View) => string;
-  /** Which view an event may have changed. */
-  readonly changedBy: (event: AppliedEvent["event"]) => string | undefined;
-  /** Undefined when nothing of it can expire any more. */
+  readonly category: RecordCategory;
+  /** Undefined when nothing of it can come due any more. */
   readonly deadlineOf: (view: View) => Date | undefined;
   readonly expire: (id: string) => Promise<void>;
+}
+
+export interface ExpiryDeps {
   readonly live: { onApplied(listener: (applied: AppliedEvent) => void): () => void };
   readonly clock: Clock;
   readonly scheduler: Scheduler;
@@ -25,8 +28,11 @@ export interface ExpiryDeps<View> {
  * when the deadline moves and when it fired early; a race with a person is settled by the stream's revision. Runs until the
  * signal aborts.
  */
-export function startExpiry<View>(deps: ExpiryDeps<View>, signal: AbortSignal): void {
-  const { views, idOf, changedBy, deadlineOf, expire, live, clock, scheduler, log } = deps;
+export function startExpiry<View extends { readonly id: string }>(
+  { live, clock, scheduler, log }: ExpiryDeps,
+  { views, category, deadlineOf, expire }: Expiring<View>,
+  signal: AbortSignal,
+): void {
   const timers = new Map<string, { readonly deadline: number; readonly cancel: () => void }>();
 
   function follow(id: string): void {
@@ -52,9 +58,8 @@ export function startExpiry<View>(deps: ExpiryDeps<View>, signal: AbortSignal): 
     timers.set(id, { deadline, cancel: scheduler.after(Math.max(0, ms), due) });
   }
 
-  const unsubscribe = live.onApplied(({ event }) => {
-    const id = changedBy(event);
-    if (id !== undefined) follow(id);
+  const unsubscribe = live.onApplied(({ stream }) => {
+    if (categoryOfStream(stream) === category) follow(idOfStream(stream));
   });
   signal.addEventListener(
     "abort",
@@ -65,5 +70,5 @@ export function startExpiry<View>(deps: ExpiryDeps<View>, signal: AbortSignal): 
     },
     { once: true },
   );
-  for (const view of views.all()) follow(idOf(view));
+  for (const { id } of views.all()) follow(id);
 }

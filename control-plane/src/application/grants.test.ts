@@ -65,6 +65,18 @@ describe("access for a while", () => {
     assert.equal(app.grants.find(open.id)?.uses, 1);
   });
 
+  it("is looked for by its kind, and of several is the one that ends last", async (t) => {
+    const { app } = await scene(t);
+    const give = async (durationSeconds: number): Promise<string> => {
+      const { id } = await app.grants.request({ ...asked, durationSeconds }, ana, admin);
+      await app.grants.approve(id, bo, "", admin);
+      return id;
+    };
+    const [, longest] = [await give(60), await give(120), await give(90)];
+    assert.deepEqual([app.grants.current("ana", "orders")?.id, app.grants.current("ana", "orders", true)?.id], [longest, longest]);
+    assert.equal(app.grants.current("ana", "orders", "emergency"), undefined);
+  });
+
   it("is refused to whom policy does not let ask, for what is not there, and to a script in a loop", async (t) => {
     const { app } = await scene(t);
     await assert.rejects(app.grants.request(asked, bo, admin), fails("policy.denied"));

@@ -212,7 +212,7 @@ export function createGrants({
 
     list: () => live.grants.all(),
 
-    current: (identityId, resource) => live.grants.openFor(identityId, resource, clock.now()),
+    current: (identityId, resource, kind) => live.grants.openFor(identityId, resource, clock.now(), kind),
 
     async use(grantId, sessionId, by, resource, context) {
       const before = turns.get(grantId) ?? Promise.resolve();

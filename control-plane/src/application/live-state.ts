@@ -2,21 +2,20 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import * as agent from "../domain/agent/agent.decider.ts";
 import type { AgentEvent } from "../domain/agent/agent.events.ts";
-import { approvalStream, type ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { isNewer, upcast } from "../domain/catalogue.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import { delegationStream, type DelegationEvent } from "../domain/delegation/delegation.events.ts";
-import { grantStream, type GrantEvent } from "../domain/grant/grant.events.ts";
 import * as identity from "../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import type { NodeEvent } from "../domain/node/node.events.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
 import { policyStream, type PolicyEvent } from "../domain/policy/policy.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import * as resource from "../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../domain/resource/resource.events.ts";
 import type { Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { ApprovalIndex } from "./approval-index.ts";
+import { type CategoryFold, states, views } from "./category-fold.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import { DelegationIndex } from "./delegation-index.ts";
 import type { AppliedEvent } from "./execute-command.ts";
@@ -48,11 +47,12 @@ export class LiveState {
   readonly policy = new PolicyInForce();
   readonly policyVersions = new PolicyVersionViews();
   readonly approvals: ApprovalIndex;
-  readonly grants: GrantIndex;
+  readonly grants = new GrantIndex();
   readonly delegations = new DelegationIndex();
   readonly nodes = new FoldedStreams<node.NodeState, NodeEvent>(node);
   readonly closed: ClosedStreams;
 
+  readonly #folds: ReadonlyMap<string, CategoryFold>;
   readonly #deps: LiveStateDeps;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<(applied: AppliedEvent) => void>();
@@ -65,8 +65,20 @@ export class LiveState {
   constructor(deps: LiveStateDeps) {
     this.#deps = deps;
     this.approvals = new ApprovalIndex(deps.maxSettledApprovals);
-    this.grants = new GrantIndex();
     this.closed = new ClosedStreams(deps.log);
+    this.#folds = new Map([
+      // Whose its tokens are stays known when it is closed, to tell them why they open nothing.
+      ["identity", { ...states(this.identities), apply: (applied) => this.#applyToIdentity(applied) }],
+      ["agent", states(this.agents)],
+      ["resource", states(this.resources)],
+      // What is known of it is shown when it is closed; `failure` says that nothing is decided on it.
+      ["policy", { ...states(this.policies), apply: (applied) => this.#applyToPolicy(applied), close: () => undefined }],
+      ["approval", views(this.approvals)],
+      ["grant", views(this.grants)],
+      ["delegation", views(this.delegations)],
+      ["node", states(this.nodes)],
+      ["retention", { apply: (applied) => this.#applyRetention(applied), revisionOf: () => undefined, close: () => undefined }],
+    ]);
     this.#caughtUp.promise.catch(() => {}); // told to whoever awaits `ready`
     this.#loop = this.#follow();
   }
@@ -134,7 +146,11 @@ export class LiveState {
     while (!signal.aborted) {
       try {
         const from = after === undefined ? {} : { after };
-        for await (const message of ledger.subscribeToAll({ ...from, filter: { by: "stream", prefixes: PREFIXES }, signal })) {
+        for await (const message of ledger.subscribeToAll({
+          ...from,
+          filter: { by: "stream", prefixes: Array.from(this.#folds.keys(), (category) => `${category}-`) },
+          signal,
+        })) {
           if (message.kind === "event") {
             const { event } = message;
             this.#applyRecorded({ ...event, stream: this.#renamed.get(event.stream) ?? event.stream });
@@ -162,7 +178,7 @@ export class LiveState {
   }
 
   async #catchUpTo({ stream, revision }: AppliedEvent): Promise<void> {
-    const known = this.closed.whyClosed(stream) === undefined ? this.#revisionOf(stream) : undefined;
+    const known = this.closed.whyClosed(stream) === undefined ? this.#foldOf(stream)?.revisionOf(stream) : undefined;
     if (known === undefined || known + 1n >= revision) return;
     for await (const recorded of this.#deps.ledger.readStream(stream, { from: known + 1n, limit: Number(revision - known - 1n) }))
       this.#applyRecorded(recorded);
@@ -182,36 +198,12 @@ export class LiveState {
 
   /** V6. */
   #close(stream: string, why: SallyportError): void {
-    const id = stream.slice(stream.indexOf("-") + 1);
-    switch (categoryOf(stream)) {
-      case "identity":
-        this.identities.close(stream); // whose its tokens are stays known, to tell them why they open nothing
-        break;
-      case "agent":
-        this.agents.close(stream);
-        break;
-      case "resource":
-        this.resources.close(stream);
-        break;
-      case "approval":
-        this.approvals.close(id);
-        break;
-      case "grant":
-        this.grants.close(id);
-        break;
-      case "delegation":
-        this.delegations.close(id);
-        break;
-      case "node":
-        this.nodes.close(stream);
-        break;
-      default: // of the policy what is known is shown; `failure` says that nothing is decided on it
-    }
+    this.#foldOf(stream)?.close(stream);
     this.closed.add(stream, why);
   }
 
   #apply(applied: AppliedEvent): void {
-    if (this.closed.whyClosed(applied.stream) !== undefined || !this.#fold(applied)) return;
+    if (this.closed.whyClosed(applied.stream) !== undefined || this.#foldOf(applied.stream)?.apply(applied) !== true) return;
     for (const listener of this.#listeners) {
       try {
         listener(applied);
@@ -221,64 +213,29 @@ export class LiveState {
     }
   }
 
-  /** The stream's category says which events may be in it. */
-  #fold({ stream, revision, event, metadata }: AppliedEvent): boolean {
-    switch (categoryOf(stream)) {
-      case "identity": {
-        const before = this.identities.get(stream)?.state;
-        if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
-        this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
-        return true;
-      }
-      case "agent":
-        return this.agents.apply(stream, revision, event as AgentEvent);
-      case "resource":
-        return this.resources.apply(stream, revision, event as ResourceEvent);
-      case "policy":
-        if (stream === policyStream()) {
-          this.policy.apply(revision, event as PolicyEvent, metadata);
-          this.policyVersions.apply(revision, event as PolicyEvent, metadata);
-        }
-        return this.policies.apply(stream, revision, event as PolicyEvent);
-      case "approval":
-        return this.approvals.apply(revision, event as ApprovalEvent, metadata.at);
-      case "grant":
-        return this.grants.apply(revision, event as GrantEvent, metadata.at);
-      case "delegation":
-        return this.delegations.apply(revision, event as DelegationEvent, metadata.at);
-      case "retention":
-        if (event.type === "StreamsRemoved" && event.data.category === "approval")
-          for (const { stream: removed } of event.data.streams) this.approvals.drop(removed.slice(approvalStream("").length));
-        return false;
-      case "node":
-        return this.nodes.apply(stream, revision, event as NodeEvent);
-      default:
-        return false;
-    }
+  #foldOf(stream: string): CategoryFold | undefined {
+    return this.#folds.get(categoryOfStream(stream));
   }
 
-  /** Undefined for streams that are not part of the view. */
-  #revisionOf(stream: string): bigint | undefined {
-    switch (categoryOf(stream)) {
-      case "identity":
-        return this.identities.revisionOf(stream);
-      case "agent":
-        return this.agents.revisionOf(stream);
-      case "resource":
-        return this.resources.revisionOf(stream);
-      case "policy":
-        return this.policies.revisionOf(stream);
-      case "approval":
-        return this.approvals.revisionOf(stream.slice(approvalStream("").length));
-      case "grant":
-        return this.grants.revisionOf(stream.slice(grantStream("").length));
-      case "delegation":
-        return this.delegations.revisionOf(stream.slice(delegationStream("").length));
-      case "node":
-        return this.nodes.revisionOf(stream);
-      default:
-        return undefined;
+  #applyToIdentity({ stream, revision, event }: AppliedEvent): boolean {
+    const before = this.identities.get(stream)?.state;
+    if (!this.identities.apply(stream, revision, event as IdentityEvent)) return false;
+    this.tokens.apply(before, event as IdentityEvent, this.identities.get(stream)?.state);
+    return true;
+  }
+
+  #applyToPolicy({ stream, revision, event, metadata }: AppliedEvent): boolean {
+    if (stream === policyStream()) {
+      this.policy.apply(revision, event as PolicyEvent, metadata);
+      this.policyVersions.apply(revision, event as PolicyEvent, metadata);
     }
+    return this.policies.apply(stream, revision, event as PolicyEvent);
+  }
+
+  #applyRetention({ event }: AppliedEvent): boolean {
+    if (event.type === "StreamsRemoved" && event.data.category === "approval")
+      for (const { stream } of event.data.streams) this.approvals.drop(idOfStream(stream));
+    return false;
   }
 }
 
@@ -289,10 +246,6 @@ export interface LiveStateDeps {
   readonly maxSettledApprovals?: number;
 }
 
-const PREFIXES = ["identity-", "agent-", "resource-", "policy-", "approval-", "grant-", "delegation-", "node-", "retention-"] as const;
-
 /** A dropped connection is taken up at once; a dead ledger is not hammered. */
 export const RESUBSCRIBE_FIRST_MS = 50;
 export const RESUBSCRIBE_LAST_MS = 5_000;
-
-const categoryOf = (stream: string): string => stream.slice(0, stream.indexOf("-"));

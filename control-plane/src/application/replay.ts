@@ -11,7 +11,7 @@ export const MAX_REPLAYED_APPROVALS = 1_000;
 
 /**
  * Everything that belongs to a session, in the order in which it was recorded: its own events, what passed, its approvals, and the grant
- * that it used. Streams page by page; only the approvals and the grant are held. Fails with `session.not_found`.
+ * or grants that it used. Streams page by page; only the approvals and the grants are held. Fails with `session.not_found`.
  */
 export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<RecordedEvent> {
   // An approval may have been asked for before the event that names it was written, so they are collected first.
@@ -20,7 +20,7 @@ export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<
   let known = false;
   for await (const recorded of ledger.readStream(sessionStream(sessionId))) {
     known = true;
-    if (recorded.type === "SessionOpened") decided.push(...(await grantOf(ledger, recorded, sessionId)));
+    if (recorded.type === "SessionOpened" || recorded.type === "SessionContinued") decided.push(...(await grantOf(ledger, recorded, sessionId)));
     if (recorded.type !== "CommandHeld" || names === MAX_REPLAYED_APPROVALS) continue;
     const event = upcast(recorded);
     if (event.type !== "CommandHeld") continue;
@@ -33,9 +33,9 @@ export async function* replay(ledger: Ledger, sessionId: string): AsyncIterable<
 }
 
 /** What other sessions used it for is theirs. */
-async function grantOf(ledger: Ledger, opened: RecordedEvent, sessionId: string): Promise<RecordedEvent[]> {
-  const event = upcast(opened);
-  const grantId = event.type === "SessionOpened" ? event.data.grantId : undefined;
+async function grantOf(ledger: Ledger, using: RecordedEvent, sessionId: string): Promise<RecordedEvent[]> {
+  const event = upcast(using);
+  const grantId = event.type === "SessionOpened" || event.type === "SessionContinued" ? event.data.grantId : undefined;
   const found: RecordedEvent[] = [];
   if (grantId === undefined) return found;
   for await (const recorded of ledger.readStream(grantStream(grantId))) {

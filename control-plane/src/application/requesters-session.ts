@@ -20,7 +20,8 @@ export async function readRequestersSession(ledger: Pick<Ledger, "readStream">, 
     if (event.type === "SessionRequested") {
       const { parameters, clientAddress } = event.data;
       found = { parameters, clientAddress, granted: false, purpose: undefined };
-    } else if (found !== undefined && event.type === "SessionOpened") found = { ...found, granted: grantedIn(event.data) };
+    } else if (found !== undefined && (event.type === "SessionOpened" || event.type === "SessionContinued"))
+      found = { ...found, granted: grantedIn(event.data) };
     else if (found !== undefined && event.type === "PurposeStated") found = { ...found, purpose: { reason: event.data.reason, ticket: event.data.ticket } };
   }
   return found;

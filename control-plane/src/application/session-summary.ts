@@ -37,6 +37,7 @@ export function evolveDetail(detail: SessionDetail | undefined, event: SessionEv
   const { commands } = detail;
   switch (event.type) {
     case "PurposeStated":
+    case "SessionContinued":
       return detail;
     case "SessionOpened":
       return { ...detail, state: "open", emergency: event.data.emergency === true };

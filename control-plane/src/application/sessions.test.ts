@@ -3,7 +3,8 @@ import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
 import { eventId } from "../ledger/event-id.ts";
 import { recordingStream } from "../domain/session/recording.events.ts";
-import type { SessionEndCause } from "../domain/session/session.events.ts";
+import type { RecordedDecision } from "../domain/decision.ts";
+import type { SessionEndCause, SessionEvent } from "../domain/session/session.events.ts";
 import { newEvent } from "./new-event.ts";
 import { approvalRequest, authorized, completed, ended, held, human, opened, requested } from "./testing/samples.ts";
 import { admin, collect, fails, setStage } from "./testing/stage.ts";
@@ -90,20 +91,27 @@ describe("replaying a session that used a grant", () => {
     await app.identities.put(human("ana"), admin);
     const asked = { resource: "orders", durationSeconds: 60, reason: "a bug", ticket: "T-1" };
     const { id: grantId } = await app.grants.request(asked, human("ana"), admin);
+    const { id: next } = await app.grants.request(asked, human("ana"), admin);
     const [id, other] = [randomUUID(), randomUUID()];
+    const records = new Map<string, ReturnType<typeof app.openRecord>>();
     for (const session of [other, id]) {
       const record = app.openRecord(session);
+      records.set(session, record);
       await record.append([requested(session)], admin);
       await app.grants.use(grantId, session, human("ana"), "orders", admin);
       const begun = opened(session);
       assert.ok(begun.type === "SessionOpened");
       await record.append([{ ...begun, data: { ...begun.data, grantId } }], admin);
     }
-    await app.grants.revoke(grantId, human("bo"), "over", admin);
+    await app.grants.use(next, id, human("ana"), "orders", admin);
+    const { decision } = opened(id).data as { decision: RecordedDecision };
+    const goesOn: SessionEvent = { type: "SessionContinued", data: { sessionId: id, decision, formerGrantId: grantId, grantId: next } };
+    await records.get(id)?.append([goesOn], admin);
+    await app.grants.revoke(next, human("bo"), "over", admin);
     const replayed = await collect(app.sessions.replay(id));
     assert.deepEqual(
       replayed.map(({ type }) => type),
-      ["AccessRequested", "AccessGranted", "SessionRequested", "GrantUsed", "SessionOpened", "GrantRevoked"],
+      "AccessRequested AccessGranted AccessRequested AccessGranted SessionRequested GrantUsed SessionOpened GrantUsed SessionContinued GrantRevoked".split(" "),
     );
   });
 });

@@ -173,7 +173,9 @@ describe("golden events", () => {
     const opened = ["SessionRequested", "SessionOpened"] as const;
     assert.equal(fold(session, "SessionRequested", "SessionRefused").phase, "refused");
     assert.deepEqual(
-      fold(session, ...opened, "CommandAuthorized", "CommandCompleted", "CommandHeld", "CommandReleased").inFlight.map(({ status }) => status),
+      fold(session, ...opened, "CommandAuthorized", "SessionContinued", "CommandCompleted", "CommandHeld", "CommandReleased").inFlight.map(
+        ({ status }) => status,
+      ),
       ["running"],
     );
     assert.deepEqual(fold(session, ...opened, "CommandAuthorized", "CommandDenied", "SessionEnded").phase, "ended");

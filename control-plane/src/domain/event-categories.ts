@@ -79,6 +79,7 @@ export const categoryOfType: { readonly [T in EventType]: RecordCategory } = {
   SessionRequested: "session",
   PurposeStated: "session",
   SessionOpened: "session",
+  SessionContinued: "session",
   SessionRefused: "session",
   CommandAuthorized: "session",
   CommandDenied: "session",

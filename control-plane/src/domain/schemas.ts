@@ -327,6 +327,13 @@ export const schemas = {
     emergency: open(z.literal(true)).exactOptional(),
     readOnly: open(z.literal(true)).exactOptional(),
   }),
+  SessionContinued: z.strictObject({
+    sessionId: id(),
+    decision,
+    grantId: id(),
+    formerGrantId: id(),
+    emergency: open(z.literal(true)).exactOptional(),
+  }),
   SessionRefused: z.strictObject({
     sessionId: id(),
     code: word(),

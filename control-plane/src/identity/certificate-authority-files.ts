@@ -1,6 +1,6 @@
-import { chmod, link, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
+import { createFile, readIfThere } from "../durable-files.ts";
 
 export interface AuthorityFiles {
   readonly certPem: string;
@@ -22,34 +22,7 @@ export async function loadOrCreateFiles(directory: string, create: () => Promise
     throw new SallyportError("config.invalid", "Of ca.key and ca.crt one is missing; restore it, or remove both to start a new CA.", { directory });
   }
   const files = await create();
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  await place(certFile, files.certPem, 0o644);
-  await place(keyFile, files.keyPem, 0o600);
+  await createFile(certFile, files.certPem, 0o644);
+  await createFile(keyFile, files.keyPem, 0o600);
   return files;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new SallyportError("config.invalid", `${path} cannot be read.`, {}, error);
-  }
-}
-
-/** Whole or not at all, and never over an existing file. */
-async function place(path: string, content: string, mode: number): Promise<void> {
-  const draft = `${path}.${process.pid}.new`;
-  const file = await open(draft, "wx", mode);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-    await file.close();
-    await chmod(draft, mode); // the umask may have taken bits away
-    await link(draft, path);
-  } catch (error) {
-    throw new SallyportError("config.invalid", `${path} cannot be created.`, {}, error);
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

@@ -18,6 +18,7 @@ import {
 } from "@peculiar/x509";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Clock, IssuedCertificate } from "../application/ports.ts";
+import type { TlsCredential } from "../grpc/listen.ts";
 import { loadOrCreateFiles } from "./certificate-authority-files.ts";
 
 /** Agents renew at half of it; a stolen key is worth a day at most. */
@@ -43,12 +44,6 @@ export interface CertificateAuthorityOptions {
 
 export interface SignedAgent extends IssuedCertificate {
   readonly der: Buffer;
-}
-
-export interface ServerCredential {
-  /** The leaf, then the CA, so that an agent that knows only the CA's fingerprint can find it in the handshake. */
-  readonly certPem: string;
-  readonly keyPem: string;
 }
 
 /**
@@ -88,8 +83,11 @@ export class CertificateAuthority {
     }
   }
 
-  /** For a listener of the control plane. A name that is an IP address becomes an address in the certificate. */
-  async issueServer(names: readonly string[]): Promise<ServerCredential> {
+  /**
+   * For a listener of the control plane. A name that is an IP address becomes an address in the certificate. The CA follows the leaf, so
+   * that an agent that knows only the CA's fingerprint can find it in the handshake.
+   */
+  async issueServer(names: readonly string[]): Promise<TlsCredential> {
     const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ["sign", "verify"]);
     const certificate = await this.#issue(keys.publicKey, SERVER_CERTIFICATE_LIFETIME_MS, [
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth], true),

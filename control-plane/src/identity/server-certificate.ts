@@ -4,7 +4,8 @@ import { experimental, type ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { Clock } from "../application/ports.ts";
 import type { Scheduler } from "../application/scheduler.ts";
-import { type CertificateAuthority, SERVER_CERTIFICATE_LIFETIME_MS, type ServerCredential } from "./certificate-authority.ts";
+import type { TlsCredential } from "../grpc/listen.ts";
+import { type CertificateAuthority, SERVER_CERTIFICATE_LIFETIME_MS } from "./certificate-authority.ts";
 
 /** Between two looks at how old it is: by the clock, since timers know nothing of a machine that slept. */
 export const CERTIFICATE_CHECK_MS = 24 * 3_600_000;
@@ -33,12 +34,12 @@ export interface ServerCertificateDeps {
 export class ServerCertificate {
   readonly #deps: ServerCertificateDeps;
   readonly #listeners = new Set<IdentityListener>();
-  #credential: ServerCredential;
+  #credential: TlsCredential;
   #context: SecureContext;
   #cancel: () => void = () => undefined;
   #checking: Promise<void> = Promise.resolve();
 
-  private constructor(deps: ServerCertificateDeps, credential: ServerCredential) {
+  private constructor(deps: ServerCertificateDeps, credential: TlsCredential) {
     this.#deps = deps;
     this.#credential = credential;
     this.#context = contextOf(credential);
@@ -50,7 +51,7 @@ export class ServerCertificate {
     return new ServerCertificate(deps, await deps.ca.issueServer(deps.names));
   }
 
-  get credential(): ServerCredential {
+  get credential(): TlsCredential {
     return this.#credential;
   }
 
@@ -130,9 +131,9 @@ export class ServerCertificate {
 /** Of the first one in it: the leaf. */
 const endOf = (pem: string): Date => new Date(new X509Certificate(pem).validTo);
 
-const identityOf = ({ certPem, keyPem }: ServerCredential): { readonly certificate: Buffer; readonly privateKey: Buffer } => ({
+const identityOf = ({ certPem, keyPem }: TlsCredential): { readonly certificate: Buffer; readonly privateKey: Buffer } => ({
   certificate: Buffer.from(certPem),
   privateKey: Buffer.from(keyPem),
 });
 
-const contextOf = ({ certPem, keyPem }: ServerCredential): SecureContext => createSecureContext({ cert: certPem, key: keyPem, minVersion: "TLSv1.2" });
+const contextOf = ({ certPem, keyPem }: TlsCredential): SecureContext => createSecureContext({ cert: certPem, key: keyPem, minVersion: "TLSv1.2" });

@@ -3,6 +3,7 @@ import { closeSync, existsSync, fstatSync, fsyncSync, ftruncateSync, openSync, r
 import { dirname } from "node:path";
 import { KEY_BYTES } from "@sallyport/proto/audit/sealed";
 import { SallyportError } from "@sallyport/proto/errors";
+import { syncFolder } from "../durable-files.ts";
 
 /** A person or machine as the ledger knows it: an id that means nothing without this. */
 export interface Subject {
@@ -74,7 +75,7 @@ export class SubjectKeys {
     } finally {
       closeSync(file);
     }
-    if (isNew) syncFolder(this.#path);
+    if (isNew) syncFolder(dirname(this.#path));
     this.#destroyed.delete(name);
     this.#add(made);
     return made;
@@ -93,7 +94,7 @@ export class SubjectKeys {
       writeWhole(file, lines);
       fsyncSync(file);
       renameSync(draft, this.#path);
-      syncFolder(this.#path);
+      syncFolder(dirname(this.#path));
       // What had the key in it is no file any more, but its bytes would still be on the disk.
       writeWhole(old, Buffer.alloc(fstatSync(old).size), 0);
       fsyncSync(old);
@@ -162,13 +163,4 @@ function placeOf(file: number): { readonly inode: bigint; readonly size: bigint 
 
 function writeWhole(file: number, bytes: Uint8Array, position?: number): void {
   for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, position === undefined ? null : position + at);
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(dirname(path), "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }

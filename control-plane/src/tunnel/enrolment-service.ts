@@ -4,7 +4,7 @@ import { decodeJoinToken } from "@sallyport/proto/tunnel/join-token";
 import type { Logger } from "pino";
 import type { Agents } from "../application/ports.ts";
 import type { CertificateAuthority } from "../identity/certificate-authority.ts";
-import { serviceErrorOf } from "../grpc-status.ts";
+import { serviceErrorOf } from "../grpc/status.ts";
 
 export interface EnrolmentDeps {
   readonly agents: Agents;

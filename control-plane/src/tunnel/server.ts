@@ -8,7 +8,8 @@ import type { CertificateAuthority } from "../identity/certificate-authority.ts"
 import { type AgentLinksDeps, NodeAgentLinks } from "./agent-links.ts";
 import { type AgentPeer, agentPeerOf } from "./agent-peer.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
-import { serviceErrorOf } from "../grpc-status.ts";
+import { listen, type Place } from "../grpc/listen.ts";
+import { serviceErrorOf } from "../grpc/status.ts";
 import { Connections, prepareListener } from "./http2-internals.ts";
 
 /** Agents of one node, and then some that are on their way in or out. */
@@ -20,10 +21,7 @@ export const IDLE_CONNECTION_MS = 60_000;
 /** How long a shutdown waits for links to end and to be recorded before it cuts them. */
 export const SHUTDOWN_TIMEOUT_MS = 5_000;
 
-export interface TunnelServerOptions extends AgentLinksDeps {
-  readonly host: string;
-  /** 0: any free one. */
-  readonly port: number;
+export interface TunnelServerOptions extends AgentLinksDeps, Place {
   readonly ca: CertificateAuthority;
   /** For mutual TLS with agents of the CA. */
   readonly credentials: ServerCredentials;
@@ -43,7 +41,7 @@ interface TunnelHandlers extends UntypedServiceImplementation {
 
 /** TunnelService on mutual TLS. Fails with `config.invalid` when the port cannot be had. */
 export async function startTunnelServer(options: TunnelServerOptions): Promise<TunnelServer> {
-  const { credentials, log } = options;
+  const { log } = options;
   const links = new NodeAgentLinks(options);
   const renewal = new CertificateRenewal(options);
   const server = new Server({
@@ -94,27 +92,9 @@ export async function startTunnelServer(options: TunnelServerOptions): Promise<T
   };
   server.addService(tunnelService, handlers);
 
-  const port = await bind(server, options, credentials);
+  const port = await listen(server, options.credentials, options, "The tunnel", ["SALLYPORT_HOST", "SALLYPORT_TUNNEL_PORT"]);
   connections.watch(server, HTTP2_WINDOW_BYTES, MAX_TUNNEL_CONNECTIONS);
   return { port, links, close: () => shutDown(server, links) };
-}
-
-function bind(server: Server, { host, port }: TunnelServerOptions, credentials: ServerCredentials): Promise<number> {
-  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else
-        reject(
-          new SallyportError(
-            "config.invalid",
-            `The tunnel cannot listen on ${address}: ${error.message} (SALLYPORT_HOST, SALLYPORT_TUNNEL_PORT).`,
-            { address },
-            error,
-          ),
-        );
-    });
-  });
 }
 
 async function shutDown(server: Server, links: NodeAgentLinks): Promise<void> {

@@ -1,4 +1,5 @@
-import { type RecordedCommand, type RecordedParameter, type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
+import { idOfStream } from "../../domain/record-streams.ts";
+import type { RecordedCommand, RecordedParameter, SessionEvent } from "../../domain/session/session.events.ts";
 import type { RecordedDecision } from "../../domain/decision.ts";
 import type { Change, Projected } from "./change.ts";
 
@@ -44,7 +45,7 @@ export interface CommandWrites {
 export const MAX_SEARCHED_PARAMETER_CHARACTERS = 4_096;
 
 export function projectCommand({ event, recorded, metadata: { at } }: Projected<SessionEvent>): Change[] {
-  const session = recorded.stream.slice(sessionStream("").length);
+  const session = idOfStream(recorded.stream);
   const decided = (state: CommandState, data: RecordedCommand & { readonly decision: RecordedDecision }, code = "", approval = ""): Change[] => {
     const { commandId, facts, digest, decision, statement = "", parameters } = data;
     const { policyVersion, rules } = decision;

@@ -5,6 +5,7 @@ import { whyForeign } from "../../domain/foreign.ts";
 import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import type { PolicyEvent } from "../../domain/policy/policy.events.ts";
+import { categoryOfStream } from "../../domain/record-streams.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
 import type { RetentionEvent } from "../../domain/retention/retention.events.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
@@ -50,7 +51,7 @@ const nothing: Projection = { kind: "changes", changes: [] };
 /** Pure: what an event changes in the read models. */
 export function project(recorded: RecordedEvent): Projection {
   const { stream, type, metadata } = recorded;
-  const category = stream.slice(0, stream.indexOf("-"));
+  const category = categoryOfStream(stream);
   const projector = Object.hasOwn(projectors, category) ? projectors[category] : undefined;
   if (projector === undefined) return nothing;
   const foreign = whyForeign(recorded);

@@ -1,4 +1,5 @@
-import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
+import { idOfStream } from "../../domain/record-streams.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
 import type { Change, Projected } from "./change.ts";
 
 export interface SessionWrites {
@@ -20,7 +21,7 @@ export interface SessionWrites {
 }
 
 export function projectSession({ event, recorded: { stream, position }, metadata: { at } }: Projected<SessionEvent>): Change[] {
-  const id = stream.slice(sessionStream("").length);
+  const id = idOfStream(stream);
   switch (event.type) {
     case "SessionRequested": {
       const { identity, resource, protocol, application, clientAddress, nodeId } = event.data;

@@ -1,13 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { type ApprovalEvent, approvalStream } from "../../domain/approval/approval.events.ts";
 import { upcast } from "../../domain/catalogue.ts";
-import type { ByGrant, Purpose } from "../../domain/decision.ts";
+import { type ByGrant, grantedIn, type Purpose } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removalNote, sessionNotFound } from "../retention/removed.ts";
 import { evolveView } from "../approval-view.ts";
-import type { ApprovalView } from "../ports.ts";
+import type { ApprovalView } from "../approval-ports.ts";
 import { decideAgain, type ExplainedDecision, type ExplainedVote, type Taken } from "./decide-again.ts";
 import { type ExplainedAccess, accessOf } from "./explain-access.ts";
 import type { PolicyVersions } from "./policy-versions.ts";
@@ -36,8 +36,10 @@ export interface Explanation {
   readonly approval: ExplainedApproval | undefined;
   /** By which run and when, if there was one and it is gone. */
   readonly approvalRemoved: string | undefined;
-  /** The grant that the session used. */
+  /** The grant that the session used then. */
   readonly access: ExplainedAccess | undefined;
+  /** That it might go on with it, where it had begun with another one. */
+  readonly continued: ExplainedDecision | undefined;
 }
 
 export interface ExplainDeps {
@@ -47,7 +49,7 @@ export interface ExplainDeps {
 
 /** Why a session was opened or refused, or what was decided on one of its commands. Fails with `session.not_found`, `input.invalid`. */
 export async function explain(deps: ExplainDeps, sessionId: string, commandId: number): Promise<Explanation> {
-  const { requested, steps, grantId, granted } = await stepsOf(deps.ledger, sessionId, commandId);
+  const { requested, steps, continued, grantId, granted } = await stepsOf(deps.ledger, sessionId, commandId);
   if (steps.length === 0)
     throw new SallyportError("input.invalid", `Session ${sessionId} has no command ${String(commandId)} in its record.`, { command: String(commandId) });
   const taken = steps.map((step) => takenIn(step, requested, granted)).find((each) => each !== undefined);
@@ -69,6 +71,7 @@ export async function explain(deps: ExplainDeps, sessionId: string, commandId: n
     approval,
     approvalRemoved: approvalId === undefined || approval !== undefined ? undefined : await removalNote(deps.ledger, approvalStream(approvalId)),
     access: grantId === undefined ? undefined : await accessOf(deps, grantId),
+    continued: continued && { taken: continued, again: await decideAgain(deps.ledger, deps.policies, continued) },
   };
 }
 
@@ -76,9 +79,12 @@ async function stepsOf(
   ledger: Ledger,
   sessionId: string,
   commandId: number,
-): Promise<Pick<Explanation, "requested" | "steps"> & { readonly grantId: string | undefined; readonly granted: ByGrant }> {
+): Promise<
+  Pick<Explanation, "requested" | "steps"> & { readonly continued: Taken | undefined; readonly grantId: string | undefined; readonly granted: ByGrant }
+> {
   let requested: Explanation["requested"] | undefined;
   let grantId: string | undefined;
+  let continued: Taken | undefined;
   let granted: ByGrant = false;
   let purpose: Purpose = { reason: "", ticket: "" };
   const steps: Step[] = [];
@@ -88,7 +94,11 @@ async function stepsOf(
     if (event.type === "PurposeStated") purpose = { reason: event.data.reason, ticket: event.data.ticket };
     if (event.type === "SessionOpened" || event.type === "SessionRefused") {
       ({ grantId } = event.data);
-      granted = event.data.emergency === true ? "emergency" : grantId !== undefined;
+      granted = grantedIn(event.data);
+    }
+    if (event.type === "SessionContinued" && requested !== undefined && steps.length === 0) {
+      ({ grantId } = event.data);
+      continued = takenIn({ recorded, event, purpose }, requested, grantedIn(event.data));
     }
     const concerns = "commandId" in event.data ? event.data.commandId === commandId : commandId === 0 && event.type !== "SessionEnded";
     if (concerns) steps.push({ recorded, event, purpose });
@@ -96,7 +106,7 @@ async function stepsOf(
     if (concerns && (event.type === "CommandCompleted" || event.type === "SessionOpened")) break;
   }
   if (requested === undefined) throw await sessionNotFound(ledger, sessionId);
-  return { requested, steps, grantId, granted };
+  return { requested, steps, continued, grantId, granted };
 }
 
 /** The decision that an event holds. What kind of event it is tells what was decided, but for a denial that had another reason than policy. */
@@ -107,6 +117,9 @@ function takenIn({ recorded, event, purpose }: Step, { identity, resource, clien
   switch (event.type) {
     case "SessionOpened":
       return { ...open, recorded: event.data.decision, effect: "allow" };
+    case "SessionContinued":
+      // By who the requester was by then, not as they had come.
+      return { ...open, principal: identity.id, recorded: event.data.decision, effect: "allow" };
     case "SessionRefused":
       return event.data.decision === undefined
         ? undefined
@@ -153,7 +166,8 @@ async function approvalOf({ ledger, policies }: ExplainDeps, approvalId: string)
 }
 
 /** Every decision of an explanation was taken again to the same answer. */
-export const holds = ({ decision, approval, access }: Explanation): boolean =>
+export const holds = ({ decision, approval, access, continued }: Explanation): boolean =>
   decision?.again.verdict !== "different" &&
+  continued?.again.verdict !== "different" &&
   access?.asked.again.verdict !== "different" &&
   [...(approval?.votes ?? []), ...(access?.votes ?? [])].every(({ again }) => again.verdict === "same");

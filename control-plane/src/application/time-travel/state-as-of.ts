@@ -7,6 +7,7 @@ import type { GrantEvent } from "../../domain/grant/grant.events.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import type { IdentityEvent } from "../../domain/identity/identity.events.ts";
 import { policyStream, type PolicyEvent } from "../../domain/policy/policy.events.ts";
+import { categoryOfStream } from "../../domain/record-streams.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import type { ResourceEvent } from "../../domain/resource/resource.events.ts";
 import type { RetainedCategory } from "../../domain/retention/retention-rules.ts";
@@ -20,7 +21,7 @@ import { FoldedStreams } from "../folded-streams.ts";
 import { GrantIndex } from "../grant-index.ts";
 import { deadlineOf } from "../grant-view.ts";
 import { PolicyInForce } from "../policy-in-force.ts";
-import type { ApprovalView } from "../ports.ts";
+import type { ApprovalView } from "../approval-ports.ts";
 import type { GrantView } from "../grant-ports.ts";
 import { evolveDetail, type SessionDetail, type SessionSummary } from "../session-summary.ts";
 import { type Cut, readUntil } from "./moment.ts";
@@ -108,7 +109,7 @@ export class StateAsOf {
     const { stream, revision, metadata } = recorded;
     const event = upcast(recorded);
     this.#see(recorded);
-    switch (stream.slice(0, stream.indexOf("-"))) {
+    switch (categoryOfStream(stream)) {
       case "agent":
         this.agents.apply(stream, revision, event as AgentEvent);
         return;

@@ -411,4 +411,37 @@ describe("access for a while, in the past", () => {
     assert.ok(!holds(await past.explain(without, 0)), "what a grant opens is not opened without one");
     assert.ok(!holds(await past.explain(without, 1)));
   });
+
+  it("is explained, where a session went on with another grant, by the grant of each command and the decision to go on", async (t) => {
+    const { app, past, ana } = await world(t);
+    await app.policies.publish(onRequest, "on request", admin);
+    const grant = async (): Promise<string> => {
+      const { id } = await app.grants.request({ resource: "orders", durationSeconds: 60, reason: "stuck", ticket: "" }, ana(), admin);
+      await app.grants.approve(id, human("bo"), "go", admin);
+      return id;
+    };
+    const [formerGrantId, grantId] = [await grant(), await grant()];
+    const decided = (action: "open" | "run", granted = true): Decision => {
+      const facts = action === "run" ? { facts: command(1).facts } : {};
+      return app.policies.current()?.decide({ principal: ana(), action, resource: orders, granted, ...facts }) ?? assert.fail("no policy");
+    };
+    const record = async (goesOn: Decision): Promise<string> => {
+      const id = randomUUID();
+      const ran = (commandId: number): SessionEvent => ({
+        type: "CommandAuthorized",
+        data: { ...command(commandId), decision: recordDecision(decided("run")), obligations: noObligations },
+      });
+      const data = { ...opened(id).data, grantId: formerGrantId, decision: recordDecision(decided("open")) };
+      const continued: SessionEvent = { type: "SessionContinued", data: { sessionId: id, decision: recordDecision(goesOn), formerGrantId, grantId } };
+      const asked = requested(id, { ...human("ana"), groups: ["engineers"] });
+      await app.openRecord(id).append([asked, { type: "SessionOpened", data } as SessionEvent, ran(1), continued, ran(2)], admin);
+      return id;
+    };
+    const session = await record(decided("open"));
+    const [first, second] = [await past.explain(session, 1), await past.explain(session, 2)];
+    assert.deepEqual([first.access?.view.id, first.continued, holds(first)], [formerGrantId, undefined, true]);
+    assert.deepEqual([second.access?.view.id, second.continued?.again.verdict, holds(second)], [grantId, "same", true]);
+    const wrong = await past.explain(await record({ ...decided("open"), rules: ["another"] }), 2);
+    assert.deepEqual([wrong.decision?.again.verdict, wrong.continued?.again.verdict, holds(wrong)], ["same", "different", false]);
+  });
 });

@@ -14,6 +14,7 @@ import type { CommandFacts } from "../../domain/facts.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../../domain/identity/identity.events.ts";
 import { forgottenSubject } from "../../domain/names.ts";
+import { idOfStream } from "../../domain/record-streams.ts";
 import * as resource from "../../domain/resource/resource.decider.ts";
 import { type ResourceEvent, resourceStream } from "../../domain/resource/resource.events.ts";
 import type { RecordedCommand } from "../../domain/session/session.events.ts";
@@ -128,6 +129,7 @@ export class PastDecisions {
         return;
       }
       case "SessionOpened":
+      case "SessionContinued":
         this.#change(stream, { granted: grantedIn(event.data) });
         return;
       case "SessionRefused":
@@ -147,6 +149,8 @@ export class PastDecisions {
     switch (event.type) {
       case "SessionOpened":
         return this.#ofSession(recorded, event.data.decision, "allow", grantedIn(event.data));
+      case "SessionContinued":
+        return this.#ofSession(recorded, event.data.decision, "allow", grantedIn(event.data), "as they were by then");
       case "SessionRefused": {
         const { decision, code } = event.data;
         return decision === undefined ? undefined : this.#ofSession(recorded, decision, code.startsWith("policy.") ? "deny" : "allow", grantedIn(event.data));
@@ -169,12 +173,19 @@ export class PastDecisions {
     }
   }
 
-  #ofSession(recorded: RecordedEvent, decision: RecordedDecision, effect: ToldEffect, granted: ByGrant): PastDecision | undefined {
+  #ofSession(
+    recorded: RecordedEvent,
+    decision: RecordedDecision,
+    effect: ToldEffect,
+    granted: ByGrant,
+    who: "as they came" | "as they were by then" = "as they came",
+  ): PastDecision | undefined {
     const session = this.#sessions.get(recorded.stream);
     if (session === undefined) return undefined; // it was requested before what was read, or is removed
     const { principal, resource: name, clientAddress, purpose } = session;
     const circumstances = { clientAddress, ...(purpose === undefined ? {} : { purpose }) };
-    const question = { ...this.#of(principal.id, principal, name), principal, action: "open", granted, circumstances } as const;
+    const came = who === "as they came" ? { principal } : {};
+    const question = { ...this.#of(principal.id, principal, name), ...came, action: "open", granted, circumstances } as const;
     return this.#past(recorded, question, { identity: principal.id, resource: name, decision, effect });
   }
 
@@ -216,7 +227,7 @@ export class PastDecisions {
       recorded: decision,
       effect,
       obligations: undefined,
-      sessionId: stream.slice(stream.indexOf("-") + 1),
+      sessionId: idOfStream(stream),
       commandId: 0,
       statement: "",
       at: metadata.at,

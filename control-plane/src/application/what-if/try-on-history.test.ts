@@ -111,6 +111,20 @@ describe("trying a policy on history", () => {
     assert.deepEqual([found(report), report.decisions, report.unreproducible, report.earlierReleases, report.forgotten], [{}, 8, 0, 0, 0]);
   });
 
+  it("takes the decision to go on with another grant again, with the groups of that moment", async (t) => {
+    const { app, begin, append, tried } = await world(t);
+    const opens = (group: string) => [{ name: "a.cedar", text: `@id("open") permit (principal in Group::"${group}", action == Action::"open", resource);` }];
+    await app.policies.publish(opens("engineers"), "engineers only", admin);
+    const sessionId = await begin();
+    await app.identities.put({ ...human("ana"), groups: ["engineers", "late"] }, admin);
+    const decision = app.policies.current()?.decide({ principal: app.identities.find("ana") ?? human("ana"), action: "open", resource: orders });
+    assert.ok(decision);
+    await append(sessionId, { type: "SessionContinued", data: { sessionId, decision: recordDecision(decision), formerGrantId: "g1", grantId: "g2" } });
+    const [same, late] = [await tried(opens("engineers")), await tried(opens("late"))];
+    assert.deepEqual([found(same), same.decisions, same.unreproducible], [{}, 2, 0]);
+    assert.deepEqual(found(late), { newly_denied: 1 });
+  });
+
   it("tells what would be allowed, denied, held and masked otherwise, by rule, identity, resource and fingerprint", async (t) => {
     const { run, tried } = await world(t);
     const session = await run("read", { fingerprint: "f1" });

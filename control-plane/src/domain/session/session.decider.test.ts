@@ -83,6 +83,17 @@ describe("opening a session", () => {
     given(requested).when({ type: "Refuse", data: refusal }).gives({ type: "SessionRefused", data: refusal });
   });
 
+  it("goes on with another grant while it is open, and not before or after", () => {
+    const data = { sessionId, decision, formerGrantId: "g1", grantId: "g2" };
+    given(...open)
+      .when({ type: "Continue", data })
+      .gives({ type: "SessionContinued", data });
+    given(requested).when({ type: "Continue", data }).isDefect();
+    given(requested, { type: "SessionRefused", data: { sessionId, code: "policy.denied", message: "no" } })
+      .when({ type: "Continue", data })
+      .isDefect();
+  });
+
   it("lets no command in before it is open", () => {
     given(requested)
       .when({ type: "Authorize", data: authorize(1) })

@@ -17,6 +17,7 @@ export type SessionCommand =
   | { readonly type: "Request"; readonly data: DataOf<"SessionRequested"> }
   | { readonly type: "StatePurpose"; readonly data: DataOf<"PurposeStated"> }
   | { readonly type: "Open"; readonly data: DataOf<"SessionOpened"> }
+  | { readonly type: "Continue"; readonly data: DataOf<"SessionContinued"> }
   | { readonly type: "Refuse"; readonly data: DataOf<"SessionRefused"> }
   | { readonly type: "Authorize"; readonly data: DataOf<"CommandAuthorized"> }
   /** Of a new command, of a held one, or, with `ledger.unavailable`, of an authorised one that was never sent. */
@@ -57,6 +58,9 @@ export function decide(command: SessionCommand, state: SessionState): SessionEve
     case "Open":
       requirePhase("requested", state);
       return [{ type: "SessionOpened", data: command.data }];
+    case "Continue":
+      requirePhase("open", state);
+      return [{ type: "SessionContinued", data: command.data }];
     case "Refuse":
       requirePhase("requested", state);
       return [{ type: "SessionRefused", data: command.data }];
@@ -86,6 +90,7 @@ export function evolve(state: SessionState, event: SessionEvent): SessionState {
     case "SessionRequested":
       return { ...state, phase: "requested" };
     case "PurposeStated":
+    case "SessionContinued":
       return state;
     case "SessionOpened":
       return { ...state, phase: "open" };

@@ -82,12 +82,25 @@ export type SessionEvent =
         readonly sessionId: string;
         readonly agentId: string;
         readonly decision: RecordedDecision;
-        /** That it uses, so that every decision of it was taken with `granted`. */
+        /** That it uses at first, so that every decision of it was taken with `granted`. */
         readonly grantId?: string;
         /** That grant is one of break-glass. */
         readonly emergency?: true;
         /** The target was told to run all of it in read-only transactions. */
         readonly readOnly?: true;
+      };
+    }
+  /** The grant that it used is over by time, and it goes on with another one of the same kind. */
+  | {
+      readonly type: "SessionContinued";
+      readonly data: {
+        readonly sessionId: string;
+        /** Whether it might be opened now. */
+        readonly decision: RecordedDecision;
+        /** That it uses from here on. */
+        readonly grantId: string;
+        readonly formerGrantId: string;
+        readonly emergency?: true;
       };
     }
   | {

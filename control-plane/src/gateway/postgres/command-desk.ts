@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
+import type { Approvals, ApprovalView } from "../../application/approval-ports.ts";
+import type { CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
@@ -59,8 +60,8 @@ export interface DeskSetup {
   readonly holdMillis: number;
   readonly transactionHoldMillis: number;
   readonly overlapReads: boolean;
-  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. */
-  readonly guard: () => void;
+  /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. A promise: while it is being seen to. */
+  readonly guard: () => Promise<void> | undefined;
 }
 
 /** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
@@ -94,7 +95,7 @@ export class CommandDesk {
    */
   async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
     try {
-      this.#setup.guard();
+      await this.#setup.guard();
       await this.#statePurpose(executables);
       return await this.#judge(executables, prospects, hold, counterTo, unsettled);
     } catch (error) {
@@ -312,7 +313,7 @@ export class CommandDesk {
     const events: SessionEvent[] = [];
     try {
       if (released.length > 0) {
-        this.#setup.guard();
+        await this.#setup.guard();
         for (const each of unit) this.#requireUnchanged(each);
       }
       for (const [index, each] of unit.entries()) {

@@ -1,11 +1,10 @@
 import { createHash, hash } from "node:crypto";
-import { isUtf8 } from "node:buffer";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
-import { redactValue } from "./facts/redact.ts";
 import type { StatedPurpose } from "./facts/analysis.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
-import type { RecordedCommand, RecordedParameter } from "../../domain/session/session.events.ts";
+import type { RecordedCommand } from "../../domain/session/session.events.ts";
 import type { RecordingEvent } from "../../domain/session/recording.events.ts";
+import { recordParameters } from "./recorded-parameters.ts";
 
 /** What is to run, exactly as the client sent it. */
 export interface Executable {
@@ -55,11 +54,10 @@ export function recordCommand(
   const { via, sql, parameters, facts, recordable, redacted } = executable;
   const parameterBytes = parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
   const longStatement = Buffer.byteLength(recordable) > INLINE_BYTES;
-  const longParameters = parameterBytes > INLINE_BYTES;
+  const recorded = recordParameters(parameters, executable.parameterTypes, parameterBytes <= INLINE_BYTES);
   const parts: { readonly part: "statement" | number; readonly bytes: Buffer }[] = [];
   if (longStatement) parts.push({ part: "statement", bytes: Buffer.from(recordable, "utf8") });
-  if (longParameters) for (const [part, { value }] of parameters.entries()) if (value !== undefined) parts.push({ part, bytes: value });
-  const recorded = parameters.map((parameter, index) => recordParameter(parameter, executable.parameterTypes[index] ?? 0, !longParameters));
+  parts.push(...recorded.apart);
   const chunks = parts.reduce((sum, { bytes }) => sum + Math.ceil(bytes.length / RECORDING_CHUNK_BYTES), 0);
   return {
     command: {
@@ -67,8 +65,8 @@ export function recordCommand(
       via,
       ...(longStatement ? {} : { statement: recordable }),
       statementBytes: sql.length,
-      redacted: redacted || recorded.some(isWithheld),
-      parameters: recorded,
+      redacted: redacted || recorded.withheld,
+      parameters: recorded.parameters,
       ...(chunks === 0 ? {} : { recording: { from: sequence, to: sequence + chunks } }),
       digest: commandDigest(executable, bound),
       facts,
@@ -76,18 +74,6 @@ export function recordCommand(
     input: inputRecording(commandId, parts, sequence),
   };
 }
-
-function recordParameter({ format, value }: BoundParameter, typeOid: number, inline: boolean): RecordedParameter {
-  if (value === undefined) return { typeOid, format, value: null, bytes: 0 };
-  if (!inline) return { typeOid, format, bytes: value.length };
-  const readable = format === "text" && isUtf8(value);
-  const text = readable ? redactValue(value.toString("utf8")) : value.toString("hex");
-  return { typeOid, format, value: text, encoding: readable ? "utf8" : "hex", bytes: value.length };
-}
-
-/** What stands in the place of a secret has another length, or the same by chance: then its mark tells. */
-const isWithheld = ({ value, encoding, bytes }: RecordedParameter): boolean =>
-  encoding === "utf8" && typeof value === "string" && (Buffer.byteLength(value) !== bytes || value.includes("<redacted: "));
 
 function* inputRecording(
   commandId: number,

@@ -6,7 +6,7 @@ import { howToAsk } from "../../domain/grant/grant.decider.ts";
 export function nextStep(error: SallyportError): string | undefined {
   const { code, details } = error;
   if (code === "policy.purpose_required") return howToState(error, "start");
-  if (details["access"] === OPEN_NOW) return "Connect again: it is open to you now, and a session never goes on with other access than it began with.";
+  if (details["access"] === OPEN_NOW) return "Connect again: it is open to you now, and a session goes on only with access of the kind that it began with.";
   const resource = details["resource"];
   if (resource === undefined) return undefined;
   const mayAsk = code === "grant.expired" || code === "grant.revoked" || details["access"] === ON_REQUEST;

@@ -4,8 +4,6 @@ import type { Channel, ChannelHandlers, CloseReason, ControlBody } from "@sallyp
 import type { Opened } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { encodeBackendKeyData } from "@sallyport/proto/wire/postgres/backend";
 import type { Clock, CommandContext, Resources, ResourceView, SignedIn } from "../../application/ports.ts";
-import type { GrantView } from "../../application/grant-ports.ts";
-import { grantedBy } from "../../application/grant-view.ts";
 import {
   type ByGrant,
   type Circumstances,
@@ -16,15 +14,15 @@ import {
   recordDecision,
   type RecordedDecision,
 } from "../../domain/decision.ts";
-import { isNewer } from "../../domain/catalogue.ts";
 import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
 import { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
-import { ON_REQUEST, OPEN_NOW } from "./next-step.ts";
+import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
 import { purposeRequired } from "./purpose-required.ts";
+import { SessionAccess } from "./session-access.ts";
 import { SessionPurpose } from "./session-purpose.ts";
 import { readStartup } from "./startup-parameters.ts";
 import { wireObligations } from "./wire-obligations.ts";
@@ -89,10 +87,20 @@ export async function openSession(visitor: Visitor): Promise<void> {
   };
   const saying: SessionEvent[] =
     purpose.reason === "" && purpose.ticket === "" ? [] : [{ type: "PurposeStated", data: { sessionId, by: principal.id, ...purpose } }];
+  const stated = new SessionPurpose(purpose);
+  const access = new SessionAccess({
+    sessionId,
+    requester: principal,
+    resource: name,
+    context,
+    grants: deps.grants,
+    record,
+    decide: (granted) => decideNow(visitor, name, granted, stated.now),
+    ended: (cause, why) => end(cause, why.message, why),
+  });
   let decision: RecordedDecision | undefined;
-  let used: { readonly grantId: string; readonly emergency?: true } | undefined;
   const refuse = (known: SallyportError): Promise<void> => {
-    const data = { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...used }) };
+    const data = { sessionId, code: known.code, message: known.message, ...(decision === undefined ? {} : { decision, ...access.named }) };
     return record.append([{ type: "SessionRefused", data }], "keep").catch(() => undefined);
   };
   await record.append([requested, ...saying], "fail").catch((error: unknown) => {
@@ -102,20 +110,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
     if (known.details["recorded"] !== "no") void refuse(known);
     throw known;
   });
-  let forgetGrant = (): void => undefined;
-  const stated = new SessionPurpose(purpose);
   try {
     if (refused !== undefined) throw refused;
     const resource = findResource(gateway, name);
-    const grant = deps.grants.current(principal.id, name);
-    const granted = grantedBy(grant);
-    if (grant !== undefined) {
-      used = { grantId: grant.id, ...(grant.emergency ? { emergency: true } : {}) };
-      forgetGrant = deps.grants.onEnd(grant.id, (ended) => {
-        const why = endOfGrant(visitor, name, stated.now, ended);
-        end(isNewer(why) ? "ledger_lost" : why.code === "grant.revoked" ? "grant_revoked" : "grant_expired", why.message, why);
-      });
-    }
+    const granted = access.begin();
     const circumstances = { time: deps.clock.now(), clientAddress: address, purpose };
     const decided = decideOpen(visitor, resource, granted, circumstances);
     decision = recordDecision(decided);
@@ -123,7 +121,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const { readOnly } = decided.obligations;
     reconsider = () => {
       const now = decideNow(visitor, name, granted, stated.now);
-      if (now.effect === "allow" && (now.obligations.readOnly === undefined || readOnly !== undefined)) return;
+      if (access.permits(now)) return;
       const error = noLongerOpen(now, name);
       end("policy_changed", error.message, error);
     };
@@ -133,14 +131,14 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const ofSession: Obligations = readOnly === undefined ? obligations : { ...obligations, readOnly };
     const opened = await openTarget(visitor, resource, carried, ofSession, leaving.signal);
     try {
-      // Before the session: a grant that was revoked meanwhile opens nothing.
-      if (grant !== undefined) await deps.grants.use(grant.id, sessionId, principal, name, context);
+      await access.use();
       const how = readOnly === undefined ? {} : { readOnly };
-      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...used, ...how } }], "fail");
+      await record.append([{ type: "SessionOpened", data: { sessionId, agentId: resource.agentId, decision, ...access.named, ...how } }], "fail");
     } catch (error) {
       opened.channel.close({ code: "", message: "" });
       throw error;
     }
+    access.opened(readOnly !== undefined);
     const desk = new CommandDesk({
       sessionId,
       principal,
@@ -160,7 +158,10 @@ export async function openSession(visitor: Visitor): Promise<void> {
       holdMillis: gateway.limits.holdMillis,
       transactionHoldMillis: gateway.limits.transactionHoldMillis,
       overlapReads: deps.overlapReads,
-      guard: guardOf(visitor, name, stated, grant),
+      guard: () => {
+        deps.guard();
+        return access.settled();
+      },
     });
     const session = new PostgresSession(
       {
@@ -190,7 +191,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     const cancelExpiry = expireAt(signedIn.expiresAt, deps.clock, () => session.end("token_expired", "The token of this session has expired."));
     const release = (recorded: Promise<void>): void => {
       cancelExpiry();
-      forgetGrant();
+      access.release();
       cancel.release();
       unregister();
       gateway.remove(session, recorded);
@@ -202,7 +203,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     opened.handOver(session);
   } catch (error) {
     unregister();
-    forgetGrant();
+    access.release();
     const known = SallyportError.from(error);
     await refuse(known);
     throw known;
@@ -280,27 +281,6 @@ function refusedToOpen(decision: Decision, name: string, requestable: boolean): 
     ...(requestable ? { access: ON_REQUEST } : {}),
   };
   return new SallyportError("policy.denied", `You may not open "${name}". ${decision.reason}`, details);
-}
-
-/** The clock ends a grant, even where the timer that ends the session is late. */
-const guardOf =
-  (visitor: Visitor, name: string, stated: SessionPurpose, grant: GrantView | undefined): (() => void) =>
-  () => {
-    const { deps } = visitor.gateway;
-    deps.guard();
-    if (grant === undefined) return;
-    try {
-      deps.grants.requireOpen(grant.id);
-    } catch (error) {
-      throw endOfGrant(visitor, name, stated.now, SallyportError.from(error));
-    }
-  };
-
-/** They may have access all the same, by another grant or without one: then there is nothing to ask for. */
-function endOfGrant(visitor: Visitor, name: string, purpose: Purpose, why: SallyportError): SallyportError {
-  const other = visitor.gateway.deps.grants.current(visitor.signedIn.principal.id, name);
-  if (decideNow(visitor, name, grantedBy(other), purpose).effect !== "allow") return why;
-  return new SallyportError(why.code, `${why.message} You have other access to it: connect again.`, { ...why.details, access: OPEN_NOW });
 }
 
 interface OpenedTarget {

@@ -331,7 +331,7 @@ export class UnitHandler {
     // In another encoding a delimiter's byte may be part of a character.
     const layout = /^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding) ? copyOut.layout : undefined;
     // Of one that nothing is said of, the agent masks every cell.
-    const described = { query: copyOut.query, layout };
+    const described = { query: copyOut.query, layout, withoutGenerated: copyOut.withoutGenerated ? true : undefined };
     if (DescribeCopy.encode(described).finish().length <= MAX_DESCRIBED_COPY_BYTES) line.post({ $case: "describeCopy", value: described });
   }
 

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { Server, type ServerCredentials } from "@grpc/grpc-js";
-import { SallyportError } from "@sallyport/proto/errors";
 import { GossipService } from "@sallyport/proto/gen/event_store/client/gossip";
 import { PersistentSubscriptionsService } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
 import { ServerFeaturesService } from "@sallyport/proto/gen/event_store/client/server_features";
 import { type StreamsServer, StreamsService } from "@sallyport/proto/gen/event_store/client/streams";
 import type { Logger } from "pino";
+import { listen, type Place, shutDown, type TlsCredential } from "../../grpc/listen.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Access } from "./access.ts";
 import { appendCall, deleteCall, tombstoneCall } from "./append-calls.ts";
@@ -17,17 +17,10 @@ import { readCall } from "./read-call.ts";
 import { gossip, serverFeatures } from "./server-services.ts";
 import { StreamAppender } from "./stream-appender.ts";
 
-export interface TlsCredential {
-  readonly certPem: string;
-  readonly keyPem: string;
-}
-
-export interface EndpointOptions {
+export interface EndpointOptions extends Place {
   readonly ledger: Ledger;
   readonly access: Access;
   readonly log: Logger;
-  readonly host: string;
-  readonly port: number;
   /** In clear for loopback only. */
   readonly credentials: ServerCredentials;
   /** Streams that nobody deletes through this protocol. */
@@ -42,7 +35,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The embedded ledger, spoken to in EventStoreDB's protocol: a single node, whatever a client's connection string says. */
 export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { ledger, access, log, host, credentials } = options;
+  const { ledger, access, log } = options;
   const closing = new AbortController();
   const appender = new StreamAppender(ledger, options.isOurs);
   const groups = new Groups(ledger, appender, log);
@@ -63,28 +56,13 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
   server.addService(PersistentSubscriptionsService, groupCalls(context));
   server.addService(ServerFeaturesService, serverFeatures());
   server.addService(GossipService, gossip());
-  const address = `${host.includes(":") ? `[${host}]` : host}:${options.port}`;
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(new SallyportError("config.invalid", `The ledger's endpoint cannot listen on ${address}: ${error.message}.`, { address }, error));
-    });
-  });
+  const port = await listen(server, options.credentials, options, "The ledger's endpoint");
   return {
     port,
     async close() {
       closing.abort();
       await groups.close();
-      await new Promise<void>((resolve) => {
-        const cut = setTimeout(() => {
-          server.forceShutdown();
-          resolve();
-        }, SHUTDOWN_MILLIS);
-        server.tryShutdown(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-      });
+      await shutDown(server, SHUTDOWN_MILLIS);
     },
   };
 }

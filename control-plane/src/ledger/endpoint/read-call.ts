@@ -1,8 +1,8 @@
 import type { handleServerStreamingCall } from "@grpc/grpc-js";
 import type { ReadReq, ReadResp } from "@sallyport/proto/gen/event_store/client/streams";
 import { SallyportError } from "@sallyport/proto/errors";
+import { pump } from "../../grpc/pump.ts";
 import { type EndpointContext, recheck, refused, signIn } from "./call-context.ts";
-import { pump } from "./pump.ts";
 import { readEvents } from "./read-events.ts";
 import { planRead } from "./read-plan.ts";
 import { serviceError } from "./refusal.ts";

@@ -9,7 +9,7 @@ import {
 } from "@sallyport/proto/gen/event_store/client/shared";
 import type { Status } from "@sallyport/proto/gen/event_store/client/status";
 import { SallyportError } from "@sallyport/proto/errors";
-import { statusDetails } from "../../grpc-status.ts";
+import { statusDetails } from "../../grpc/status.ts";
 import { MAX_APPEND_BYTES } from "../ledger.ts";
 import { streamIdentifier } from "./wire-values.ts";
 

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { chmod, link, mkdir, open, readFile, rm } from "node:fs/promises";
-import { dirname } from "node:path";
 import { rawEd25519Key } from "@sallyport/proto/audit/node-primitives";
 import { ED25519_SIGNATURE_BYTES } from "@sallyport/proto/audit/primitives";
 import { SallyportError } from "@sallyport/proto/errors";
+import { createFile, readIfThere } from "../../durable-files.ts";
 
 /** An Ed25519 key that signs, wherever it is kept. */
 export interface SigningKey {
@@ -80,31 +79,8 @@ function run(program: string, args: readonly string[], input: Uint8Array, deadli
   });
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw new SallyportError("config.invalid", `${path} cannot be read.`, {}, error);
-  }
-}
-
-/** Whole or not at all, and never over an existing file. */
 async function create(path: string): Promise<string> {
   const pem = generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  const draft = `${path}.${process.pid}.new`;
-  try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(draft, "wx", 0o600);
-    await file.writeFile(pem);
-    await file.sync();
-    await file.close();
-    await chmod(draft, 0o600);
-    await link(draft, path);
-  } catch (error) {
-    throw new SallyportError("config.invalid", `${path} cannot be created.`, {}, error);
-  } finally {
-    await rm(draft, { force: true });
-  }
+  await createFile(path, pem, 0o600);
   return pem;
 }

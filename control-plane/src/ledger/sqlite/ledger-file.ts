@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SallyportError } from "@sallyport/proto/errors";
+import { syncFolder } from "../../durable-files.ts";
 import { APPLICATION_ID, CREATE_LEDGER, SCHEMA_VERSION, tablesOf } from "./schema.ts";
 import { readError } from "./sqlite-failure.ts";
 
@@ -111,15 +112,6 @@ function verifyHeader(path: string): void {
 function pageSize(header: Buffer): number {
   const stored = header.readUInt16BE(PAGE_SIZE_AT);
   return stored === 1 ? 65_536 : stored;
-}
-
-function syncFolder(path: string): void {
-  const folder = openSync(path, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
 }
 
 function corrupt(path: string, why: string): SallyportError {

@@ -5,6 +5,8 @@ import { commandFields } from "./approvals.ts";
 /** Decisions that are told only where a rule asks for it (`@notify`): there may be as many as there are commands. */
 export const decisionNotices: Notices = {
   SessionOpened: ({ sessionId, decision }, about) => ofSession("session.opened", "was opened", sessionId, decision, about),
+  SessionContinued: ({ sessionId, decision, grantId }, about) =>
+    ofSession("session.continued", "goes on with another grant", sessionId, decision, about, [shown("grant", grantId)]),
   SessionRefused: ({ sessionId, decision, code }, about) =>
     decision === undefined ? undefined : ofSession("session.refused", "was refused", sessionId, decision, about, [shown("code", code)]),
   CommandAuthorized: (data, about) => ofCommand("command.authorized", "was allowed", data, about),

@@ -29,6 +29,8 @@ export interface Describing {
   /** To which the target's next bytes belong, until it is complete. */
   reply: DescribeReply | undefined;
   readonly layout: CopyLayout | undefined;
+  /** It leaves out generated columns, which the question could not. */
+  readonly withoutGenerated: boolean;
   /** The client, or policy, wants an end of it. */
   cancelled: boolean;
   /** The target refused the question, and with it the transaction that the COPY is in: this is what the client would have been told. */

@@ -311,7 +311,7 @@ export class PostgresSession implements TargetSession {
     if (phase.relay.busy()) return;
     phase.held = [];
     const layout = copy.layout === undefined ? undefined : readableLayout(copy.layout);
-    phase.describing = { reply: new DescribeReply(), layout, cancelled: false, refusal: undefined };
+    phase.describing = { reply: new DescribeReply(), layout, withoutGenerated: copy.withoutGenerated === true, cancelled: false, refusal: undefined };
     phase.socket.write(describeRequest(copy));
     phase.timer.started();
   }
@@ -332,10 +332,19 @@ export class PostgresSession implements TargetSession {
     const lineages = phase.relay.lineagesOf(columns, unlearnt);
     if (unlearnt.relations.size + unlearnt.names.size === 0) {
       const traced = columns.map(({ label, typeOid }, index) => ({ label, typeOid, lineage: lineages[index] }));
-      return this.#expectCopy(phase, traced);
+      return this.#expectCopy(
+        phase,
+        traced.filter((_, index) => !this.#leftOut(phase, columns[index])),
+      );
     }
     if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown");
     this.#whenLearnt(phase, unlearnt, () => this.#traceCopy(phase, columns, lookups + 1));
+  }
+
+  /** What the session's own transaction made of a table nobody else sees: then too many columns are left, and all are masked. */
+  #leftOut({ describing, relay }: Relaying, column: ResultColumn | undefined): boolean {
+    if (column === undefined || describing?.withoutGenerated !== true || relay.unsettled) return false;
+    return this.#deps.catalogue.isGenerated(column.tableOid, column.attribute);
   }
 
   #expectCopy(phase: Relaying, columns: CopyColumns): void {

@@ -22,11 +22,10 @@ export interface CopyOutLayout {
 }
 
 export interface CopyOut {
-  /**
-   * Its result has the same columns; not redacted, so never to be recorded. `COPY t TO STDOUT` without a column list leaves
-   * generated columns out, which this text cannot know: whoever uses it compares the column counts.
-   */
+  /** Its result has the same columns, but for `withoutGenerated`; not redacted, so never to be recorded. */
   readonly query: string;
+  /** `COPY t TO STDOUT` without a column list leaves generated columns out, which the text cannot tell: whoever uses it has to. */
+  readonly withoutGenerated: boolean;
   /** Undefined when not every option is known. */
   readonly layout: CopyOutLayout | undefined;
 }

@@ -8,7 +8,7 @@ import { quoteIdentifier, strings } from "./names.ts";
 export function copyOut(text: string, copy: CopyStmt | undefined): CopyOut | undefined {
   if (copy === undefined || copy.is_from === true || copy.is_program === true || copy.filename !== undefined) return undefined;
   const query = sameColumns(text, copy);
-  return query === undefined ? undefined : { query, layout: copyOutLayout(copy) };
+  return query === undefined ? undefined : { query, layout: copyOutLayout(copy), withoutGenerated: copy.relation !== undefined && copy.attlist === undefined };
 }
 
 function sameColumns(text: string, copy: CopyStmt): string | undefined {

@@ -37,6 +37,25 @@ describe("what is recorded of a statement with a password", () => {
     ["ALTER ROLE a PASSWORD 'top'\n'secret'", "ALTER ROLE a PASSWORD '<redacted: 3 bytes>'\n'<redacted: 6 bytes>'"],
     ["ALTER ROLE a /* now */ PASSWORD /* ! */ 'topsecret'", "ALTER ROLE a /* now */ PASSWORD /* ! */ '<redacted: 9 bytes>'"],
     ["ALTER ROLE a PASSWORD 'SCRAM-SHA-256$4096:c2FsdA==$a2V5:a2V5'", "ALTER ROLE a PASSWORD '<redacted: 37 bytes>'"],
+    [
+      "CREATE TABLE t (id int, password text DEFAULT 'topsecret', n text DEFAULT 'n')",
+      "CREATE TABLE t (id int, password text DEFAULT '<redacted: 9 bytes>', n text DEFAULT 'n')",
+    ],
+    [
+      "CREATE TABLE t (\"apiKey\" varchar(10) NOT NULL DEFAULT ('top' || 'secret'))",
+      "CREATE TABLE t (\"apiKey\" varchar(10) NOT NULL DEFAULT ('<redacted: 3 bytes>' || '<redacted: 6 bytes>'))",
+    ],
+    ["CREATE TABLE tokens (kind text DEFAULT 'bearer', CHECK (secret = 'x'))", "CREATE TABLE tokens (kind text DEFAULT 'bearer', CHECK (secret = 'x'))"],
+    [
+      "ALTER TABLE t ADD password numeric(9, 2) DEFAULT 'topsecret', ADD n text DEFAULT 'n'",
+      "ALTER TABLE t ADD password numeric(9, 2) DEFAULT '<redacted: 9 bytes>', ADD n text DEFAULT 'n'",
+    ],
+    ["ALTER TABLE t ALTER password SET DEFAULT 'topsecret'", "ALTER TABLE t ALTER password SET DEFAULT '<redacted: 9 bytes>'"],
+    ["CREATE DOMAIN secret AS text DEFAULT 'topsecret'", "CREATE DOMAIN secret AS text DEFAULT '<redacted: 9 bytes>'"],
+    [
+      "CREATE OR REPLACE FUNCTION f(a text = 'a', token text = 'topsecret') RETURNS text LANGUAGE sql SET search_path = 'x' RETURN 'y'",
+      "CREATE OR REPLACE FUNCTION f(a text = 'a', token text = '<redacted: 9 bytes>') RETURNS text LANGUAGE sql SET search_path = 'x' RETURN 'y'",
+    ],
     ["ALTER ROLE a PASSWORD NULL", "ALTER ROLE a PASSWORD NULL"],
     ["ALTER ROLE a PASSWORD topsecret", "ALTER ROLE a PASSWORD <redacted: 9 bytes>"],
     ["ALTER ROLE a PASSWORD 'topsecret", "ALTER ROLE a PASSWORD '<redacted: 9 bytes>"],
@@ -141,7 +160,7 @@ describe("what is recorded of a statement without a password", () => {
   for (const sql of [
     "SELECT password, secret FROM users WHERE password = $1",
     "UPDATE users SET password = 'in the application''s own table' WHERE id = 1",
-    "CREATE TABLE \"user\" (id int, password text NOT NULL DEFAULT 'x')",
+    "CREATE TABLE \"user\" (id int, password text NOT NULL, n text DEFAULT 'x')",
     "INSERT INTO settings VALUES ('password', 'min length 8')",
     "SET password_encryption = 'scram-sha-256'",
     "CREATE FUNCTION f(p text) RETURNS bool LANGUAGE sql AS $$ SELECT true FROM u WHERE u.password = p $$",

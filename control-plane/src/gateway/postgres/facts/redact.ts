@@ -25,10 +25,7 @@ const MIN_REPEATED_SECRET = 6;
 const MAX_REPETITIONS = 10_000;
 
 /** The length, so that whoever decides on a text knows how much of it they do not see. */
-const placeholder = (withheldText: string): string => {
-  const bytes = Buffer.byteLength(withheldText);
-  return `<redacted: ${bytes} ${bytes === 1 ? "byte" : "bytes"}>`;
-};
+export const withheldValue = (bytes: number): string => `<redacted: ${bytes} ${bytes === 1 ? "byte" : "bytes"}>`;
 /** Credentials in a URI that stands outside of any literal. */
 const uriCredentials = /:\/\/[^\s/@:'"]{0,256}:([^\s'"]{1,512})@/dg;
 /** Where passwords belong. One that does not parse may have its password anywhere, even outside of quotes. */
@@ -36,6 +33,10 @@ const accountStatement = /\b(?:alter|create)\s+(?:role|user|group|subscription|s
 /** The same, for texts that are too long to be searched: a keyword with a value right after it. */
 const suspicious =
   /passw(?:or)?d\s*(?:=|--|\/\*|'|"|e'|u&|\$)|identified\s+by|:\/\/[^\s/@:]{0,200}:[^\s@]{1,200}@|\bconnection\s+'|\b(?:pgp_sym|en|de)?crypt\w*\s*\(|\bset\s[^;=]{0,200}(?:passw|secret)/i;
+
+/** As `suspicious`, without what goes over the same text again and again. */
+const longSuspicious =
+  /(?:passw(?:or)?d|secret)\w{0,20}\s{0,9}(?:=|\bto\b|--|\/\*|'|e'|u&|\$)|identified\s{1,9}by|connection\s{1,9}'|(?:pgp_sym_|en|de|\b)crypt(?:_iv|_bytea)?\s{0,9}\(/i;
 
 /** The text as it may be recorded: secrets replaced, everything else as it was. */
 export function redact(text: string, parses: boolean): Recordable {
@@ -56,6 +57,19 @@ export function redact(text: string, parses: boolean): Recordable {
 export function redactValue(value: string): string {
   const ranges = merged([...passwordsIn(value), ...(mayHoldSecret.test(value) ? secretRanges(value) : [])]);
   return replaceRanges(value, ranges);
+}
+
+/** Of a bound value that is too long to be searched. Takes time in proportion to its length, whatever is in it. */
+export function mayHoldLongSecret(value: string): boolean {
+  if (longSuspicious.test(value)) return true;
+  const restOfWord = /\S*/y;
+  for (let at = value.indexOf("://"); at >= 0; at = value.indexOf("://", restOfWord.lastIndex)) {
+    restOfWord.lastIndex = at + 3;
+    const [rest = ""] = restOfWord.exec(value) ?? [];
+    const colon = rest.indexOf(":");
+    if (colon >= 0 && rest.lastIndexOf("@") > colon + 1) return true;
+  }
+  return false;
 }
 
 /** For bytes that are not a text (NUL, invalid UTF-8): what is not printable ASCII as `\xNN`. */
@@ -80,7 +94,7 @@ function replaceRanges(text: string, ranges: readonly Range[]): string {
   const pieces: string[] = [];
   let at = 0;
   for (const { start, end } of ranges) {
-    pieces.push(text.slice(at, start), placeholder(text.slice(start, end)));
+    pieces.push(text.slice(at, start), withheldValue(Buffer.byteLength(text.slice(start, end))));
     at = end;
   }
   return pieces.join("") + text.slice(at);

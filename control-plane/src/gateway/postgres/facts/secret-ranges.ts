@@ -11,6 +11,8 @@ export interface SecretRange {
 
 /** `LOCAL a.b.c TO`: a name has no more parts. */
 const MAX_NAME_TOKENS = 12;
+/** `CREATE OR REPLACE FUNCTION` */
+const MAX_HEAD_WORDS = 4;
 /** Options of a server, arguments of set_config. */
 const MAX_LIST_TOKENS = 2_000;
 /** Code in a literal in code in a literal: as deep as anybody writes. */
@@ -37,6 +39,9 @@ class Search {
   #announced = false;
   /** Tokens before this one are covered by a range to the end of the statement or of a call: not gone over again. */
   #covered = 0;
+  #depth = 0;
+  /** In a definition, and its column, parameter or domain has the name of a secret: what it is by default is one. Parentheses around the name. */
+  #named: number | undefined;
 
   constructor(text: string, nesting: number) {
     this.#text = text;
@@ -49,17 +54,39 @@ class Search {
       if (token.kind === "comment") this.#comment(token);
       else if (token.kind === "string") this.#string(token);
       else if (token.kind === "word") this.#word(token, i);
-      else if (token.kind === "symbol" && token.text === ";") {
-        this.#head = [];
-        this.#updates = false;
-        this.#announced = false;
-      }
+      else if (token.kind === "quoted") this.#name(token.text);
+      else if (token.kind === "symbol") this.#symbol(token, i);
     }
     return this.#found.toSorted((a, b) => a.start - b.start || b.end - a.end);
   }
 
+  #symbol({ text }: Token, i: number): void {
+    if (text === ";") {
+      this.#head = [];
+      this.#updates = false;
+      this.#announced = false;
+      this.#depth = 0;
+      this.#named = undefined;
+    }
+    if (text === "(") this.#depth++;
+    if (text === ")") this.#depth--;
+    if (this.#named === undefined) return;
+    // `create function f(password text = 'x')`
+    if ((text === "=" || text === ":=") && this.#head.some((word) => word === "function" || word === "procedure")) this.#byDefault(i);
+    if (this.#depth < this.#named || (text === "," && this.#depth === this.#named)) this.#named = undefined;
+  }
+
+  /** Of a column, parameter or domain, perhaps; a table's name stands before the parentheses of its columns. */
+  #name(text: string): void {
+    const [verb, kind] = this.#head;
+    const defines = verb === "alter" || (verb === "create" && (this.#depth > 0 || kind === "domain"));
+    if (this.#named === undefined && defines && isSensitiveSetting(text)) this.#named = this.#depth;
+  }
+
   #word({ text }: Token, i: number): void {
-    if (this.#head.length < 3) this.#head.push(text);
+    if (this.#head.length < MAX_HEAD_WORDS) this.#head.push(text);
+    if (text === "default" && this.#named !== undefined) this.#byDefault(i);
+    else this.#name(text);
     switch (text) {
       case "update":
         this.#updates = true;
@@ -115,6 +142,20 @@ class Search {
       }
       if (kind !== "word" && kind !== "quoted" && text !== ".") return;
       sensitive ||= isSensitiveSetting(text);
+    }
+  }
+
+  /** Literals after `i` up to the end of the definition: a comma, or the parenthesis that closes what it is in. */
+  #byDefault(i: number): void {
+    let depth = 0;
+    const last = Math.min(this.#tokens.length, i + MAX_LIST_TOKENS);
+    for (let at = Math.max(i + 1, this.#covered); at < last; at++) {
+      const token = this.#tokens[at] as Token;
+      if (token.kind === "string") this.#literal(token);
+      if (token.kind !== "symbol") continue;
+      if (token.text === "(") depth++;
+      if (token.text === ";" || (token.text === "," && depth === 0) || (token.text === ")" && depth-- === 0)) break;
+      this.#covered = at;
     }
   }
 

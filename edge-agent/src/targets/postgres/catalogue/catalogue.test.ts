@@ -8,7 +8,7 @@ describe("the names that a catalogue remembers", () => {
     let name = "people";
     const findings = (): Finding[] => [
       { kind: "relation", relation: 20_000, name, relationKind: "r" },
-      { kind: "column", relation: 20_000, attribute: 1, name: "email" },
+      { kind: "column", relation: 20_000, attribute: 1, name: "email", generated: false },
     ];
     const catalogue = new Catalogue(({ relations }) => Promise.resolve(relations.has(20_000) ? findings() : []));
     await catalogue.learn({ relations: new Set([20_000]), names: new Set() });
@@ -32,7 +32,7 @@ describe("what a catalogue remembers of a table that left its parent", () => {
       [parent]: () => (inherited ? [{ kind: "relation", relation: parent, name: "people", relationKind: "r" }] : []),
       [child]: () => [
         { kind: "relation", relation: child, name: "staff", relationKind: "r" },
-        { kind: "column", relation: child, attribute: 1, name: "email" },
+        { kind: "column", relation: child, attribute: 1, name: "email", generated: false },
         ...(inherited ? [{ kind: "parent", relation: child, parent } as const] : []),
       ],
     };

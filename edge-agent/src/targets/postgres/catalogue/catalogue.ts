@@ -90,6 +90,11 @@ export class Catalogue {
     return joined(known.oids.map((oid) => this.#derived.named(oid, column)));
   }
 
+  /** When it was last looked up, the column was generated. */
+  isGenerated(oid: number, attribute: number): boolean {
+    return this.#relations.get(oid)?.columns.get(attribute)?.isGenerated === true;
+  }
+
   /** Schemas that have the name of the role or of one that it may become: what `$user` in a search path may mean. */
   userSchemas(unlearnt: Unlearnt): readonly string[] {
     if (!this.#fresh(this.#userSchemas?.at, () => this.#refresh({ ...nothingUnlearnt(), userSchemas: true }))) unlearnt.userSchemas = true;

@@ -32,7 +32,7 @@ export interface Wanted {
 /** A row of what the catalogue says; `relation` is the one that it is about. */
 export type Finding =
   | { readonly kind: "relation"; readonly relation: number; readonly name: string; readonly relationKind: string }
-  | { readonly kind: "column"; readonly relation: number; readonly attribute: number; readonly name: string }
+  | { readonly kind: "column"; readonly relation: number; readonly attribute: number; readonly name: string; readonly generated: boolean }
   | { readonly kind: "parent"; readonly relation: number; readonly parent: number }
   /** A descendant by inheritance or partitioning, whose rows the relation shows. */
   | { readonly kind: "descendant"; readonly relation: number; readonly name: string }
@@ -66,7 +66,7 @@ with recursive wanted(oid) as (
 select 'r', c.oid::pg_catalog.int8, 0::pg_catalog.int8, c.relkind::pg_catalog.text, pg_catalog.encode(pg_catalog.convert_to(c.relname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_class c join wanted w on w.oid operator(pg_catalog.=) c.oid
 union all
-select 'a', a.attrelid::pg_catalog.int8, a.attnum, '', pg_catalog.encode(pg_catalog.convert_to(a.attname::pg_catalog.text, 'UTF8'), 'hex')
+select 'a', a.attrelid::pg_catalog.int8, a.attnum, a.attgenerated::pg_catalog.text, pg_catalog.encode(pg_catalog.convert_to(a.attname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_attribute a join wanted w on w.oid operator(pg_catalog.=) a.attrelid
 where a.attnum operator(pg_catalog.>) 0 and not a.attisdropped
 union all
@@ -146,7 +146,7 @@ function decodeRow(payload: Buffer): Finding {
     case "r":
       return { kind: "relation", relation, name: name(), relationKind: word };
     case "a":
-      return { kind: "column", relation, attribute: number, name: name() };
+      return { kind: "column", relation, attribute: number, name: name(), generated: word !== "" };
     case "p":
       return { kind: "parent", relation, parent: number };
     case "d":

@@ -8,6 +8,7 @@ export const MAX_FORMER = 32;
 interface RelationColumn {
   /** Lower case, former ones included. */
   readonly names: Set<string>;
+  readonly isGenerated: boolean;
   /** Columns of the same table that it is, or was, generated from. */
   readonly generatedFrom: Set<number>;
 }
@@ -45,7 +46,11 @@ export class Relation {
   add(finding: Finding): void {
     switch (finding.kind) {
       case "column":
-        this.columns.set(finding.attribute, { names: new Set([finding.name.toLowerCase()]), generatedFrom: new Set() });
+        this.columns.set(finding.attribute, {
+          names: new Set([finding.name.toLowerCase()]),
+          isGenerated: finding.generated,
+          generatedFrom: new Set(),
+        });
         break;
       case "parent":
         this.parents.push(finding.parent);

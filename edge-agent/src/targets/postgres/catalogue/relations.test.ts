@@ -8,7 +8,7 @@ function viewsOverViews(levels: number): ReadonlyMap<number, Relation> {
   const relations = new Map<number, Relation>();
   for (let level = 0; level <= levels; level++) {
     const relation = new Relation(FIRST_USER_OID + level, `level_${level}`, level === 0 ? "r" : "v");
-    for (const attribute of [1, 2]) relation.add({ kind: "column", relation: relation.oid, attribute, name: `c${attribute}` });
+    for (const attribute of [1, 2]) relation.add({ kind: "column", relation: relation.oid, attribute, name: `c${attribute}`, generated: false });
     const madeOf = [1, 2].map((attribute) => ({ relation: relation.oid - 1, attribute }));
     if (level > 0) relation.rules = new Map([1, 2].map((attribute) => [attribute, [{ shows: undefined, madeOf, functions: [] }]]));
     relations.set(relation.oid, relation);

@@ -91,6 +91,11 @@ export class PostgresRelay {
     this.#guard(() => this.#target.learnt());
   }
 
+  /** The session's transaction may have changed definitions that others cannot see yet. */
+  get unsettled(): boolean {
+    return this.#target.unsettled;
+  }
+
   /** Where columns of the next result come from; adds to `unlearnt` what has to be looked up first. */
   lineagesOf(columns: readonly ResultColumn[], unlearnt: Unlearnt): readonly Lineage[] {
     return this.#target.lineagesOf(columns, unlearnt);

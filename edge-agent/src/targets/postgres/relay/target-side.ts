@@ -94,6 +94,10 @@ export class TargetSide implements MessageHandler {
     if (stated === "unknown" || stated.changesDefinitions) this.#unsettled = true;
   }
 
+  get unsettled(): boolean {
+    return this.#unsettled;
+  }
+
   lineagesOf(columns: readonly ResultColumn[], unlearnt: Unlearnt): readonly Lineage[] {
     return columnLineages(columns, this.#stated, this.#deps.catalogue, this.#unsettled, unlearnt);
   }

@@ -5,7 +5,8 @@ import { fromEntries } from "./from.ts";
 import { groupingSets } from "./grouping-sets.ts";
 import { emptyScope, type Item, type Scope, uncounted, wholeItems } from "./scope.ts";
 import type { Tracer } from "./tracer.ts";
-import { anything, computed, nothing, union, type Value } from "./values.ts";
+import { anything, computed, nothing, sourceOf, union, type Value } from "./values.ts";
+import { entriesNamed } from "./references.ts";
 import { starred, valueOf } from "./values-of.ts";
 import { withCtes } from "./ctes.ts";
 
@@ -30,11 +31,12 @@ export function traceSelect(tracer: Tracer, select: SelectStmt, outer: Scope): r
   for (const keys of groupingSets(select.groupClause)) {
     groupBy(
       tracer,
-      keys.map((node) => keyOf(tracer, node, items, scope)),
+      keys.map((node) => ({ value: keyOf(tracer, node, items, scope), written: writtenOf(node, select.targetList) })),
+      scope,
     );
   }
   const distinct = select.distinctClause ?? [];
-  if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) groupByAll(tracer, items);
+  if (distinct.length > 0 && distinct.every((node) => Object.keys(node).length === 0)) groupByAll(tracer, items, select.targetList, scope);
   else for (const node of distinct) tracer.filter(keyOf(tracer, node, items, scope));
   order(tracer, select, items, scope);
   return items;
@@ -45,29 +47,60 @@ function order(tracer: Tracer, { sortClause = [], limitCount, limitOffset }: Sel
   tracer.filter(valueOf(tracer, [limitCount, limitOffset], scope, "conditions"));
 }
 
+interface Key {
+  readonly value: Value;
+  /** The column reference that it is, if it is one. */
+  readonly written: readonly string[];
+  /** All columns of tables. */
+  readonly star?: boolean;
+}
+
 /**
- * Groups by several mere columns tell which rows have equal values, as a comparison with `=` does, and no more; one column alone, that of
- * a mask perhaps, tells how its values are spread, and an expression anything. The same column twice is one.
+ * Groups come sorted by their keys, or in the order of a hash of them: `SELECT DISTINCT ssn, id` tells whose number is the smaller, and one key
+ * alone how its values are spread. Only where a key before it tells each row of its table apart is a mere column just compared, as with `=`.
  */
-function groupBy(tracer: Tracer, keys: readonly Value[], whole = false): void {
-  const several = whole || new Set(keys.filter(({ plain }) => plain).map(({ sources }) => [...sources].toSorted().join())).size > 1;
-  for (const key of keys) {
-    if (several && key.plain) tracer.match(key);
-    else tracer.filter(key);
+function groupBy(tracer: Tracer, keys: readonly Key[], scope: Scope): void {
+  const several = keys.length > 1 || keys[0]?.star === true;
+  const told = new Set<string>();
+  for (const { value, written, star = false } of keys) {
+    const [name = "", alias = ""] = written.toReversed();
+    if (isIdentity(name, value) && isOfTable(alias, scope)) told.add(alias);
+    if (several && value.plain && (star || (written.length > 0 && told.has(alias)))) tracer.match(value);
+    else tracer.filter(value);
   }
 }
 
-function groupByAll(tracer: Tracer, items: readonly Item[]): void {
-  const keys = items.map((item): Value => {
-    if (item.kind === "column") return item.value;
-    return { ...wholeItems([item]), plain: item.entries.every(({ kind }) => kind === "table") };
+/** What is joined in a subquery has each of its rows as often as there are others. */
+function isOfTable(alias: string, scope: Scope): boolean {
+  const entries = alias === "" ? scope.entries : entriesNamed(alias, scope);
+  return entries.length === 1 && entries[0]?.kind === "table";
+}
+
+/** A key that goes by the names which people give to those that are unique: `id`, `uuid`, `customer_id` of `customers`. */
+function isIdentity(name: string, { sources, plain }: Value): boolean {
+  if (!plain || sources.size !== 1) return false;
+  if (name === "id" || name === "uuid") return true;
+  const [source = ""] = sources;
+  const { table, column } = sourceOf(source);
+  return column.endsWith("_id") && column.length > 3 && [column.slice(0, -3), `${column.slice(0, -3)}s`].includes(table);
+}
+
+function groupByAll(tracer: Tracer, items: readonly Item[], list: readonly Node[] = [], scope: Scope): void {
+  const keys = items.map((item, index): Key => {
+    if (item.kind === "column") return { value: item.value, written: writtenOf(list[index]) };
+    const star = item.entries.every(({ kind }) => kind === "table");
+    return { value: { ...wholeItems([item]), plain: star }, written: [], star };
   });
-  // A star stands for several.
-  groupBy(
-    tracer,
-    keys,
-    items.some(({ kind }) => kind === "star"),
-  );
+  groupBy(tracer, keys, scope);
+}
+
+/** `a.b`, or what GROUP BY 2 stands for, as it is written. */
+function writtenOf(node: Node | undefined, list: readonly Node[] = []): readonly string[] {
+  if (node === undefined) return [];
+  if ("ResTarget" in node) return writtenOf(node.ResTarget.val);
+  const position = "A_Const" in node ? node.A_Const.ival?.ival : undefined;
+  if (position !== undefined) return writtenOf(list[position - 1]);
+  return "ColumnRef" in node ? strings(node.ColumnRef.fields) : [];
 }
 
 /** What ORDER BY 2 or ORDER BY total stands for: an output column, where there is such a one. */
@@ -95,6 +128,7 @@ function values(tracer: Tracer, lists: readonly Node[], scope: Scope): readonly 
     const row = "List" in list ? (list.List.items ?? []) : [list];
     for (const [index, cell] of row.entries()) {
       const value = valueOf(tracer, cell, scope);
+      tracer.shows(value);
       if (value.sources.size > 0 || value.opaque) columns[index] = computed(union([columns[index] ?? nothing, value]));
       else columns[index] ??= nothing;
     }
@@ -145,9 +179,11 @@ export function targets(tracer: Tracer, list: readonly Node[] = [], scope: Scope
       tracer.spend(entries.length);
       const star: Item = { kind: "star", entries, merged: merged && names.length === 0 };
       tracer.read.add(wholeItems([star]));
+      if (tracer.measured === "all") tracer.shows(wholeItems([star]));
       return star;
     }
     const value = valueOf(tracer, val, scope);
+    tracer.shows(value);
     // `(row).*`: as many columns as the row has.
     if (endsInStar(val)) return uncounted(value);
     return { kind: "column", name: nameOf(node.ResTarget), value };

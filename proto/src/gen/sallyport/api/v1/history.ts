@@ -225,13 +225,15 @@ export interface ExplainDecisionResponse {
   events: RecordedEvent[];
   /** A sentence, when there was an approval and retention removed it. */
   approvalRemoved: string;
-  /** That the session used; absent without one. */
+  /** That the session used then; absent without one. */
   grant:
     | Grant
     | undefined;
   /** That let it be asked for. */
   grantDecision: ExplainedDecision | undefined;
   grantVotes: ExplainedVote[];
+  /** That the session might go on with this grant, where it began with another; absent otherwise. */
+  continued: ExplainedDecision | undefined;
 }
 
 export interface ExplainedDecision {
@@ -2552,6 +2554,7 @@ function createBaseExplainDecisionResponse(): ExplainDecisionResponse {
     grant: undefined,
     grantDecision: undefined,
     grantVotes: [],
+    continued: undefined,
   };
 }
 
@@ -2604,6 +2607,9 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     }
     for (const v of message.grantVotes) {
       ExplainedVote.encode(v!, writer.uint32(130).fork()).join();
+    }
+    if (message.continued !== undefined) {
+      ExplainedDecision.encode(message.continued, writer.uint32(138).fork()).join();
     }
     return writer;
   },
@@ -2749,6 +2755,14 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
             message.grantVotes.push(ExplainedVote.decode(reader, reader.uint32()));
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.continued = ExplainedDecision.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2807,6 +2821,7 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
         : globalThis.Array.isArray(object?.grant_votes)
         ? object.grant_votes.map((e: any) => ExplainedVote.fromJSON(e))
         : [],
+      continued: isSet(object.continued) ? ExplainedDecision.fromJSON(object.continued) : undefined,
     };
   },
 
@@ -2860,6 +2875,9 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
     if (message.grantVotes?.length) {
       obj.grantVotes = message.grantVotes.map((e) => ExplainedVote.toJSON(e));
     }
+    if (message.continued !== undefined) {
+      obj.continued = ExplainedDecision.toJSON(message.continued);
+    }
     return obj;
   },
 
@@ -2894,6 +2912,9 @@ export const ExplainDecisionResponse: MessageFns<ExplainDecisionResponse> = {
       ? ExplainedDecision.fromPartial(object.grantDecision)
       : undefined;
     message.grantVotes = object.grantVotes?.map((e) => ExplainedVote.fromPartial(e)) || [];
+    message.continued = (object.continued !== undefined && object.continued !== null)
+      ? ExplainedDecision.fromPartial(object.continued)
+      : undefined;
     return message;
   },
 };

@@ -437,7 +437,11 @@ export interface MaskedCells {
  */
 export interface DescribeCopy {
   query: string;
-  layout: CopyLayout | undefined;
+  layout:
+    | CopyLayout
+    | undefined;
+  /** COPY of a table without a list of columns: those of `query`, without the generated ones. Absent: the same columns. */
+  withoutGenerated?: boolean | undefined;
 }
 
 /** How a COPY spells its rows. Each character is one byte. */
@@ -5517,7 +5521,7 @@ export const MaskedCells: MessageFns<MaskedCells> = {
 };
 
 function createBaseDescribeCopy(): DescribeCopy {
-  return { query: "", layout: undefined };
+  return { query: "", layout: undefined, withoutGenerated: undefined };
 }
 
 export const DescribeCopy: MessageFns<DescribeCopy> = {
@@ -5527,6 +5531,9 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     }
     if (message.layout !== undefined) {
       CopyLayout.encode(message.layout, writer.uint32(18).fork()).join();
+    }
+    if (message.withoutGenerated !== undefined) {
+      writer.uint32(24).bool(message.withoutGenerated);
     }
     return writer;
   },
@@ -5560,6 +5567,14 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
             message.layout = CopyLayout.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.withoutGenerated = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5576,6 +5591,11 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     return {
       query: isSet(object.query) ? globalThis.String(object.query) : "",
       layout: isSet(object.layout) ? CopyLayout.fromJSON(object.layout) : undefined,
+      withoutGenerated: isSet(object.withoutGenerated)
+        ? globalThis.Boolean(object.withoutGenerated)
+        : isSet(object.without_generated)
+        ? globalThis.Boolean(object.without_generated)
+        : undefined,
     };
   },
 
@@ -5586,6 +5606,9 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     }
     if (message.layout !== undefined) {
       obj.layout = CopyLayout.toJSON(message.layout);
+    }
+    if (message.withoutGenerated !== undefined) {
+      obj.withoutGenerated = message.withoutGenerated;
     }
     return obj;
   },
@@ -5599,6 +5622,7 @@ export const DescribeCopy: MessageFns<DescribeCopy> = {
     message.layout = (object.layout !== undefined && object.layout !== null)
       ? CopyLayout.fromPartial(object.layout)
       : undefined;
+    message.withoutGenerated = object.withoutGenerated ?? undefined;
     return message;
   },
 };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
 import fc from "fast-check";
-import { MAX_DETAILS_BYTES, serviceErrorOf } from "./grpc-status.ts";
+import { MAX_DETAILS_BYTES, serviceErrorOf } from "./status.ts";
 
 const detailsOf = (message: string): string => serviceErrorOf(new SallyportError("input.invalid", message)).details;
 
