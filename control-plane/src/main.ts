@@ -198,6 +198,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       authenticationMillis: settings.SALLYPORT_PG_AUTH_TIMEOUT_SECONDS * 1_000,
       unauthenticatedConnections: settings.SALLYPORT_PG_MAX_UNAUTHENTICATED,
       sessions: settings.SALLYPORT_PG_MAX_SESSIONS,
+      sessionsPerIdentity: settings.SALLYPORT_PG_MAX_SESSIONS_PER_IDENTITY,
       messageBytes: settings.SALLYPORT_PG_MAX_MESSAGE_BYTES,
       largeMessageBytes: settings.SALLYPORT_PG_LARGE_MESSAGE_BYTES,
       openMillis: settings.SALLYPORT_PG_OPEN_TIMEOUT_SECONDS * 1_000,
