@@ -53,7 +53,10 @@ const body: fc.Arbitrary<Body> = fc.oneof(
     $case: fc.constant("open" as const),
     value: record({ resource: text, sessionId: text, parameters: map, obligations: optional(obligations), credit: uint32, preview: optional(preview) }),
   }),
-  record({ $case: fc.constant("opened" as const), value: record({ greeting: bytes, transport: text, credit: uint32, traces: optional(fc.boolean()) }) }),
+  record({
+    $case: fc.constant("opened" as const),
+    value: record({ greeting: bytes, transport: text, credit: uint32, traces: optional(fc.boolean()), listsRowFunctions: optional(fc.boolean()) }),
+  }),
   record({ $case: fc.constant("obligations" as const), value: obligations }),
   record({
     $case: fc.constant("report" as const),

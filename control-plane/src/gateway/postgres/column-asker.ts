@@ -42,6 +42,13 @@ export class ColumnAsker {
     return answer?.userSchemas?.names;
   }
 
+  /** Which functions of the database's own `alias.name` may call. */
+  async askRowFunctions(): Promise<readonly string[] | undefined> {
+    if (this.#over) return undefined;
+    const answer = await this.#answer({ columns: [], maskedTables: [], rowFunctions: true });
+    return answer?.rowFunctions?.names;
+  }
+
   answered(traced: Traced): void {
     this.#waiting.get(traced.id)?.(traced);
   }

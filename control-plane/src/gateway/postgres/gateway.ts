@@ -23,7 +23,7 @@ import { nextStep } from "./next-step.ts";
 import { openSession } from "./open-session.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
 import type { PostgresSession } from "./session.ts";
-import { UserSchemas } from "./user-schemas.ts";
+import { NamesFromTarget } from "./names-from-target.ts";
 
 export interface GatewayDeps {
   readonly nodeId: string;
@@ -68,7 +68,8 @@ export class PostgresGateway {
   readonly cancels = new CancelRegistry();
   /** One for each resource that somebody opened. */
   readonly #columns = new Map<string, ColumnCatalogue>();
-  readonly #userSchemas = new Map<string, UserSchemas>();
+  readonly #userSchemas = new Map<string, NamesFromTarget>();
+  readonly #rowFunctions = new Map<string, NamesFromTarget>();
   readonly #server: Server;
   /** In order of arrival. */
   readonly #strangers = new Set<Socket>();
@@ -126,10 +127,13 @@ export class PostgresGateway {
   }
 
   /** What `$user` in a search path may mean, for all sessions of the resource. */
-  userSchemasOf(resource: string): UserSchemas {
-    const schemas = this.#userSchemas.get(resource) ?? new UserSchemas();
-    this.#userSchemas.set(resource, schemas);
-    return schemas;
+  userSchemasOf(resource: string): NamesFromTarget {
+    return listOf(this.#userSchemas, resource);
+  }
+
+  /** What `alias.name` may call, for all sessions of the resource. */
+  rowFunctionsOf(resource: string): NamesFromTarget {
+    return listOf(this.#rowFunctions, resource);
   }
 
   add(session: PostgresSession): void {
@@ -246,4 +250,10 @@ export class PostgresGateway {
       if (session.stalledSince(before)) session.end("client_timeout", "The client took nothing of its result for too long.");
     }
   }
+}
+
+function listOf(lists: Map<string, NamesFromTarget>, resource: string): NamesFromTarget {
+  const list = lists.get(resource) ?? new NamesFromTarget();
+  lists.set(resource, list);
+  return list;
 }

@@ -74,7 +74,7 @@ const opaque = (reason: string, verb: string): CommandFacts => ({
 
 export async function judgeQuery(
   frame: Frame,
-  analyser: StatementAnalyser,
+  analyser: Pick<StatementAnalyser, "analyse">,
   names: SessionNames,
   reading: TextReading,
 ): Promise<{ readonly executable: Executable; readonly text: Prepared }> {

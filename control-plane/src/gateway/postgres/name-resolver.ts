@@ -2,13 +2,13 @@ import type { Policies } from "../../application/policy-ports.ts";
 import type { ColumnAsker } from "./column-asker.ts";
 import type { Executable } from "./command-record.ts";
 import type { SearchPath } from "./search-path.ts";
-import type { UserSchemas } from "./user-schemas.ts";
+import type { NamesFromTarget } from "./names-from-target.ts";
 
 export interface NameResolverDeps {
   readonly policies: Policies;
   readonly path: SearchPath;
   /** Of the resource. */
-  readonly userSchemas: UserSchemas;
+  readonly userSchemas: NamesFromTarget;
   readonly asker: ColumnAsker;
   /** The agent answers such questions. */
   readonly answers: boolean;

@@ -174,6 +174,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
         searchPath: carried["search_path"],
         resource: resource.name,
         traces: opened.traces,
+        listsRowFunctions: opened.listsRowFunctions,
         obligations,
         ended: (cause, message, bytes) => {
           const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
@@ -288,6 +289,7 @@ interface OpenedTarget {
   readonly greeting: Buffer;
   /** The agent tells what columns are made of. */
   readonly traces: boolean;
+  readonly listsRowFunctions: boolean;
   /** From here on everything that comes is the session's. */
   handOver(session: ChannelHandlers): void;
 }
@@ -337,12 +339,12 @@ async function openTarget(
   leaving.addEventListener("abort", () => reject(leaving.reason as Error));
   if (leaving.aborted) reject(leaving.reason as Error);
   try {
-    const { greeting, traces = false } = await promise;
+    const { greeting, traces = false, listsRowFunctions = false } = await promise;
     const handOver = (session: ChannelHandlers): void => {
       owner = session;
       for (const tell of early.splice(0)) tell(session);
     };
-    return { channel, greeting, traces, handOver };
+    return { channel, greeting, traces, listsRowFunctions, handOver };
   } catch (error) {
     channel.close({ code: "", message: "" });
     throw error;

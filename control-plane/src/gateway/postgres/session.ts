@@ -10,6 +10,7 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import { nextStep } from "./next-step.ts";
 import { ClientOutput } from "./client-output.ts";
 import { ColumnAsker } from "./column-asker.ts";
+import { FieldCalls } from "./field-calls.ts";
 import { ColumnTracer } from "./column-tracer.ts";
 import type { CommandDesk } from "./command-desk.ts";
 import type { PostgresGateway } from "./gateway.ts";
@@ -35,6 +36,8 @@ export interface SessionSetup {
   readonly resource: string;
   /** The agent tells what columns are made of. */
   readonly traces: boolean;
+  /** It tells which functions `alias.name` may call. */
+  readonly listsRowFunctions: boolean;
   /** Those that the agent opened the target with. */
   readonly obligations: Obligations;
   /** Told once, when nothing more will happen. */
@@ -61,6 +64,7 @@ export class PostgresSession implements ChannelHandlers {
   readonly #handler: UnitHandler;
   readonly #asker: ColumnAsker;
   readonly #tracer: ColumnTracer;
+  readonly #calls: FieldCalls;
   #inHandBytes = 0;
   #running: Promise<void> = Promise.resolve();
 
@@ -72,7 +76,7 @@ export class PostgresSession implements ChannelHandlers {
     const output = new ClientOutput(socket, (bytes) => {
       if (!this.#line.over && bytes > 0) channel().consumed(bytes);
     });
-    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#tracer.settled(), setup.searchPath);
+    const knowledge = new SessionKnowledge(setup.clientEncoding, () => this.#settled(), setup.searchPath);
     const recorder = new OutputRecorder({
       output,
       writer: recording,
@@ -92,6 +96,12 @@ export class PostgresSession implements ChannelHandlers {
       asker: this.#asker,
       answers: setup.traces,
     });
+    this.#calls = new FieldCalls({
+      analyser: gateway.analyser,
+      functions: gateway.rowFunctionsOf(setup.resource),
+      ask: () => this.#asker.askRowFunctions(),
+      answers: setup.listsRowFunctions,
+    });
     const names = new NameResolver({
       policies: gateway.deps.policies,
       path: knowledge.searchPath,
@@ -102,6 +112,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#handler = new UnitHandler({
       desk,
       analyser: gateway.analyser,
+      calls: this.#calls,
       line,
       output,
       knowledge,
@@ -112,6 +123,12 @@ export class PostgresSession implements ChannelHandlers {
       lost: (error) => this.#end("ledger_lost", error.message, recorder.whole, error),
       obligations,
     });
+  }
+
+  /** No transaction is open any more. */
+  #settled(): void {
+    this.#tracer.settled();
+    this.#calls.settled();
   }
 
   /** The target's greeting, and from here on the client's commands. */
@@ -220,7 +237,7 @@ export class PostgresSession implements ChannelHandlers {
     if (this.#line.over) return;
     this.#line.lost();
     this.#asker.end();
-    this.#tracer.settled();
+    this.#settled();
     this.#account();
     this.#handler.withdraw("client_gone");
     this.#channel().close({ code: "", message: "" });

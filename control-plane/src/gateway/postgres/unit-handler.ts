@@ -17,6 +17,7 @@ import { inTransaction } from "./in-transaction.ts";
 import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
+import type { FieldCalls } from "./field-calls.ts";
 import type { NameResolver } from "./name-resolver.ts";
 import type { InputRecorder } from "./recording/input-recorder.ts";
 import type { OutputRecorder } from "./recording/output-recorder.ts";
@@ -30,7 +31,9 @@ import { wireObligations } from "./wire-obligations.ts";
 
 export interface UnitHandlerDeps {
   readonly desk: CommandDesk;
+  /** Of the text alone. */
   readonly analyser: StatementAnalyser;
+  readonly calls: FieldCalls;
   readonly line: TargetLine;
   readonly output: ClientOutput;
   readonly knowledge: SessionKnowledge;
@@ -116,8 +119,8 @@ export class UnitHandler {
       case "function_call":
         return this.#whole(unit.frame, judgeFunctionCall(unit.frame), undefined);
       case "query": {
-        const { analyser, knowledge } = this.#deps;
-        const { executable, text } = await judgeQuery(unit.frame, analyser, knowledge, knowledge.reading);
+        const { calls, knowledge } = this.#deps;
+        const { executable, text } = await judgeQuery(unit.frame, calls, knowledge, knowledge.reading);
         return this.#whole(unit.frame, executable, text);
       }
     }
@@ -170,7 +173,7 @@ export class UnitHandler {
 
   /** The proposed text is a query like any other: parsed, judged, held if need be, and forwarded as it was proposed. */
   async #instead({ statement, counterTo }: Instead): Promise<void> {
-    const { line, output, knowledge, analyser } = this.#deps;
+    const { line, output, knowledge, calls } = this.#deps;
     // It was proposed in UTF-8; in another encoding its bytes would say something else.
     if (!isAscii(Buffer.from(statement)) && !/^(UTF8|SQL_ASCII)$/i.test(knowledge.clientEncoding)) {
       const error = new SallyportError("feature.unsupported", "The proposed text has letters that this session's encoding writes otherwise.");
@@ -179,13 +182,14 @@ export class UnitHandler {
     }
     if (line.over) return;
     const frame = frameOf(encodeQuery(statement));
-    const { executable, text } = await judgeQuery(frame, analyser, knowledge, knowledge.reading);
+    const { executable, text } = await judgeQuery(frame, calls, knowledge, knowledge.reading);
     return this.#whole(frame, executable, text, counterTo);
   }
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
-    const { line, knowledge, analyser } = this.#deps;
-    const analyses = analyseGroup(frames, analyser);
+    const { line, knowledge, analyser, calls } = this.#deps;
+    const read = analyseGroup(frames, analyser);
+    const analyses = calls.group(read instanceof Promise ? await read : read);
     const steps = judgeGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
@@ -319,8 +323,11 @@ export class UnitHandler {
   }
 
   #oblige(obligations: Obligations, analyses: readonly (StatementAnalysis | undefined)[], copyOut: CopyOut | undefined): void {
-    const { line, knowledge, tracer } = this.#deps;
-    for (const analysis of analyses) tracer.runs(analysis?.facts);
+    const { line, knowledge, tracer, calls } = this.#deps;
+    for (const analysis of analyses) {
+      tracer.runs(analysis?.facts);
+      calls.runs(analysis);
+    }
     if (!sameObligations(obligations, this.#obligations)) {
       this.#obligations = obligations;
       line.post({ $case: "obligations", value: wireObligations(obligations) });

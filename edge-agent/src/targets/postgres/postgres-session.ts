@@ -161,7 +161,7 @@ export class PostgresSession implements TargetSession {
       socket.destroy();
       throw error;
     }
-    this.#channel.post({ $case: "opened", value: { greeting, transport, credit: CLIENT_WINDOW_BYTES, traces: true } });
+    this.#channel.post({ $case: "opened", value: { greeting, transport, credit: CLIENT_WINDOW_BYTES, traces: true, listsRowFunctions: true } });
     this.#log.info({ transport }, "session open on the target");
   }
 

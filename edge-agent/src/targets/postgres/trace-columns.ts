@@ -10,11 +10,13 @@ export const MAX_TRACED_BYTES = 96 * 1024;
 const NAME_OVERHEAD_BYTES = 12;
 /** A database with more schemas that have the name of a role has one for each of its users: a name may then be in any. */
 export const MAX_USER_SCHEMAS = 100;
+/** With names of 63 bytes their answer fits into one frame of the tunnel; of a database with more, any field may be one. */
+export const MAX_ROW_FUNCTIONS = 1_000;
 /** The catalogue may change while it is asked; after so many attempts the answer is that nothing is known. */
 const MAX_LOOKUPS_PER_TRACE = 3;
 
 /** Answers what columns are made of, for the control plane to decide with. Never fails: of what cannot be told it says so (I3). */
-export async function traceColumns({ id, columns, maskedTables, userSchemas = false }: Trace, catalogue: Catalogue): Promise<Traced> {
+export async function traceColumns({ id, columns, maskedTables, userSchemas = false, rowFunctions = false }: Trace, catalogue: Catalogue): Promise<Traced> {
   const unknown: Traced = { id, columns: [] };
   if (columns.length > MAX_TRACED_COLUMNS) return unknown;
   catalogue.heed(maskedTables);
@@ -26,10 +28,15 @@ export async function traceColumns({ id, columns, maskedTables, userSchemas = fa
       const absent = lookups === 0 ? columns.filter(({ table }) => catalogue.isAbsent(table)) : [];
       for (const { table } of absent) unlearnt.names.add(table);
       const schemas = userSchemas ? catalogue.userSchemas(unlearnt) : undefined;
-      if (unlearnt.names.size === 0 && unlearnt.userSchemas !== true) {
+      const functions = rowFunctions ? catalogue.rowFunctions(unlearnt) : undefined;
+      if (unlearnt.names.size === 0 && unlearnt.userSchemas !== true && unlearnt.rowFunctions !== true) {
         const room = { bytes: MAX_TRACED_BYTES };
         const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue, room)) };
-        return schemas === undefined || schemas.length > MAX_USER_SCHEMAS ? answer : { ...answer, userSchemas: { names: [...schemas] } };
+        return {
+          ...answer,
+          ...(schemas === undefined || schemas.length > MAX_USER_SCHEMAS ? {} : { userSchemas: { names: [...schemas] } }),
+          ...(functions === undefined || functions.length > MAX_ROW_FUNCTIONS ? {} : { rowFunctions: { names: [...functions] } }),
+        };
       }
       await catalogue.learn(unlearnt);
     }

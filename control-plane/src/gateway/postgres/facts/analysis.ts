@@ -98,6 +98,8 @@ export interface StatementAnalysis {
   readonly searchPath: readonly string[] | undefined;
   /** It makes a relation that only this session has, and that hides what else has its name. */
   readonly makesTemporary: boolean;
+  /** Names behind a dot: fields, or functions that are called with what stands before it; `*`: more than are listed. */
+  readonly fields: readonly string[];
   /** Its words ask for transactions that may write, where the session's default is read-only. */
   readonly leavesReadOnly: boolean;
   /** What it says about why the client acts (`SET sallyport.reason = '…'`); absent: nothing. */
@@ -141,6 +143,7 @@ export function unclassified(reason: string, recordable: string, redacted: boole
     transactionVerbs: [],
     searchPath: [ANY_SCHEMA],
     makesTemporary: true,
+    fields: [],
     leavesReadOnly: true,
   };
 }

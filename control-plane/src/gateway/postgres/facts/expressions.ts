@@ -59,7 +59,10 @@ export class Expressions {
       return undefined;
     },
     A_Indirection: (node) => {
-      for (const field of strings(node.indirection)) noteField(this.#facts, field, this.#alsoHarmless);
+      for (const field of strings(node.indirection)) {
+        this.#facts.fields.add(field);
+        noteField(this.#facts, field, this.#alsoHarmless);
+      }
       return undefined;
     },
     ColumnRef: (node) => {
@@ -86,6 +89,7 @@ export class Expressions {
   /** Once all aliases are known. */
   finish(): void {
     for (const [alias, column] of this.#columns.values()) {
+      this.#facts.fields.add(column);
       noteColumn(this.#facts, column);
       if (this.#functionAliases.has(alias) && column !== alias && !this.#givenColumns.has(column)) noteField(this.#facts, column, this.#alsoHarmless);
     }

@@ -80,6 +80,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     transactionVerbs: facts.transactionVerbs,
     searchPath: facts.searchPath === undefined ? undefined : [...facts.searchPath].slice(0, MAX_NAMES),
     makesTemporary: facts.makesTemporary,
+    fields: facts.fields.size > MAX_NAMES ? ["*"] : [...facts.fields],
     leavesReadOnly: facts.leavesReadOnly,
     ...(Object.keys(facts.stated).length === 0 ? {} : { stated: facts.stated }),
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,

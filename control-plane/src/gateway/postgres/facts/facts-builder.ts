@@ -31,6 +31,8 @@ export class FactsBuilder {
   /** It makes something that only this session has, and that hides what else has its name. */
   makesTemporary = false;
   leavesReadOnly = false;
+  /** Names behind a dot. */
+  readonly fields = new Set<string>();
   /** By settings of ours. */
   stated: StatedPurpose = {};
   /** While set, statements are only planned: they neither run nor write. What a planner may run (functions) still counts. */

@@ -8,9 +8,9 @@ import catalogue from "./catalogue.json" with { type: "json" };
  *
  * `SELECT (12345).pg_terminate_backend` and `SELECT x.pg_terminate_backend FROM generate_series(1, 9) x` are calls as well:
  * PostgreSQL reads a field that is not there as a function of one argument.
- * Not seen: a function of the installation's own that takes a whole row (`SELECT t.wipe FROM t`), one that a view, a cast, a trigger
- * or a domain calls, and one that stands in for a built-in by its argument types. Each takes a definition, which is judged when it is made;
- * and what the first of these answers the agent knows to be of anything.
+ * Whether it is one of the database's own (`SELECT t.wipe FROM t`) only the target knows (field-calls.ts). Not seen: a function that a
+ * view, a cast, a trigger or a domain calls, and one that stands in for a built-in by its argument types. Each takes a definition, which is
+ * judged when it is made.
  */
 
 /** Volatile by their declaration, harmless by what they do: they read the clock, a dice or the server's state. */

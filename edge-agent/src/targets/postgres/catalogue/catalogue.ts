@@ -16,6 +16,12 @@ export const MAX_CATALOGUE_RELATIONS = 20_000;
 export const MAX_CATALOGUE_NAMES = 20_000;
 export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
 
+/** With when they were looked up. */
+interface Names {
+  readonly names: readonly string[];
+  readonly at: number;
+}
+
 interface Named {
   readonly oids: readonly number[];
   readonly at: number;
@@ -43,7 +49,8 @@ export class Catalogue {
   readonly #learntAt = new Map<number, number>();
   readonly #named = new Map<string, Named>();
   readonly #pure = new Set<number>();
-  #userSchemas: { readonly names: readonly string[]; readonly at: number } | undefined;
+  #userSchemas: Names | undefined;
+  #rowFunctions: Names | undefined;
   /** Tables that policy names, in lower case: what shows rows of these is theirs, too. */
   readonly #masked = new Set<string>();
   #derived = new Relations(this.#relations, this.#pure);
@@ -72,6 +79,7 @@ export class Catalogue {
     this.#learntAt.clear();
     this.#named.clear();
     this.#userSchemas = undefined;
+    this.#rowFunctions = undefined;
   }
 
   /** Of a table's column, by the numbers that a result gives; adds to `unlearnt` what has to be learnt first. */
@@ -101,6 +109,12 @@ export class Catalogue {
     return this.#userSchemas?.names ?? [];
   }
 
+  /** Functions of the database's own that take one row, of whatever relation. */
+  rowFunctions(unlearnt: Unlearnt): readonly string[] {
+    if (!this.#fresh(this.#rowFunctions?.at, () => this.#refresh({ ...nothingUnlearnt(), rowFunctions: true }))) unlearnt.rowFunctions = true;
+    return this.#rowFunctions?.names ?? [];
+  }
+
   /** When it was last looked up, there was no relation of this name. */
   isAbsent(table: string): boolean {
     return this.#named.get(table)?.oids.length === 0;
@@ -112,6 +126,7 @@ export class Catalogue {
       for (const oid of unlearnt.relations) this.#waiting.unlearnt.relations.add(oid);
       for (const name of unlearnt.names) this.#waiting.unlearnt.names.add(name);
       if (unlearnt.userSchemas === true) this.#waiting.unlearnt.userSchemas = true;
+      if (unlearnt.rowFunctions === true) this.#waiting.unlearnt.rowFunctions = true;
       this.#waiting.callers.push({ unlearnt, resolve, reject });
       if (!this.#busy) void this.#work();
     });
@@ -151,6 +166,7 @@ export class Catalogue {
     for (const oid of explored.pure) this.#pure.add(oid);
     for (const [name, oids] of explored.named) this.#named.set(name, { oids, at });
     if (explored.userSchemas !== undefined) this.#userSchemas = { names: explored.userSchemas, at };
+    if (explored.rowFunctions !== undefined) this.#rowFunctions = { names: explored.rowFunctions, at };
     this.#derived = new Relations(this.#relations, this.#pure);
   }
 

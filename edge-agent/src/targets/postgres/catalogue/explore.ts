@@ -14,6 +14,8 @@ export interface Unlearnt {
   readonly names: Set<string>;
   /** Which schemas `$user` may mean. */
   userSchemas?: boolean;
+  /** Which functions take one row of some relation. */
+  rowFunctions?: boolean;
 }
 
 export interface Explored {
@@ -26,6 +28,8 @@ export interface Explored {
   readonly pure: ReadonlySet<number>;
   /** Undefined: it was not asked for. */
   readonly userSchemas: readonly string[] | undefined;
+  /** Undefined: they were not asked for. */
+  readonly rowFunctions: readonly string[] | undefined;
 }
 
 /** Level by level: what is asked for, then what its columns are made of. `tables`: those whose descendants count by name. */
@@ -35,12 +39,22 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
   const relations = new Map<number, Relation>();
   const pure = new Set<number>();
   const userSchemas = new Set<string>();
+  const rowFunctions = new Set<string>();
   const named = new Map<string, number[]>([...unlearnt.names].map((name) => [name, []]));
-  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions, userSchemas: unlearnt.userSchemas === true };
-  for (let level = 0; next.userSchemas || next.relations.size + next.names.size + next.functions.size > 0; level++) {
+  let next: Wanted = {
+    relations: new Set(asked),
+    names: new Set(unlearnt.names),
+    functions,
+    userSchemas: unlearnt.userSchemas === true,
+    rowFunctions: unlearnt.rowFunctions === true,
+  };
+  for (let level = 0; next.userSchemas || next.rowFunctions || next.relations.size + next.names.size + next.functions.size > 0; level++) {
     if (level > MAX_VIEW_LEVELS) throw new SallyportError("target.refused", `A view is made of views in more than ${MAX_VIEW_LEVELS} levels.`);
     const findings = await ask(next, tables);
-    for (const finding of findings) if (finding.kind === "user_schema") userSchemas.add(finding.name);
+    for (const finding of findings) {
+      if (finding.kind === "user_schema") userSchemas.add(finding.name);
+      if (finding.kind === "function_of_rows") rowFunctions.add(finding.name);
+    }
     const found = relationsIn(findings, pure);
     for (const relation of found) {
       relations.set(relation.oid, relation);
@@ -59,9 +73,18 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
         around.flatMap((one) => one.functions),
       ),
       userSchemas: false,
+      rowFunctions: false,
     };
   }
-  return { asked, relations, named, functions, pure, userSchemas: unlearnt.userSchemas === true ? [...userSchemas] : undefined };
+  return {
+    asked,
+    relations,
+    named,
+    functions,
+    pure,
+    userSchemas: unlearnt.userSchemas === true ? [...userSchemas] : undefined,
+    rowFunctions: unlearnt.rowFunctions === true ? [...rowFunctions] : undefined,
+  };
 }
 
 /** Those that are not in `seen`, which then has them. */

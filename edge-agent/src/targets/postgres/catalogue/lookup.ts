@@ -27,6 +27,8 @@ export interface Wanted {
   readonly functions: ReadonlySet<number>;
   /** Schemas that have the name of a role that the session's may become. */
   readonly userSchemas: boolean;
+  /** Whether functions that take one row are. */
+  readonly rowFunctions: boolean;
 }
 
 /** A row of what the catalogue says; `relation` is the one that it is about. */
@@ -40,6 +42,8 @@ export type Finding =
   | { readonly kind: "rule"; readonly relation: number; readonly event: string; readonly action: string }
   /** What `alias.name` calls with the whole row, where there is no such column; not of the system's own. */
   | { readonly kind: "row_function"; readonly relation: number; readonly name: string }
+  /** One that `alias.name` may call, of whatever relation; not of the system's own. */
+  | { readonly kind: "function_of_rows"; readonly relation: number; readonly name: string }
   /** One whose answer depends on nothing but its arguments, and on what it is told about the database's structure. */
   | { readonly kind: "pure_function"; readonly relation: number }
   /** A schema that `$user` in a search path may mean. */
@@ -112,6 +116,13 @@ union all
 select 's', 0, 0, '', pg_catalog.encode(pg_catalog.convert_to(n.nspname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.rolname operator(pg_catalog.=) n.nspname
 where $5::pg_catalog.bool and pg_catalog.pg_has_role(o.oid, 'MEMBER')
+union all
+select distinct 'w', 0::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
+from pg_catalog.pg_proc p
+join pg_catalog.pg_type t
+  on t.oid operator(pg_catalog.=) case when p.pronargs operator(pg_catalog.=) 1 and p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid then p.provariadic else p.proargtypes[0] end
+  and (t.typtype operator(pg_catalog.=) any ('{c,d}'::pg_catalog."char"[]) or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
+where $6::pg_catalog.bool and p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1
 limit ${MAX_LOOKUP_ROWS + 1}`;
 
 /** Asks on a logged-in connection that is idle and has no other reader. */
@@ -159,6 +170,8 @@ function decodeRow(payload: Buffer): Finding {
       return { kind: "pure_function", relation };
     case "c":
       return { kind: "row_function", relation, name: name() };
+    case "w":
+      return { kind: "function_of_rows", relation: 0, name: name() };
     case "s":
       return { kind: "user_schema", relation: 0, name: name() };
     default:
@@ -167,10 +180,10 @@ function decodeRow(payload: Buffer): Finding {
 }
 
 /** Unnamed statement and portal, closed again: Parse, Bind, Execute, Close, Sync. */
-function encodeLookup({ relations, names, functions, userSchemas }: Wanted, tables: readonly string[]): Buffer {
+function encodeLookup({ relations, names, functions, userSchemas, rowFunctions }: Wanted, tables: readonly string[]): Buffer {
   const oids = (set: ReadonlySet<number>): string => `{${[...set].join(",")}}`;
   const bytes = (list: Iterable<string>): string => `{${[...list].map((name) => `"\\\\x${Buffer.from(name).toString("hex")}"`).join(",")}}`;
-  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions), String(userSchemas)].map((text) => {
+  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions), String(userSchemas), String(rowFunctions)].map((text) => {
     const length = Buffer.alloc(4);
     length.writeInt32BE(Buffer.byteLength(text));
     return Buffer.concat([length, Buffer.from(text)]);

@@ -298,7 +298,11 @@ export interface Opened {
   transport: string;
   credit: number;
   /** It answers Trace. An agent that does not say so is not asked. */
-  traces?: boolean | undefined;
+  traces?:
+    | boolean
+    | undefined;
+  /** It answers Trace.row_functions. */
+  listsRowFunctions?: boolean | undefined;
 }
 
 /**
@@ -383,7 +387,11 @@ export interface Trace {
   /** Tables that policy names in masks: what shows rows of these is theirs, too. */
   maskedTables: string[];
   /** And which schemas "$user" in a search path may mean. */
-  userSchemas?: boolean | undefined;
+  userSchemas?:
+    | boolean
+    | undefined;
+  /** And which functions of the database's own `alias.name` may call. */
+  rowFunctions?: boolean | undefined;
 }
 
 /** Agent to control plane, in any order. */
@@ -392,11 +400,20 @@ export interface Traced {
   /** Of each column that was asked for, in order. Fewer: the target's catalogue could not be asked. */
   columns: TracedColumn[];
   /** Absent: it was not asked, or cannot be told. */
-  userSchemas?: UserSchemas | undefined;
+  userSchemas?:
+    | UserSchemas
+    | undefined;
+  /** Absent: it was not asked, or cannot be told. */
+  rowFunctions?: RowFunctions | undefined;
 }
 
 /** Schemas that have the name of the role that sessions log in with, or of one that it may become. */
 export interface UserSchemas {
+  names: string[];
+}
+
+/** Functions of the database's own that take one row of some relation: `alias.name` calls them where the relation has no such column. */
+export interface RowFunctions {
   names: string[];
 }
 
@@ -4083,7 +4100,7 @@ export const PreviewCell: MessageFns<PreviewCell> = {
 };
 
 function createBaseOpened(): Opened {
-  return { greeting: Buffer.alloc(0), transport: "", credit: 0, traces: undefined };
+  return { greeting: Buffer.alloc(0), transport: "", credit: 0, traces: undefined, listsRowFunctions: undefined };
 }
 
 export const Opened: MessageFns<Opened> = {
@@ -4099,6 +4116,9 @@ export const Opened: MessageFns<Opened> = {
     }
     if (message.traces !== undefined) {
       writer.uint32(32).bool(message.traces);
+    }
+    if (message.listsRowFunctions !== undefined) {
+      writer.uint32(40).bool(message.listsRowFunctions);
     }
     return writer;
   },
@@ -4148,6 +4168,14 @@ export const Opened: MessageFns<Opened> = {
             message.traces = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.listsRowFunctions = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4166,6 +4194,11 @@ export const Opened: MessageFns<Opened> = {
       transport: isSet(object.transport) ? globalThis.String(object.transport) : "",
       credit: isSet(object.credit) ? globalThis.Number(object.credit) : 0,
       traces: isSet(object.traces) ? globalThis.Boolean(object.traces) : undefined,
+      listsRowFunctions: isSet(object.listsRowFunctions)
+        ? globalThis.Boolean(object.listsRowFunctions)
+        : isSet(object.lists_row_functions)
+        ? globalThis.Boolean(object.lists_row_functions)
+        : undefined,
     };
   },
 
@@ -4183,6 +4216,9 @@ export const Opened: MessageFns<Opened> = {
     if (message.traces !== undefined) {
       obj.traces = message.traces;
     }
+    if (message.listsRowFunctions !== undefined) {
+      obj.listsRowFunctions = message.listsRowFunctions;
+    }
     return obj;
   },
 
@@ -4195,6 +4231,7 @@ export const Opened: MessageFns<Opened> = {
     message.transport = object.transport ?? "";
     message.credit = object.credit ?? 0;
     message.traces = object.traces ?? undefined;
+    message.listsRowFunctions = object.listsRowFunctions ?? undefined;
     return message;
   },
 };
@@ -4845,7 +4882,7 @@ export const ColumnSource: MessageFns<ColumnSource> = {
 };
 
 function createBaseTrace(): Trace {
-  return { id: 0, columns: [], maskedTables: [], userSchemas: undefined };
+  return { id: 0, columns: [], maskedTables: [], userSchemas: undefined, rowFunctions: undefined };
 }
 
 export const Trace: MessageFns<Trace> = {
@@ -4861,6 +4898,9 @@ export const Trace: MessageFns<Trace> = {
     }
     if (message.userSchemas !== undefined) {
       writer.uint32(32).bool(message.userSchemas);
+    }
+    if (message.rowFunctions !== undefined) {
+      writer.uint32(40).bool(message.rowFunctions);
     }
     return writer;
   },
@@ -4910,6 +4950,14 @@ export const Trace: MessageFns<Trace> = {
             message.userSchemas = reader.bool();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.rowFunctions = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4938,6 +4986,11 @@ export const Trace: MessageFns<Trace> = {
         : isSet(object.user_schemas)
         ? globalThis.Boolean(object.user_schemas)
         : undefined,
+      rowFunctions: isSet(object.rowFunctions)
+        ? globalThis.Boolean(object.rowFunctions)
+        : isSet(object.row_functions)
+        ? globalThis.Boolean(object.row_functions)
+        : undefined,
     };
   },
 
@@ -4955,6 +5008,9 @@ export const Trace: MessageFns<Trace> = {
     if (message.userSchemas !== undefined) {
       obj.userSchemas = message.userSchemas;
     }
+    if (message.rowFunctions !== undefined) {
+      obj.rowFunctions = message.rowFunctions;
+    }
     return obj;
   },
 
@@ -4967,12 +5023,13 @@ export const Trace: MessageFns<Trace> = {
     message.columns = object.columns?.map((e) => ColumnSource.fromPartial(e)) || [];
     message.maskedTables = object.maskedTables?.map((e) => e) || [];
     message.userSchemas = object.userSchemas ?? undefined;
+    message.rowFunctions = object.rowFunctions ?? undefined;
     return message;
   },
 };
 
 function createBaseTraced(): Traced {
-  return { id: 0, columns: [], userSchemas: undefined };
+  return { id: 0, columns: [], userSchemas: undefined, rowFunctions: undefined };
 }
 
 export const Traced: MessageFns<Traced> = {
@@ -4985,6 +5042,9 @@ export const Traced: MessageFns<Traced> = {
     }
     if (message.userSchemas !== undefined) {
       UserSchemas.encode(message.userSchemas, writer.uint32(26).fork()).join();
+    }
+    if (message.rowFunctions !== undefined) {
+      RowFunctions.encode(message.rowFunctions, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -5026,6 +5086,14 @@ export const Traced: MessageFns<Traced> = {
             message.userSchemas = UserSchemas.decode(reader, reader.uint32());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.rowFunctions = RowFunctions.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5049,6 +5117,11 @@ export const Traced: MessageFns<Traced> = {
         : isSet(object.user_schemas)
         ? UserSchemas.fromJSON(object.user_schemas)
         : undefined,
+      rowFunctions: isSet(object.rowFunctions)
+        ? RowFunctions.fromJSON(object.rowFunctions)
+        : isSet(object.row_functions)
+        ? RowFunctions.fromJSON(object.row_functions)
+        : undefined,
     };
   },
 
@@ -5063,6 +5136,9 @@ export const Traced: MessageFns<Traced> = {
     if (message.userSchemas !== undefined) {
       obj.userSchemas = UserSchemas.toJSON(message.userSchemas);
     }
+    if (message.rowFunctions !== undefined) {
+      obj.rowFunctions = RowFunctions.toJSON(message.rowFunctions);
+    }
     return obj;
   },
 
@@ -5075,6 +5151,9 @@ export const Traced: MessageFns<Traced> = {
     message.columns = object.columns?.map((e) => TracedColumn.fromPartial(e)) || [];
     message.userSchemas = (object.userSchemas !== undefined && object.userSchemas !== null)
       ? UserSchemas.fromPartial(object.userSchemas)
+      : undefined;
+    message.rowFunctions = (object.rowFunctions !== undefined && object.rowFunctions !== null)
+      ? RowFunctions.fromPartial(object.rowFunctions)
       : undefined;
     return message;
   },
@@ -5142,6 +5221,73 @@ export const UserSchemas: MessageFns<UserSchemas> = {
   },
   fromPartial(object: DeepPartial<UserSchemas>): UserSchemas {
     const message = createBaseUserSchemas();
+    message.names = object.names?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRowFunctions(): RowFunctions {
+  return { names: [] };
+}
+
+export const RowFunctions: MessageFns<RowFunctions> = {
+  encode(message: RowFunctions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.names) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RowFunctions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRowFunctions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RowFunctions {
+    return { names: globalThis.Array.isArray(object?.names) ? object.names.map((e: any) => globalThis.String(e)) : [] };
+  },
+
+  toJSON(message: RowFunctions): unknown {
+    const obj: any = {};
+    if (message.names?.length) {
+      obj.names = message.names;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RowFunctions>): RowFunctions {
+    return RowFunctions.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RowFunctions>): RowFunctions {
+    const message = createBaseRowFunctions();
     message.names = object.names?.map((e) => e) || [];
     return message;
   },

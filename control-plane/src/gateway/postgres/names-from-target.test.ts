@@ -1,28 +1,28 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { USER_SCHEMAS_FRESH_MS, USER_SCHEMAS_REFRESH_MS, UserSchemas } from "./user-schemas.ts";
+import { NAMES_FRESH_MS, NAMES_REFRESH_MS, NamesFromTarget } from "./names-from-target.ts";
 
 /** Answers in order, each when it is let go. */
 function scene() {
   let now = 0;
   const asked: ((names: readonly string[] | undefined) => void)[] = [];
-  const schemas = new UserSchemas(() => now);
+  const list = new NamesFromTarget(() => now);
   const get = () =>
-    schemas.get(() => {
+    list.get(() => {
       const { promise, resolve } = Promise.withResolvers<readonly string[] | undefined>();
       asked.push(resolve);
       return promise;
     });
-  return { get, asked, pass: (ms: number) => (now += ms) };
+  return { list, get, asked, pass: (ms: number) => (now += ms) };
 }
 
-describe("the schemas that $user may mean", () => {
+describe("names that only the target knows", () => {
   it("are asked once for everybody, and again before they are old, while nobody waits", async () => {
     const { get, asked, pass } = scene();
     const both = Promise.all([get(), get()]);
     asked[0]?.(["ann"]);
     assert.deepEqual(await both, [["ann"], ["ann"]]);
-    pass(USER_SCHEMAS_REFRESH_MS + 1);
+    pass(NAMES_REFRESH_MS + 1);
     assert.deepEqual([get(), get(), asked.length], [["ann"], ["ann"], 2]);
     asked[1]?.(["ann", "bob"]);
     await Promise.resolve();
@@ -34,14 +34,14 @@ describe("the schemas that $user may mean", () => {
     const first = get();
     asked[0]?.(["ann"]);
     await first;
-    pass(USER_SCHEMAS_REFRESH_MS + 1);
+    pass(NAMES_REFRESH_MS + 1);
     assert.deepEqual(get(), ["ann"]);
     asked[1]?.(undefined);
     await Promise.resolve();
     assert.deepEqual(get(), ["ann"]);
     asked[2]?.(undefined);
     await Promise.resolve();
-    pass(USER_SCHEMAS_FRESH_MS - USER_SCHEMAS_REFRESH_MS);
+    pass(NAMES_FRESH_MS - NAMES_REFRESH_MS);
     const last = get();
     asked[3]?.(undefined);
     assert.equal(await last, undefined);
@@ -52,5 +52,17 @@ describe("the schemas that $user may mean", () => {
     const first = get();
     asked[0]?.(undefined);
     assert.deepEqual([await first, get(), asked.length], [undefined, undefined, 1]);
+  });
+
+  it("are asked again once they may have changed, also when that was while somebody asked", async () => {
+    const { list, get, asked } = scene();
+    const before = get();
+    list.forget();
+    const after = get();
+    asked[0]?.(["wipe"]);
+    asked[1]?.(["wipe", "mark"]);
+    assert.deepEqual([await before, await after, get(), asked.length], [["wipe"], ["wipe", "mark"], ["wipe", "mark"], 2]);
+    list.forget();
+    assert.ok(get() instanceof Promise);
   });
 });

@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { before, describe, it } from "node:test";
+import type { Client } from "pg";
+import type { CommandFacts } from "../../control-plane/src/domain/facts.ts";
+import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
+import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
+import type { OpenTarget } from "./gateway-session-target.ts";
+
+const takesRow = (name: string): string => `create function ${name}(customers) returns int language sql as 'insert into trail values (1); select 1'`;
+
+describe("what policy is told of a field that may be a function of the row", { timeout: 8 * HANG_MS }, () => {
+  const cleanup = suiteCleanup();
+  let ground: Ground;
+  let real: OpenTarget;
+  let admin: Client;
+  before(async () => {
+    ground = await prepareGround(cleanup);
+    const { server, open } = await startRealTarget(cleanup);
+    real = open;
+    admin = await server.connectAsApp();
+    await admin.query("create table trail (n int); create table customers (id int, name text); insert into customers values (1, 'ann')");
+    await admin.query(takesRow("wipe"));
+    await admin.query("create function of_any(anyelement) returns int language sql as 'select 1'");
+    await admin.query("create function of_many(variadic customers[]) returns int language sql as 'select 1'");
+    await admin.query("create function of_two(customers, int) returns int language sql as 'select 1'");
+  });
+
+  const watch = async (t: Parameters<typeof GatewayBed.start>[0]) => {
+    const seen: CommandFacts[] = [];
+    const bed = await GatewayBed.start(t, ground, {
+      target: real,
+      rule: ({ facts }) => {
+        if (facts !== undefined) seen.push(facts);
+        return "allow";
+      },
+    });
+    const told = (): string[] => seen.splice(0).map(({ riskClass, functions }) => [riskClass, ...functions].join(" "));
+    const open = async (): Promise<Bench> => {
+      const bench = await bed.open();
+      told();
+      return bench;
+    };
+    return { open, told };
+  };
+  const traces = ({ heard }: Bench): number => heard.posted.filter(({ $case }) => $case === "trace").length;
+
+  for (const [sql, expected] of Object.entries({
+    "select c.wipe from customers c": "unclassified wipe",
+    "select * from customers c where c.wipe > 5": "unclassified wipe",
+    "select public.customers.wipe from public.customers": "unclassified wipe",
+    "explain select c.wipe from customers c": "unclassified wipe",
+    "copy (select c.wipe from customers c) to stdout": "unclassified wipe",
+    "select s.r.id from (select c as r from customers c) s": "read",
+    "select c.of_any from customers c": "unclassified of_any",
+    "select c.of_many from customers c": "unclassified of_many",
+    "select c.of_two from customers c": "read",
+    "select c.id, c.name from customers c order by c.id": "read",
+  })) {
+    it(`${sql}: ${expected}`, { timeout: HANG_MS }, async (t) => {
+      const { open, told } = await watch(t);
+      const { client } = await open();
+      await ask(client, query(sql));
+      assert.deepEqual(told(), [expected]);
+    });
+  }
+
+  it("holds for statements of the extended protocol, and the target is asked once for all sessions", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const [one, two] = [await open(), await open()];
+    for (const { client } of [one, two, one]) await ask(client, query("select c.id from customers c"));
+    assert.deepEqual([traces(one), traces(two)], [1, 0]);
+    told();
+    await ask(two.client, Buffer.concat([parse("select c.wipe from customers c"), bind(), execute(), sync]));
+    assert.deepEqual(new Set(told()), new Set(["unclassified wipe"]));
+  });
+
+  it("is anything while the session has made functions that nobody else sees, and is known again behind that", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const [one, two] = [await open(), await open()];
+    await ask(two.client, query("select c.id from customers c"));
+    told();
+    for (const sql of ["begin", takesRow("mark"), "select c.id from customers c", "commit", "select c.id from customers c", "select c.mark from customers c"]) {
+      await ask(one.client, query(sql));
+    }
+    assert.deepEqual(told().slice(2), ["unclassified *", "read", "read", "unclassified mark"]);
+    await ask(two.client, query("select c.mark from customers c"));
+    assert.deepEqual(told(), ["unclassified mark"]);
+  });
+
+  it("is anything behind what makes a function in the same group", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    const both = [takesRow("late"), "select c.late from customers c"].flatMap((sql) => [parse(sql), bind(), execute()]);
+    await ask(client, Buffer.concat([...both, sync]));
+    assert.ok(told().includes("unclassified *"));
+  });
+});
