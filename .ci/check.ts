@@ -6,14 +6,15 @@ import { performance } from "node:perf_hooks";
 import { argv, execPath, stderr, stdout } from "node:process";
 import { dependencyProblems, lockfileProblems } from "./dependencies.ts";
 import { stalePages } from "./generate-docs.ts";
-import { suites } from "./suites.ts";
+import { suites, together } from "./suites.ts";
 
 /** Resolves with what is wrong; an empty text is a pass. */
 type Check = () => Promise<string>;
 
-/** All of it, in the order of the report. `node .ci/check.ts types lint` runs some. */
+/** All of it, in the order of the report; they run at the same time. `node .ci/check.ts types lint` runs some. */
 const checks: Readonly<Record<string, Check>> = {
-  types: () => run("tsc", ["-p", "."]),
+  // Each further checker reads the libraries again, and the linter, which runs beside, keeps the other processor busy.
+  types: () => run("tsc", ["-p", ".", "--checkers", "1"]),
   lint: () => run("oxlint", ["--deny-warnings"]),
   format: () => run("oxfmt", ["--check"]),
   unused: () => run("knip", ["--no-progress"]),
@@ -28,7 +29,7 @@ const checks: Readonly<Record<string, Check>> = {
         .map((page) => `${page} is not what \`npm run gen\` writes.\n`)
         .join(""),
     ),
-  tests: () => Promise.resolve(orphanTests()),
+  tests: () => Promise.resolve(`${orphanTests()}${crowdedTests()}`),
 };
 
 /** Starts a program of node_modules/.bin. Resolves with its output when it fails, with nothing otherwise. */
@@ -74,19 +75,28 @@ function orphanTests(): string {
     .join("");
 }
 
+/** What starts something may leave it behind, for the tests of other files that share its process. */
+function crowdedTests(): string {
+  return globSync(together.flat())
+    .filter((file) => /^import (?!type ).*"node:(?:child_process|worker_threads|net|tls|http|https)"/mu.test(readFileSync(file, "utf8")))
+    .map((file) => `${file} starts processes, threads or servers: \`together\` in .ci/suites.ts may not name it.\n`)
+    .join("");
+}
+
 async function main(names: readonly string[]): Promise<number> {
   const unknown = names.filter((name) => !Object.hasOwn(checks, name));
   if (unknown.length > 0) {
     stderr.write(`No such check: ${unknown.join(", ")}. There are: ${Object.keys(checks).join(", ")}.\n`);
     return 2;
   }
+  const wanted = Object.entries(checks).filter(([name]) => names.length === 0 || names.includes(name));
+  const start = performance.now();
+  const running = wanted.map(async ([name, check]) => ({ name, wrong: await check(), seconds: (performance.now() - start) / 1_000 }));
   let failed = 0;
-  for (const [name, check] of Object.entries(checks)) {
-    if (names.length > 0 && !names.includes(name)) continue;
-    const start = performance.now();
-    const wrong = await check();
+  for (const each of running) {
+    const { name, wrong, seconds } = await each;
     if (wrong !== "") failed++;
-    stdout.write(`${wrong}${wrong === "" ? "ok  " : "FAIL"} ${name} (${((performance.now() - start) / 1_000).toFixed(1)} s)\n`);
+    stdout.write(`${wrong}${wrong === "" ? "ok  " : "FAIL"} ${name} (after ${seconds.toFixed(1)} s)\n`);
   }
   return failed === 0 ? 0 : 1;
 }

@@ -8,3 +8,13 @@ export const suites = {
 } as const satisfies Record<string, readonly string[]>;
 
 export type Suite = keyof typeof suites;
+
+/**
+ * Suites and folders whose tests only call functions: each line is one process for all of its files, which would otherwise load the same
+ * modules dozens of times. A test that starts a process, a thread or a server, or measures its own process, has one to itself.
+ */
+export const together: readonly (readonly string[])[] = [
+  ["control-plane/src/domain/**/*.test.ts"],
+  ["control-plane/src/application/*.test.ts"],
+  ["control-plane/src/gateway/postgres/!(client-output|plan-text).test.ts", "proto/src/wire/**/*.test.ts", "edge-agent/src/targets/postgres/**/*.test.ts"],
+];

@@ -180,6 +180,9 @@ function show(io: Io, approval: Approval): void {
   else io.out(tone("red", `Not all of it is here. All, and the digest to approve it with: sallyport approvals show ${id.slice(0, 8)} --full`));
 }
 
+/** The gateway's word for what CASCADE reaches. */
+const spokenRelation = (name: string): string => (name === "*.*" ? "whatever depends on it" : name);
+
 /** What the gateway's parser found: there also where the text is too long, or too artful, to be read at a glance. */
 function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, hazards, unclassifiedReason }: Approval): void {
   const told = (name: string, values: readonly string[]): void => {
@@ -187,7 +190,7 @@ function showFacts(io: Io, { verbs, relationsRead, relationsWritten, functions, 
   };
   told("Does", verbs);
   told("Reads", relationsRead);
-  told("Writes", relationsWritten);
+  told("Writes", relationsWritten.map(spokenRelation));
   told("Calls", functions);
   told("Hazards", hazards);
   if (unclassifiedReason !== "") io.out(`${bold("Unknown")}    it ${printable(unclassifiedReason)}`);

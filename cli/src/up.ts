@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { exitStatus } from "./exit-status.ts";
 import { explain } from "./failure.ts";
-import { startDemo } from "./up/demo.ts";
 import { welcome } from "./up/welcome.ts";
 
 /** The same wish to stop may come twice within this. */
@@ -17,6 +16,8 @@ export function upVerb(program: Command): void {
       const say = (line: string): void => void process.stdout.write(`${line}\n`);
       let stopping: number | undefined;
       const stopped = Promise.withResolvers<void>();
+      // A third of what this program would load, and of no use to its other verbs. A signal before that finds nothing to stop.
+      const { startDemo } = await import("./up/demo.ts");
       const demo = startDemo(dir, say);
       const onSignal = (): void => {
         // npm passes on what the terminal or a service manager has sent to the whole group: that is not the second Ctrl-C.

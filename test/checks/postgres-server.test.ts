@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, wr
 import { connect } from "node:net";
 import { join } from "node:path";
 import { getuid } from "node:process";
-import { after, describe, it } from "node:test";
+import { after, describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { embeddedPostgres } from "@sallyport/deploy/demo/postgres-binaries";
 import { startPostgres } from "@sallyport/deploy/demo/postgres-server";
@@ -14,6 +14,7 @@ import { serverUser } from "@sallyport/deploy/demo/server-user";
 import { Client } from "pg";
 import { atEnd } from "../support/cleanup.ts";
 import { freePort } from "../support/free-port.ts";
+import { placeCluster } from "../support/postgres-cluster.ts";
 import { type Flavour, skipWithout, startTestPostgres, type TargetAuth } from "../support/postgres-server.ts";
 import { TestProcess } from "../support/process.ts";
 import { testCertificate } from "../support/certificate.ts";
@@ -21,6 +22,13 @@ import { tempDir } from "../support/temp-dir.ts";
 
 const starter = fileURLToPath(new URL("fixtures/start-postgres.ts", import.meta.url));
 const notRoot = getuid?.() === 0 ? false : "only root has to change accounts";
+
+/** A server's folder with its cluster in it, where it does not matter who made that. */
+async function placed(t: TestContext): Promise<string> {
+  const directory = join(tempDir(t), "server");
+  await placeCluster(directory, embeddedPostgres());
+  return directory;
+}
 
 describe("the demo's PostgreSQL", () => {
   const cleanup = { after };
@@ -62,7 +70,7 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("holds the application's password in no log", async (t) => {
-    const directory = join(tempDir(t), "server");
+    const directory = await placed(t);
     const server = await startPostgres({ directory, settings: { log_statement: "all" } });
     atEnd(t, () => server.stop());
     const passwordFile = join(directory, "..", "app.password");
@@ -73,7 +81,7 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("stops the server that an earlier parent left behind, then starts", async (t) => {
-    const directory = join(tempDir(t), "server");
+    const directory = await placed(t);
     const first = await startPostgres({ directory });
     await first.stop();
     // pg_ctl starts it and goes: a server without a parent.
@@ -89,7 +97,7 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("refuses a folder whose server belongs to a living process", async (t) => {
-    const directory = join(tempDir(t), "server");
+    const directory = await placed(t);
     const parent = TestProcess.node(t, starter, [directory]);
     await parent.json((value) => value["event"] === "ready");
     await assert.rejects(startPostgres({ directory }), new RegExp(`is in use: process ${parent.pid} `, "u"));
@@ -97,7 +105,7 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("goes when its parent is killed", { skip: existsSync("/usr/bin/setpriv") ? false : "the kernel cannot be asked for that here" }, async (t) => {
-    const directory = join(tempDir(t), "server");
+    const directory = await placed(t);
     const parent = TestProcess.node(t, starter, [directory]);
     await parent.json((value) => value["event"] === "ready");
     const ended = TestProcess.start(t, "tail", ["-n", "+1", "-F", join(directory, "server.log")]);
@@ -106,7 +114,7 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("does not take another program for its server when the pid file is stale", async (t) => {
-    const directory = join(tempDir(t), "server");
+    const directory = await placed(t);
     const first = await startPostgres({ directory });
     await first.stop();
     writeFileSync(join(directory, "data", "postmaster.pid"), `${process.pid}\n`);
@@ -115,9 +123,9 @@ describe("the demo's PostgreSQL", () => {
   });
 
   it("says why it cannot start when the port is taken", async (t) => {
-    const taken = await startPostgres({ directory: join(tempDir(t), "server") });
+    const taken = await startPostgres({ directory: await placed(t) });
     atEnd(t, () => taken.stop());
-    await assert.rejects(startPostgres({ directory: join(tempDir(t), "server"), port: taken.port }), /could not bind/u);
+    await assert.rejects(startPostgres({ directory: await placed(t), port: taken.port }), /could not bind/u);
   });
 
   it("works from a folder that only root may enter", { skip: notRoot }, async (t) => {
@@ -142,7 +150,7 @@ describe("the demo's PostgreSQL", () => {
   it("accepts TLS only, and shows the certificate that it was given", async (t) => {
     const folder = tempDir(t);
     const certificate = await testCertificate(folder);
-    const server = await startPostgres({ directory: join(folder, "server"), tls: certificate });
+    const server = await startPostgres({ directory: await placed(t), tls: certificate });
     atEnd(t, () => server.stop());
     await seedDemo({ server, passwordFile: join(folder, "app.password"), caFile: certificate.caFile });
     const plain = new Client({

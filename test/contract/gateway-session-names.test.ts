@@ -171,6 +171,19 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
     assert.deepEqual(judged(record), ["execute unclassified", "simple SET client_encoding = 'UTF8'", "simple RESET client_encoding", "execute unclassified"]);
   });
 
+  it("of a portal that the target cuts off, once it has converted it, is not believed in its own group either", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open({ client_encoding: "LATIN1" });
+    // 33 letters, of which the target keeps the 63 bytes that they begin with in UTF-8: one portal.
+    const [first, second] = ["x", "y"].map((last) => Buffer.from("é".repeat(32) + last, "latin1")) as [Buffer, Buffer];
+    const bindTo = (portal: Buffer, statement: string): Buffer => message("B", portal, `\0${statement}\0`, Buffer.alloc(6));
+    const statements = together(parse("SELECT 'shown'", "a"), parse("SELECT 'run'", "b"));
+    const swapped = together(bindTo(first, "a"), message("C", "P", second, "\0"), bindTo(second, "b"), message("E", first, "\0", Buffer.alloc(4)));
+    await ask(client, together(statements, swapped, sync));
+    assert.deepEqual(firstCells(client.messages), ["run"]);
+    assert.deepEqual(judged(record).toSorted(), ["bind SELECT 'run'", "bind SELECT 'shown'", "execute unclassified"]);
+  });
+
   describe("a Bind", () => {
     it("that is bound again before it is executed is judged and recorded by itself, for the target plans it", { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ApprovalRequest, Approvals, ApprovalState, ApprovalView } from "../../control-plane/src/application/ports.ts";
+import type { ApprovalRequest, Approvals, ApprovalState, ApprovalView } from "../../control-plane/src/application/approval-ports.ts";
 import type { RecordingEvent } from "../../control-plane/src/domain/session/recording.events.ts";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
 import type { SessionWriter } from "../../control-plane/src/gateway/postgres/command-desk.ts";

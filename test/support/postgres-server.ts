@@ -8,6 +8,7 @@ import { type PostgresServer, startPostgres } from "@sallyport/deploy/demo/postg
 import { Client, type ClientConfig } from "pg";
 import { type TestCertificate, testCertificate } from "./certificate.ts";
 import { atEnd, type Cleanup } from "./cleanup.ts";
+import { placeCluster } from "./postgres-cluster.ts";
 import { LOG_LINE_PREFIX, ServerLog } from "./server-log.ts";
 import { tempDir } from "./temp-dir.ts";
 
@@ -65,9 +66,10 @@ export async function startTestPostgres(cleanup: Cleanup, options: TestPostgresO
   const names = options.tls === true ? ["localhost", "127.0.0.1"] : options.tls === false ? undefined : options.tls;
   const certificate = names === undefined ? undefined : await testCertificate(folder, names);
   const connection = certificate === undefined ? "host" : "hostssl";
+  const directory = join(folder, "server");
   const server = await startPostgres({
-    directory: join(folder, "server"),
-    binaries: binaries(options.flavour ?? chosenFlavour() ?? "embedded18"),
+    directory,
+    binaries: await placeCluster(directory, binaries(options.flavour ?? chosenFlavour() ?? "embedded18")),
     hba: [`${connection} all postgres 127.0.0.1/32 scram-sha-256`, `${connection} all all 127.0.0.1/32 ${auth}`],
     settings: { fsync: "off", log_statement: "all", log_line_prefix: LOG_LINE_PREFIX, max_connections: "200", ...options.settings },
     ...(certificate === undefined ? {} : { tls: certificate }),

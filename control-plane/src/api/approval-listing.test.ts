@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { ApprovalView } from "../application/ports.ts";
+import type { ApprovalView } from "../application/approval-ports.ts";
 import { command } from "../application/testing/samples.ts";
 import {
   LISTED_STATEMENT_LENGTH,

@@ -2,7 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { SallyportError } from "@sallyport/proto/errors";
 import { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { DECISIONS_AT_ONCE } from "../application/in-turns.ts";
-import type { ApprovalView } from "../application/ports.ts";
+import type { ApprovalView } from "../application/approval-ports.ts";
 import { approvalView } from "./views.ts";
 
 /** A listing holds no more than this, whatever is asked. */

@@ -1,6 +1,6 @@
 import type { ApprovalServiceServer, ReadCommandResponse } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView } from "../application/ports.ts";
+import type { Approvals, ApprovalView } from "../application/approval-ports.ts";
 import { type CommandPiece, isWhole } from "../application/command-text.ts";
 import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { Previews } from "../application/preview-ports.ts";

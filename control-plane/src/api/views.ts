@@ -7,7 +7,8 @@ import type {
   SampleRow,
   Session,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
-import type { ApprovalView, IdentityView } from "../application/ports.ts";
+import type { ApprovalView } from "../application/approval-ports.ts";
+import type { IdentityView } from "../application/ports.ts";
 import type { Preview } from "../application/preview-ports.ts";
 import type { SessionRow } from "../application/projections/read-model-store.ts";
 import { isWhole } from "../application/command-text.ts";

@@ -1,8 +1,8 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
-import { heard, renamedVote } from "../domain/approval/quorum.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
-import type { ApprovalView } from "./ports.ts";
+import type { ApprovalView } from "./approval-ports.ts";
+import { forgottenIn, namesIn } from "./decidable.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled approvals kept for lists; older ones are in the ledger. About 2 KB each. */
@@ -37,23 +37,13 @@ export class ApprovalIndex extends ViewIndex<ApprovalView, ApprovalEvent> {
   /** Somebody was forgotten. */
   rename(from: string, to: string): void {
     this.change((view) => {
-      const { requestedBy, approvers, decidedBy } = view;
-      if (![requestedBy, decidedBy, view.counter?.by, ...approvers, ...heard(view.votes), ...view.previews.map(({ by }) => by)].includes(from)) return view;
-      const renamed = (name: string): string => (name === from ? to : name);
-      // A comment is whoever's who decided.
-      const comment = decidedBy === from && view.comment !== "" ? FORGOTTEN_TEXT : view.comment;
-      const counter = view.counter?.by === from ? { ...view.counter, by: to, comment: FORGOTTEN_TEXT } : view.counter;
-      const plan = view.plan === undefined || requestedBy !== from ? view.plan : { ...view.plan, reason: FORGOTTEN_TEXT };
+      const { requestedBy, plan, counter, previews } = view;
+      if (![...namesIn(view), counter?.by, ...previews.map(({ by }) => by)].includes(from)) return view;
       return {
-        ...view,
-        plan,
-        counter,
-        requestedBy: renamed(requestedBy),
-        decidedBy: renamed(decidedBy),
-        approvers: approvers.map(renamed),
-        previews: view.previews.map((preview) => ({ ...preview, by: renamed(preview.by) })),
-        votes: view.votes.map((vote) => renamedVote(vote, renamed)),
-        comment,
+        ...forgottenIn(view, from, to),
+        plan: plan === undefined || requestedBy !== from ? plan : { ...plan, reason: FORGOTTEN_TEXT },
+        counter: counter?.by === from ? { ...counter, by: to, comment: FORGOTTEN_TEXT } : counter,
+        previews: previews.map((preview) => (preview.by === from ? { ...preview, by: to } : preview)),
       };
     });
   }

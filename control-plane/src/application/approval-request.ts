@@ -4,7 +4,7 @@ import { mergedFacts } from "../domain/approval/plan.ts";
 import { peopleIn, plainTerms, strictestTerms, termsAsked } from "../domain/approval/terms.ts";
 import { type Decision, recordDecision } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
-import type { PlanRequest } from "./ports.ts";
+import type { PlanRequest } from "./approval-ports.ts";
 
 type Requested = Extract<ApprovalEvent, { type: "ApprovalRequested" }>["data"];
 

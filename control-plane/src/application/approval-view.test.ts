@@ -19,7 +19,7 @@ import {
   withdrawn,
 } from "../domain/approval/approval.samples.ts";
 import { evolveView } from "./approval-view.ts";
-import type { ApprovalView } from "./ports.ts";
+import type { ApprovalView } from "./approval-ports.ts";
 
 describe("the view of an approval", () => {
   it("agrees with the machine on every history that the machine allows", () => {

@@ -1,17 +1,12 @@
 import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { voteIn } from "../domain/approval/quorum.ts";
-import type { GrantView } from "./grant-ports.ts";
-import type { ApprovalState, ApprovalView, PreviewView } from "./ports.ts";
+import type { ApprovalState, ApprovalView, PreviewView } from "./approval-ports.ts";
 
 /** Nothing can follow. A granted approval can still be consumed, withdrawn, revoked, or expire. */
 export const isFinal = (state: ApprovalState): boolean => state !== "pending" && state !== "granted";
 
 /** Its deadline: of what is granted for a while, the end of that. */
 export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | undefined => (isFinal(state) ? undefined : (until ?? expiresAt));
-
-/** When one more group may decide on it, or on a request for access. */
-export const escalatesAt = ({ state, escalation, escalated }: Pick<ApprovalView | GrantView, "state" | "escalation" | "escalated">): Date | undefined =>
-  state === "pending" && !escalated ? escalation?.at : undefined;
 
 /** A plain reducer, since the machine would cost 20 µs an event; a test holds both to the same answer. */
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {

@@ -9,7 +9,7 @@ import { MAX_DELEGATION_SECONDS } from "../domain/delegation/delegation.decider.
 import { evolveView } from "./approval-view.ts";
 import * as approval from "../domain/approval/approval.decider.ts";
 import type { Application } from "./application.ts";
-import type { ApprovalView } from "./ports.ts";
+import type { ApprovalView } from "./approval-ports.ts";
 import { approvalRequest, command, requested } from "./testing/samples.ts";
 import { admin, collect, setStage } from "./testing/stage.ts";
 

@@ -1,9 +1,8 @@
-import { heard, renamedVote } from "../domain/approval/quorum.ts";
-import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import { evolveGrant, grantedBy, isOpenAt, isSettled } from "./grant-view.ts";
 import type { GrantView } from "./grant-ports.ts";
+import { forgottenIn, forgottenText, namesIn } from "./decidable.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled grants kept for lists; older ones are in the ledger. About 1 KB each. */
@@ -47,22 +46,15 @@ export class GrantIndex extends ViewIndex<GrantView, GrantEvent> {
   /** Somebody was forgotten. */
   rename(from: string, to: string): void {
     this.change((view) => {
-      const { requestedBy, onBehalfOf, approvers, decidedBy, reviewedBy } = view;
-      if (![requestedBy, onBehalfOf, decidedBy, reviewedBy, ...approvers, ...heard(view.votes)].includes(from)) return view;
-      const renamed = (name: string): string => (name === from ? to : name);
-      const text = (owner: string, written: string): string => (owner === from && written !== "" ? FORGOTTEN_TEXT : written);
+      const { requestedBy, onBehalfOf, reviewedBy, reason, ticket, reviewComment } = view;
+      if (![...namesIn(view), onBehalfOf, reviewedBy].includes(from)) return view;
       return {
-        ...view,
-        requestedBy: renamed(requestedBy),
-        onBehalfOf: renamed(onBehalfOf),
-        decidedBy: renamed(decidedBy),
-        approvers: approvers.map(renamed),
-        votes: view.votes.map((vote) => renamedVote(vote, renamed)),
-        reason: text(requestedBy, view.reason),
-        ticket: text(requestedBy, view.ticket),
-        comment: text(decidedBy, view.comment),
-        reviewedBy: renamed(reviewedBy),
-        reviewComment: text(reviewedBy, view.reviewComment),
+        ...forgottenIn(view, from, to),
+        onBehalfOf: onBehalfOf === from ? to : onBehalfOf,
+        reviewedBy: reviewedBy === from ? to : reviewedBy,
+        reason: forgottenText(reason, requestedBy, from),
+        ticket: forgottenText(ticket, requestedBy, from),
+        reviewComment: forgottenText(reviewComment, reviewedBy, from),
       };
     });
   }

@@ -1,44 +1,23 @@
 import type { SallyportError } from "@sallyport/proto/errors";
-import type { Vote } from "../domain/approval/quorum.ts";
-import type { ApprovalStep } from "../domain/approval/terms.ts";
 import type { ByGrant, Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
+import type { Decidable } from "./decidable.ts";
 import type { CommandContext } from "./ports.ts";
 
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
 
 /** Access for a while, from the request to its end. `lapsed`: nobody decided in time; `expired`: its time is over. */
-export interface GrantView {
-  readonly id: string;
+export interface GrantView extends Decidable {
   readonly state: GrantState;
-  readonly requestedBy: string;
   /** Empty unless the requester acts for somebody. */
   readonly onBehalfOf: string;
-  readonly resource: string;
   readonly durationSeconds: number;
   readonly reason: string;
   readonly ticket: string;
-  readonly policyVersion: string;
-  readonly rules: readonly string[];
-  readonly quorum: number;
-  /** How they must agree, and who has, as of approvals. */
-  readonly steps: readonly ApprovalStep[];
-  readonly denyBy: readonly string[];
-  readonly approverHours: readonly string[];
-  readonly escalation: { readonly to: string; readonly at: Date } | undefined;
-  readonly escalated: boolean;
-  readonly votes: readonly Vote[];
-  readonly approvers: readonly string[];
-  readonly requestedAt: Date;
-  /** Of the request. */
-  readonly expiresAt: Date;
   /** Undefined until granted. */
   readonly startsAt: Date | undefined;
   readonly endsAt: Date | undefined;
-  /** Who agreed, refused or revoked last, and what they said. */
-  readonly decidedBy: string;
-  readonly comment: string;
   /** Sessions that used it. */
   readonly uses: number;
   /** Opened by break-glass, so that somebody else must review it. */

@@ -5,7 +5,8 @@ import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.
 import type { Detector, Obligations, Principal } from "../domain/decision.ts";
 import { strictestObligations } from "../domain/obligations.ts";
 import { takeDecision } from "../domain/take-decision.ts";
-import type { Approvals, ApprovalView, Identities, Resources } from "./ports.ts";
+import type { Approvals, ApprovalView } from "./approval-ports.ts";
+import type { Identities, Resources } from "./ports.ts";
 import { wholeCommand } from "./command-text.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";

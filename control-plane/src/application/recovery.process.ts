@@ -8,7 +8,7 @@ import { nodeStream } from "../domain/node/node.events.ts";
 import * as session from "../domain/session/session.decider.ts";
 import { type SessionEndCause, sessionStream } from "../domain/session/session.events.ts";
 import { isFinal } from "./approval-view.ts";
-import type { ApprovalView } from "./ports.ts";
+import type { ApprovalView } from "./approval-ports.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
 
 export interface Recovered {

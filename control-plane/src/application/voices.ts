@@ -1,25 +1,14 @@
-import { counts, currentStep, type Vote } from "../domain/approval/quorum.ts";
-import type { ApprovalStep } from "../domain/approval/terms.ts";
+import { counts, currentStep } from "../domain/approval/quorum.ts";
 import type { Decision, Principal } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import type { DecidedBy } from "../domain/vote.ts";
+import type { Decidable } from "./decidable.ts";
 import type { LiveState } from "./live-state.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { Clock, CommandContext, Resources } from "./ports.ts";
 import { decidedBy } from "./use-case.ts";
-
-/** What somebody decides on: a held command, a plan, access. */
-export interface Decidable {
-  readonly requestedBy: string;
-  readonly resource: string;
-  readonly steps: readonly ApprovalStep[];
-  readonly votes: readonly Vote[];
-  readonly denyBy: readonly string[];
-  readonly escalation: { readonly to: string; readonly at: Date } | undefined;
-  readonly escalated: boolean;
-}
 
 /** In whose name somebody speaks, with what policy says to that. */
 export interface Voice {

@@ -30,6 +30,9 @@ export const noColumnsKnown: ColumnFacts = {
   columnsCopied: unknownColumns,
 };
 
+/** Among relations: any of them, besides those that are named. What CASCADE reaches only the target knows. */
+export const ANY_RELATION = "*.*";
+
 /** Of the session, when the command is judged. `unknown`: recorded before this was noted. */
 export const transactionStates = ["none", "open", "failed", "unknown"] as const;
 export type TransactionState = (typeof transactionStates)[number];
@@ -44,6 +47,7 @@ export interface CommandFacts extends ColumnFacts {
   readonly riskClass: RiskClass;
   /** `schema.name` where the statement says the schema, else `name`; lower-case as the target folds it. CTE names are not here. */
   readonly relationsRead: readonly string[];
+  /** `*.*` among them: it may reach any other one, too. */
   readonly relationsWritten: readonly string[];
   /** Functions called that are not known to be free of side effects. */
   readonly functions: readonly string[];

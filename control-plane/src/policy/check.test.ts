@@ -214,6 +214,7 @@ describe("names that rules write of relations, columns and settings", () => {
     ["columnsWritten", "customers.", /^error: .* no empty part/],
     ["relationsRead", "db.public.customers", /^error: .* Write "public\.customers"\.$/],
     ["relationsWritten", "public.*", /^error: .* one by one/],
+    ["relationsRead", "*.*", /^error: .* one by one/],
     ["settings", "Role", /^error: .* Write "role"\.$/],
     ["relationsRead", "Customers", /^warning: context\.relationsRead holds "Customers" only .*"customers"\.$/],
     ["columnsRead", "Customers.email", /^warning: .*"customers\.email"\.$/],
@@ -236,6 +237,7 @@ describe("names that rules write of relations, columns and settings", () => {
     for (const condition of [
       `context.columnsRead.containsAny(["customers.email", "*.email", "customers.*", "*.*", "\\"odd.name\\".email"])`,
       `context.relationsRead.containsAny(["customers", "public.customers", "a.\\"odd.name\\""])`,
+      `context.relationsWritten.containsAny(["orders", "*.*"])`,
       `context.settings.containsAny(["role", "app.tenant", "*"])`,
     ])
       assert.deepEqual(told(condition), []);

@@ -104,6 +104,18 @@ describe("a rule that contradicts itself", () => {
     assert.ok(isTold(never(4)));
     assert.deepEqual(told(never(20)), []);
   });
+
+  it("is not searched for longer than a bound, however many rules of a set have many long cases", () => {
+    const long = "A".repeat(2_000);
+    const either = Array.from({ length: 6 }, (_, n) => `(context.verbs.contains("${long}${String(n)}") || context.verbs.contains("B${long}${String(n)}"))`);
+    const withCases = `when { ${either.join(" && ")} && (principal in Identity::"bo" || principal in Identity::"cy") }`;
+    const text = [withCases, withCases, withCases, `when { context.hour < 0 }`]
+      .map((conditions, n) => `@id("r${String(n)}") permit (principal == Identity::"ana", action == Action::"run", resource) ${conditions};`)
+      .join("\n");
+    const found = compiler.check([{ name: "a.cedar", text }]).filter(({ message }) => message.startsWith("This can never match: "));
+    const lines = new Set(found.map(({ line }) => line));
+    assert.deepEqual([lines.has(1), lines.has(3), lines.has(4)], [true, false, true]);
+  });
 });
 
 describe("what is called a contradiction", () => {

@@ -4,8 +4,13 @@ import { type Demand, Demands } from "./demands.ts";
 import { isNode, itemsOf, type Json, type Node, literalOf, nodesOf, operandsOf } from "./policy-json.ts";
 import type { Rule } from "./rule.ts";
 
-/** Each `||` doubles the cases that are looked at. A rule with more is taken to be possible; so many cost some milliseconds at most. */
+/** Each `||` doubles the cases that are looked at. A rule with more is taken to be possible. */
 export const MAX_CASES = 256;
+/**
+ * Of conditions in Cedar's JSON, that are looked at again in further cases, over all rules of a set: some tenths of a second, in which
+ * nothing else runs. When it is used up, rules with cases are taken to be possible.
+ */
+export const MAX_CHARACTERS_LOOKED_AT_AGAIN = 8_388_608;
 
 /** A rule that no request can meet, and what of a request it asks too much of. */
 export interface Contradiction {
@@ -21,29 +26,41 @@ export interface Contradiction {
  * K2. Not all that never matches is told: arithmetic, patterns, types, and what attributes have to do with each other are left open.
  *     Cedar's own validator looks at types.
  */
-export const contradictions = (rules: readonly Rule[]): readonly Contradiction[] =>
-  rules.flatMap((rule): Contradiction[] => {
+export function contradictions(rules: readonly Rule[]): readonly Contradiction[] {
+  const budget = { characters: MAX_CHARACTERS_LOOKED_AT_AGAIN };
+  return rules.flatMap((rule): Contradiction[] => {
     const asked = demandsOf(rule);
+    const characters = rule.form.conditions.reduce((sum, { length }) => sum + length, 0);
     const looksAtAction = asked.some(({ node }) => [...nodesOf(node ?? null)].some((inner) => inner.node["Var"] === "action"));
     const found = new Set<string>();
     for (const action of looksAtAction ? rule.actions : [undefined]) {
-      const conflicts = new Search().conflicts(action === undefined ? asked : [equal("action", { type: "Action", id: action }), ...asked], []);
+      const search = new Search(characters, budget);
+      const conflicts = search.conflicts(action === undefined ? asked : [equal("action", { type: "Action", id: action }), ...asked], []);
       if (conflicts === undefined) return [];
       for (const name of conflicts) found.add(name);
     }
     const { file, line } = rule.source;
     return [{ rule, problem: { severity: "warning", file, line, message: `This can never match: ${why([...found].filter((name) => name !== ""))}` } }];
   });
+}
 
 const why = (names: readonly string[]): string =>
   names.length === 0 ? "it asks for something and for its opposite." : `nothing is all that it asks of ${names.toSorted().join(" and ")}.`;
 
 class Search {
+  readonly #characters: number;
+  /** Shared by the rules of a set. */
+  readonly #budget: { characters: number };
   #cases = 0;
+
+  constructor(characters: number, budget: { characters: number }) {
+    this.#characters = characters;
+    this.#budget = budget;
+  }
 
   /** Undefined: some request may meet all of `asked`, with one of each of the choices. */
   conflicts(asked: readonly Demand[], choices: readonly (readonly Demand[])[]): readonly string[] | undefined {
-    if (++this.#cases > MAX_CASES) return undefined;
+    if (++this.#cases > MAX_CASES || !this.#canAfford()) return undefined;
     const { plain, open } = flatten(asked);
     const demands = new Demands();
     for (const demand of plain) demands.add(demand);
@@ -58,6 +75,12 @@ class Search {
       all.push(...inCase);
     }
     return all;
+  }
+
+  #canAfford(): boolean {
+    if (this.#cases === 1) return true;
+    this.#budget.characters -= this.#characters;
+    return this.#budget.characters >= 0;
   }
 }
 

@@ -337,7 +337,10 @@ describe("names that may mean the same", () => {
     [`context.columnsRead.contains("customers.email")`, { columnsRead: ["*.*"] }, "deny"],
     [`context.columnsRead.contains("*.email")`, { columnsRead: ["staff.email"] }, "deny"],
     [`context.columnsRead.contains("customers.email")`, { columnsRead: ["customers.id", "orders.*"] }, "allow"],
+    [`context.relationsWritten.contains("public.customers")`, { relationsWritten: ["orders", "*.*"] }, "deny"],
+    [`context.relationsRead.contains("payroll")`, { relationsWritten: ["orders", "*.*"] }, "allow"],
     // What a rule lets through by the whole set is never more for it.
+    [`!["orders", "public.orders"].containsAll(context.relationsWritten)`, { relationsWritten: ["orders", "*.*"] }, "deny"],
     [`!["customers"].containsAll(context.relationsRead)`, { relationsRead: ["customers"] }, "allow"],
     [`!["customers", "public.orders"].containsAll(context.relationsRead)`, { relationsRead: ["customers"] }, "allow"],
     [`!["customers", "public.orders"].containsAll(context.relationsRead)`, { relationsRead: ["shop.orders"] }, "deny"],

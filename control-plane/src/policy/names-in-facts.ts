@@ -1,4 +1,4 @@
-import { columnName, nameParts } from "../domain/facts.ts";
+import { ANY_RELATION, columnName, nameParts } from "../domain/facts.ts";
 
 /** What is wrong with a name that a rule writes; an error: no command has it, so that a `forbid` with it forbids nothing. */
 export interface Misnamed {
@@ -11,7 +11,7 @@ type Check = (word: string) => Misnamed | undefined;
 /** How each attribute of a command spells names. */
 const checks: Readonly<Record<string, Check>> = {
   relationsRead: relation,
-  relationsWritten: relation,
+  relationsWritten: (word) => (word === ANY_RELATION ? undefined : relation(word)),
   columnsRead: column,
   columnsFiltered: column,
   columnsMatched: column,

@@ -1,4 +1,4 @@
-import { nameParts } from "../domain/facts.ts";
+import { ANY_RELATION, nameParts } from "../domain/facts.ts";
 
 /** What names of a policy may be meant by the names in facts. */
 export interface NamedInPolicy {
@@ -32,6 +32,7 @@ export class PossibleNames {
     if (this.#relations.size === 0) return [...names];
     const all = new Set(names);
     for (const name of names) {
+      if (name === ANY_RELATION) for (const known of this.#relations.values()) for (const each of known) all.add(each);
       const parts = nameParts(name);
       for (const known of this.#relations.get(parts.at(-1) ?? "") ?? []) if (parts.length === 1 || nameParts(known).length === 1) all.add(known);
     }

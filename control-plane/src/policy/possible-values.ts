@@ -60,8 +60,8 @@ export class PossibleSet {
   readonly #someOf: (readonly Scalar[])[] = [];
   /** Of each of these lists it lacks some word. */
   readonly #notAllOf: (readonly Scalar[])[] = [];
-  /** Beside each of these lists it has a word. */
-  readonly #moreThan: (readonly Scalar[])[] = [];
+  /** Beside each of these it has a word. */
+  readonly #moreThan: ReadonlySet<Scalar>[] = [];
 
   all(words: readonly Scalar[], holds: boolean): void {
     if (!holds) this.#notAllOf.push(words);
@@ -74,7 +74,7 @@ export class PossibleSet {
   }
 
   nothingBut(words: readonly Scalar[], holds: boolean): void {
-    if (!holds) this.#moreThan.push(words);
+    if (!holds) this.#moreThan.push(new Set(words));
     else this.#only = both(this.#only, words);
   }
 
@@ -98,7 +98,7 @@ export class PossibleSet {
   /** Where one word is left that can do what is asked, it must. False: none is left. */
   #conclude(): boolean {
     const only = [...(this.#only ?? [])];
-    const beside = this.#only === undefined ? [] : this.#moreThan.map((words) => only.filter((word) => !words.includes(word)));
+    const beside = this.#only === undefined ? [] : this.#moreThan.map((words) => only.filter((word) => !words.has(word)));
     for (const words of [...this.#someOf, ...beside]) {
       const left = words.filter((word) => this.#canHave(word));
       if (left.length === 0) return false;

@@ -1,5 +1,5 @@
 import type { ApprovalEvent } from "../../domain/approval/approval.events.ts";
-import type { ApprovalState } from "../ports.ts";
+import type { ApprovalState } from "../approval-ports.ts";
 import type { Change, Projected } from "./change.ts";
 
 export interface ApprovalWrites {

@@ -1,7 +1,7 @@
 import { plainFacts } from "../../domain/facts.ts";
 import { type Decision, noObligations, type Principal, type ResourceRef } from "../../domain/decision.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
-import type { ApprovalRequest } from "../ports.ts";
+import type { ApprovalRequest } from "../approval-ports.ts";
 
 export const human = (id: string): Principal => ({ id, kind: "human", groups: [] });
 export const machine = (id: string): Principal => ({ id, kind: "machine", groups: [] });

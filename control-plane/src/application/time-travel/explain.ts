@@ -7,7 +7,7 @@ import { type SessionEvent, sessionStream } from "../../domain/session/session.e
 import type { Ledger, RecordedEvent } from "../../ledger/ledger.ts";
 import { removalNote, sessionNotFound } from "../retention/removed.ts";
 import { evolveView } from "../approval-view.ts";
-import type { ApprovalView } from "../ports.ts";
+import type { ApprovalView } from "../approval-ports.ts";
 import { decideAgain, type ExplainedDecision, type ExplainedVote, type Taken } from "./decide-again.ts";
 import { type ExplainedAccess, accessOf } from "./explain-access.ts";
 import type { PolicyVersions } from "./policy-versions.ts";

@@ -21,7 +21,7 @@ import { FoldedStreams } from "../folded-streams.ts";
 import { GrantIndex } from "../grant-index.ts";
 import { deadlineOf } from "../grant-view.ts";
 import { PolicyInForce } from "../policy-in-force.ts";
-import type { ApprovalView } from "../ports.ts";
+import type { ApprovalView } from "../approval-ports.ts";
 import type { GrantView } from "../grant-ports.ts";
 import { evolveDetail, type SessionDetail, type SessionSummary } from "../session-summary.ts";
 import { type Cut, readUntil } from "./moment.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { getShortestPaths, getSimplePaths } from "xstate/graph";
-import { type ApprovalState, evolve } from "./approval.decider.ts";
+import { getShortestPaths } from "xstate/graph";
+import { type ApprovalState, evolve, initialState } from "./approval.decider.ts";
 import type { ApprovalEvent } from "./approval.events.ts";
 import { approvalMachine } from "./approval.machine.ts";
 import {
@@ -51,6 +51,34 @@ const serializeState = ({ value, context }: ApprovalState): string =>
 const traversal = { events, limit: 10_000, serializeState };
 const states = Object.keys(approvalMachine.states);
 
+interface Step {
+  readonly state: ApprovalState;
+  /** The states that the path to it went through, itself included. */
+  readonly passed: ReadonlySet<string>;
+  readonly last: ApprovalEvent;
+}
+
+/**
+ * The last step of every path. Two paths to one state that passed through the same states go on alike, so that one of them is followed:
+ * some thousand steps, where the paths themselves are ten times as many and each would be walked from its beginning.
+ */
+function* everyStep(): Generator<Step> {
+  const known = new Set<string>();
+  const open: Pick<Step, "state" | "passed">[] = [{ state: initialState, passed: new Set([initialState.value]) }];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    for (const event of events) {
+      const state = evolve(at.state, event);
+      if (state === at.state) continue;
+      const passed = new Set([...at.passed, state.value]);
+      yield { state, passed, last: event };
+      const key = `${serializeState(state)} ${[...passed].toSorted().join()}`;
+      if (known.has(key)) continue;
+      known.add(key);
+      open.push({ state, passed });
+    }
+  }
+}
+
 describe("the approval machine", () => {
   it("reaches every state", () => {
     const paths = getShortestPaths(approvalMachine, traversal);
@@ -58,17 +86,16 @@ describe("the approval machine", () => {
   });
 
   it("on every path grants only what two other people agreed to, and consumes only what was granted", () => {
-    const paths = getSimplePaths(approvalMachine, traversal);
-    assert.ok(paths.length > 20);
-    for (const { state, steps } of paths) {
-      const taken = steps.map(({ event }) => event);
-      const passed = new Set([...steps.map(({ state: at }) => at.value), state.value]);
+    const reached = new Set<string>();
+    for (const { state, passed, last } of everyStep()) {
+      reached.add(state.value);
       if (passed.has("granted")) assert.deepEqual(state.context.approvers.toSorted(), ["bo", "cy"]);
       if (passed.has("consumed")) assert.ok(passed.has("granted"));
-      if (passed.has("replaced")) assert.deepEqual([state.context.counter?.by, taken.at(-1)], ["di", acceptedBy("ana")]);
+      if (passed.has("replaced")) assert.deepEqual([state.context.counter?.by, last], ["di", acceptedBy("ana")]);
       assert.ok(!state.context.approvers.includes("ana") && !state.context.approvers.includes("eve"));
-      assert.ok(!taken.some((event) => event.type === "ApprovalConsumed" && event.data.digest === "other" && state.matches("consumed")));
+      assert.ok(!(last.type === "ApprovalConsumed" && last.data.digest === "other"));
     }
+    assert.deepEqual(reached, new Set(states.filter((state) => state !== "absent")));
   });
 
   it("takes no event after a final state, and gives back the very same state for one that it refuses", () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ErrorCode, SallyportError } from "@sallyport/proto/errors";
-import type { Approvals, ApprovalView, CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
+import type { Approvals, ApprovalView } from "../../application/approval-ports.ts";
+import type { CommandContext, Identities, Resources, ResourceView, Clock } from "../../application/ports.ts";
 import type { Policies } from "../../application/policy-ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";

@@ -1,6 +1,6 @@
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import { describeSteps } from "../../domain/approval/terms.ts";
-import type { CounterProposal } from "../../application/ports.ts";
+import type { CounterProposal } from "../../application/approval-ports.ts";
 import type { RecordedCommand } from "../../domain/session/session.events.ts";
 import { withheldOf } from "../../domain/session/withheld.ts";
 import type { Decision } from "../../domain/decision.ts";

@@ -142,7 +142,7 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
   };
   const steps: Step[] = [];
   const openBinds = new Map<string, number>();
-  /** Bound again before they were executed: the target has planned them all the same. */
+  /** Bound again before they were executed, or under a name that nothing is known of: the target has planned them all the same. */
   const abandoned: number[] = [];
   for (const frame of frames) {
     switch (frame.type) {
@@ -159,10 +159,15 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
       case frontend.bind: {
         const bind = decodeBind(frame.payload);
         const portal = { prepared: find(bind.statement), bind };
-        portals.set(bind.portal, portal);
-        const before = openBinds.get(bind.portal);
-        if (before !== undefined) abandoned.push(before);
-        openBinds.set(bind.portal, steps.length);
+        if (isAsciiName(bind.portal)) {
+          portals.set(bind.portal, portal);
+          const before = openBinds.get(bind.portal);
+          if (before !== undefined) abandoned.push(before);
+          openBinds.set(bind.portal, steps.length);
+        } else {
+          // Two names of the client's encoding may be one at the target, which converts them and cuts them off: an Execute of it may run anything.
+          abandoned.push(steps.length);
+        }
         steps.push({ kind: "bind", frame, name: bind.portal, portal, executable: undefined });
         break;
       }

@@ -1,5 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { ApprovalView } from "../../application/ports.ts";
+import type { ApprovalView } from "../../application/approval-ports.ts";
 import type { Decision } from "../../domain/decision.ts";
 import { NO_POLICY } from "../../domain/take-decision.ts";
 import { howToState, purposeRequired } from "./purpose-required.ts";

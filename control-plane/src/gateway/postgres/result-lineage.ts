@@ -1,5 +1,5 @@
 import type { AssignedColumns, ColumnSource, ResultColumn, ResultLineage } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import type { CommandFacts } from "../../domain/facts.ts";
+import { ANY_RELATION, type CommandFacts } from "../../domain/facts.ts";
 import { mayChangeDefinitions } from "./column-tracer.ts";
 import type { OutputColumn, StatementAnalysis, StatementOutputs } from "./facts/analysis.ts";
 
@@ -95,9 +95,9 @@ function toWire({ plain, sources, opaque }: OutputColumn, relations: readonly st
   return opaque || nameless || tooLong ? { plain, sources: [], opaque: true } : { plain, sources: told, opaque: false };
 }
 
-/** Without their schemas: the agent goes by the name alone. */
+/** Without their schemas: the agent goes by the name alone. What a CASCADE reaches is in no result. */
 function relationsOf({ relationsRead, relationsWritten }: CommandFacts): readonly string[] {
-  const names = [...relationsRead, ...relationsWritten].map((name) => name.slice(name.indexOf(".") + 1));
+  const names = [...relationsRead, ...relationsWritten].filter((name) => name !== ANY_RELATION).map((name) => name.slice(name.indexOf(".") + 1));
   return [...new Set(names)];
 }
 

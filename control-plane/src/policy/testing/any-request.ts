@@ -7,7 +7,7 @@ import { policyActions } from "../schema.ts";
 const some = <T>(...values: readonly T[]): fc.Arbitrary<T[]> => fc.subarray([...values]);
 const oneOf = <T>(...values: readonly T[]): fc.Arbitrary<T> => fc.constantFrom(...values);
 
-const relations = some("customers", "public.customers", "sales.customers", "orders", "sales.orders", "t1", `"odd.name"`);
+const relations = some("customers", "public.customers", "sales.customers", "orders", "sales.orders", "t1", `"odd.name"`, "*.*");
 const columns = some("customers.email", "customers.*", "customers.id", "orders.id", "*.*", "*.id", "t1.a");
 
 export const anyFacts: fc.Arbitrary<CommandFacts> = fc.record({

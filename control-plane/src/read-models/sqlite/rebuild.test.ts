@@ -11,7 +11,7 @@ import { evolveView } from "../../application/approval-view.ts";
 import { headOf, ProjectionRun } from "../../application/projections/projection-run.ts";
 import type { Batch, ReadModelStore } from "../../application/projections/read-model-store.ts";
 import { evolveGrant } from "../../application/grant-view.ts";
-import type { ApprovalView } from "../../application/ports.ts";
+import type { ApprovalView } from "../../application/approval-ports.ts";
 import type { GrantView } from "../../application/grant-ports.ts";
 import { systemScheduler } from "../../application/scheduler.ts";
 import { createSessions } from "../../application/sessions.ts";

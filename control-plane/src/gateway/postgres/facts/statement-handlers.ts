@@ -1,5 +1,5 @@
-import type { RangeVar } from "@pgsql/types";
-import type { Hazard, RiskClass } from "../../../domain/facts.ts";
+import type { DropBehavior, RangeVar } from "@pgsql/types";
+import { ANY_RELATION, type Hazard, type RiskClass } from "../../../domain/facts.ts";
 import { type FactsBuilder, risk } from "./facts-builder.ts";
 import { relationName } from "./names.ts";
 import { ANY_SCHEMA } from "./search-path.ts";
@@ -28,6 +28,11 @@ export const onRelation =
     noteWritten(facts, node[field]);
     return { skip: [field] };
   };
+
+/** It also reaches what depends on what it names, which the text does not tell. */
+export function noteCascade(facts: FactsBuilder, behavior: DropBehavior | undefined): void {
+  if (behavior === "DROP_CASCADE") facts.writes(ANY_RELATION);
+}
 
 const roleCatalogs = /^pg_(?:authid|auth_members|roles|user|shadow|group|db_role_setting)$/;
 

@@ -1,3 +1,4 @@
+import { ANY_RELATION } from "../../../domain/facts.ts";
 import { risk } from "./facts-builder.ts";
 import { noteWritten, onRelation, plain, type StatementHandlers } from "./statement-handlers.ts";
 
@@ -20,7 +21,13 @@ export const administrationStatements = {
   },
   AlterDefaultPrivilegesStmt: plain("ALTER DEFAULT PRIVILEGES", "administrative", "privilege_change"),
   ReassignOwnedStmt: plain("REASSIGN OWNED", "administrative", "privilege_change"),
-  DropOwnedStmt: plain("DROP OWNED", "administrative", "privilege_change", "ddl", "drop"),
+  DropOwnedStmt(facts) {
+    facts.verb("DROP OWNED");
+    facts.raise(risk("administrative", "privilege_change", "ddl", "drop"));
+    // It names owners, and none of what is theirs.
+    facts.writes(ANY_RELATION);
+    return undefined;
+  },
   CreatePolicyStmt: onRelation("table", "CREATE POLICY", "administrative", "ddl", "privilege_change"),
   AlterPolicyStmt: onRelation("table", "ALTER POLICY", "administrative", "ddl", "privilege_change"),
   SecLabelStmt: plain("SECURITY LABEL", "administrative", "privilege_change"),

@@ -2,7 +2,7 @@ import type { Node } from "@pgsql/types";
 import { picksRows } from "./conditions.ts";
 import { type FactsBuilder, risk } from "./facts-builder.ts";
 import { relationName } from "./names.ts";
-import { noteWritten, type StatementHandlers } from "./statement-handlers.ts";
+import { noteCascade, noteWritten, type StatementHandlers } from "./statement-handlers.ts";
 
 /** Statements that read and change rows. */
 export const dataStatements = {
@@ -76,6 +76,7 @@ export const dataStatements = {
     facts.verb("TRUNCATE");
     facts.raise(risk("destructive", "truncate"));
     for (const relation of node.relations ?? []) if ("RangeVar" in relation) noteWritten(facts, relation.RangeVar);
+    noteCascade(facts, node.behavior);
     return { skip: ["relations"] };
   },
 

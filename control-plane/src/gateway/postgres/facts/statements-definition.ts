@@ -1,8 +1,9 @@
 import type { Node, ObjectType, RangeVar } from "@pgsql/types";
+import { ANY_RELATION } from "../../../domain/facts.ts";
 import { type FactsBuilder, risk } from "./facts-builder.ts";
 import { objectName, strings } from "./names.ts";
 import { administered, objectWords, onTable, relations } from "./object-kinds.ts";
-import { noteWritten, onRelation, plain, type StatementHandlers } from "./statement-handlers.ts";
+import { noteCascade, noteWritten, onRelation, plain, type StatementHandlers } from "./statement-handlers.ts";
 import type { Descent } from "./tree.ts";
 
 /** CREATE, ALTER and DROP of what a database holds. Roles, servers and replication are in statements-administration.ts. */
@@ -71,7 +72,8 @@ export const definitionStatements = {
     alter(facts, node.objtype);
     noteWritten(facts, node.relation);
     for (const cmd of node.cmds ?? []) {
-      const subtype = "AlterTableCmd" in cmd ? (cmd.AlterTableCmd.subtype ?? "") : "";
+      const { subtype = "", behavior } = "AlterTableCmd" in cmd ? cmd.AlterTableCmd : {};
+      noteCascade(facts, behavior);
       if (/^AT_Drop(?:Column|Constraint|Expression|Identity)/.test(subtype)) facts.raise(risk("destructive", "drop"));
       if (/RowSecurity$|ChangeOwner$/.test(subtype)) facts.raise(risk("administrative", "privilege_change"));
       if (subtype.endsWith("GenericOptions")) facts.raise(risk("administrative", "foreign_access"));
@@ -83,7 +85,10 @@ export const definitionStatements = {
     const kind = node.removeType;
     facts.verb(`DROP ${objectWords(kind)}`);
     facts.raise(risk("destructive", "ddl", "drop"));
+    noteCascade(facts, node.behavior);
     if (kind === undefined) return undefined;
+    // What belongs to it goes with it, cascade or not.
+    if (kind === "OBJECT_EXTENSION") facts.writes(ANY_RELATION);
     if (administered.has(kind)) facts.raise(risk("administrative"));
     if (kind === "OBJECT_POLICY") facts.raise(risk("administrative", "privilege_change"));
     for (const object of node.objects ?? []) {
@@ -95,6 +100,7 @@ export const definitionStatements = {
 
   RenameStmt(facts, node) {
     alter(facts, node.renameType);
+    noteCascade(facts, node.behavior);
     if (node.renameType === "OBJECT_ROLE") facts.raise(risk("administrative", "role_change"));
     return written(facts, node);
   },
