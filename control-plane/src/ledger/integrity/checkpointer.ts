@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { equal, toBase64, utf8 } from "@sallyport/proto/audit/bytes";
 import {
   CHECKPOINT_STREAM,
@@ -310,15 +311,5 @@ export class Checkpointer {
 
 const retryMs = (failures: number): number => Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(failures, 20));
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms).unref();
-    signal.addEventListener("abort", done, { once: true });
-  });
-}
+/** Resolves after `ms`, or at once when the signal aborts; keeps no process alive. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
