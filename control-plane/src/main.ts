@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
@@ -19,6 +18,7 @@ import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
+import { makeDataDir } from "./data-dir.ts";
 import { categoryOfStream, idOfStream, isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
@@ -54,7 +54,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   logGrpc(log);
   const clock = systemClock;
   const channels = settings.SALLYPORT_NOTIFICATIONS === "" ? [] : readChannels(settings.SALLYPORT_NOTIFICATIONS, clock);
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  makeDataDir(config.dataDir);
   const ca = await CertificateAuthority.open(config.pkiDir);
   const certificate = await ServerCertificate.issue({ ca, names: config.serverNames, clock, scheduler: systemScheduler, log });
   const place: LedgerPlace =

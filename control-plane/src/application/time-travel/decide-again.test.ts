@@ -7,7 +7,7 @@ import { policyStream } from "../../domain/policy/policy.events.ts";
 import { type SessionEvent, sessionStream } from "../../domain/session/session.events.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
 import { newEvent } from "../new-event.ts";
-import { policyVersion } from "../policies.ts";
+import { policyVersion } from "../policy-version.ts";
 import { denied, human, requested } from "../testing/samples.ts";
 import { admin, fails } from "../testing/stage.ts";
 import { RECORD_LAG_MS } from "./decide-again.ts";

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { equal, toBase64, utf8 } from "@sallyport/proto/audit/bytes";
 import {
+  type Checkpoint,
   CHECKPOINT_STREAM,
   CHECKPOINT_TYPE,
   type CheckpointData,
@@ -283,8 +284,11 @@ export class Checkpointer {
     if (signed === undefined) return;
     this.#last = signed;
     this.tree.covered(head);
-    this.tree.flush();
-    if (recorded === undefined) return;
+    if (recorded !== undefined) this.#tellWitnesses(signed, checkpoint, recorded);
+    this.tree.flush(); // last: a cache that cannot be written is no reason to tell witnesses nothing
+  }
+
+  #tellWitnesses(signed: SignedCheckpoint, checkpoint: Checkpoint, recorded: RecordedEvent): void {
     const witnessed = {
       record: { checkpoint: checkpointNote(signed), leaf: toBase64(hashOf(recorded)), position: String(recorded.position) },
       checkpoint,
