@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
-import { findDisruptive } from "../domain/names.ts";
+import { findDisruptive } from "@sallyport/proto/disruptive";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
