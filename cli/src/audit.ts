@@ -1,16 +1,14 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, existsSync, statSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import type { ForgottenSubject } from "@sallyport/proto/audit/bundle-format";
 import type { ExportRequest } from "@sallyport/proto/gen/sallyport/api/v1/audit";
-import type { Finding, Verdict, Verified } from "@sallyport/proto/audit/verdict";
 import type { Command } from "commander";
 import { completenessVerb } from "./audit/completeness-verb.ts";
 import { eventsIn } from "./audit/show-bundle.ts";
+import { tellVerdict } from "./audit/tell-verdict.ts";
 import { isLedger, verifyFile } from "./audit/verify-file.ts";
 import { exitStatus, Misuse } from "./exit-status.ts";
-import { bold, toJson, tone } from "./io.ts";
-import { printable } from "./table.ts";
+import { toJson } from "./io.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 interface ExportOptions {
@@ -53,7 +51,7 @@ export function auditVerb(program: Command): void {
       runVerb(command, async (verb) => {
         const started = performance.now();
         const verdict = await verifyFile(file, { keys: options.key ?? [], witnessKeys: options.witnessKey ?? [], witness: options.witness });
-        tell(verb, verdict, (performance.now() - started) / 1_000);
+        tellVerdict(verb, verdict, (performance.now() - started) / 1_000);
         return verdict.kind === "verified" ? exitStatus.done : exitStatus.refused;
       }),
     );
@@ -67,7 +65,7 @@ export function auditVerb(program: Command): void {
         if (await isLedger(file)) throw new Misuse(`${file} is a ledger: export a bundle from it first.`);
         const verdict = await verifyFile(file, { keys: options.key ?? [], witnessKeys: [], witness: undefined });
         if (verdict.kind !== "verified") {
-          tell(verb, verdict, 0);
+          tellVerdict(verb, verdict, 0);
           return exitStatus.refused;
         }
         for await (const event of eventsIn(file)) verb.io.out(JSON.stringify(event));
@@ -112,6 +110,8 @@ export function auditVerb(program: Command): void {
 
 /** Under another name until it is whole, so that what is there is never half a bundle. */
 async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<void> {
+  // It is put in the place of what is there: of a device or a pipe, that would be the end.
+  if (existsSync(options.output) && !statSync(options.output).isFile()) throw new Misuse(`${options.output} is not a file.`);
   const draft = `${options.output}.part`;
   let bytes = 0;
   async function* bundle(): AsyncGenerator<Uint8Array> {
@@ -138,50 +138,4 @@ function requestOf({ from, to, session, identity, resource, sealed = false }: Ex
   if (resource !== undefined) scopes.push({ $case: "resource", value: resource });
   if (scopes.length > 1) throw new Misuse("Choose one: a range (--from, --to), --session, --identity or --resource.");
   return { scope: scopes[0] ?? { $case: "range", value: { from: "", to: "" } }, sealed };
-}
-
-function tell({ io }: Verb, verdict: Verdict, seconds: number): void {
-  if (io.json) return io.out(toJson(verdict.kind === "verified" ? { ...verdict, keys: verdict.keys.map(({ text }) => text) } : verdict));
-  for (const line of verdict.kind === "verified" ? verifiedLines(verdict, seconds) : tamperedLines(verdict.finding, verdict.events)) io.out(line);
-}
-
-function verifiedLines(verdict: Verified, seconds: number): string[] {
-  const { events, removed, removals, treeSize, root, signedAt, unsigned, keys, pinned, witnessed, cosigned, opened = 0, forgotten = [] } = verdict;
-  return [
-    tone("green", `Verified: ${events - unsigned} events, none altered, missing, inserted or out of order.`),
-    `${bold("Signed")}      ${treeSize} events at ${signedAt}, root ${root}`,
-    ...(unsigned === 0 ? [] : [tone("yellow", `Not signed yet: the last ${unsigned} events. Nothing vouches for them.`)]),
-    `${bold("Key")}         ${keys.map(({ text }) => text).join(", then ")}`,
-    pinned
-      ? "            It is the one that you gave."
-      : tone("yellow", "            Compare it with the one from a place that you trust (--key): whoever can write the log can make another key."),
-    ...(removed === 0
-      ? []
-      : [`${bold("Removed")}     ${removed} of these events, by decisions that are in the log; their hashes are proven, their contents gone:`]),
-    ...removals.map(({ runId, by, events: gone }) => `            ${gone} by retention run ${printable(runId)} (${printable(by)})`),
-    ...(witnessed === 0 ? [] : [`${bold("Witness")}     ${witnessed} checkpoints agree.`]),
-    ...cosigned.map((name) => `${bold("Witness")}     ${name} has signed the checkpoint.`),
-    ...(opened === 0 ? [] : [`${bold("Personal")}    ${opened} values can be read with the keys in it: sallyport audit show`]),
-    ...forgotten.map(forgottenLine),
-    `${bold("Took")}        ${seconds.toFixed(1)} s`,
-  ];
-}
-
-function forgottenLine({ subject, erasureId, requestedBy, approvers, requestedAt }: ForgottenSubject): string {
-  const by = requestedBy === "" ? "" : ` by ${requestedBy}, agreed to by ${approvers.join(" and ")}`;
-  return `${bold("Forgotten")}   subject ${subject}; asked for at ${requestedAt}${by} (erasure-${erasureId})`;
-}
-
-function tamperedLines({ code, message, index, end, position, line }: Finding, events: number): string[] {
-  const place = [
-    ...(index === undefined ? [] : [end === undefined ? `event ${index} of the log` : `events ${index} to ${end - 1} of the log`]),
-    ...(position === undefined ? [] : [`position ${position}`]),
-    ...(line === undefined ? [] : [`line ${line}`]),
-  ];
-  return [
-    tone("red", `TAMPERED: ${code}`),
-    `${bold("First bad")}   ${place.join(", ") || "the whole"}`,
-    `${bold("What")}        ${message}`,
-    `${bold("Before it")}   ${events} events are proven.`,
-  ];
 }

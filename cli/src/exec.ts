@@ -50,7 +50,7 @@ async function run(profile: Profile, resource: string, sql: string, io: Io, form
     const asText = { getTypeParser: () => (value: string | null) => value };
     const result: unknown = await client.query({ text: sql, rowMode: "array", types: asText });
     for (const each of (Array.isArray(result) ? result : [result]) as pg.QueryArrayResult<(string | null)[]>[]) {
-      show(each, io, format, each.command === "COPY" ? copied.shift() : undefined);
+      show(each, io, format, copied.shift());
     }
     return exitStatus.done;
   } catch (error) {
@@ -75,7 +75,7 @@ interface CopyData {
 }
 
 /** COPY TO STDOUT is text of its own, which the driver drops; it is written as it comes, and no faster than it is taken. */
-function passOnCopies(connection: pg.Connection, out: NodeJS.WriteStream): string[] {
+function passOnCopies(connection: pg.Connection, out: NodeJS.WriteStream): undefined[] {
   connection.on("copyData", ({ chunk }: CopyData) => {
     // A file is to have the bytes, which the driver's buffer has for now only; a terminal must not be led by them.
     const shown = out.isTTY ? printableLines(chunk.toString()).join("\n") : Buffer.from(chunk);
@@ -86,11 +86,16 @@ function passOnCopies(connection: pg.Connection, out: NodeJS.WriteStream): strin
   return [];
 }
 
-/** The text of each, in order. */
-function keepCopies(connection: pg.Connection): string[] {
-  const copies: string[] = [];
-  connection.on("copyOutResponse", () => void copies.push(""));
-  connection.on("copyData", ({ chunk }: CopyData) => void copies.push((copies.pop() ?? "") + chunk.toString()));
+/** Of each command in order what it copied to us; undefined of those that did not, as of a COPY to a file of the target. */
+function keepCopies(connection: pg.Connection): (string | undefined)[] {
+  const copies: (string | undefined)[] = [];
+  let copied: string | undefined;
+  connection.on("copyOutResponse", () => (copied = ""));
+  connection.on("copyData", ({ chunk }: CopyData) => (copied = (copied ?? "") + chunk.toString()));
+  connection.on("commandComplete", () => {
+    copies.push(copied);
+    copied = undefined;
+  });
   return copies;
 }
 

@@ -18,7 +18,10 @@ export function requestVerb(program: Command): void {
     .option("--ticket <id>", "where the work is described", "")
     .option("--wait", "wait until somebody has decided; status 1 unless it is granted")
     .description("ask for access to a resource for a while; it ends by itself")
-    .addHelpText("after", "\nTo extend it, ask again: a session ends with the grant that it was opened with. Ctrl-C while waiting leaves the request as it is.")
+    .addHelpText(
+      "after",
+      "\nTo extend it, ask again before its end: sessions that are open go on with the new grant. Ctrl-C while waiting leaves the request as it is.",
+    )
     .action((resource: string, { for: duration, reason, ticket, wait }: Options, command: Command) =>
       runVerb(command, async ({ io, api }): Promise<ExitStatus> => {
         const client = api();

@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, statSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
 import { type Io, toJson } from "./io.ts";
 import { instant, writeTable } from "./table.ts";
@@ -82,7 +82,11 @@ function deliver(
   { token, ...about }: { readonly tokenId?: string; readonly token: string; readonly expiresAt: Date | undefined },
   file: string | undefined,
 ): void {
-  if (file !== undefined) writeFileSync(file, `${token}\n`, { mode: 0o600 });
+  if (file !== undefined) {
+    // One that was there keeps its mode otherwise. Whatever is no file, such as /dev/stdout, is not ours to close to others.
+    if (statSync(file).isFile()) chmodSync(file, 0o600);
+    writeFileSync(file, `${token}\n`);
+  }
   const shown = file === undefined ? { token } : { file };
   io.out(io.json ? toJson({ ...shown, ...about }) : (file ?? token));
 }

@@ -1,9 +1,11 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import { logGrpc } from "@sallyport/proto/grpc-log";
 import pino from "pino";
+import { tlsCredentials } from "./grpc/listen.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import type { Access } from "./ledger/endpoint/access.ts";
 import { readTls, startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
@@ -23,12 +25,13 @@ async function serve(): Promise<() => Promise<void>> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new SallyportError("config.invalid", "--port is not a port.");
   if ((cert === undefined) !== (key === undefined)) throw new SallyportError("config.invalid", "--tls-cert and --tls-key are given together.");
   const tls = cert === undefined || key === undefined ? undefined : reading("The certificate or its key", () => readTls(cert, key));
+  const credentials = tls === undefined ? ServerCredentials.createInsecure() : tlsCredentials(tls);
   const access = accessOf(values.credentials, tls !== undefined, host);
   const log = pino({ name: "ledger" });
   logGrpc(log);
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const ledger = await openSqliteLedger(join(data, "ledger.db"));
-  const endpoint = await startLedgerEndpoint({ ledger, access, log, host, port, tls, isOurs: isRecordStream }).catch(async (error: unknown) => {
+  const endpoint = await startLedgerEndpoint({ ledger, access, log, host, port, credentials, isOurs: isRecordStream }).catch(async (error: unknown) => {
     await ledger.close();
     throw error;
   });

@@ -1,6 +1,4 @@
-import { mkdirSync } from "node:fs";
 import { randomUUID } from "node:crypto";
-import { createSecureContext } from "node:tls";
 import { treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -20,6 +18,7 @@ import { createTrials } from "./application/what-if/trials.ts";
 import { auditorAccess } from "./auditor-access.ts";
 import { bootstrap, BOOTSTRAP_IDENTITY } from "./bootstrap.ts";
 import { type Config, listed, loadConfig, printConfig } from "./config.ts";
+import { makeDataDir } from "./data-dir.ts";
 import { categoryOfStream, idOfStream, isRecordStream } from "./domain/record-streams.ts";
 import { inspectPlan } from "./gateway/postgres/plan-text.ts";
 import { inspectProposal } from "./gateway/postgres/inspect-proposal.ts";
@@ -28,6 +27,7 @@ import { PostgresPreviewer } from "./gateway/postgres/preview/postgres-previewer
 import { PostgresGateway } from "./gateway/postgres/gateway.ts";
 import { hostAndPort } from "./grpc/listen.ts";
 import { CertificateAuthority } from "./identity/certificate-authority.ts";
+import { ServerCertificate } from "./identity/server-certificate.ts";
 import { startLedgerEndpoint } from "./ledger/endpoint/endpoint.ts";
 import { openEventStoreDbLedger } from "./ledger/eventstoredb/eventstoredb-ledger.ts";
 import { startIntegrity } from "./integrity.ts";
@@ -54,9 +54,9 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   logGrpc(log);
   const clock = systemClock;
   const channels = settings.SALLYPORT_NOTIFICATIONS === "" ? [] : readChannels(settings.SALLYPORT_NOTIFICATIONS, clock);
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  makeDataDir(config.dataDir);
   const ca = await CertificateAuthority.open(config.pkiDir);
-  const credential = await ca.issueServer(config.serverNames);
+  const certificate = await ServerCertificate.issue({ ca, names: config.serverNames, clock, scheduler: systemScheduler, log });
   const place: LedgerPlace =
     config.ledgerUrl === undefined ? { file: config.ledgerFile } : { url: config.ledgerUrl, deadlineMs: settings.SALLYPORT_LEDGER_DEADLINE_SECONDS * 1_000 };
   const attemptFailed = (attempt: number, reason: string): void => log.warn({ attempt, reason }, "the ledger cannot be reached yet");
@@ -101,7 +101,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     host,
     port: settings.SALLYPORT_TUNNEL_PORT,
     ca,
-    credential,
+    credentials: certificate.grpcCredentials({ mutual: true }),
     agents: application.agents,
     resources: application.resources,
     forwarding: application.forwarding,
@@ -161,7 +161,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     inspectProposal: (statement, bound) => inspectProposal(analyser, statement, bound),
     inspectPlan: (text, bound) => inspectPlan(analyser, text, bound),
     enrolment: enrolmentService({ agents: application.agents, ca, tunnelAddress: () => advertised(tunnel.port), log }),
-    credential,
+    credentials: certificate.grpcCredentials(),
     caFingerprint: ca.caFingerprint,
     address: advertised,
     maxTokenTtlSeconds: settings.SALLYPORT_TOKEN_TTL_MAX_SECONDS,
@@ -178,11 +178,10 @@ async function serve(config: Config): Promise<() => Promise<void>> {
           log,
           host,
           port: endpointPort,
-          tls: credential,
+          credentials: certificate.grpcCredentials(),
           isOurs: isRecordStream,
         });
 
-  const secureContext = createSecureContext({ cert: credential.certPem, key: credential.keyPem, minVersion: "TLSv1.2" });
   const watched = application.failClosed.watch(ledger);
   const postgres = new PostgresGateway({
     nodeId,
@@ -199,6 +198,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       authenticationMillis: settings.SALLYPORT_PG_AUTH_TIMEOUT_SECONDS * 1_000,
       unauthenticatedConnections: settings.SALLYPORT_PG_MAX_UNAUTHENTICATED,
       sessions: settings.SALLYPORT_PG_MAX_SESSIONS,
+      sessionsPerIdentity: settings.SALLYPORT_PG_MAX_SESSIONS_PER_IDENTITY,
       messageBytes: settings.SALLYPORT_PG_MAX_MESSAGE_BYTES,
       largeMessageBytes: settings.SALLYPORT_PG_LARGE_MESSAGE_BYTES,
       openMillis: settings.SALLYPORT_PG_OPEN_TIMEOUT_SECONDS * 1_000,
@@ -207,7 +207,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
       clientStallMillis: settings.SALLYPORT_PG_CLIENT_STALL_SECONDS * 1_000,
       outputChunkBytes: settings.SALLYPORT_TUNNEL_WINDOW_BYTES / 4,
     },
-    secureContext: () => secureContext,
+    secureContext: () => certificate.secureContext,
     overlapReads: settings.SALLYPORT_PG_READ_OVERLAP === "on",
     guard: () => application.failClosed.guard(),
     openRecord: (sessionId, context) => {
@@ -253,6 +253,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
     await notifications.close();
     await application.close();
     await integrity.close();
+    await certificate.close();
     await ledger.close();
     log.info("control plane stopped");
   };

@@ -72,6 +72,7 @@ const limits: PostgresLimits = {
   authenticationMillis: 10_000,
   unauthenticatedConnections: 10,
   sessions: 10,
+  sessionsPerIdentity: 10,
   messageBytes: 1 << 26,
   largeMessageBytes: 1 << 28,
   openMillis: 60_000,

@@ -171,6 +171,19 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
     assert.deepEqual(judged(record), ["execute unclassified", "simple SET client_encoding = 'UTF8'", "simple RESET client_encoding", "execute unclassified"]);
   });
 
+  it("of a portal that the target cuts off, once it has converted it, is not believed in its own group either", { timeout: HANG_MS }, async (t) => {
+    const bed = await GatewayBed.start(t, ground, { target });
+    const { client, record } = await bed.open({ client_encoding: "LATIN1" });
+    // 33 letters, of which the target keeps the 63 bytes that they begin with in UTF-8: one portal.
+    const [first, second] = ["x", "y"].map((last) => Buffer.from("é".repeat(32) + last, "latin1")) as [Buffer, Buffer];
+    const bindTo = (portal: Buffer, statement: string): Buffer => message("B", portal, `\0${statement}\0`, Buffer.alloc(6));
+    const statements = together(parse("SELECT 'shown'", "a"), parse("SELECT 'run'", "b"));
+    const swapped = together(bindTo(first, "a"), message("C", "P", second, "\0"), bindTo(second, "b"), message("E", first, "\0", Buffer.alloc(4)));
+    await ask(client, together(statements, swapped, sync));
+    assert.deepEqual(firstCells(client.messages), ["run"]);
+    assert.deepEqual(judged(record).toSorted(), ["bind SELECT 'run'", "bind SELECT 'shown'", "execute unclassified"]);
+  });
+
   describe("a Bind", () => {
     it("that is bound again before it is executed is judged and recorded by itself, for the target plans it", { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target });
@@ -204,6 +217,26 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
         assert.deepEqual(judged(record), ["execute unclassified", "execute unclassified"]);
       }
     });
+
+    it("whose letters only look like UTF-8 is not classified by the names that they would be", { timeout: HANG_MS }, async (t) => {
+      await admin.query('create table if not exists "税" (id int)');
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open({ client_encoding: "EUC_CN" });
+      const select = Buffer.concat([Buffer.from("SELECT * FROM "), Buffer.from([0xcb, 0xb0])]);
+      assert.equal(select.toString("utf8"), "SELECT * FROM \u02f0");
+      assert.equal(await ask(client, message("Q", select, "\0")), "T C:SELECT 0 Z:I");
+      await ask(client, query("SELECT E'\\n'"));
+      assert.deepEqual(judged(record), ["simple unclassified", "simple SELECT E'\\n'"]);
+    });
+
+    for (const spelling of ["utf-8", "'UTF 8'", "Unicode"]) {
+      it(`is UTF-8 when the client spells it ${spelling}`, { timeout: HANG_MS }, async (t) => {
+        const bed = await GatewayBed.start(t, ground, { target });
+        const { client, record } = await bed.open({ client_encoding: spelling });
+        await ask(client, query("SELECT E'é\\n'"));
+        assert.deepEqual(judged(record), ["simple SELECT E'é\\n'"]);
+      });
+    }
 
     it("is classified again once the target says that nothing has changed", { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target });

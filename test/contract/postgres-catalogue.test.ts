@@ -121,6 +121,8 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     "pg_stats.null_frac": "",
     "pg_stat_activity.query": "opaque",
     "pg_stat_activity.state": "",
+    "pg_stat_database.temp_bytes": "opaque",
+    "pg_stat_database.xact_commit": "",
     "pg_largeobject.data": "opaque",
     "pg_prepared_statements.statement": "",
     "pg_settings.setting": "",

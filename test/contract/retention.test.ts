@@ -6,6 +6,8 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { createRetention, FIRST_RUN_MS } from "@sallyport/control-plane/src/application/retention/retention.ts";
 import { type Scheduler, systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
+import { ownRecord } from "@sallyport/control-plane/src/application/own-record.ts";
+import { requested } from "@sallyport/control-plane/src/application/testing/samples.ts";
 import { SignedLog } from "@sallyport/control-plane/src/ledger/integrity/signed-log.ts";
 import type { RemovableLedger } from "@sallyport/control-plane/src/ledger/ledger.ts";
 import type { Verdict, Verified } from "@sallyport/proto/audit/verdict";
@@ -119,6 +121,33 @@ describe("retention", () => {
     assert.equal(await recordings(), 1);
     await record.append(`recording-${open}`, ["OutputRecorded", { output: "of today" }]);
     assert.equal(await recordings(), 0);
+  });
+
+  it("is not kept from a session, or a run, by what others wrote behind them", async (context) => {
+    const record = await beginRecord(context, 60);
+    const own = (ledger: RemovableLedger): RemovableLedger => ownRecord(ledger, () => undefined) as RemovableLedger;
+    const run = async (ledger: RemovableLedger): Promise<unknown> =>
+      createRetention({ ...record.retentionDeps("session=30d", ledger), record: own(record.ledger) }).run("schedule", admin);
+    const sessionOf = async (): Promise<string> => {
+      const id = randomUUID();
+      const { type, data } = requested(id);
+      await record.append(`session-${id}`, [type, data], [ended[0], { ...ended[1], sessionId: id }]);
+      return id;
+    };
+    const [before, after] = [await sessionOf(), await sessionOf()];
+    await record.appendGarbage(`session-${before}`);
+    await record.signed();
+    record.daysAgo = 0;
+    await record.appendGarbage(`session-${after}`);
+    await record.appendGarbage("retention-1");
+    await record.signed();
+    await assert.rejects(run(failingAfter(record.ledger, 0)), /disk is full/u);
+    // Completes that, whatever stands in a stream of runs.
+    await run(record.ledger);
+    // A stream goes as a whole, when all of it is old enough.
+    assert.deepEqual([await eventsOf(record, `session-${before}`), await eventsOf(record, `session-${after}`)], [0, 3]);
+    await record.signed();
+    assert.equal(verified(await record.verify()).removed, 3);
   });
 
   it("removes the recording of a session that is over or gone, and finds nothing more the next time", async (context) => {

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { before, describe, it } from "node:test";
 import { parseNote } from "@sallyport/proto/audit/note";
+import { testingSigner } from "@sallyport/proto/audit/testing-log";
 import { openPolicy } from "../support/policies.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -103,6 +105,27 @@ describe("proof for auditors", () => {
     const malformed = await audit("bo", "verify", file("text"));
     assert.equal(malformed.status, 1);
     assert.match(malformed.out, /bundle\.malformed/u);
+  });
+
+  it("says nothing of the completeness of what is no bundle, or was altered", async () => {
+    assert.deepEqual([(await audit("bo", "completeness", file("all.bundle"), "--key", key)).status], [0]);
+    for (const [name, code] of [
+      ["text", /bundle\.malformed/u],
+      ["altered.bundle", /event\.altered/u],
+    ] as const) {
+      const told = await audit("bo", "completeness", file(name));
+      assert.deepEqual([told.status, code.test(told.out), told.out.includes("agree")], [1, true, false], told.out);
+    }
+    const other = await audit("bo", "completeness", file("all.bundle"), "--key", testingSigner("another").key.text);
+    assert.deepEqual([other.status, other.out.includes("key.replaced")], [1, true], other.out);
+  });
+
+  it("is not put in the place of what is no file", async () => {
+    const pipe = file("pipe");
+    execFileSync("mkfifo", [pipe]);
+    const exported = await audit("bo", "export", "-o", pipe);
+    assert.deepEqual([exported.status, exported.out], [2, `${pipe} is not a file.\n`]);
+    assert.equal(statSync(pipe).isFIFO(), true);
   });
 
   it("is promised for an event at once, signed with the same key", async () => {

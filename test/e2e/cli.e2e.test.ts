@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { openPolicy } from "../support/policies.ts";
 import { isType, type Person, RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 
@@ -73,5 +74,24 @@ describe("the command line", () => {
     assert.deepEqual(await codeOf("approvals", "show", "abcdef"), [1, "approval.not_found"]);
     const { status, err } = await run("bo", "request-plan", RESOURCE, missing, "--for", "15m", "--reason", "x");
     assert.deepEqual([status, err], [2, `${missing}: no such file or directory.\n`]);
+  });
+
+  it("writes what COPY sends beside the command that sent it", async () => {
+    await stack.publish(openPolicy);
+    await (await stack.target.connectAsSuperuser()).query("grant pg_write_server_files to app");
+    const { out, err } = await run("ana", "--json", "exec", RESOURCE, "copy words to '/dev/null'; copy (values (1)) to stdout");
+    const told = out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { rowCount: number; copied?: string });
+    const copied = told.map((each) => [each.rowCount, each.copied]);
+    assert.deepEqual(
+      copied,
+      [
+        [3_000, undefined],
+        [1, "1\n"],
+      ],
+      err,
+    );
   });
 });

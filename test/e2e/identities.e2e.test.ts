@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { before, describe, it } from "node:test";
 import { isType, type Person, Stack } from "../support/stack.ts";
@@ -46,11 +46,12 @@ describe("identities and their tokens, on the command line", () => {
 
   it("do not cost the one before when they are refused", async () => {
     const file = join(stack.folder, "kept.token");
-    writeFileSync(file, "the one before");
+    writeFileSync(file, "the one before", { mode: 0o644 });
     assert.match(await run(2, "ana", "token", "create", "--ttl", "9999d", "--out", file), /input\.invalid/u);
     assert.equal(readFileSync(file, "utf8"), "the one before");
     const { tokenId } = JSON.parse(await run(0, "ana", "--json", "token", "create", "--ttl", "15m", "--out", file)) as { readonly tokenId: string };
     assert.match(readFileSync(file, "utf8"), new RegExp(`^\\S+_${tokenId}_\\S+\\n$`, "u"));
+    assert.equal(statSync(file).mode & 0o777, 0o600, "nobody else reads it, whoever could read the one before");
   });
 
   it("a token is revoked by its owner or an administrator, and by nobody else", async () => {

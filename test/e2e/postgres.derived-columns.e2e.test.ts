@@ -4,7 +4,7 @@ import type { Client, QueryArrayResult } from "pg";
 import { maskingPolicy } from "../support/policies.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
 import { Stack } from "../support/stack.ts";
-import { query } from "../support/frontend-messages.ts";
+import { message, parse, query, sync } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { heard, openDirectWire, openWire } from "./gateway-wire.ts";
 
@@ -317,6 +317,28 @@ describeOnEach("what is made of a masked column", (flavour) => {
       }
     });
   }
+
+  it("is masked in a portal that is another one for the target, which converts its name and cuts it off", async () => {
+    const wire = await openWire(cleanup, stack, "ana", { client_encoding: "LATIN1" });
+    const [first, second] = ["x", "y"].map((last) => Buffer.from("é".repeat(32) + last, "latin1")) as [Buffer, Buffer];
+    const bindTo = (portal: Buffer, statement: string): Buffer => message("B", portal, `\0${statement}\0`, Buffer.alloc(6));
+    const answered = wire.more("Z", 1);
+    wire.write(
+      Buffer.concat([
+        parse("select 'nothing'::text || '!'", "a"),
+        parse("select email || '!' from people", "b"),
+        bindTo(first, "a"),
+        message("C", "P", second, "\0"),
+        bindTo(second, "b"),
+        message("E", first, "\0", Buffer.alloc(4)),
+        sync,
+      ]),
+    );
+    await answered;
+    wire.destroy();
+    assert.match(wire.types, /^11232D+CZ$/u);
+    assert.doesNotMatch(heard(wire), fragments);
+  });
 
   it("is masked in a view that somebody else has just made, or replaced", async () => {
     await direct.query("create view theirs as select email as x from people");

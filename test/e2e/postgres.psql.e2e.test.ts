@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { platform } from "node:process";
 import { before, it } from "node:test";
+import { embeddedPostgres } from "@sallyport/deploy/demo/postgres-binaries";
 import { openPolicy } from "../support/policies.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
 import { TestProcess } from "../support/process.ts";
@@ -126,6 +128,15 @@ describeOnEach("psql", (flavour) => {
     });
     await other.exited;
     assert.notEqual(other.stdout, "1\n");
+  });
+
+  const newest = join(embeddedPostgres().movableRoot ?? "", "lib");
+  it("goes back to protocol 3.0 with a client library that asks for a newer one", { skip: platform === "linux" ? false : "LD_LIBRARY_PATH" }, async () => {
+    for (const PGMAXPROTOCOLVERSION of ["3.0", "3.2", "latest"]) {
+      const env = { ...stack.gatewayEnv(), LD_LIBRARY_PATH: newest, PGMAXPROTOCOLVERSION };
+      const run = TestProcess.start(cleanup, "psql", ["-X", "-Atc", "select 1"], { env });
+      assert.deepEqual({ ...(await run.exited), out: run.stdout, err: run.stderr }, { status: 0, signal: null, out: "1\n", err: "" });
+    }
   });
 
   it("asks for the password when none is given, and says what is wrong with a wrong one", async () => {

@@ -283,6 +283,16 @@ describe("bounds", () => {
     assert.deepEqual(await failure(attempt(stack.gateway())), ["no error"]);
   });
 
+  it("on those of one identity, so that there is room for others", async () => {
+    const roomy = await Stack.start(cleanup, { env: { SALLYPORT_PG_MAX_SESSIONS: "4", SALLYPORT_PG_MAX_SESSIONS_PER_IDENTITY: "2" } });
+    const [first] = [await roomy.connect(), await roomy.connect()];
+    assert.deepEqual(await failure(attempt(roomy.gateway())), ["53300", "session.limit"]);
+    assert.deepEqual(await failure(attempt(roomy.gateway("bo"))), ["no error"]);
+    await first.end();
+    // The gateway sees the connection close a moment later than the client does.
+    while ((await failure(attempt(roomy.gateway())))[0] !== "no error");
+  });
+
   it("on messages: a larger one ends the session with a reason", async () => {
     const client = await stack.connect();
     assert.deepEqual((await client.query(`select length('${"x".repeat(65_000)}') as n`)).rows, [{ n: 65_000 }]);

@@ -1,10 +1,12 @@
 import { once } from "node:events";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server } from "@grpc/grpc-js";
 import {
   AGENT_CERTIFICATE_LIFETIME_MS,
   CertificateAuthority,
   type CertificateAuthorityOptions,
 } from "@sallyport/control-plane/src/identity/certificate-authority.ts";
+import { systemScheduler } from "@sallyport/control-plane/src/application/scheduler.ts";
+import { ServerCertificate } from "@sallyport/control-plane/src/identity/server-certificate.ts";
 import { enrolmentService } from "@sallyport/control-plane/src/tunnel/enrolment-service.ts";
 import { startTunnelServer, type TunnelServer } from "@sallyport/control-plane/src/tunnel/server.ts";
 import { Attestor } from "@sallyport/edge-agent/src/attestation/attestor.ts";
@@ -48,14 +50,15 @@ export async function startControlPlane(cleanup: Cleanup, options: ControlPlaneO
   const ca = await CertificateAuthority.open(pki, options);
   const agents = new MemoryAgents();
   const forwarding = new MemoryForwarding();
-  const credential = await ca.issueServer(["localhost", "127.0.0.1"]);
   const clock = options.clock ?? { now: () => new Date() };
+  const certificate = await ServerCertificate.issue({ ca, names: ["localhost", "127.0.0.1"], clock, scheduler: systemScheduler, log });
+  atEnd(cleanup, () => certificate.close());
   const start = (port: number): Promise<TunnelServer> =>
     startTunnelServer({
       host: "127.0.0.1",
       port,
       ca,
-      credential,
+      credentials: certificate.grpcCredentials({ mutual: true }),
       agents,
       resources,
       forwarding,
@@ -70,8 +73,7 @@ export async function startControlPlane(cleanup: Cleanup, options: ControlPlaneO
   const api = new Server();
   api.addService(EnrolmentServiceService, enrolmentService({ agents, ca, tunnelAddress: () => `127.0.0.1:${tunnel.port}`, log }));
   const apiPort = await new Promise<number>((resolve, reject) => {
-    const keys = { cert_chain: Buffer.from(credential.certPem), private_key: Buffer.from(credential.keyPem) };
-    api.bindAsync("127.0.0.1:0", ServerCredentials.createSsl(null, [keys]), (error, port) => (error === null ? resolve(port) : reject(error)));
+    api.bindAsync("127.0.0.1:0", certificate.grpcCredentials(), (error, port) => (error === null ? resolve(port) : reject(error)));
   });
   atEnd(cleanup, () => api.forceShutdown());
 

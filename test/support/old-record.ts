@@ -121,6 +121,13 @@ export class OldRecord {
     await this.ledger.append(stream, events, head === -1n ? "none" : head);
   }
 
+  /** As somebody appends by mistake who has nothing to do with the product. */
+  async appendGarbage(stream: string): Promise<void> {
+    let head: bigint | "none" = "none";
+    for await (const { revision } of this.ledger.readStream(stream, { direction: "backwards", limit: 1 })) head = revision;
+    await this.ledger.append(stream, [{ id: randomUUID(), type: "Garbage", data: {}, metadata: {} as NewEvent["metadata"] }], head);
+  }
+
   /** Waits until what is there is signed. */
   async signed(): Promise<void> {
     let position = 0n;

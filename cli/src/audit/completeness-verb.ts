@@ -8,15 +8,24 @@ import { bold, toJson, tone } from "../io.ts";
 import { runVerb, type Verb } from "../verb.ts";
 import { type AuditedEvent, Completeness, type CompletenessReport, type Gap } from "./completeness.ts";
 import { ledgerLeaves } from "./ledger-leaves.ts";
-import { isLedger } from "./verify-file.ts";
+import { tellVerdict } from "./tell-verdict.ts";
+import { isLedger, verifyFile } from "./verify-file.ts";
 
 export function completenessVerb(audit: Command): void {
   audit
     .command("completeness")
-    .argument("<file>", "a ledger file, or a bundle of a whole range; verify it first")
+    .argument("<file>", "a bundle of a whole range, which is verified first; or a ledger file: verify that yourself")
+    .option("--key <key...>", "of a bundle, verifier key of the log, or a file that holds it, from a place that you trust")
     .description("compare what is recorded with what the agents signed that they forwarded; needs no control plane")
-    .action((file: string, _options, command: Command) =>
+    .action((file: string, { key = [] }: { readonly key?: readonly string[] }, command: Command) =>
       runVerb(command, async (verb) => {
+        if (!existsSync(file) || statSync(file).isDirectory()) throw new Misuse(`There is no file ${file}.`);
+        // What is no bundle has no session that could disagree.
+        const verdict = (await isLedger(file)) ? undefined : await verifyFile(file, { keys: key, witnessKeys: [], witness: undefined });
+        if (verdict?.kind === "tampered") {
+          tellVerdict(verb, verdict, 0);
+          return exitStatus.refused;
+        }
         const report = await completenessOf(file);
         tell(verb, report);
         return report.moreGaps === 0 && report.gaps.every(({ outage }) => outage !== undefined) ? exitStatus.done : exitStatus.refused;
@@ -25,7 +34,6 @@ export function completenessVerb(audit: Command): void {
 }
 
 async function completenessOf(path: string): Promise<CompletenessReport> {
-  if (!existsSync(path) || statSync(path).isDirectory()) throw new Misuse(`There is no file ${path}.`);
   const completeness = new Completeness();
   for await (const { stream, event, isEvidence } of (await isLedger(path)) ? inLedger(path) : inBundle(path)) {
     if (isEvidence === true) completeness.shown(event);

@@ -30,6 +30,7 @@ class Asked {
     authority: { may: this.no },
     log: silent,
     newCorrelationId: () => "",
+    leftOut: () => ({ streams: 0, events: 0 }),
   } as unknown as ApiContext;
 
   /** The answer to a call, and the most decisions that were taken while nobody else had a turn. */
@@ -43,11 +44,16 @@ class Asked {
         most = Math.max(most, this.count - before);
       }
     })();
-    const response = await new Promise<Response | null | undefined>((resolve, reject) => {
-      handler(call, (error, value) => (error === null ? resolve(value) : reject(new Error(error.details))));
-    });
-    listing.isOver = true;
-    await others;
+    let response: Response | null | undefined;
+    try {
+      response = await new Promise<Response | null | undefined>((resolve, reject) => {
+        handler(call, (error, value) => (error === null ? resolve(value) : reject(new Error(error.details))));
+      });
+    } finally {
+      // Or they would go on for ever after a failure, and the process with them.
+      listing.isOver = true;
+      await others;
+    }
     return { response, most };
   }
 }

@@ -1,4 +1,4 @@
-import { Server } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import {
   AgentServiceService,
   ApprovalServiceService,
@@ -24,7 +24,7 @@ import type { ReadModelsService } from "../application/projections/read-models.t
 import type { Retention } from "../application/retention/retention.ts";
 import type { TimeTravel } from "../application/time-travel/time-travel.ts";
 import type { Trials } from "../application/what-if/trials.ts";
-import { listen, type Place, shutDown, type TlsCredential, tlsCredentials } from "../grpc/listen.ts";
+import { listen, type Place, shutDown } from "../grpc/listen.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import type { Notifications } from "../notify/notifications.process.ts";
 import { agentService } from "./agent-service.ts";
@@ -62,7 +62,7 @@ export interface ApiServerOptions extends Place {
   readonly enrolment: EnrolmentServiceServer;
   readonly inspectProposal: InspectProposal;
   readonly inspectPlan: InspectPlan;
-  readonly credential: TlsCredential;
+  readonly credentials: ServerCredentials;
   readonly caFingerprint: string;
   /** host:port that others reach this server by, once its port is known. */
   readonly address: (port: number) => string;
@@ -119,6 +119,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<{ reado
   server.addService(ReadModelServiceService, readModelService(context, readModels));
   server.addService(NotificationServiceService, notificationService(context, options.notifications));
   server.addService(EnrolmentServiceService, options.enrolment);
-  port = await listen(server, tlsCredentials(options.credential), options, "The API", ["SALLYPORT_HOST", "SALLYPORT_API_PORT"]);
+  port = await listen(server, options.credentials, options, "The API", ["SALLYPORT_HOST", "SALLYPORT_API_PORT"]);
   return { port, close: () => shutDown(server, SHUTDOWN_MILLIS) };
 }

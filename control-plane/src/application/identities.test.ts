@@ -39,8 +39,13 @@ describe("signing in", () => {
     await app.identities.revokeToken(tokenId, admin);
     await assert.rejects(app.identities.authenticate(token, from), fails("auth.failed"));
     const again = await app.identities.issueToken("ana", 60, "", admin);
+    assert.deepEqual(
+      app.identities.tokensOf("ana").map(({ id }) => id),
+      [again.tokenId],
+    );
     await app.identities.disable("ana", "left", admin);
     await assert.rejects(app.identities.authenticate(again.token, from), fails("auth.failed"));
+    assert.deepEqual(app.identities.tokensOf("ana"), [], "a token that lets nobody in is none to revoke");
   });
 
   it("is refused from the second on in which the token expires", async (t) => {
@@ -51,6 +56,7 @@ describe("signing in", () => {
     await app.identities.authenticate(token, from);
     time.advance(1);
     await assert.rejects(app.identities.authenticate(token, from), fails("auth.expired"));
+    assert.deepEqual(app.identities.tokensOf("ana"), []);
   });
 
   it("that fails is on record for a known identity, at most once a second", async (t) => {

@@ -87,6 +87,7 @@ export function createIdentities({ live, execute, clock, log, nodeId }: UseCaseD
     tokensOf(identityId) {
       const state = stateOf(identityId);
       if (state === undefined) throw new SallyportError("identity.not_found", "No such identity.");
+      if (state.status !== "active") return [];
       const now = clock.now().toISOString();
       return Array.from(state.tokens, ([id, { note, expiresAt }]) => ({ id, note, expiresAt }))
         .filter(({ expiresAt }) => !reached(expiresAt, now))

@@ -44,7 +44,7 @@ export interface Identities {
   find(id: string): IdentityView | undefined;
   list(): readonly IdentityView[];
   issueToken(identityId: string, ttlSeconds: number, note: string, context: CommandContext): Promise<IssuedToken>;
-  /** Those that have not expired, the next to expire first. Fails with `identity.not_found`. */
+  /** Those that let somebody in now, the next to expire first. Fails with `identity.not_found`. */
   tokensOf(identityId: string): readonly TokenView[];
   /** Undefined where there is no such token, or no more. */
   ownerOfToken(tokenId: string): string | undefined;

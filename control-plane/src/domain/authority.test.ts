@@ -72,7 +72,7 @@ describe("authority over the control plane", () => {
     assert.equal(couldEver(loaded(engineThat(() => false, "administer")), question), false);
   });
 
-  it("could be somebody's is asked about the hours of the week once for all whom policy does not tell apart", () => {
+  it("could be somebody's, and is told to whom, is asked about the hours of the week once for all whom policy does not tell apart", () => {
     const byDay = engineThat(({ principal, circumstances }) => {
       const seen = circumstances?.time as TimeSeen;
       return principal.groups.includes("day") && seen.hour === 12;
@@ -84,7 +84,7 @@ describe("authority over the control plane", () => {
       decide(request) {
         asked += 1;
         const key = JSON.stringify([request.principal.groups, request.circumstances]);
-        const decision = remembered.get(key) ?? byDay.decide(request);
+        const decision = remembered.get(key) ?? { ...byDay.decide(request), notify: ["security"] };
         remembered.set(key, decision);
         return decision;
       },
@@ -94,6 +94,11 @@ describe("authority over the control plane", () => {
     const all = Array.from({ length: 1_000 }, (_, index) => may(index % 2 === 0 ? "day" : "night"));
     assert.deepEqual([all.filter(Boolean).length, all[0], all[1]], [500, true, false]);
     assert.ok(asked < 2_000, `${asked} decisions for two kinds of people`);
+    asked = 0;
+    const both = Array.from({ length: 1_000 }, (_, index) => as(index % 2 === 0 ? "day" : "night"));
+    const about = both.map((principal): AuthorityQuestion => ({ principal, action: "administer", area: "policy" }));
+    assert.deepEqual(toldWhereAllowed(standing, about), ["security"]);
+    assert.ok(asked < 2_000, `${asked} decisions on whom to tell`);
   });
 
   it("is told to the groups that the rules name which would allow it, at whatever hour, and to nobody for a denial", () => {

@@ -86,8 +86,14 @@ function isAllowedOnce(decisions: Iterable<Decision>): boolean {
 /** Groups that the rules want told by which it would be allowed, at whatever hour; sorted, without repeats. */
 export function toldWhereAllowed(standing: PolicyStanding, questions: Iterable<AuthorityQuestion>): readonly string[] {
   const told = new Set<string>();
-  for (const question of questions)
+  const asked = new Set<Decision>();
+  for (const question of questions) {
+    const [first] = decisionsOfTheWeek(standing, question);
+    // Whom policy cannot tell apart, as above.
+    if (first === undefined || asked.has(first)) continue;
+    asked.add(first);
     for (const { effect, notify = [] } of decisionsOfTheWeek(standing, question)) if (effect === "allow") for (const group of notify) told.add(group);
+  }
   return [...told].toSorted();
 }
 

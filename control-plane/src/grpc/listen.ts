@@ -13,13 +13,9 @@ export interface Place {
   readonly port: number;
 }
 
-/** With `clientCaPem` only those get in who have a certificate of that authority. */
-export const tlsCredentials = ({ certPem, keyPem }: TlsCredential, clientCaPem?: string): ServerCredentials =>
-  ServerCredentials.createSsl(
-    clientCaPem === undefined ? null : Buffer.from(clientCaPem),
-    [{ cert_chain: Buffer.from(certPem), private_key: Buffer.from(keyPem) }],
-    clientCaPem !== undefined,
-  );
+/** For clients that show who they are by something else. */
+export const tlsCredentials = ({ certPem, keyPem }: TlsCredential): ServerCredentials =>
+  ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(certPem), private_key: Buffer.from(keyPem) }], false);
 
 export const hostAndPort = ({ host, port }: Place): string => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 

@@ -23,7 +23,7 @@ import { loadOrCreateFiles } from "./certificate-authority-files.ts";
 
 /** Agents renew at half of it; a stolen key is worth a day at most. */
 export const AGENT_CERTIFICATE_LIFETIME_MS = 24 * 3_600_000;
-/** Issued anew at each start of the control plane; 397 days is the most that TLS clients accept from anyone. */
+/** Issued anew at each start of the control plane, and halfway to its end (`server-certificate.ts`); 397 days is the most that TLS clients accept from anyone. */
 export const SERVER_CERTIFICATE_LIFETIME_MS = 397 * 24 * 3_600_000;
 /** Replacing the CA means enrolling every agent anew. */
 export const CA_LIFETIME_MS = 10 * 365 * 24 * 3_600_000;

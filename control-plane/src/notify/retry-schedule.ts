@@ -1,3 +1,5 @@
+import { backOff } from "../application/scheduler.ts";
+
 /** Most failures are a restart on the other side; nobody waits longer than needed for an approval. */
 export const RETRY_FIRST_MS = 5_000;
 /** An hour between two attempts is soon enough for whoever has been away for hours. */
@@ -17,7 +19,7 @@ export interface Attempted {
 
 /** Doubling with full jitter, so that those who failed together do not come back together. Undefined: give up. */
 export function retryAt({ attempts, queuedAt, now, retryAfterMs = 0, random }: Attempted): Date | undefined {
-  const bound = Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(attempts - 1, 30));
+  const bound = backOff(attempts - 1, RETRY_FIRST_MS, RETRY_LAST_MS);
   const at = now.getTime() + Math.max(retryAfterMs, Math.ceil(random * bound));
   return at - queuedAt.getTime() > GIVE_UP_AFTER_MS ? undefined : new Date(at);
 }

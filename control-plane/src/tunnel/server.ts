@@ -1,4 +1,4 @@
-import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import { type handleBidiStreamingCall, type handleUnaryCall, Metadata, Server, type ServerCredentials, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ControlRequest, ControlResponse, RenewCertificateRequest, RenewCertificateResponse } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import { tunnelService } from "@sallyport/proto/tunnel/data-stream";
@@ -8,7 +8,7 @@ import type { CertificateAuthority } from "../identity/certificate-authority.ts"
 import { type AgentLinksDeps, NodeAgentLinks } from "./agent-links.ts";
 import { type AgentPeer, agentPeerOf } from "./agent-peer.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
-import { listen, type Place, type TlsCredential, tlsCredentials } from "../grpc/listen.ts";
+import { listen, type Place } from "../grpc/listen.ts";
 import { serviceErrorOf } from "../grpc/status.ts";
 import { Connections, prepareListener } from "./http2-internals.ts";
 
@@ -23,7 +23,8 @@ export const SHUTDOWN_TIMEOUT_MS = 5_000;
 
 export interface TunnelServerOptions extends AgentLinksDeps, Place {
   readonly ca: CertificateAuthority;
-  readonly credential: TlsCredential;
+  /** For mutual TLS with agents of the CA. */
+  readonly credentials: ServerCredentials;
 }
 
 export interface TunnelServer {
@@ -91,7 +92,7 @@ export async function startTunnelServer(options: TunnelServerOptions): Promise<T
   };
   server.addService(tunnelService, handlers);
 
-  const port = await listen(server, tlsCredentials(options.credential, options.ca.caPem), options, "The tunnel", ["SALLYPORT_HOST", "SALLYPORT_TUNNEL_PORT"]);
+  const port = await listen(server, options.credentials, options, "The tunnel", ["SALLYPORT_HOST", "SALLYPORT_TUNNEL_PORT"]);
   connections.watch(server, HTTP2_WINDOW_BYTES, MAX_TUNNEL_CONNECTIONS);
   return { port, links, close: () => shutDown(server, links) };
 }

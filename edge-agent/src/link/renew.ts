@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { checkedCertificate, newCertificateRequest } from "./certificate-request.ts";
 import { callRenew, type TunnelClient } from "./dial.ts";
@@ -48,20 +49,4 @@ export async function keepRenewed({ client, current, replace, signal, log, now =
 }
 
 /** False when aborted. */
-function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve(false);
-    const aborted = (): void => {
-      clearTimeout(timer);
-      resolve(false);
-    };
-    const timer = setTimeout(
-      () => {
-        signal.removeEventListener("abort", aborted);
-        resolve(true);
-      },
-      Math.min(Math.max(ms, 0), MAX_TIMER_MS),
-    );
-    signal.addEventListener("abort", aborted, { once: true });
-  });
-}
+const pause = (ms: number, signal: AbortSignal): Promise<boolean> => delay(Math.min(Math.max(ms, 0), MAX_TIMER_MS), true, { signal }).catch(() => false);

@@ -91,7 +91,16 @@ function parseHeader(line: Uint8Array): BundleHeader | undefined {
     Array.isArray(cosignatures) &&
     cosignatures.every((each) => typeof each === "string");
   if (!strings || !objects || !places || !lists) return undefined;
-  return headerLine(header as BundleHeader) === text ? (header as BundleHeader) : undefined;
+  return isCanonical(header as BundleHeader, text) ? (header as BundleHeader) : undefined;
+}
+
+/** JSON can say what canonical JSON cannot: half a surrogate pair, a number out of range, a hundred brackets and more. */
+function isCanonical(header: BundleHeader, text: string): boolean {
+  try {
+    return headerLine(header) === text;
+  } catch {
+    return false;
+  }
 }
 
 function isForgotten(value: unknown): value is ForgottenSubject {
@@ -106,7 +115,8 @@ async function chainOf(primitives: Primitives, { key: first, rotations, origin }
   if (key?.name !== origin) return undefined;
   const chain = new KeyChain(primitives);
   chain.begin(key);
-  for (const rotation of rotations) if (typeof rotation !== "object" || !(await chain.rotate(rotation))) return undefined;
+  for (const rotation of rotations as readonly unknown[])
+    if (typeof rotation !== "object" || rotation === null || !(await chain.rotate(rotation))) return undefined;
   chain.seal();
   return chain;
 }

@@ -135,9 +135,32 @@ describe("verifying a bundle", () => {
     assert.equal(verdict.kind === "verified" ? verdict.keys.length : 0, 2);
   });
 
-  it("refuses what is no bundle, is empty, or never ends its first line, in bounded memory", async () => {
+  it("refuses what is no bundle, or is empty", async () => {
     for (const text of ["", "\n", "{}\n", "not a bundle", '{"format":"sallyport-bundle/1"}\n'])
       assert.equal(finding(await verify(text)).code, "bundle.malformed");
+  });
+
+  it("refuses a first line with values that no export can write", async () => {
+    const log = await makeLog();
+    const text = await log.bundle();
+    const first = text.indexOf("\n");
+    const header = text.slice(0, first);
+    const odd = {
+      "half a surrogate pair": header.replace('"exportedAt":"', '"exportedAt":"\\ud800'),
+      "a number out of range": header.replace('"schemas":{', '"schemas":{"A":1e999,'),
+      "too many brackets": header.replace('"schemas":{', `"schemas":{"A":${"[".repeat(500)}${"]".repeat(500)},`),
+      "a rotation that is null": header.replace('"rotations":[', '"rotations":[null,'),
+    };
+    for (const [name, line] of Object.entries(odd)) {
+      assert.notEqual(line, header, name);
+      assert.deepEqual(
+        [name, finding(await verify(line + text.slice(first))).code, finding(await verify(line + text.slice(first))).line],
+        [name, "bundle.malformed", 1],
+      );
+    }
+  });
+
+  it("refuses a first line that never ends, in bounded memory", async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       for (;;) yield new Uint8Array(1 << 20).fill(0x20);
     }

@@ -122,7 +122,7 @@ interface BrokenAt {
 }
 
 const brokenAt = (index: number, position: string, message: string): BrokenAt => ({
-  finding: { code: "event.altered", message, index, position },
+  finding: { code: "event.altered", message, index, ...(position === "" ? {} : { position }) },
   left: MAX_LOOK_AHEAD,
 });
 

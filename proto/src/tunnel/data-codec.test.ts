@@ -74,6 +74,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
       computed: optional(resultColumn),
       originsIncomplete: fc.boolean(),
       changesDefinitions: fc.boolean(),
+      evaluatesNothing: optional(fc.boolean()),
     }),
   }),
   record({

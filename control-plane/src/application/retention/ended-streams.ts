@@ -22,7 +22,10 @@ export interface EndedStream extends RemovedStreamName {
 }
 
 export interface EndedStreamsDeps {
+  /** As it is stored, with what others wrote into it. */
   readonly ledger: Pick<Ledger, "readAll" | "readStream">;
+  /** As it reads, without that: whether something is over, ours say. */
+  readonly record: Pick<Ledger, "readStream">;
   readonly proven: ProvenLog;
   readonly hasher: TreeHasher;
 }
@@ -41,11 +44,11 @@ const approvalSettled: ReadonlySet<string> = new Set([
 const approvalLast = new Set([...approvalSettled, "ApprovalUsed"]);
 
 /**
- * The streams of a category that are over and were signed, to their last event, up to the horizon. One pass over what is that old; a
+ * The streams of a category that are over and were signed, to their last event, whoever wrote it, up to the horizon. One pass over what is that old; a
  * stream is read when something of it says that it may be over. A turn of the event loop passes between two streams.
  */
 export async function* endedStreams(deps: EndedStreamsDeps, category: RetainedCategory, horizon: bigint): AsyncGenerator<EndedStream> {
-  const { ledger } = deps;
+  const { ledger, record } = deps;
   const seen = new Set<string>();
   for await (const { stream, type, position } of ledger.readAll({ filter: { by: "stream", prefixes: [`${category}-`] } })) {
     if (position > horizon) return;
@@ -53,7 +56,7 @@ export async function* endedStreams(deps: EndedStreamsDeps, category: RetainedCa
     if (seen.has(stream) || (last !== undefined && !last.has(type))) continue;
     seen.add(stream);
     const head = await lastOf(ledger, stream);
-    if (head !== undefined && head.position <= horizon && (await isOver(ledger, category, stream, head))) {
+    if (head !== undefined && head.position <= horizon && (await isOver(record, category, stream))) {
       const ended = await measured(deps, stream);
       if (ended !== undefined) yield ended;
     }
@@ -61,15 +64,18 @@ export async function* endedStreams(deps: EndedStreamsDeps, category: RetainedCa
   }
 }
 
-function isOver(ledger: EndedStreamsDeps["ledger"], category: RetainedCategory, stream: string, head: RecordedEvent): boolean | Promise<boolean> {
-  if (category === "approval") return isApprovalOver(ledger, stream);
-  return category === "session" ? sessionOver.has(head.type) : isSessionOver(ledger, stream.slice(category.length + 1));
+/** By what is ours: behind the end there may be what somebody else wrote. */
+async function isOver(record: EndedStreamsDeps["record"], category: RetainedCategory, stream: string): Promise<boolean> {
+  if (category === "approval") return isApprovalOver(record, stream);
+  if (category !== "session") return isSessionOver(record, stream.slice(category.length + 1));
+  const head = await lastOf(record, stream);
+  return head !== undefined && sessionOver.has(head.type);
 }
 
 /** Once it is settled, whatever came behind that; or when the last command of its plan was used. */
-async function isApprovalOver(ledger: EndedStreamsDeps["ledger"], stream: string): Promise<boolean> {
+async function isApprovalOver(record: EndedStreamsDeps["record"], stream: string): Promise<boolean> {
   let unused = Infinity;
-  for await (const { type, data } of ledger.readStream(stream)) {
+  for await (const { type, data } of record.readStream(stream)) {
     if (type === "ApprovalRequested") unused = plannedIn(data) ?? Infinity;
     else if (type === "ApprovalUsed") unused--;
     else if (approvalSettled.has(type)) return true;
@@ -77,20 +83,20 @@ async function isApprovalOver(ledger: EndedStreamsDeps["ledger"], stream: string
   return unused <= 0;
 }
 
-/** As it was recorded, whatever its version, and whoever wrote it. */
+/** As it was recorded, whatever its version. */
 function plannedIn(data: unknown): number | undefined {
   const { plan } = data as { readonly plan?: { readonly commands?: readonly unknown[] } | null };
   return plan?.commands?.length;
 }
 
 /** What has no events any more was removed: a session's first event comes before its recording's. */
-async function isSessionOver(ledger: EndedStreamsDeps["ledger"], sessionId: string): Promise<boolean> {
-  const head = await lastOf(ledger, sessionStream(sessionId));
+async function isSessionOver(record: EndedStreamsDeps["record"], sessionId: string): Promise<boolean> {
+  const head = await lastOf(record, sessionStream(sessionId));
   return head === undefined || sessionOver.has(head.type);
 }
 
-async function lastOf(ledger: EndedStreamsDeps["ledger"], stream: string): Promise<RecordedEvent | undefined> {
-  for await (const event of ledger.readStream(stream, { direction: "backwards", limit: 1 })) return event;
+async function lastOf(record: EndedStreamsDeps["record"], stream: string): Promise<RecordedEvent | undefined> {
+  for await (const event of record.readStream(stream, { direction: "backwards", limit: 1 })) return event;
   return undefined;
 }
 

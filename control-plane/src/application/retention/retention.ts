@@ -27,8 +27,8 @@ export const FIRST_RUN_MS = 10_000;
 export interface RetentionDeps {
   /** As it is stored: the leaves are hashes of that. */
   readonly ledger: Ledger;
-  /** As it reads: who asked for a run has a name. */
-  readonly record: Pick<Ledger, "readAll">;
+  /** As it reads: who asked for a run has a name, and what others wrote into it is not there. */
+  readonly record: Pick<Ledger, "readAll" | "readStream">;
   readonly proven: ProvenLog;
   readonly hasher: TreeHasher;
   readonly rules: readonly RetentionRule[];
@@ -62,7 +62,8 @@ export interface Retention {
  * Removes from the record what its rules no longer keep.
  *
  * G1. What goes is named in the record first, and the event that names it is signed before the first of it goes.
- * G2. Only whole streams go: over, signed before the cut-off to their last event, and found to be what was signed.
+ * G2. Only whole streams go: over, signed before the cut-off to their last event, and found to be what was signed. What others wrote
+ *     behind the end goes along when it is old enough too.
  * G3. A run that was cut short is completed by the next one, before that begins its own.
  * G4. Nobody waits for it: it holds the writer for one small removal at a time, and pauses after each.
  */
@@ -92,7 +93,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
   /** What earlier runs have named and not removed. */
   async function complete(removable: RemovableLedger): Promise<void> {
     const remover = removerOf(removable);
-    for await (const { streams, position } of unfinishedRemovals(ledger)) {
+    for await (const { streams, position } of unfinishedRemovals(record)) {
       await untilSigned(position);
       for (const stream of streams) await remover.remove(stream);
     }
@@ -116,7 +117,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
       for (const stream of named) count.add(stream);
       named = [];
     };
-    for await (const stream of endedStreams({ ledger, proven, hasher }, category, horizon)) {
+    for await (const stream of endedStreams({ ledger, record, proven, hasher }, category, horizon)) {
       requireGoing();
       named.push(stream);
       if (named.length === MAX_REMOVED_STREAMS) await removeNamed();
@@ -160,7 +161,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
   /** Without rules, only what an earlier run has named and not removed. */
   async function scheduled(context: CommandContext): Promise<void> {
     try {
-      if (rules.length === 0 && (!isRemovable(ledger) || (await unfinishedRemovals(ledger).next()).done === true)) return;
+      if (rules.length === 0 && (!isRemovable(ledger) || (await unfinishedRemovals(record).next()).done === true)) return;
       const { runId, counts } = await alone("schedule", context);
       log.info({ runId, streams: counts.reduce((sum, { streams }) => sum + streams, 0) }, "a run of retention is complete");
     } catch (error) {
@@ -178,7 +179,7 @@ export function createRetention({ ledger, record, proven, hasher, rules, execute
         const cutOff = cutOffOf(rule, clock.now());
         const count = new Counter(rule.category, cutOff);
         const horizon = await proven.horizon(cutOff);
-        if (horizon !== undefined) for await (const stream of endedStreams({ ledger, proven, hasher }, rule.category, horizon)) count.add(stream);
+        if (horizon !== undefined) for await (const stream of endedStreams({ ledger, record, proven, hasher }, rule.category, horizon)) count.add(stream);
         counts.push(count.result());
       }
       return { runId: "", counts };

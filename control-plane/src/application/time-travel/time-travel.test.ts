@@ -10,7 +10,7 @@ import type { Ledger } from "../../ledger/ledger.ts";
 import { createCedarCompiler } from "../../policy/compiler.ts";
 import { createApplication } from "../application.ts";
 import { newEvent } from "../new-event.ts";
-import { policyVersion } from "../policies.ts";
+import { policyVersion } from "../policy-version.ts";
 import { ManualTime } from "../testing/manual-time.ts";
 import { approvalRequest, authorized, command, denied, human, opened, orders, requested } from "../testing/samples.ts";
 import { admin, fails, openSealed, silent, typesIn, until } from "../testing/stage.ts";

@@ -1,8 +1,20 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { DecidedBy } from "../vote.ts";
+import { type Decision, recordDecision } from "../decision.ts";
+import { type DecidedBy, requirePermitted } from "../vote.ts";
+import type { ApprovalEvent } from "./approval.events.ts";
 import { isWithinHours } from "./approver-hours.ts";
 import { countsAs, currentStep, groupsOf, heard, type Vote } from "./quorum.ts";
 import type { ApprovalStep } from "./terms.ts";
+
+/** Somebody who decides, whether on a command or on access. */
+export interface Voter {
+  readonly by: DecidedBy;
+  readonly comment: string;
+  /** Whether policy in force now lets them decide. */
+  readonly decision: Decision;
+  /** Those that they are in now. */
+  readonly groups: readonly string[];
+}
 
 /** What holds for everybody who agrees, whether to a command or to access. Each fails with what to do about it. */
 
@@ -36,3 +48,12 @@ export function requireUnheard(votes: readonly Vote[], { id, onBehalfOf }: Decid
 }
 
 export const inPlaceOf = ({ onBehalfOf }: Pick<DecidedBy, "onBehalfOf">): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
+
+/** Whoever policy lets decide may refuse, and whoever is in a group with a veto. Answers what is recorded. */
+export function refusalOf({ denyBy }: { readonly denyBy: readonly string[] }, { by, comment, decision, groups }: Voter): Refused {
+  const vetoOf = decision.effect === "allow" ? undefined : denyBy.find((group) => groups.includes(group));
+  const said = { by: by.id, comment, ...inPlaceOf(by) };
+  return vetoOf === undefined ? { ...said, decision: requirePermitted(decision) } : { ...said, decision: recordDecision(decision), vetoOf };
+}
+
+type Refused = Omit<Extract<ApprovalEvent, { type: "ApprovalDenied" }>["data"], "approvalId">;

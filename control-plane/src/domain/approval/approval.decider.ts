@@ -1,13 +1,13 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { type Decision, recordDecision } from "../decision.ts";
+import type { Decision } from "../decision.ts";
 import { type CommandFacts, sameFacts } from "../facts.ts";
 import { requireStatement, requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
-import { inPlaceOf, requireHours, requireStep, requireUnheard } from "./agreement.ts";
+import { inPlaceOf, refusalOf, requireHours, requireStep, requireUnheard, type Voter } from "./agreement.ts";
 import { isComparable, isNoMoreThan } from "./no-more-than.ts";
 import { sharedScope, voteIn, windowSeconds } from "./quorum.ts";
 import { peopleIn } from "./terms.ts";
@@ -18,15 +18,6 @@ type DataOf<T extends ApprovalEvent["type"]> = Extract<ApprovalEvent, { type: T 
 type PreviewOutcome = Extract<ApprovalEvent, { type: "ApprovalPreviewed" | "ApprovalPreviewFailed" }>;
 
 export type Proposed = Pick<DataOf<"ApprovalCounterProposed">, "statement" | "digest" | "facts">;
-
-interface Voter {
-  readonly by: DecidedBy;
-  /** Those that they are in now. */
-  readonly groups: readonly string[];
-  readonly comment: string;
-  /** Whether policy in force now lets them decide. */
-  readonly decision: Decision;
-}
 
 export type ApprovalCommand =
   | { readonly type: "Request"; readonly data: DataOf<"ApprovalRequested"> }
@@ -92,8 +83,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     case "Approve": {
       requireOpen(asked, state, at);
       requireOtherHuman(command.by, (id) => isParty(asked, id));
-      if (command.digest !== undefined && command.digest !== asked.command.digest) throw drift("The command is not the one that was shown.");
-      if (command.decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+      requireUnchanged(asked, command);
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
       if (state.context.approvers.includes(command.by.id)) return [];
       requireUnheard(state.context.votes, command.by);
@@ -125,10 +115,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
       requireOpen(asked, state, at);
       requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_COMMENT_LENGTH);
-      const vetoOf = command.decision.effect === "allow" ? undefined : asked.denyBy.find((group) => command.groups.includes(group));
-      const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
-      const said = { approvalId, by: command.by.id, comment: command.comment, decision, ...inPlaceOf(command.by) };
-      return checked(state, { type: "ApprovalDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
+      return checked(state, { type: "ApprovalDenied", data: { approvalId, ...refusalOf(asked, command) } });
     }
     case "Propose":
       return propose(command, asked, state, at);
@@ -215,8 +202,7 @@ function propose(
   const { approvalId, command } = asked;
   requireOpen(asked, state, at);
   requireOtherHuman(by, (id) => isParty(asked, id));
-  if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
-  if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+  requireUnchanged(asked, { digest, decision });
   if (command.via !== "simple" || command.parameters.length > 0 || asked.plan !== undefined) {
     const hint = "Deny it and say what to run instead.";
     throw new SallyportError("feature.unsupported", `Only a plain query without parameters can be answered with another text. ${hint}`);
@@ -228,6 +214,12 @@ function propose(
   requirePermitted(decision);
   const data = { approvalId, by: by.id, comment, ...proposed, decision: requirePermitted(onProposed) };
   return checked(state, { type: "ApprovalCounterProposed", data });
+}
+
+/** What is decided on is what was shown, under the rules that held it (I4). */
+function requireUnchanged({ command, decision }: DataOf<"ApprovalRequested">, now: { readonly digest: string | undefined; readonly decision: Decision }): void {
+  if (now.digest !== undefined && now.digest !== command.digest) throw drift("The command is not the one that was shown.");
+  if (now.decision.policyVersion !== decision.policyVersion) throw drift("The policy changed since the command was held.");
 }
 
 /** Of a grant for a while, its end. */
@@ -277,8 +269,7 @@ function requestPreview(
   const { approvalId, command } = asked;
   requireOpen(asked, state, at);
   requireOtherHuman(by, (id) => isParty(asked, id));
-  if (digest !== undefined && digest !== command.digest) throw drift("The command is not the one that was shown.");
-  if (decision.policyVersion !== asked.decision.policyVersion) throw drift("The policy changed since the command was held.");
+  requireUnchanged(asked, { digest, decision });
   if (state.context.previews.length >= MAX_PREVIEWS) {
     throw new SallyportError("session.limit", `This approval was looked at ${MAX_PREVIEWS} times; it gets no more previews.`);
   }

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { inPlaceOf, requireHours, requireStep, requireUnheard } from "../approval/agreement.ts";
+import { inPlaceOf, refusalOf, requireHours, requireStep, requireUnheard, type Voter } from "../approval/agreement.ts";
 import { peopleIn, plainTerms } from "../approval/terms.ts";
 import { type Decision, recordDecision } from "../decision.ts";
 import { requireText } from "../names.ts";
@@ -13,23 +13,14 @@ import { spokenDuration } from "../spoken-duration.ts";
 
 type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["data"];
 
-/** `decision`: whether policy in force now lets them decide. */
-interface Vote {
-  readonly by: DecidedBy;
-  readonly comment: string;
-  readonly decision: Decision;
-  /** Those that they are in now. */
-  readonly groups: readonly string[];
-}
-
 export type GrantCommand =
   | { readonly type: "Request"; readonly data: Omit<DataOf<"AccessRequested">, "decision" | "quorum">; readonly decision: Decision }
   /** `askedNow`: what policy in force now says to the request itself. */
-  | ({ readonly type: "Approve"; readonly askedNow: Decision } & Vote)
-  | ({ readonly type: "Deny" } & Vote)
+  | ({ readonly type: "Approve"; readonly askedNow: Decision } & Voter)
+  | ({ readonly type: "Deny" } & Voter)
   | { readonly type: "Withdraw"; readonly by: string }
   /** Of break-glass, by somebody else. */
-  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Omit<Vote, "groups">)
+  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Omit<Voter, "groups">)
   | { readonly type: "Escalate" }
   /** Of the request, of the access, or of the time for its review, whichever it is time for. */
   | { readonly type: "Expire" }
@@ -78,10 +69,7 @@ export function decide(command: GrantCommand, state: GrantState, at: string): Gr
       requirePending(asked, state, at);
       requireOtherHuman(command.by, (id) => isParty(asked, id));
       requireText("comment", command.comment, MAX_REASON_LENGTH);
-      const vetoOf = command.decision.effect === "allow" ? undefined : asked.denyBy.find((group) => command.groups.includes(group));
-      const decision = vetoOf === undefined ? requirePermitted(command.decision) : recordDecision(command.decision);
-      const said = { grantId, by: command.by.id, comment: command.comment, decision, ...inPlaceOf(command.by) };
-      return checked(state, { type: "AccessDenied", data: { ...said, ...(vetoOf === undefined ? {} : { vetoOf }) } });
+      return checked(state, { type: "AccessDenied", data: { grantId, ...refusalOf(asked, command) } });
     }
     case "Withdraw": {
       requirePending(asked, state, at);

@@ -74,6 +74,8 @@ export class PostgresGateway {
   readonly #strangers = new Set<Socket>();
   readonly #sessions = new Set<PostgresSession>();
   #opening = 0;
+  /** Connections that have signed in, until they are closed. */
+  readonly #signedIn = new Map<string, number>();
   /** Ends of sessions that are being recorded. */
   readonly #ending = new Set<Promise<void>>();
   readonly #stallCheck: NodeJS.Timeout;
@@ -202,6 +204,7 @@ export class PostgresGateway {
         const signedIn = await this.deps.identities.authenticate(token, address, user);
         if (this.#sessions.size + this.#opening >= this.limits.sessions)
           throw new SallyportError("session.limit", `All ${this.limits.sessions} sessions of this gateway are in use.`);
+        this.#countIn(signedIn.principal.id, raw);
         this.#opening++;
         try {
           settled();
@@ -215,6 +218,20 @@ export class PostgresGateway {
         }
       }
     }
+  }
+
+  /** Before all sessions are in use those of one identity are: its own, and not everybody's. */
+  #countIn(identity: string, raw: Socket): void {
+    const already = this.#signedIn.get(identity) ?? 0;
+    if (already >= this.limits.sessionsPerIdentity)
+      throw new SallyportError("session.limit", `${identity} has ${already} sessions, as many as one identity may have; close one first.`);
+    if (raw.destroyed) return;
+    this.#signedIn.set(identity, already + 1);
+    raw.once("close", () => {
+      const left = (this.#signedIn.get(identity) ?? 1) - 1;
+      if (left === 0) this.#signedIn.delete(identity);
+      else this.#signedIn.set(identity, left);
+    });
   }
 
   #refuse(socket: Socket, error: SallyportError): void {

@@ -6,6 +6,8 @@ export interface PostgresLimits {
   readonly unauthenticatedConnections: number;
   /** Sessions at once. */
   readonly sessions: number;
+  /** Of one identity. */
+  readonly sessionsPerIdentity: number;
   /** One message of a client. */
   readonly messageBytes: number;
   /** Client messages over 1 MiB being collected, over all sessions. */

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { GossipService } from "@sallyport/proto/gen/event_store/client/gossip";
 import { PersistentSubscriptionsService } from "@sallyport/proto/gen/event_store/client/persistent_subscriptions";
 import { ServerFeaturesService } from "@sallyport/proto/gen/event_store/client/server_features";
 import { type StreamsServer, StreamsService } from "@sallyport/proto/gen/event_store/client/streams";
 import type { Logger } from "pino";
-import { listen, type Place, shutDown, type TlsCredential, tlsCredentials } from "../../grpc/listen.ts";
+import { listen, type Place, shutDown, type TlsCredential } from "../../grpc/listen.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Access } from "./access.ts";
 import { appendCall, deleteCall, tombstoneCall } from "./append-calls.ts";
@@ -21,8 +21,8 @@ export interface EndpointOptions extends Place {
   readonly ledger: Ledger;
   readonly access: Access;
   readonly log: Logger;
-  /** Without it the endpoint speaks in clear: for loopback only. */
-  readonly tls: TlsCredential | undefined;
+  /** In clear for loopback only. */
+  readonly credentials: ServerCredentials;
   /** Streams that nobody deletes through this protocol. */
   readonly isOurs: (stream: string) => boolean;
 }
@@ -35,7 +35,7 @@ const SHUTDOWN_MILLIS = 2_000;
 
 /** The embedded ledger, spoken to in EventStoreDB's protocol: a single node, whatever a client's connection string says. */
 export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { ledger, access, log, tls } = options;
+  const { ledger, access, log } = options;
   const closing = new AbortController();
   const appender = new StreamAppender(ledger, options.isOurs);
   const groups = new Groups(ledger, appender, log);
@@ -56,8 +56,7 @@ export async function startLedgerEndpoint(options: EndpointOptions): Promise<{ r
   server.addService(PersistentSubscriptionsService, groupCalls(context));
   server.addService(ServerFeaturesService, serverFeatures());
   server.addService(GossipService, gossip());
-  const credentials = tls === undefined ? ServerCredentials.createInsecure() : tlsCredentials(tls);
-  const port = await listen(server, credentials, options, "The ledger's endpoint");
+  const port = await listen(server, options.credentials, options, "The ledger's endpoint");
   return {
     port,
     async close() {

@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { equal, toBase64, utf8 } from "@sallyport/proto/audit/bytes";
 import {
+  type Checkpoint,
   CHECKPOINT_STREAM,
   CHECKPOINT_TYPE,
   type CheckpointData,
@@ -282,8 +284,11 @@ export class Checkpointer {
     if (signed === undefined) return;
     this.#last = signed;
     this.tree.covered(head);
-    this.tree.flush();
-    if (recorded === undefined) return;
+    if (recorded !== undefined) this.#tellWitnesses(signed, checkpoint, recorded);
+    this.tree.flush(); // last: a cache that cannot be written is no reason to tell witnesses nothing
+  }
+
+  #tellWitnesses(signed: SignedCheckpoint, checkpoint: Checkpoint, recorded: RecordedEvent): void {
     const witnessed = {
       record: { checkpoint: checkpointNote(signed), leaf: toBase64(hashOf(recorded)), position: String(recorded.position) },
       checkpoint,
@@ -310,15 +315,5 @@ export class Checkpointer {
 
 const retryMs = (failures: number): number => Math.min(RETRY_LAST_MS, RETRY_FIRST_MS * 2 ** Math.min(failures, 20));
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms).unref();
-    signal.addEventListener("abort", done, { once: true });
-  });
-}
+/** Resolves after `ms`, or at once when the signal aborts; keeps no process alive. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal, ref: false }).catch(() => undefined);

@@ -68,12 +68,13 @@ export class LogTree {
   }
 
   add({ position, hash, isAboutLog }: Leaf): void {
+    this.#file.requireRoom();
     this.#lastPosition = position;
     const completed: Hash[] = [];
     this.#window.push(hash, "");
     this.#range.append(hash, (_level, _index, node) => completed.push(node));
-    this.#file.append(position, completed);
     if (!isAboutLog) this.#events++;
+    this.#file.append(position, completed); // the last thing that may fail: the leaf is in the tree then, and comes no second time
     // Far behind a checkpoint nothing is named one by one.
     if (this.size - this.#window.start > 4 * MAX_FINGERPRINTS) this.#window.dropBefore(this.size - 2 * MAX_FINGERPRINTS);
   }

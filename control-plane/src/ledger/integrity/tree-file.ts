@@ -6,14 +6,18 @@ import { HASH_BYTES } from "@sallyport/proto/audit/primitives";
 /** A 64-bit number. */
 const POSITION_BYTES = 8;
 
-/** What waits to be written is at most this many leaves; 40 KiB, one write. */
+/** What waits to be written is at most this many leaves, while the disk takes them; 40 KiB, one write. */
 export const MAX_UNWRITTEN = 512;
+
+/** While the disk does not take them: some 40 MB, and minutes of a busy ledger. Then leaves wait in the ledger, where they are anyway. */
+export const MAX_HELD = 262_144;
 
 /**
  * Every node of the Merkle tree, and the ledger position of every leaf, in two files beside the ledger, so that a proof is a few
  * reads and a start is not a full re-hash. A cache: it may be thrown away, and is never believed without a signed root.
  *
- * A node follows its children, so both files only ever grow; whatever a crash leaves behind is cut back to whole leaves.
+ * A node follows its children, so both files only ever grow; whatever a crash, or a disk that was full, leaves behind is cut back to
+ * whole leaves. What could not be written stays in memory, is read there, and is tried again with the next.
  */
 export class TreeFile {
   readonly #nodes: number;
@@ -39,12 +43,17 @@ export class TreeFile {
     return this.#size;
   }
 
+  /** Fails while too much waits for the disk: before a leaf is added, so that it can come again. */
+  requireRoom(): void {
+    if (this.#newPositions.length >= MAX_HELD) this.flush();
+  }
+
   /** `completed` are the leaf and the nodes that it completes, from the leaf up. */
   append(position: bigint, completed: readonly Hash[]): void {
     this.#newNodes.push(...completed);
     this.#newPositions.push(position);
     this.#size++;
-    if (this.#newPositions.length >= MAX_UNWRITTEN) this.flush();
+    if (this.#newPositions.length % MAX_UNWRITTEN === 0) this.flush();
   }
 
   nodeAt(level: number, index: number): Hash {
@@ -73,10 +82,15 @@ export class TreeFile {
 
   flush(): void {
     if (this.#newPositions.length === 0) return;
-    writeWhole(this.#nodes, Buffer.concat(this.#newNodes));
     const positions = Buffer.alloc(this.#newPositions.length * POSITION_BYTES);
     for (const [i, position] of this.#newPositions.entries()) positions.writeBigUInt64BE(position, i * POSITION_BYTES);
-    writeWhole(this.#positions, positions);
+    try {
+      writeWhole(this.#nodes, Buffer.concat(this.#newNodes));
+      writeWhole(this.#positions, positions);
+    } catch (error) {
+      this.#cut(); // the next write goes to the end of the file, which must be where the last whole one ended
+      throw error;
+    }
     this.#written = this.#size;
     this.#newNodes = [];
     this.#newPositions = [];

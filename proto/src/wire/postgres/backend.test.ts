@@ -18,7 +18,7 @@ describe("backend messages", () => {
     assert.equal(encodeAuthentication(0).toString("hex"), "520000000800000000");
     assert.equal(encodeBackendKeyData(1, Buffer.from("00000002", "hex")).toString("hex"), "4b0000000c0000000100000002");
     assert.equal(encodeParameterStatus("a", "b").toString("hex"), "530000000861006200");
-    assert.equal(encodeNegotiateProtocolVersion(0, ["_pq_.x"]).toString("hex"), "760000001300000000000000015f70715f2e7800");
+    assert.equal(encodeNegotiateProtocolVersion(0, ["_pq_.x"]).toString("hex"), "760000001300030000000000015f70715f2e7800");
   });
 
   it("carry our refusal in PostgreSQL's words, with the stable code in DETAIL", () => {

@@ -63,10 +63,14 @@ export function encodeAuthentication(kind: (typeof authentication)[keyof typeof 
   return encodeFrame(backend.authentication, payload);
 }
 
-/** int32 newest minor version spoken, int32 count, string option each: those of the client's that are not spoken. */
+/**
+ * int32 newest version spoken, major and minor, as PostgreSQL sends it whatever its manual says: libpq hangs up on less than 3.0;
+ * int32 count, string option each: those of the client's that are not spoken.
+ */
 export function encodeNegotiateProtocolVersion(minor: number, options: readonly string[]): Buffer {
   const head = Buffer.allocUnsafe(8);
-  head.writeUInt32BE(minor, 0);
+  head.writeUInt16BE(3, 0);
+  head.writeUInt16BE(minor, 2);
   head.writeUInt32BE(options.length, 4);
   return encodeFrame(backend.negotiateProtocolVersion, Buffer.concat([head, ...options.map((option) => Buffer.from(`${option}\0`))]));
 }

@@ -49,6 +49,17 @@ describe("columns that rows are picked, ordered, grouped or joined by", () => {
     "select city as c, count(*) from t group by city order by c": "t.c t.city",
     "select count(*) from t group by grouping sets ((a), rollup (b, c))": "t.a t.b t.c",
     "select id from t order by ssn desc limit (select max(u.n) from u)": "t.ssn u.n",
+    // Too long for its type, or an index.
+    "update t set ssn = replace(ssn, '1', '22'), name = upper(name), email = coalesce(lower($1), t.email)": "t.ssn",
+    "insert into t (id, ssn) values (1, '2') on conflict (id) do update set ssn = excluded.ssn || t.ssn": "t.id t.ssn",
+    "merge into t using u on t.id = u.id when matched then update set ssn = left(t.ssn, 3)": "t.id t.ssn u.id",
+    // How wide is what was sorted shows.
+    "explain analyze select replace(email, 'a', 'bbb'), name from t": "t.email",
+    "explain analyze with c as (select id, upper(email) as e from t) select id from c": "t.email",
+    "explain (analyze, serialize) select name, t.* from t": "t.* t.name",
+    "explain (analyze, serialize text) values ((select max(name) from t))": "t.name",
+    "explain select replace(email, 'a', 'bbb') from t": "",
+    "explain analyze select email, t.* from t": "",
     "select distinct email from t": "t.email",
     "select distinct on (email) id from t": "t.email",
     "select email from a union select b.mail from b": "a.email b.mail",

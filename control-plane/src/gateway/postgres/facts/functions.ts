@@ -75,8 +75,13 @@ const foreignAccess = /^(?:dblink|postgres_fdw_)/;
 /** Volatile built-ins that no list here speaks of; a test keeps this to what SQL cannot call. */
 export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filter((name) => !harmless.has(name) && !dangerous.has(name));
 
-/** They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for. */
-const remembering: ReadonlySet<string> = new Set(["lo_get", "loread", "lo_open", "pg_stat_get_activity", "pg_stat_get_backend_activity"]);
+/**
+ * They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for; or
+ * how much was sorted on disk, which tells how wide the last values were.
+ */
+const remembering: ReadonlySet<string> = new Set(
+  "lo_get loread lo_open pg_stat_get_activity pg_stat_get_backend_activity pg_stat_get_db_temp_bytes pg_stat_get_db_temp_files".split(" "),
+);
 
 /** `set_config` is judged by its arguments (settings.ts), whoever does so counts the call. */
 const judgedByArguments = "set_config";

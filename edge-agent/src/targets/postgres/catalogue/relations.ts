@@ -8,10 +8,14 @@ export const FIRST_UNPINNED_OID = 12_000;
 export const FIRST_USER_OID = 16_384;
 /** pg_statistic, pg_statistic_ext_data: samples of every table's values. pg_largeobject: whatever was put there. */
 const HOLDS_VALUES: ReadonlySet<number> = new Set([2619, 3429, 2613]);
-/** Views of the system's own, and their columns with values: samples, and what others run, which holds the values that they look for. */
+/**
+ * Views of the system's own, and their columns with values: samples, what others run, which holds the values that they look for, and how much
+ * was sorted on disk, which tells how wide the last values were.
+ */
 const SHOWS_VALUES: readonly { readonly view: RegExp; readonly column: RegExp }[] = [
   { view: /^pg_stats/, column: /vals$|elems$|bounds|histogram$/ },
   { view: /^pg_stat_activity$/, column: /^query$/ },
+  { view: /^pg_stat_database$/, column: /^temp_/ },
 ];
 
 /**

@@ -1,5 +1,6 @@
 import type { DeleteStmt, InsertStmt, MergeStmt, Node, RangeVar, ReturningClause, UpdateStmt, WithClause } from "@pgsql/types";
-import { noteCondition } from "./conditions.ts";
+import { strings } from "../names.ts";
+import { isValue, noteCondition } from "./conditions.ts";
 import { withCtes } from "./ctes.ts";
 import { fromEntries, tableEntry } from "./from.ts";
 import { targets } from "./queries.ts";
@@ -144,10 +145,31 @@ function assign(
     if (!("ResTarget" in node)) continue;
     const { name, val, indirection } = node.ResTarget;
     noteWritten(tracer, { relation, name, value: val, scope, inserted });
-    if (val === undefined || !("MultiAssignRef" in val)) assigned.put(name, valueOf(tracer, [val, indirection], scope));
+    if (val === undefined || !("MultiAssignRef" in val)) {
+      const value = valueOf(tracer, [val, indirection], scope);
+      if (!keepsWidth(val)) remade(tracer, relation, name, value);
+      assigned.put(name, value);
+    }
     // Its columns all hold the same source, which is traced with the first.
     else assigned.together(name, (val.MultiAssignRef.colno ?? 1) > 1 ? nothing : valueOf(tracer, val, scope));
   }
+}
+
+const trimming: ReadonlySet<string> = new Set(["lower", "upper", "btrim", "ltrim", "rtrim"]);
+
+/** What is there, or what the command holds, and little else. */
+function keepsWidth(node: Node | undefined): boolean {
+  if (node === undefined || "ColumnRef" in node || isValue(node)) return true;
+  if ("TypeCast" in node) return keepsWidth(node.TypeCast.arg);
+  if ("CoalesceExpr" in node) return (node.CoalesceExpr.args ?? []).every(keepsWidth);
+  if (!("FuncCall" in node) || node.FuncCall.args?.length !== 1) return false;
+  return trimming.has(strings(node.FuncCall.funcname).at(-1) ?? "") && keepsWidth(node.FuncCall.args[0]);
+}
+
+/** `SET email = replace(email, 'ann', repeat('x', 300))`: that it is too long then, for its type or an index, or needs more of the log, tells what was there. */
+function remade(tracer: Tracer, relation: RangeVar | undefined, name: string | undefined, { sources }: Value): void {
+  const own = sourceKey(relation?.relname ?? "", name ?? ANY_COLUMN);
+  if (sources.has(own)) tracer.filter({ sources: new Set([own]), opaque: false, plain: false });
 }
 
 function returned(

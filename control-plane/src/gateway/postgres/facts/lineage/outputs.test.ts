@@ -178,6 +178,7 @@ describe("what cannot be known is opaque", () => {
     "select most_common_vals from pg_stats": ["opaque pg_stats.most_common_vals"],
     "select query from pg_stat_get_activity(null)": ["opaque"],
     "select pg_stat_get_backend_activity(1)": ["opaque"],
+    "select pg_stat_get_db_temp_bytes(1), pg_stat_get_db_temp_files(1)": ["opaque", "opaque"],
     "explain select secret()": ["opaque"],
     "explain select email from customers": [""],
     "execute prepared": undefined,

@@ -128,6 +128,7 @@ function values(tracer: Tracer, lists: readonly Node[], scope: Scope): readonly 
     const row = "List" in list ? (list.List.items ?? []) : [list];
     for (const [index, cell] of row.entries()) {
       const value = valueOf(tracer, cell, scope);
+      tracer.shows(value);
       if (value.sources.size > 0 || value.opaque) columns[index] = computed(union([columns[index] ?? nothing, value]));
       else columns[index] ??= nothing;
     }
@@ -178,9 +179,11 @@ export function targets(tracer: Tracer, list: readonly Node[] = [], scope: Scope
       tracer.spend(entries.length);
       const star: Item = { kind: "star", entries, merged: merged && names.length === 0 };
       tracer.read.add(wholeItems([star]));
+      if (tracer.measured === "all") tracer.shows(wholeItems([star]));
       return star;
     }
     const value = valueOf(tracer, val, scope);
+    tracer.shows(value);
     // `(row).*`: as many columns as the row has.
     if (endsInStar(val)) return uncounted(value);
     return { kind: "column", name: nameOf(node.ResTarget), value };

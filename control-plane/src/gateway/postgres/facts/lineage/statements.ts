@@ -28,6 +28,10 @@ function traceQuery(tracer: Tracer, query: Node, scope: Scope): readonly Item[] 
   return [{ kind: "column", name: undefined, value: anything }];
 }
 
+/** In whatever form: who writes NONE writes it for nothing. */
+const isSerializing = (options: readonly Node[] = []): boolean =>
+  options.some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "serialize");
+
 export function traceStatement(tracer: Tracer, statement: Node): Result {
   const scope = emptyScope(undefined, undefined);
   const traced = (query: Node | undefined): readonly Item[] => (query === undefined ? [] : tracer.query(query, scope).items);
@@ -37,6 +41,7 @@ export function traceStatement(tracer: Tracer, statement: Node): Result {
   if ("CopyStmt" in statement) return copied(tracer, statement.CopyStmt, traced(statement.CopyStmt.query));
   if ("ExplainStmt" in statement) {
     const { query, options } = statement.ExplainStmt;
+    if (isRunning(options)) tracer.measured = isSerializing(options) ? "all" : "made";
     const inner = query === undefined ? "unknown" : traceStatement(tracer, query);
     if (!isRunning(options)) tracer.onlyPlanned();
     // A plan: names and estimates, but values only of what it folds, which a function of which nothing is known may be.

@@ -31,6 +31,8 @@ export class Tracer {
   copied = new Gathered();
   /** What goes into columns of the changed table, by their names; ANY_COLUMN: the text does not say into which. */
   readonly assigned = new Map<string, Gathered>();
+  /** What an EXPLAIN that runs tells the width of, by what sorts and the like take: values that are made, or with SERIALIZE what is shown. */
+  measured: "nothing" | "made" | "all" = "nothing";
   /** What each source is compared with. */
   readonly exactValues = new Map<string, Set<string>>();
   readonly traitsOf: TraitsOf;
@@ -57,7 +59,12 @@ export class Tracer {
     this.#probed.add(value);
   }
 
-  /** The same, of a column that is only compared with values that the statement holds: it tells those who know them already. */
+  /** An item of a target list: `replace(ssn, '12', repeat('x', 999))` is as wide as the value says. */
+  shows(value: Value): void {
+    if (this.measured === "all" || (this.measured === "made" && !value.plain)) this.filter(value);
+  }
+
+  /** As `filter`, of a column that is only compared with values that the statement holds: it tells those who know them already. */
   match(value: Value, exact: readonly string[] = []): void {
     this.#matched.add(value);
     if (exact.length > 0) for (const source of value.sources) this.#note(source, exact);

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { describe, it } from "node:test";
+import { LogTree } from "@sallyport/control-plane/src/ledger/integrity/log-tree.ts";
+import { CompactRange, type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
+import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
+import { tempDir } from "../support/temp-dir.ts";
+
+const hasher = treeHasher(nodePrimitives.sha256);
+const hashOf = (n: number): Hash => hasher.leaf(Buffer.from(String(n)));
+
+/** The size that files of this process may have. */
+const limit = (soft: string): Buffer => execFileSync("prlimit", [`--pid=${process.pid}`, `--fsize=${soft}:`]);
+
+describe("the stored tree", () => {
+  it("proves the same after its disk was full in the middle of a write, at once and after a restart", (t) => {
+    t.after(() => limit("unlimited"));
+    const folder = tempDir(t, "tree");
+    const tree = new LogTree(folder);
+    const range = new CompactRange(hasher);
+    let failed = 0;
+    const add = (from: number, to: number): void => {
+      for (let n = from; n < to; n++) {
+        range.append(hashOf(n));
+        try {
+          tree.add({ position: BigInt(n), hash: hashOf(n), isAboutLog: false });
+        } catch {
+          failed++;
+        }
+      }
+    };
+    add(0, 600);
+    limit("40000"); // the first 512 leaves and what is above them are 32,736 bytes, and so are the next
+    add(600, 1_030);
+    assert.notEqual(failed, 0);
+    limit("unlimited");
+    add(1_030, 2_000);
+    tree.flush();
+    assert.equal(tree.unsigned, 2_000, "each counts, whatever became of its file");
+    assert.deepEqual(tree.prover.root(2_000), range.root());
+    for (const index of [0, 511, 512, 700, 1_029, 1_030, 1_999]) assert.deepEqual([tree.leafAt(index), tree.positionOf(index)], [hashOf(index), BigInt(index)]);
+    tree.close();
+    const again = new LogTree(folder);
+    assert.equal(again.size, 2_000);
+    assert.deepEqual(again.prover.root(2_000), range.root());
+    again.close();
+  });
+});
