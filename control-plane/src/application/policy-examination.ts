@@ -1,4 +1,4 @@
-import { findDisruptive } from "../domain/names.ts";
+import { findDisruptive } from "@sallyport/proto/disruptive";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import type { LiveState } from "./live-state.ts";
 import { lockout, silences } from "./policy-keepers.ts";
