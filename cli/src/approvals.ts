@@ -2,6 +2,7 @@ import type { Approval } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { acceptCommand, proposalVerbs, SHOWN_CHARACTERS } from "./approval-proposals.ts";
 import { previewLine, previewVerb } from "./approval-previews.ts";
+import { isWholeId } from "./by-prefix.ts";
 import { Misuse } from "./exit-status.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 import { withWholeCommand } from "./approval-text.ts";
@@ -55,7 +56,8 @@ export function approvalsVerb(program: Command): void {
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const { approvals: service } = verb.api();
-        const { id: approvalId } = await find(verb, id);
+        // By its whole id also for who may take it back and not look at it.
+        const approvalId = isWholeId(id) ? id : (await find(verb, id)).id;
         const { approval } = await service.revokeApproval({ approvalId, reason });
         verb.io.out(verb.io.json ? toJson(approval) : `${approvalId}: ${approval?.state ?? ""}`);
       }),

@@ -1,6 +1,6 @@
 import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { Command } from "commander";
-import { byPrefix } from "./by-prefix.ts";
+import { byPrefix, isWholeId } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
 import { instant, printable, writeTable } from "./table.ts";
@@ -65,7 +65,8 @@ export function grantsVerb(program: Command): void {
     .description("end it now, with every session that uses it")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
-        const { id: grantId } = await findGrant(verb, id);
+        // By its whole id also for who may end it and not look at it.
+        const grantId = isWholeId(id) ? id : (await findGrant(verb, id)).id;
         const { grant } = await verb.api().grants.revokeGrant({ grantId, reason });
         tellGrant(verb.io, grant);
       }),
@@ -74,7 +75,7 @@ export function grantsVerb(program: Command): void {
 
 export async function findGrant({ api }: Verb, id: string): Promise<Grant> {
   const client = api();
-  if (/^[0-9a-f-]{36}$/u.test(id)) {
+  if (isWholeId(id)) {
     const { grant } = await client.grants.getGrant({ grantId: id });
     if (grant !== undefined) return grant;
   }

@@ -1,13 +1,11 @@
+import { onOneLineWith } from "@sallyport/proto/disruptive";
 import { bold, type Io } from "./io.ts";
 
 /** Wider cells are cut, with an ellipsis, so that a line stays a line. */
 const MAX_CELL = 80;
 
-/** What moves the cursor, colours the terminal, begins a line or turns the direction of writing. */
-const DISRUPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
-
-/** What another system sent, on one line. Each such character is shown as a dot and none is left out: with it would go what it hides. */
-export const printable = (text: string): string => text.replaceAll("\n", "⏎").replaceAll(DISRUPTIVE, "·");
+/** What another system sent, on one line. */
+export const printable = (text: string): string => onOneLineWith(text.replaceAll("\n", "⏎"), () => "·");
 
 const TAB = "    ";
 

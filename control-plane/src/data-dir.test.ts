@@ -20,7 +20,7 @@ describe("the data directory", () => {
     t.after(() => rmSync(folder, { recursive: true }));
     const file = join(folder, "file");
     writeFileSync(file, "");
-    for (const path of [file, join(file, "data")]) {
+    for (const path of [file, join(file, "data"), "/proc/nowhere", "/proc/nowhere/data"]) {
       assert.throws(() => makeDataDir(path), { code: "config.invalid", message: /SALLYPORT_DATA_DIR/u });
     }
   });

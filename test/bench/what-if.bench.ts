@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { pino } from "pino";
 import { createApplication, systemClock } from "../../control-plane/src/application/application.ts";
 import { newEvent } from "../../control-plane/src/application/new-event.ts";
-import { policyVersion } from "../../control-plane/src/application/policies.ts";
+import { policyVersion } from "../../control-plane/src/application/policy-version.ts";
 import type { CommandContext } from "../../control-plane/src/application/ports.ts";
 import { command, ended, opened, requested } from "../../control-plane/src/application/testing/samples.ts";
 import { recordDecision } from "../../control-plane/src/domain/decision.ts";

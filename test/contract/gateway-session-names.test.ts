@@ -218,6 +218,26 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       }
     });
 
+    it("whose letters only look like UTF-8 is not classified by the names that they would be", { timeout: HANG_MS }, async (t) => {
+      await admin.query('create table if not exists "税" (id int)');
+      const bed = await GatewayBed.start(t, ground, { target });
+      const { client, record } = await bed.open({ client_encoding: "EUC_CN" });
+      const select = Buffer.concat([Buffer.from("SELECT * FROM "), Buffer.from([0xcb, 0xb0])]);
+      assert.equal(select.toString("utf8"), "SELECT * FROM \u02f0");
+      assert.equal(await ask(client, message("Q", select, "\0")), "T C:SELECT 0 Z:I");
+      await ask(client, query("SELECT E'\\n'"));
+      assert.deepEqual(judged(record), ["simple unclassified", "simple SELECT E'\\n'"]);
+    });
+
+    for (const spelling of ["utf-8", "'UTF 8'", "Unicode"]) {
+      it(`is UTF-8 when the client spells it ${spelling}`, { timeout: HANG_MS }, async (t) => {
+        const bed = await GatewayBed.start(t, ground, { target });
+        const { client, record } = await bed.open({ client_encoding: spelling });
+        await ask(client, query("SELECT E'é\\n'"));
+        assert.deepEqual(judged(record), ["simple SELECT E'é\\n'"]);
+      });
+    }
+
     it("is classified again once the target says that nothing has changed", { timeout: HANG_MS }, async (t) => {
       const bed = await GatewayBed.start(t, ground, { target });
       const { client, record } = await bed.open();

@@ -106,6 +106,36 @@ describe("a preview of a held command", () => {
     await updated;
   });
 
+  it("takes a text, or parameters, that stand in the recording because they are long", async () => {
+    const client = await stack.connect();
+    for (const [text, values] of [
+      [`update staff set pay = case when id in (${Array.from({ length: 6_000 }, (_, n) => n + 5).join(", ")}) then 7 else pay end`, []],
+      ["update staff set pay = length($1) + $2", ["x".repeat(40_000), 4]],
+    ] as const) {
+      const updated = failure(client.query(text, [...values]));
+      const { data } = await stack.event(
+        "approval-",
+        (event): event is RecordedAs<"ApprovalRequested"> =>
+          event.type === "ApprovalRequested" &&
+          event.data.command.recording !== undefined &&
+          (event.data.command.statement === undefined) === (values.length === 0),
+      );
+      const { plan, dryRun } = await preview("bo", data.approvalId, true, data.command.digest);
+      assert.match(plan, /Update on staff/u);
+      assert.equal(dryRun?.rows, 30n);
+      await stack.deny(data.approvalId);
+      await updated;
+    }
+    const longer = failure(client.query(`update staff set name = '${"x".repeat(70_000)}'`));
+    const { data } = await stack.event(
+      "approval-",
+      (event): event is RecordedAs<"ApprovalRequested"> => event.type === "ApprovalRequested" && event.data.command.statementBytes > 70_000,
+    );
+    await assert.rejects(preview("bo", data.approvalId, true), /too long/u);
+    await stack.deny(data.approvalId);
+    await longer;
+  });
+
   it("is for those who may decide, on what is held and for as long as it is", async () => {
     const client = await stack.connect();
     const deleted = failure(client.query("delete from staff /* who */"));

@@ -7,8 +7,8 @@ import { atEnd, type Cleanup } from "./cleanup.ts";
 export const MAX_KEPT_LINES = 20_000;
 /** How long a process may take to obey SIGTERM at the end of a test. */
 export const STOP_MS = 10_000;
-/** How long to wait for a line when the caller does not say. */
-export const LINE_MS = 30_000;
+/** How long to wait for a line when the caller does not say: the start of a control plane on a machine that has ten other things to do. */
+export const LINE_MS = 60_000;
 
 export interface ProcessOptions {
   /** Added to this process's environment; undefined takes a variable away. */

@@ -9,7 +9,7 @@ import { requireStatement } from "../domain/names.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { listApprovals, MAX_LISTED, OneAtATime, type Sight } from "./approval-listing.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
-import { approvalView, previewView } from "./views.ts";
+import { approvalView, endedView, previewView } from "./views.ts";
 
 /** Facts and digest of a text, as if `requester` sent it. */
 export type InspectProposal = (statement: string, bound: { readonly resource: string; readonly requester: string }) => Promise<Proposed>;
@@ -100,15 +100,19 @@ export function approvalService(
     }),
     revokeApproval: unary(api, async ({ approvalId, reason }, { principal, context }) => {
       const approval = await approvals.load(approvalId);
-      if (approval === undefined || !maySee(principal, approval)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
-      const isOwn = approval.requestedBy === principal.id || may(principal, "administer", approval);
+      const isOwn = approval !== undefined && (approval.requestedBy === principal.id || may(principal, "administer", approval));
+      const seen = approval !== undefined && maySee(principal, approval);
+      // Whoever administers them may take one back without reading it.
+      if (approval === undefined || !(isOwn || seen))
+        throw new SallyportError("approval.not_found", `There is no approval ${approvalId} that you may see or revoke.`);
       const by = isOwn ? principal : approvals.inWhoseName(approval, principal);
       if (approval.plan !== undefined && approval.state === "pending" && approval.requestedBy === principal.id) {
         await approvals.withdraw(approvalId, "cancelled", context);
         return { approval: approvalView((await approvals.load(approvalId)) ?? approval) };
       }
       if (by === undefined) throw new SallyportError("auth.forbidden", "Only its requester, administrators, and whoever may decide on it, revoke it.");
-      return { approval: approvalView(await approvals.revoke(approvalId, by, reason, context)) };
+      const revoked = await approvals.revoke(approvalId, by, reason, context);
+      return { approval: seen ? approvalView(revoked) : endedView(revoked) };
     }),
     proposeCounter: unary(api, async ({ approvalId, statement, comment, digest }, { principal, context }) => {
       const asked = approvals.find(approvalId);

@@ -7,7 +7,7 @@ import type { RecordedResources } from "../application/recorded-resources.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
 import { reviewVerdicts } from "../domain/grant/grant.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
-import { grantView } from "./grant-view.ts";
+import { endedView, grantView } from "./grant-view.ts";
 import { type ApiContext, unary } from "./unary.ts";
 
 /** A listing holds no more than this, whatever is asked. */
@@ -23,7 +23,7 @@ export function grantService(api: ApiContext, { grants, resources }: { readonly 
 
   async function visible(grantId: string, principal: Principal): Promise<GrantView> {
     const grant = await grants.load(grantId);
-    if (grant === undefined || !maySee(principal, grant)) throw new SallyportError("approval.not_found", `There is no request for access ${grantId}.`);
+    if (grant === undefined || !maySee(principal, grant)) throw noSuchGrant(grantId);
     return grant;
   }
 
@@ -52,10 +52,16 @@ export function grantService(api: ApiContext, { grants, resources }: { readonly 
       grant: grantView(await grants.withdraw(grantId, principal, context)),
     })),
     revokeGrant: unary(api, async ({ grantId, reason }, { principal, context }) => {
-      const grant = await visible(grantId, principal);
-      const by = revoker(principal, grant);
+      const grant = await grants.load(grantId);
+      const by = grant && revoker(principal, grant);
+      const seen = grant !== undefined && maySee(principal, grant);
+      if (by === undefined && !seen) throw noSuchGrant(grantId);
       if (by === undefined) throw new SallyportError("auth.forbidden", "Only administrators, and whoever may decide on it, revoke access.");
-      return { grant: grantView(await grants.revoke(grantId, by, reason, context)) };
+      const revoked = await grants.revoke(grantId, by, reason, context);
+      return { grant: seen ? grantView(revoked) : endedView(revoked) };
     }),
   };
 }
+
+const noSuchGrant = (grantId: string): SallyportError =>
+  new SallyportError("approval.not_found", `There is no request for access ${grantId} that you may see or revoke.`);

@@ -1,4 +1,4 @@
-import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
+import { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { GrantView } from "../application/grant-ports.ts";
 import { stepsView } from "./views.ts";
 
@@ -15,3 +15,6 @@ export function grantView(grant: GrantView): Grant {
     requestEscalatesAt: escalated ? undefined : escalation?.at,
   };
 }
+
+/** For who may end it and not look at it: that it is so, and nothing of what people wrote. */
+export const endedView = ({ id, resource, state }: GrantView): Grant => Grant.fromPartial({ id, resource, state });

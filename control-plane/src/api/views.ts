@@ -1,11 +1,11 @@
-import type {
+import {
   Approval,
-  ApprovalStep,
-  Identity,
-  PreviewResponse,
-  RecordedEvent as EventMessage,
-  SampleRow,
-  Session,
+  type ApprovalStep,
+  type Identity,
+  type PreviewResponse,
+  type RecordedEvent as EventMessage,
+  type SampleRow,
+  type Session,
 } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { ApprovalView } from "../application/approval-ports.ts";
 import type { IdentityView } from "../application/ports.ts";
@@ -29,6 +29,9 @@ export const eventView = ({ stream, revision, position, id, type, data, metadata
   metadataJson: JSON.stringify(metadata),
   recordedAt,
 });
+
+/** For who may take it back and not look at it: that it is so, and nothing of what it is about. */
+export const endedView = ({ id, resource, state }: ApprovalView): Approval => Approval.fromPartial({ id, resource, state });
 
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =

@@ -5,6 +5,7 @@ import { type ApprovalEvent, approvalStream } from "../domain/approval/approval.
 import { upcast } from "../domain/catalogue.ts";
 import { type Decision, recordDecision } from "../domain/decision.ts";
 import { type CommandFacts, sameFacts } from "../domain/facts.ts";
+import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
@@ -93,9 +94,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     if (facts.hazards.includes("unparsed")) throw new SallyportError("input.invalid", `This cannot be proposed: it ${facts.unclassifiedReason}.`);
     const session = await readRequestersSession(ledger, sessionId);
     if (session === undefined) throw new SallyportError("session.not_found", "The session that asked is not in the record.");
-    const found = live.identities.get(identityStream(requestedBy))?.state;
     const { effect, lacks, reason, rules } = takeDecision(policies.current(), {
-      principal: found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined,
+      principal: activePrincipal(live.identities.get(identityStream(requestedBy))?.state),
       resource: resources.find(resource),
       action: "run",
       facts,
@@ -197,9 +197,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
       if (counter === undefined || state !== "replaced") throw new SallyportError("approval.drift", "Nobody proposed this.");
       // The text alone does not say what it touches.
       if (!sameFacts(counter.facts, facts)) throw new SallyportError("approval.drift", "The proposed text does something else by now.");
-      const found = live.identities.get(identityStream(counter.by))?.state;
-      if (found?.status !== "active") throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
-      const by = { id: counter.by, kind: found.kind, groups: found.groups };
+      const by = activePrincipal(live.identities.get(identityStream(counter.by))?.state);
+      if (by === undefined) throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
       const context = systemContext(nodeId);
       const asked = await requireDecidable(approvalId);
       const voice = voices.alone(asked, asked.command.facts, by, context);

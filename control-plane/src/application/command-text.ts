@@ -14,6 +14,25 @@ export interface CommandPiece {
 export const isWhole = ({ statement, parameters }: RecordedCommand): boolean => statement !== undefined && parameters.every(({ value }) => value !== undefined);
 
 /**
+ * A command as it would stand in its event if that had room for all of it. Above `limit` bytes, and where something was withheld, as it is:
+ * it is then not whole.
+ */
+export async function wholeCommand(ledger: Pick<Ledger, "readStream">, sessionId: string, command: RecordedCommand, limit: number): Promise<RecordedCommand> {
+  const { statementBytes, parameters, redacted } = command;
+  if (isWhole(command) || redacted || parameters.reduce((sum, { bytes }) => sum + bytes, statementBytes) > limit) return command;
+  const texts = new Map<CommandPiece["part"], Buffer[]>();
+  for await (const { part, bytes } of commandText(ledger, sessionId, command)) texts.set(part, [...(texts.get(part) ?? []), bytes]);
+  const textOf = (part: CommandPiece["part"], encoding: "utf8" | "hex"): string => Buffer.concat(texts.get(part) ?? []).toString(encoding);
+  return {
+    ...command,
+    statement: textOf("statement", "utf8"),
+    parameters: parameters.map((parameter, part) =>
+      parameter.value === undefined ? { ...parameter, value: textOf(part, "hex"), encoding: "hex" } : parameter,
+    ),
+  };
+}
+
+/**
  * All of a command, as it may be recorded: what its event has, then what is in the recording of its session. One chunk is in memory at a
  * time. Fails when the recording does not have all of it any more: nobody is to take a part for the whole.
  */

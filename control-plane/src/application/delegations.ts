@@ -3,6 +3,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { Principal } from "../domain/decision.ts";
 import * as delegation from "../domain/delegation/delegation.decider.ts";
 import { delegationStream } from "../domain/delegation/delegation.events.ts";
+import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { type DelegationView, viewAt } from "./delegation-view.ts";
 import type { CommandContext } from "./ports.ts";
@@ -51,8 +52,7 @@ export function createDelegations({ live, execute, clock, nodeId }: UseCaseDeps)
           "session.limit",
           `One person gives ${MAX_DELEGATIONS_OF_ONE} delegations at a time, and takes the place of as many; end one first.`,
         );
-      const found = live.identities.get(identityStream(to))?.state;
-      const person = found?.status === "active" ? { id: to, kind: found.kind } : undefined;
+      const person = activePrincipal(live.identities.get(identityStream(to))?.state);
       const delegationId = randomUUID();
       const asked = { delegationId, by: decidedBy(by, context), to: person, startsAt, seconds, reason };
       return run(delegationId, { type: "Give", ...asked }, context);

@@ -4,6 +4,7 @@ import { upcast } from "../domain/catalogue.ts";
 import type { Decision, PolicyAction, PolicyEngine, Principal, Purpose } from "../domain/decision.ts";
 import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
+import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { termsOf } from "./approval-request.ts";
@@ -124,8 +125,7 @@ export function createGrants({
 
   /** As they are now: whoever was disabled, or left a group, may not ask any more. */
   function askedNow({ requestedBy, resource, reason, ticket }: GrantView): Decision {
-    const found = live.identities.get(identityStream(requestedBy))?.state;
-    const principal = found?.status === "active" ? { id: requestedBy, kind: found.kind, groups: found.groups } : undefined;
+    const principal = activePrincipal(live.identities.get(identityStream(requestedBy))?.state);
     const circumstances = { time: clock.now(), purpose: { reason, ticket } };
     return takeDecision(policies.current(), { principal, action: "request", resource: resources.find(resource), circumstances });
   }

@@ -5,7 +5,7 @@ import { nodeStream } from "../domain/node/node.events.ts";
 import { type PolicyEvent, policyStream } from "../domain/policy/policy.events.ts";
 import type { Ledger } from "../ledger/ledger.ts";
 import { newEvent } from "./new-event.ts";
-import { policyVersion } from "./policies.ts";
+import { policyVersion } from "./policy-version.ts";
 import { admin, collect, fails, setStage, typesIn, until } from "./testing/stage.ts";
 
 const policy = (text: string) => [{ name: "main.policy", text }];

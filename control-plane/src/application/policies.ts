@@ -1,50 +1,23 @@
-import { createHash } from "node:crypto";
 import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
-import { findDisruptive } from "../domain/names.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
 import * as policy from "../domain/policy/policy.decider.ts";
-import { type PolicyEvent, type PolicyFile, type PolicyNames, policyStream } from "../domain/policy/policy.events.ts";
+import { type PolicyEvent, type PolicyFile, policyStream } from "../domain/policy/policy.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import { policyStanding } from "./authority.ts";
-import { whomToTell, keepers, lockout, silences } from "./policy-keepers.ts";
+import { keepers, lockout, whomToTell } from "./policy-keepers.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
+import { createExamination } from "./policy-examination.ts";
 import type { PolicyService } from "./policy-changes.ts";
+import { canonicalFiles, policyDigest, policyVersion } from "./policy-version.ts";
 import type { PolicyVersionView } from "./policy-view.ts";
 import type { CommandContext } from "./ports.ts";
-import type { PolicyCompiler, PolicyProblem, PolicyRehearsal } from "./policy-ports.ts";
+import type { PolicyCompiler, PolicyRehearsal } from "./policy-ports.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
-
-/** The same rules have the same version, whatever the order of the files and the ends of their lines. */
-export const canonicalFiles = (files: readonly PolicyFile[]): PolicyFile[] =>
-  files.map(({ name, text }) => ({ name, text: text.replaceAll("\r\n", "\n") })).toSorted((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-
-const pairsOf = (files: readonly PolicyFile[]): readonly (readonly [string, string])[] => canonicalFiles(files).map(({ name, text }) => [name, text]);
-
-export function policyVersion(files: readonly PolicyFile[]): string {
-  return `p${createHash("sha256")
-    .update(JSON.stringify(pairsOf(files)), "utf8")
-    .digest("hex")
-    .slice(0, 12)}`;
-}
-
-/** Of the snapshot that is agreed to and published: the rules, and what they name. A version is short enough to be found twice; this is not. */
-export const policyDigest = (files: readonly PolicyFile[], { groups, labels }: PolicyNames): string =>
-  createHash("sha256")
-    .update(JSON.stringify([pairsOf(files), groups, labels]), "utf8")
-    .digest("hex");
-
-/** Where no parser is at hand. */
-export const cannotRehearse: PolicyRehearsal = async (_engine, files) => ({
-  problems: files
-    .filter(({ name }) => name.endsWith(".test.json"))
-    .map(({ name }) => ({ severity: "error", file: name, line: 1, message: "Nothing here can run tests." })),
-  passed: 0,
-});
 
 export interface PolicyDeps extends UseCaseDeps {
   readonly compiler: PolicyCompiler;
@@ -72,60 +45,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
     );
   });
 
-  function problemsOf(files: readonly PolicyFile[]): readonly PolicyProblem[] {
-    const names = new Set<string>();
-    const own: PolicyProblem[] = [];
-    for (const { name, text } of files) {
-      if (names.has(name)) own.push({ severity: "error", file: name, line: 0, message: "Two files have this name." });
-      if (!name.isWellFormed() || !text.isWellFormed())
-        own.push({ severity: "error", file: name.toWellFormed(), line: 0, message: "Not well-formed Unicode." });
-      names.add(name);
-    }
-    return own.length > 0 ? own : compiler.check(files);
-  }
-
-  /**
-   * What rules name and nothing here knows. A rule about an identity that does not exist is a slip of the pen, and would be theirs
-   * who gets that name later; groups and resources may be known to others before us.
-   */
-  function strangers(files: readonly PolicyFile[]): readonly PolicyProblem[] {
-    const identities = new Map(Array.from(live.identities.states(), ({ identityId, groups }) => [identityId, groups]));
-    const groups = new Set([...identities.values()].flat());
-    const resources = new Set(Array.from(live.resources.states(), ({ name }) => name));
-    return compiler.mentions(files).flatMap(({ kind, name, file, line }): PolicyProblem[] => {
-      if (kind === "identity" && !identities.has(name))
-        return [{ severity: "error", file, line, message: `There is no identity ${JSON.stringify(name)}. Name a group, or create it first.` }];
-      if (kind === "group" && !groups.has(name)) return [{ severity: "warning", file, line, message: `Nobody is in the group ${JSON.stringify(name)}.` }];
-      if (kind === "resource" && !resources.has(name))
-        return [{ severity: "warning", file, line, message: `No agent has offered a resource ${JSON.stringify(name)}.` }];
-      return [];
-    });
-  }
-
-  /** Of what is put before others, who read it on a terminal. What is published already loads as it is. */
-  const unreadable = (files: readonly PolicyFile[]): readonly PolicyProblem[] =>
-    files.flatMap(({ name, text }): PolicyProblem[] => {
-      const [inName, inText] = [findDisruptive(name), findDisruptive(text)];
-      const problem = (line: number, found: string): PolicyProblem => ({
-        severity: "error",
-        file: name,
-        line,
-        message: `The control character ${found}: it shows readers another text than the one that decides.`,
-      });
-      if (inName !== undefined) return [problem(0, inName.name)];
-      return inText === undefined ? [] : [problem(text.slice(0, inText.index).split("\n").length, inText.name)];
-    });
-
-  /** Rules first: the tests of rules with an error mean nothing. */
-  async function examine(files: readonly PolicyFile[]): Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }> {
-    const found = [...unreadable(files), ...problemsOf(files)];
-    if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
-    const unknown = strangers(files);
-    if (unknown.some(({ severity }) => severity === "error")) return { problems: [...unknown, ...found], passed: 0 };
-    const engine = compiler.compile(policyVersion(files), files);
-    const { problems, passed } = await rehearse(engine, files);
-    return { problems: [...problems, ...lockout(engine, files, live.identities.states()), ...unknown, ...found, ...silences(engine, files)], passed };
-  }
+  const { problemsOf, examine } = createExamination({ compiler, rehearse, live });
 
   const current = (): PolicyEngine | undefined => (live.failure === undefined ? engines.inForce(live.policy) : undefined);
 

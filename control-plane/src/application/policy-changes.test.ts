@@ -10,7 +10,7 @@ import { type PolicyEvent, policyStream } from "../domain/policy/policy.events.t
 import { policyMachine } from "../domain/policy/policy.machine.ts";
 import { approvedBy, proposed, published, rejectedBy, retired, superseded, tried, withdrawnBy } from "../domain/policy/policy.samples.ts";
 import type { Application } from "./application.ts";
-import { policyVersion } from "./policies.ts";
+import { policyVersion } from "./policy-version.ts";
 import type { CommandContext } from "./ports.ts";
 import { human } from "./testing/samples.ts";
 import { admin, fails, setStage, type Stage, typesIn, until } from "./testing/stage.ts";

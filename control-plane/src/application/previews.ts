@@ -7,6 +7,7 @@ import { strictestObligations } from "../domain/obligations.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import type { Approvals, ApprovalView } from "./approval-ports.ts";
 import type { Identities, Resources } from "./ports.ts";
+import { wholeCommand } from "./command-text.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";
 import { load } from "./execute-command.ts";
@@ -27,6 +28,8 @@ export interface PreviewDeps extends UseCaseDeps {
 
 /** Characters of a plan that are recorded; what is longer is shown whole, and its digest covers all of it. */
 export const MAX_RECORDED_PLAN_LENGTH = 16_384;
+/** Bytes of a command and its parameters: it travels to the agent in one frame, with what is masked. */
+export const MAX_PREVIEWED_BYTES = 65_536;
 /** Of a failure's message, which may quote the target. */
 const MAX_RECORDED_MESSAGE_LENGTH = 1_000;
 
@@ -85,7 +88,7 @@ export function createPreviews(
       const view = await approvals.load(approvalId);
       if (view === undefined) throw new SallyportError("approval.not_found", "No such approval.");
       const { command, requestedBy } = view;
-      const what = { command, ...(view.plan === undefined ? {} : { plan: view.plan.commands }) };
+      const held = { command, ...(view.plan === undefined ? {} : { plan: view.plan.commands }) };
       const stream = approvalStream(approvalId);
       const previewId = randomUUID();
       const intent = (): approval.ApprovalCommand => ({
@@ -110,6 +113,8 @@ export function createPreviews(
         if (resource === undefined) throw new SallyportError("resource.not_found", "The resource is not served any more.", { resource: view.resource });
         const session = await sessionOf(view);
         const obligations = obligationsFor(view, by, session);
+        // Long texts are in the recording of the session that asked.
+        const what = { ...held, command: await wholeCommand(ledger, view.sessionId, command, MAX_PREVIEWED_BYTES) };
         previewer.require({ ...what, requestedBy, resource, kind });
         await execute({ decider: approval, stream, command: intent(), context });
         const record = (outcome: Extract<approval.ApprovalCommand, { type: "RecordPreview" }>["outcome"]): Promise<unknown> =>

@@ -1,6 +1,7 @@
 import { counts, currentStep } from "../domain/approval/quorum.ts";
 import type { Decision, Principal } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
+import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import type { DecidedBy } from "../domain/vote.ts";
@@ -32,8 +33,8 @@ export interface Voices {
 
 /** Whoever gave a delegation, as they are; undefined when they have nothing to give. */
 export function giverOf({ identities }: Pick<LiveState, "identities">, id: string): Principal | undefined {
-  const found = identities.get(identityStream(id))?.state;
-  return found?.status === "active" && found.kind === "human" ? { id, kind: found.kind, groups: found.groups } : undefined;
+  const now = activePrincipal(identities.get(identityStream(id))?.state);
+  return now?.kind === "human" ? now : undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { findDisruptive } from "@sallyport/proto/disruptive";
 import { SallyportError } from "@sallyport/proto/errors";
 
 /** Names become part of stream names, which must be ASCII without blanks in every store. */
@@ -21,15 +22,6 @@ export function requireName(kind: keyof typeof patterns, name: string): void {
   }
   if (patterns[kind].test(name)) return;
   throw new SallyportError("input.invalid", `Not a valid ${kind} name: it must match ${patterns[kind].source}.`, { field: kind });
-}
-
-/** New lines and tabs are text. What else moves a cursor, or turns the direction of writing, shows a reader another text than the one that is there. */
-const DISRUPTIVE = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/u;
-
-/** Where the first character is that makes a text look like another one. */
-export function findDisruptive(text: string): { readonly index: number; readonly name: string } | undefined {
-  const found = DISRUPTIVE.exec(text);
-  return found === null ? undefined : { index: found.index, name: `U+${found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}` };
 }
 
 /** What people write for people: comments, reasons, names of groups. */

@@ -1,3 +1,4 @@
+import { onOneLineWith } from "@sallyport/proto/disruptive";
 import type { Field, Notice, Step, Urgency } from "./notice.ts";
 
 /** What a channel may say. */
@@ -57,14 +58,12 @@ function bounded(value: Field["value"]): Field["value"] {
   return value.length > LISTED ? [...members, `and ${value.length - LISTED} more`] : members;
 }
 
-/** What begins a line, moves a cursor or turns the direction of writing: with it a value could pass for another field of the message. */
-const DISRUPTIVE = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 /** U+2400 is the picture of U+0000, and so on for the controls of ASCII. */
 const PICTURES = 0x2400;
 
-/** Nothing is hidden: each such character becomes its picture (␊, ␍, ␛), or the sign of one that cannot be shown. */
+/** So that no value passes for another field of the message. Nothing is hidden: each such character becomes its picture (␊, ␍, ␛), or the sign of one that cannot be shown. */
 const oneLine = (text: string): string =>
-  text.replaceAll(DISRUPTIVE, (character) => (character < " " ? String.fromCharCode(PICTURES + character.charCodeAt(0)) : "\u{fffd}"));
+  onOneLineWith(text, (character) => (character < " " ? String.fromCharCode(PICTURES + character.charCodeAt(0)) : "\u{fffd}"));
 
 /** Never in the middle of a character. */
 function cut(text: string): string {

@@ -69,7 +69,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
       limit: optional(text),
     }),
   }),
-  record({ $case: fc.constant("describeCopy" as const), value: record({ query: text, layout: optional(layout) }) }),
+  record({ $case: fc.constant("describeCopy" as const), value: record({ query: text, layout: optional(layout), withoutGenerated: optional(fc.boolean()) }) }),
   record({
     $case: fc.constant("resultLineage" as const),
     value: record({

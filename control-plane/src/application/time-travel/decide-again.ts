@@ -15,6 +15,7 @@ import {
 } from "../../domain/decision.ts";
 import type { DomainEvent } from "../../domain/events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
+import { activePrincipal } from "../../domain/identity/active-principal.ts";
 import * as identity from "../../domain/identity/identity.decider.ts";
 import { type IdentityEvent, identityStream } from "../../domain/identity/identity.events.ts";
 import { sameObligations, strictestObligations } from "../../domain/obligations.ts";
@@ -168,7 +169,7 @@ async function states<State, Event extends DomainEvent>(
 async function principals(ledger: Ledger, cut: Cut, { principal, in: recorded }: Taken): Promise<readonly Version<Principal | undefined>[]> {
   if (typeof principal !== "string") return [{ state: principal, until: undefined }];
   const found = await states<identity.IdentityState, IdentityEvent>(ledger, cut, identityStream(principal), recorded, identity);
-  return found.map(({ state: { status, identityId: id, kind, groups }, until }) => ({ state: status === "active" ? { id, kind, groups } : undefined, until }));
+  return found.map(({ state, until }) => ({ state: activePrincipal(state), until }));
 }
 
 function compare({ recorded, effect, obligations, terms }: Taken, now: Decision): string[] {

@@ -3,7 +3,7 @@ import { upcast } from "../../domain/catalogue.ts";
 import type { PolicyEngine } from "../../domain/decision.ts";
 import { type PolicyEvent, type PolicyFile, policyStream } from "../../domain/policy/policy.events.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
-import { policyVersion } from "../policies.ts";
+import { policyVersion } from "../policy-version.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
 import { readStreamUntil, type Cut } from "./moment.ts";
 

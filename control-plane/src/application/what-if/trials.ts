@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Principal } from "../../domain/decision.ts";
 import type { PolicyFile } from "../../domain/policy/policy.events.ts";
-import { canonicalFiles } from "../policies.ts";
+import { canonicalFiles } from "../policy-version.ts";
 import type { PolicyService } from "../policy-changes.ts";
 import type { Clock, CommandContext } from "../ports.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";

@@ -8,7 +8,7 @@ import { type SessionEvent, sessionStream } from "../../domain/session/session.e
 import { createCedarCompiler } from "../../policy/compiler.ts";
 import { createApplication } from "../application.ts";
 import { newEvent } from "../new-event.ts";
-import { policyVersion } from "../policies.ts";
+import { policyVersion } from "../policy-version.ts";
 import { ManualTime } from "../testing/manual-time.ts";
 import { command, completed, denied, ended, human, opened, orders, requested } from "../testing/samples.ts";
 import { admin, openSealed, silent } from "../testing/stage.ts";

@@ -3,7 +3,7 @@ import { type Decision, isEffect, type PolicyEngine } from "../../domain/decisio
 import { differenceBetween } from "../../domain/policy/difference.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
-import { policyVersion } from "../policies.ts";
+import { policyVersion } from "../policy-version.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
 import type { WhatIfProgress, WhatIfQuestion, WhatIfReport } from "./report.ts";

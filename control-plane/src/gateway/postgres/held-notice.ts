@@ -1,3 +1,4 @@
+import { asText } from "@sallyport/proto/disruptive";
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import { describeSteps } from "../../domain/approval/terms.ts";
 import type { CounterProposal } from "../../application/approval-ports.ts";
@@ -5,9 +6,6 @@ import type { RecordedCommand } from "../../domain/session/session.events.ts";
 import { withheldOf } from "../../domain/session/withheld.ts";
 import type { Decision } from "../../domain/decision.ts";
 import { shownDigest } from "../../domain/shown-digest.ts";
-
-/** All but new lines and tabs: a terminal would obey them, and show another text than the one that runs. */
-const DISRUPTIVE = /[\p{Bidi_Control}\p{Zl}\p{Zp}]|[^\P{Cc}\n\t]/gu;
 
 /** What the client of a held command reads while it waits: for whom (groups, never a list of people), until when, and what to do. */
 export function heldNotice(approvalId: string, decision: Decision, command: RecordedCommand, expiresAt: Date, inTransaction: boolean): Buffer {
@@ -23,7 +21,7 @@ export function heldNotice(approvalId: string, decision: Decision, command: Reco
     severity: "NOTICE",
     sqlstate: "01000",
     message: `This command is held until ${people} approve${one ? "s" : ""} it. Approval ${approvalId}`,
-    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${riskClass}${unclassifiedReason === "" ? "" : ` (it ${unclassifiedReason.replaceAll(DISRUPTIVE, "·")})`}; expires: ${expiresAt.toISOString()}${inTransaction ? " (sooner, as a transaction is open)" : ""}${hours}${escalation}${withheld === undefined ? "" : `; not shown to them, as it looks like a secret: ${withheld}`}`,
+    detail: `code: approval.pending; rule: ${rules.join(", ")}; policy: ${policyVersion}; risk: ${riskClass}${unclassifiedReason === "" ? "" : ` (it ${asText(unclassifiedReason)})`}; expires: ${expiresAt.toISOString()}${inTransaction ? " (sooner, as a transaction is open)" : ""}${hours}${escalation}${withheld === undefined ? "" : `; not shown to them, as it looks like a secret: ${withheld}`}`,
     hint: `They run: sallyport approvals approve ${approvalId}    To withdraw it, cancel (Ctrl-C).`,
   });
 }
@@ -33,7 +31,7 @@ export const counterNotice = (approvalId: string, { by, comment, statement, dige
   encodeNoticeResponse({
     severity: "NOTICE",
     sqlstate: "01000",
-    message: `${by} proposes instead: ${statement.replaceAll(DISRUPTIVE, "·")}`,
-    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${comment.replaceAll(DISRUPTIVE, "·")}`}`,
+    message: `${by} proposes instead: ${asText(statement)}`,
+    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${asText(comment)}`}`,
     hint: `To run that in place of your command: sallyport approvals accept ${approvalId} ${shownDigest(digest)}    Or go on waiting, or cancel (Ctrl-C).`,
   });

@@ -41,8 +41,8 @@ export interface Cursor {
  * settings can come back in ways that are not announced in time (RESET, ROLLBACK).
  */
 export type TextReading =
-  /** `utf8`: the target takes nothing else for text. */
-  { readonly kind: "as_parsed"; readonly utf8: boolean } | { readonly kind: "plain"; readonly why: string };
+  /** `utf8`: the target takes nothing else for text. `converted`: the encoding from which it makes other letters than those that are parsed here. */
+  { readonly kind: "as_parsed"; readonly utf8: boolean; readonly converted?: string } | { readonly kind: "plain"; readonly why: string };
 
 /** Until the target says how it reads text now, which it does with ReadyForQuery. */
 export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
@@ -247,17 +247,24 @@ function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading):
   };
 }
 
-/** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
-const asciiSafe = /^(UTF8|UNICODE|SQL_ASCII|LATIN\d+|ISO_8859_\d+|WIN(866|874|125\d)|KOI8[RU]?|EUC_\w+)$/i;
+/** As PostgreSQL compares the names of encodings: "utf-8" is UTF8. */
+export const encodingNamed = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
 
-export const isAsciiSafe = (encoding: string): boolean => asciiSafe.test(encoding);
+/** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
+const asciiSafe = /^(utf8|unicode|sqlascii|latin\d+|iso8859\d+|win(866|874|125\d)|koi8[ru]?|euc\w+)$/;
+
+export const isAsciiSafe = (encoding: string): boolean => asciiSafe.test(encodingNamed(encoding));
 
 /** The analyser calls it unclassified; but nobody need be asked about what cannot run. */
 const isGarbled = (sql: Buffer, reading: TextReading): boolean => reading.kind === "as_parsed" && reading.utf8 && !isUtf8(sql);
 
-/** Text without quotes that could be read in two ways is read alike under every setting. */
+/** Text without quotes that could be read in two ways is read alike under every setting; letters of another encoding may look like UTF-8. */
 function misread(sql: Buffer, reading: TextReading): string | undefined {
-  return reading.kind === "plain" && (!isAscii(sql) || sql.includes(0x5c)) ? reading.why : undefined;
+  if (reading.kind === "as_parsed") {
+    const { converted } = reading;
+    return converted === undefined || isAscii(sql) ? undefined : `Text in the client encoding ${converted} has other letters than in UTF-8.`;
+  }
+  return !isAscii(sql) || sql.includes(0x5c) ? reading.why : undefined;
 }
 
 function executableOf(via: Executable["via"], prepared: Prepared | undefined, bind: Bind | undefined): Executable {

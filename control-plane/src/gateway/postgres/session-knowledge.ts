@@ -2,6 +2,7 @@ import type { TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import type { StatementAnalysis } from "./facts/analysis.ts";
 import {
   afterUnclassified,
+  encodingNamed,
   isAsciiSafe,
   type Cursor,
   type Portal,
@@ -62,7 +63,7 @@ export class SessionKnowledge implements SessionNames {
   parameter(name: string, value: string): void {
     if (name === "client_encoding") {
       this.#clientEncoding = value;
-      if (this.#reading.kind === "as_parsed") this.#reading = { kind: "as_parsed", utf8: /^(UTF8|UNICODE)$/i.test(value) };
+      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(value);
       if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
     } else if (name === "standard_conforming_strings" && value !== "on") {
       this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
@@ -119,3 +120,10 @@ export class SessionKnowledge implements SessionNames {
 
 /** The text, what it is recorded as, and the facts of it. */
 const costOf = ({ sql }: Prepared): number => sql.length * 4 + 1_024;
+
+/** The target converts nothing where the client names no encoding. */
+const readingIn = (encoding: string): TextReading => {
+  const name = encodingNamed(encoding);
+  const utf8 = name === "utf8" || name === "unicode";
+  return { kind: "as_parsed", utf8, ...(utf8 || name === "sqlascii" ? {} : { converted: encoding }) };
+};

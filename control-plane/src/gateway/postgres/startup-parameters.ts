@@ -58,7 +58,7 @@ export function readStartup(parameters: ReadonlyMap<string, string>): { readonly
   }
   const encoding = result["client_encoding"];
   // psql's "auto" comes as the encoding it stands for; an encoding whose bytes can hide a quote cannot be judged.
-  if (encoding !== undefined && !isAsciiSafe(encoding.replaceAll(/['"\s-]/g, ""))) {
+  if (encoding !== undefined && !isAsciiSafe(encoding)) {
     throw new SallyportError(
       "feature.unsupported",
       `The gateway does not carry the client encoding "${encoding}": its bytes can be read in more than one way. Use UTF8.`,

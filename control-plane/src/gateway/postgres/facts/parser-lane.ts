@@ -30,6 +30,9 @@ const STACK_MB = 64;
 /** A 256 KiB text makes a tree of some 30 MB. */
 const HEAP_MB = 512;
 
+/** The process's own holds credentials. Of it the thread is told at most where Node keeps what it compiled, which halves its start. */
+const threadEnvironment = Object.fromEntries(Object.entries(process.env).filter(([name]) => name === "NODE_COMPILE_CACHE"));
+
 export type Outcome =
   | Exclude<Reply, { kind: "ready" | "broken" }>
   | { readonly kind: "failed"; readonly cause: "broken" | "time" | "start" }
@@ -134,8 +137,7 @@ export class ParserLane {
     const worker = new Worker(workerFile ?? new URL("./parser-thread.ts", import.meta.url), {
       workerData: { progress, background, harmlessFunctions } satisfies WorkerSettings,
       resourceLimits: { stackSizeMb: STACK_MB, maxOldGenerationSizeMb: HEAP_MB },
-      // The thread needs nothing of it, and it holds credentials of the process.
-      env: {},
+      env: threadEnvironment,
       stdout: true,
       stderr: true,
     });

@@ -1,59 +1,13 @@
 import assert from "node:assert/strict";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { SallyportError } from "@sallyport/proto/errors";
-import type { MaskColumn, Obligations, Report } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
-import { catalogueOf, knowsAll, OF_NOTHING, ofColumn } from "./lineage.fixture.ts";
+import { OF_NOTHING } from "./lineage.fixture.ts";
 import * as wire from "./messages.fixture.ts";
 import { MAX_MASKED_MESSAGE_BYTES } from "./message-splitter.ts";
-import { PostgresRelay } from "./relay.ts";
+import { cut, CUSTOMERS, detect, mask, oblige, sizes, start } from "./relay.fixture.ts";
 
-const CUSTOMERS = 16_400;
-const catalogue = catalogueOf({ [`${CUSTOMERS}.2`]: ofColumn("customers", "email") });
-const maskKeys = { hash: randomBytes(32), token: randomBytes(32) };
-const mask = (column: string, kind: string, table = ""): MaskColumn => ({ column, table, kind });
-const oblige = (obligations: Partial<Obligations>): Obligations => ({ maskColumns: [], detectors: [], rowCap: 0n, ...obligations });
-const detect = oblige({ detectors: ["email", "card", "ssn", "phone", "iban"] });
-
-type Happening = { readonly kind: "bytes"; readonly bytes: Buffer } | { readonly kind: "report"; readonly report: Report };
-
-function start(obligations: Obligations) {
-  const happened: Happening[] = [];
-  const sent: Buffer[] = [];
-  const relay = new PostgresRelay({
-    obligations,
-    catalogue,
-    ...knowsAll,
-    maskKeys,
-    executes: () => {},
-    toTarget: (bytes) => void sent.push(Buffer.from(bytes)),
-    toClient: (bytes) => void happened.push({ kind: "bytes", bytes: Buffer.from(bytes) }),
-    report: (report) => void happened.push({ kind: "report", report }),
-  });
-  relay.expectResults(OF_NOTHING);
-  return {
-    relay,
-    client: (...parts: readonly Buffer[]) => relay.fromClient(Buffer.concat(parts)),
-    target: (...parts: readonly Buffer[]) => relay.fromTarget(Buffer.concat(parts)),
-    sent: () => Buffer.concat(sent),
-    received: () => Buffer.concat(happened.flatMap((one) => (one.kind === "bytes" ? [one.bytes] : []))),
-    reports: () => happened.flatMap((one) => (one.kind === "report" ? [one.report] : [])),
-    happened,
-  };
-}
-
-function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
-  const chunks: Buffer[] = [];
-  for (let at = 0, i = 0; at < bytes.length; i++) {
-    const size = sizes[i % sizes.length] ?? 1;
-    chunks.push(Buffer.from(bytes.subarray(at, at + size)));
-    at += size;
-  }
-  return chunks;
-}
-
-const sizes = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 });
 const resultRows = fc.array(fc.tuple(fc.option(fc.string({ unit: "binary" })), fc.constantFrom("ana@example.com", "plain", "4111 1111 1111 1111")), {
   maxLength: 8,
 });
@@ -329,71 +283,6 @@ describe("masking the rows of a simple query", () => {
     session.client(wire.message("F", wire.int32(1)));
     session.target(wire.message("V", wire.int32(3), "abc"), wire.ready);
     assert.deepEqual(session.received(), Buffer.concat([wire.message("V", wire.int32(-1)), wire.ready]));
-  });
-});
-
-describe("a row cap", () => {
-  it("withholds what is over it, says so, and corrects the tag", () => {
-    const session = start(oblige({ rowCap: 2n }));
-    session.client(wire.query("select"));
-    session.target(wire.rowDescription({ name: "a" }), ...["1", "2", "3", "4"].map((cell) => wire.dataRow(cell)), wire.complete("SELECT 4"), wire.ready);
-    assert.equal(wire.types(session.received()), "TDDNCZ");
-    assert.ok(session.received().includes(wire.complete("SELECT 2")));
-    assert.ok(session.received().includes("2 rows were withheld"));
-    assert.deepEqual([session.reports()[0]?.rows, session.reports()[0]?.withheldRows], [2n, 2n]);
-  });
-
-  it("leaves the count of changed rows and results under the cap alone", () => {
-    const session = start(oblige({ rowCap: 2n }));
-    const update = Buffer.concat([wire.rowDescription({ name: "a" }), wire.dataRow("1"), wire.complete("UPDATE 1"), wire.ready]);
-    session.client(wire.query("update"));
-    session.relay.fromTarget(Buffer.from(update));
-    assert.deepEqual(session.received(), update);
-    session.client(wire.query("update"));
-    session.target(wire.rowDescription({ name: "a" }), wire.dataRow("1"), wire.dataRow("2"), wire.dataRow("3"), wire.complete("UPDATE 3"));
-    assert.ok(session.received().includes(wire.complete("UPDATE 3")));
-  });
-});
-
-describe("a cap of bytes", () => {
-  const row = (cell: string): Buffer => wire.dataRow(cell);
-  const size = row("1234").length;
-
-  it("passes whole rows as long as they fit, and none behind the first that does not", () => {
-    const session = start(oblige({ byteCap: BigInt(2 * size) }));
-    session.client(wire.query("select"));
-    session.target(wire.rowDescription({ name: "a" }), row("1234"), row("12345"), row("1"), wire.complete("SELECT 3"), wire.ready);
-    assert.deepEqual(wire.texts(session.received()), [["1234"]]);
-    assert.ok(session.received().includes(wire.complete("SELECT 1")));
-    assert.ok(session.received().includes(`2 rows were withheld: policy allows at most ${2 * size} bytes of rows per command.`));
-    const [report] = session.reports();
-    assert.deepEqual([report?.rows, report?.withheldRows, report?.bytes, report?.limit], [1n, 2n, BigInt(size), "bytes"]);
-  });
-
-  it("counts each command anew, whatever the chunking, and says nothing when all fits", () => {
-    fc.assert(
-      fc.property(sizes, (by) => {
-        const stream = Buffer.concat([wire.rowDescription({ name: "a" }), row("1234"), row("1234"), wire.complete("SELECT 2"), wire.ready]);
-        const session = start(oblige({ byteCap: BigInt(2 * size) }));
-        for (let round = 0; round < 2; round++) {
-          session.client(wire.query("select"));
-          for (const chunk of cut(stream, by)) session.relay.fromTarget(chunk);
-        }
-        assert.deepEqual(session.received(), Buffer.concat([stream, stream]));
-        assert.deepEqual(
-          session.reports().map(({ limit }) => limit),
-          [undefined, undefined],
-        );
-      }),
-    );
-  });
-
-  it("names the cap that cut, when there are two", () => {
-    const session = start(oblige({ byteCap: 1_000n, rowCap: 1n }));
-    session.client(wire.query("select"));
-    session.target(wire.rowDescription({ name: "a" }), row("1"), row("2"), wire.complete("SELECT 2"), wire.ready);
-    assert.ok(session.received().includes("1 row was withheld: policy allows at most 1 row per command."));
-    assert.equal(session.reports()[0]?.limit, "rows");
   });
 });
 
