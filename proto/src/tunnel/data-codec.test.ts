@@ -90,7 +90,13 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   }),
   record({
     $case: fc.constant("trace" as const),
-    value: record({ id: uint32, columns: sources, maskedTables: fc.array(text, { maxLength: 2 }), userSchemas: optional(fc.boolean()) }),
+    value: record({
+      id: uint32,
+      columns: sources,
+      maskedTables: fc.array(text, { maxLength: 2 }),
+      userSchemas: optional(fc.boolean()),
+      rowFunctions: optional(fc.boolean()),
+    }),
   }),
   record({
     $case: fc.constant("traced" as const),
@@ -98,6 +104,7 @@ const body: fc.Arbitrary<Body> = fc.oneof(
       id: uint32,
       columns: fc.array(tracedColumn, { maxLength: 2 }),
       userSchemas: optional(record({ names: fc.array(text, { maxLength: 2 }) })),
+      rowFunctions: optional(record({ names: fc.array(text, { maxLength: 2 }) })),
     }),
   }),
   record({ $case: fc.constant("cancel" as const), value: fc.constant({}) }),
