@@ -5,7 +5,7 @@ import type { Witness, Witnessed } from "./witness.ts";
 /** From the request to the end of the answer. */
 export const HTTP_DEADLINE_MS = 5_000;
 /** An answer is a few lines. */
-const MAX_ANSWER_CHARACTERS = 65_536;
+const MAX_ANSWER_BYTES = 65_536;
 
 /**
  * A witness as c2sp.org/tlog-witness has it: `POST <url>/add-checkpoint` with the size it knows, a proof that the tree grew out of
@@ -24,7 +24,7 @@ export function witnessHttp(url: string, deadlineMs = HTTP_DEADLINE_MS): Witness
       redirect: "error",
       signal: AbortSignal.timeout(deadlineMs),
     });
-    return { status: response.status, text: (await response.text()).slice(0, MAX_ANSWER_CHARACTERS) };
+    return { status: response.status, text: await beginningOf(response) };
   };
   return {
     name,
@@ -48,4 +48,16 @@ export function witnessHttp(url: string, deadlineMs = HTTP_DEADLINE_MS): Witness
         .map((line) => `${line}\n`);
     },
   };
+}
+
+/** What is beyond is not read. */
+async function beginningOf({ body }: Response): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let left = MAX_ANSWER_BYTES;
+  for await (const part of body ?? []) {
+    parts.push(part.subarray(0, left));
+    left -= part.length;
+    if (left <= 0) break;
+  }
+  return Buffer.concat(parts).toString("utf8");
 }
