@@ -24,7 +24,7 @@ export function witnessHttp(url: string, deadlineMs = HTTP_DEADLINE_MS): Witness
       redirect: "error",
       signal: AbortSignal.timeout(deadlineMs),
     });
-    return { status: response.status, text: await beginningOf(response) };
+    return { status: response.status, text: await beginningOf(response.body) };
   };
   return {
     name,
@@ -51,7 +51,7 @@ export function witnessHttp(url: string, deadlineMs = HTTP_DEADLINE_MS): Witness
 }
 
 /** What is beyond is not read. */
-async function beginningOf({ body }: Response): Promise<string> {
+async function beginningOf(body: AsyncIterable<Uint8Array> | null): Promise<string> {
   const parts: Uint8Array[] = [];
   let left = MAX_ANSWER_BYTES;
   for await (const part of body ?? []) {
