@@ -85,10 +85,23 @@ function summary(ratios: readonly number[]): Record<string, number> {
   const round = (value: number | undefined): number => Number((value ?? Number.NaN).toFixed(2));
   return {
     seconds: ratios.length,
-    over1_2: ratios.filter((ratio) => ratio > 1.2).length,
+    over1_2: ratios.filter(isSlow).length,
+    longestOver1_2: longestRun(ratios),
     median: round(sorted[Math.floor(sorted.length / 2)]),
     worst: round(sorted.at(-1)),
   };
+}
+
+const isSlow = (ratio: number): boolean => ratio > 1.2;
+
+/** Seconds in a row that were slow. */
+function longestRun(ratios: readonly number[]): number {
+  let [run, longest] = [0, 0];
+  for (const ratio of ratios) {
+    run = isSlow(ratio) ? run + 1 : 0;
+    longest = Math.max(longest, run);
+  }
+  return longest;
 }
 
 /** Refused by us, or let through as the read that it is: then the server has its own opinion. What ends the connection without a word is neither. */
