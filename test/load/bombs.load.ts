@@ -92,7 +92,9 @@ function summary(ratios: readonly number[]): Record<string, number> {
   };
 }
 
-const isSlow = (ratio: number): boolean => ratio > 1.2;
+function isSlow(ratio: number): boolean {
+  return ratio > 1.2;
+}
 
 /** Seconds in a row that were slow. */
 function longestRun(ratios: readonly number[]): number {
