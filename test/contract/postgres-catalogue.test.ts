@@ -163,11 +163,12 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
       create function card(people) returns text language sql as 'select $1.email';
       create function title(elder, text default '') returns text language sql as 'select $1.email';
       create function kind(anyelement) returns text language sql as 'select 1::text';
+      create function lot(variadic people[]) returns text language sql as 'select $1[1].email';
       create function pair(people, int) returns text language sql as 'select $1.email'`);
     const catalogue = newCatalogue();
     await catalogue.learn({ ...nothingUnlearnt(), names: new Set(["people", "elders", "contacts"]) });
     const named = (table: string, column: string): string => shown(catalogue.named(table, column, nothingUnlearnt()));
-    for (const name of ["people.card", "people.title", "people.kind", "elders.card", "contacts.kind"]) {
+    for (const name of ["people.card", "people.title", "people.kind", "people.lot", "elders.card", "contacts.kind"]) {
       const [table = "", column = ""] = name.split(".");
       assert.equal(named(table, column), "opaque", name);
     }
@@ -175,7 +176,7 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
       const [table = "", column = ""] = name.split(".");
       assert.equal(named(table, column), "", name);
     }
-    await admin.query("drop function card(people), title(elder, text), kind(anyelement), pair(people, int); drop domain elder; drop table elders");
+    await admin.query("drop function card(people), title(elder, text), kind(anyelement), lot(people[]), pair(people, int); drop domain elder; drop table elders");
   });
 
   it("tells what has to be looked up: what is new, what is old, and everything after a change", async () => {

@@ -18,6 +18,10 @@ const MAX_ROW_MESSAGE_BYTES = 2 * MAX_RULE_BYTES + 1_024;
 
 /** record, any, anyelement, anynonarray, anycompatible, anycompatiblenonarray: arguments that a row of any relation may be. */
 const ANY_ROW_TYPES = "{2249,2276,2283,2776,5077,5080}";
+/** Of a function `p`: what it is called with where that is one value; one that takes any number of them takes one. */
+const FIRST_ARGUMENT = `case when p.pronargs operator(pg_catalog.=) 1 and p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid then p.provariadic else p.proargtypes[0] end`;
+/** It is of the database's own, and can be called with one value. */
+const TAKES_ONE = `p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1`;
 
 export interface Wanted {
   readonly relations: ReadonlySet<number>;
@@ -107,11 +111,11 @@ where p.oid operator(pg_catalog.=) any ($4::pg_catalog.oid[])
 union all
 select 'c', c.oid::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_proc p
-join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) p.proargtypes[0] and t.typtype operator(pg_catalog.=) any ('{c,d,p}'::pg_catalog."char"[])
+join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) ${FIRST_ARGUMENT} and t.typtype operator(pg_catalog.=) any ('{c,d,p}'::pg_catalog."char"[])
 join wanted w on true
 join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid
   and (c.reltype operator(pg_catalog.=) t.oid or c.reltype operator(pg_catalog.=) t.typbasetype or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
-where p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1
+where ${TAKES_ONE}
 union all
 select 's', 0, 0, '', pg_catalog.encode(pg_catalog.convert_to(n.nspname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.rolname operator(pg_catalog.=) n.nspname
@@ -120,9 +124,9 @@ union all
 select distinct 'w', 0::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_proc p
 join pg_catalog.pg_type t
-  on t.oid operator(pg_catalog.=) case when p.pronargs operator(pg_catalog.=) 1 and p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid then p.provariadic else p.proargtypes[0] end
+  on t.oid operator(pg_catalog.=) ${FIRST_ARGUMENT}
   and (t.typtype operator(pg_catalog.=) any ('{c,d}'::pg_catalog."char"[]) or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
-where $6::pg_catalog.bool and p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1
+where $6::pg_catalog.bool and ${TAKES_ONE}
 limit ${MAX_LOOKUP_ROWS + 1}`;
 
 /** Asks on a logged-in connection that is idle and has no other reader. */
