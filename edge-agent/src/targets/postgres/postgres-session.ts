@@ -331,20 +331,17 @@ export class PostgresSession implements TargetSession {
     const unlearnt = nothingUnlearnt();
     const lineages = phase.relay.lineagesOf(columns, unlearnt);
     if (unlearnt.relations.size + unlearnt.names.size === 0) {
-      const traced = columns.map(({ label, typeOid }, index) => ({ label, typeOid, lineage: lineages[index] }));
-      return this.#expectCopy(
-        phase,
-        traced.filter((_, index) => !this.#leftOut(phase, columns[index])),
-      );
+      const traced = columns.map((column, index) => ({ column, lineage: lineages[index] })).filter(({ column }) => !this.#leftOut(phase, column));
+      const named = traced.map(({ column: { label, typeOid }, lineage }) => ({ label, typeOid, lineage }));
+      return this.#expectCopy(phase, named);
     }
     if (lookups === MAX_LOOKUPS_PER_RESULT) return this.#expectCopy(phase, "unknown");
     this.#whenLearnt(phase, unlearnt, () => this.#traceCopy(phase, columns, lookups + 1));
   }
 
   /** What the session's own transaction made of a table nobody else sees: then too many columns are left, and all are masked. */
-  #leftOut({ describing, relay }: Relaying, column: ResultColumn | undefined): boolean {
-    if (column === undefined || describing?.withoutGenerated !== true || relay.unsettled) return false;
-    return this.#deps.catalogue.isGenerated(column.tableOid, column.attribute);
+  #leftOut({ describing, relay }: Relaying, { tableOid, attribute }: ResultColumn): boolean {
+    return describing?.withoutGenerated === true && !relay.unsettled && this.#deps.catalogue.isGenerated(tableOid, attribute);
   }
 
   #expectCopy(phase: Relaying, columns: CopyColumns): void {
