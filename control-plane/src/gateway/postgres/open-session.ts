@@ -119,6 +119,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
     decision = recordDecision(decided);
     if (decided.effect !== "allow") throw refusedToOpen(decided, name, mayBeAsked(deps.grants.requestable(resource, principal)));
     const { readOnly } = decided.obligations;
+    access.decided(readOnly !== undefined);
     reconsider = () => {
       const now = decideNow(visitor, name, granted, stated.now);
       if (access.permits(now)) return;
@@ -138,7 +139,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       opened.channel.close({ code: "", message: "" });
       throw error;
     }
-    access.opened(readOnly !== undefined);
+    access.opened();
     const desk = new CommandDesk({
       sessionId,
       principal,

@@ -65,9 +65,13 @@ export class SessionAccess {
     if (this.#grant !== undefined) await this.#use(this.#grant);
   }
 
-  opened(readOnly: boolean): void {
-    if (this.#phase !== "released") this.#phase = "open";
+  /** What it is to be opened with. */
+  decided(readOnly: boolean): void {
     this.#readOnly = readOnly;
+  }
+
+  opened(): void {
+    if (this.#phase !== "released") this.#phase = "open";
   }
 
   /** It may go on under this decision as it was opened. */
