@@ -176,7 +176,9 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
       const [table = "", column = ""] = name.split(".");
       assert.equal(named(table, column), "", name);
     }
-    await admin.query("drop function card(people), title(elder, text), kind(anyelement), lot(people[]), pair(people, int); drop domain elder; drop table elders");
+    await admin.query(
+      "drop function card(people), title(elder, text), kind(anyelement), lot(people[]), pair(people, int); drop domain elder; drop table elders",
+    );
   });
 
   it("tells what has to be looked up: what is new, what is old, and everything after a change", async () => {
