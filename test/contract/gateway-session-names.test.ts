@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 import type { Client } from "pg";
 import { bind, closePortal, closeStatement, execute, flush, message, parse, query, sync } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, firstCells, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import { ask, firstCells, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget } from "./gateway-session-harness.ts";
 import type { RecordProbe } from "./gateway-session-ports.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
 
