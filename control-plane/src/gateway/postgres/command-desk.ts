@@ -5,11 +5,11 @@ import type { CommandContext, Identities, Resources, ResourceView, Clock } from 
 import type { Policies } from "../../application/policy-ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
-import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
-import { authorised, denial, fillsRecording, type Judged } from "./judged-command.ts";
+import { authorised, denial, fillsRecording, hidesCode, isLike, type Judged } from "./judged-command.ts";
 import { nextStep } from "./next-step.ts";
 import { garbledText, hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
@@ -17,13 +17,12 @@ import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
-import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
+import { sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
-import { sameButForConstants } from "./same-but-for-constants.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
-import { runsUnseenCode } from "./facts/unseen-code.ts";
+import { SessionSettings } from "./session-settings.ts";
 import { RunningCommand } from "./running-command.ts";
-import type { Instead, Verdict } from "./verdict.ts";
+import type { Granted, NotGranted, Standing, Verdict } from "./verdict.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
 export interface SessionWriter {
@@ -44,6 +43,8 @@ export interface DeskSetup {
   readonly sessionId: string;
   readonly principal: Principal;
   readonly resource: ResourceView;
+  /** What the client brought along when it connected. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly context: CommandContext;
   readonly session: SessionWriter;
   readonly recording: RecordingWriter;
@@ -79,10 +80,13 @@ const APPEND_COMMANDS = 8;
  */
 export class CommandDesk {
   readonly #setup: DeskSetup;
+  readonly #settings: SessionSettings;
   #lastId = 0;
 
   constructor(setup: DeskSetup) {
     this.#setup = setup;
+    const bound = { resource: setup.resource.name, requester: setup.principal.id };
+    this.#settings = new SessionSettings(setup.parameters, (executable) => plannedDigest(executable, bound));
   }
 
   get commands(): number {
@@ -98,7 +102,10 @@ export class CommandDesk {
     try {
       await this.#setup.guard();
       await this.#statePurpose(executables);
-      return await this.#judge(executables, prospects, hold, counterTo, unsettled);
+      this.#settings.answered(hold.inTransaction);
+      const verdict = await this.#judge(executables, prospects, hold, counterTo, unsettled);
+      if (verdict.kind === "passed") this.#settings.sent(executables, verdict.commands, hold.inTransaction);
+      return verdict;
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -129,12 +136,13 @@ export class CommandDesk {
   ): Promise<Verdict> {
     const { readOnly } = this.#setup;
     const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
+    const unclearBehind = this.#settings.unclearBehind(executables);
     const judged: Judged[] = [];
-    for (const executable of executables) {
+    for (const [index, executable] of executables.entries()) {
       const decision = this.#decide(executable);
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const one = { executable, command, decision };
+      const one = { executable, command, decision, unclear: unclearBehind !== -1 && index > unclearBehind };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       // Where policy lets it pass, the target says the same.
       if (decision.effect === "needs_approval" && executable.garbled === true) return this.#refuse([one], garbledText());
@@ -242,20 +250,21 @@ export class CommandDesk {
   }
 
   /** Asks people and waits for them. */
-  async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
+  async #hold({ command, decision, executable, unclear = false }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, transactionHoldMillis } = this.#setup;
     const approvalId = randomUUID();
     const patience = Math.min(holdMillis, hold.inTransaction ? transactionHoldMillis : Infinity, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
     const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
+    const settings = this.#settings.current(unclear);
     const held: SessionEvent = {
       type: "CommandHeld",
       data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() },
     };
     try {
       await session.append([held], "fail");
-      const proposed = counterTo === undefined ? {} : { counterTo };
-      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
+      const more = { ...(counterTo === undefined ? {} : { counterTo }), ...(settings === undefined ? {} : { settings }) };
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...more }, context);
       // If whoever proposed it may not decide on it after all, it waits for others.
       if (counterTo !== undefined) await approvals.countersign(approvalId, executable.ofText ?? command.facts).catch(() => undefined);
     } catch (error) {
@@ -284,18 +293,21 @@ export class CommandDesk {
   }
 
   /** What this requester was given for a while, for the very same command, for what does no more in this session, or for a plan that it is the next command of. */
-  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string; readonly facts: CommandFacts } | undefined {
+  #standingFor({ executable, command, decision, unclear = false }: Judged): Standing | undefined {
     const { approvals, principal, resource, clock } = this.#setup;
     const open = approvals.standing(principal.id, resource.name);
     if (open.length === 0) return undefined;
+    const settings = this.#settings.current(unclear);
     const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
-    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId } of open) {
+    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId, settings: then } of open) {
       if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
       const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
       if (next === undefined || next.rules.join() !== decision.rules.join()) continue;
       // A plan was put before people by its text; what the target's catalogue says of it by now shows in the rules.
       const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
       if (digest === undefined) continue;
+      const ranBefore = plan?.commands.slice(0, uses).map((each) => each.digest);
+      if (ranBefore === undefined ? settings?.digest !== then?.digest : unclear || !this.#settings.setBy(ranBefore)) continue;
       const covered =
         scope === "session"
           ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) && isLike(asked, executable)
@@ -370,24 +382,4 @@ export class CommandDesk {
     // One that is settled already cannot be withdrawn, and need not be.
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
-}
-
-/** What changes anything is the same statement but for its values; that of a long one is not at hand. */
-const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>
-  facts.riskClass === "read" || (statement !== undefined && sameButForConstants(statement, recordable));
-
-/** In its text, or in a parameter that it may make code of. */
-const hidesCode = ({ executable, command }: Judged): boolean =>
-  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
-
-interface Granted {
-  readonly kind: "granted";
-  readonly approvalId: string;
-}
-
-interface NotGranted {
-  readonly kind: "refused";
-  readonly approvalId: string;
-  readonly error: SallyportError;
-  readonly instead?: Instead;
 }

@@ -3,12 +3,16 @@ import { recordsInput, recordsOutput } from "../../domain/obligations.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { Executable } from "./command-record.ts";
+import { runsUnseenCode } from "./facts/unseen-code.ts";
+import { sameButForConstants } from "./same-but-for-constants.ts";
 
 /** A command with what was decided on it. */
 export interface Judged {
   readonly executable: Executable;
   readonly command: RecordedCommand;
   readonly decision: Decision;
+  /** Another one of its unit runs before it, and may change what is set. */
+  readonly unclear?: boolean;
   /** Set when it was held, or runs by what was approved for a while. */
   readonly approvalId?: string;
 }
@@ -28,3 +32,11 @@ export const denial = ({ command, decision, approvalId }: Judged, code: string):
   type: "CommandDenied",
   data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
 });
+
+/** What changes anything is the same statement but for its values; that of a long one is not at hand. */
+export const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>
+  facts.riskClass === "read" || (statement !== undefined && sameButForConstants(statement, recordable));
+
+/** In its text, or in a parameter that it may make code of. */
+export const hidesCode = ({ executable, command }: Judged): boolean =>
+  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));

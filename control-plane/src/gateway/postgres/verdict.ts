@@ -1,5 +1,6 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Obligations } from "../../domain/decision.ts";
+import type { CommandFacts } from "../../domain/facts.ts";
 import type { RunningCommand } from "./running-command.ts";
 
 /** What the desk says of a unit. */
@@ -20,4 +21,24 @@ export interface Instead {
   readonly statement: string;
   /** The approval that it was proposed in. */
   readonly counterTo: string;
+}
+
+/** What waiting for people came to. */
+export interface Granted {
+  readonly kind: "granted";
+  readonly approvalId: string;
+}
+
+export interface NotGranted {
+  readonly kind: "refused";
+  readonly approvalId: string;
+  readonly error: SallyportError;
+  readonly instead?: Instead;
+}
+
+/** What was given for a while, with what of the command it is for. */
+export interface Standing {
+  readonly approvalId: string;
+  readonly digest: string;
+  readonly facts: CommandFacts;
 }
