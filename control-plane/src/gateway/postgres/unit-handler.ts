@@ -14,7 +14,7 @@ import type { CommandDesk } from "./command-desk.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
+import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, preparedBefore, type Prepared } from "./judge.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { FieldCalls } from "./field-calls.ts";
@@ -189,7 +189,7 @@ export class UnitHandler {
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser, calls } = this.#deps;
     const read = analyseGroup(frames, analyser);
-    const analyses = calls.group(read instanceof Promise ? await read : read);
+    const analyses = calls.group(read instanceof Promise ? await read : read, () => preparedBefore(frames, knowledge));
     const steps = judgeGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
