@@ -1,13 +1,13 @@
 import { riskClasses } from "../../domain/facts.ts";
 import { MAX_NAMES } from "./facts/facts-builder.ts";
 import type { StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
-import type { NamesFromTarget } from "./names-from-target.ts";
+import type { AskNames, NamesFromTarget } from "./names-from-target.ts";
 
 export interface FieldCallsDeps {
   readonly analyser: Pick<StatementAnalyser, "analyse">;
   /** Functions of the resource's own that take one row. */
   readonly functions: NamesFromTarget;
-  readonly ask: () => Promise<readonly string[] | undefined>;
+  readonly ask: AskNames;
   /** The agent answers such questions. */
   readonly answers: boolean;
 }
