@@ -11,7 +11,7 @@ import {
   type SessionNames,
   type TextReading,
   touchesPortals,
-} from "./judge.ts";
+} from "./interpret.ts";
 import { madeBy } from "./executed-by-name.ts";
 import { NamedObjects } from "./named-objects.ts";
 import { SearchPath } from "./search-path.ts";

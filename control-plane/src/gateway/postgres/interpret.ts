@@ -72,7 +72,7 @@ const opaque = (reason: string, verb: string): CommandFacts => ({
   unclassifiedReason: reason,
 });
 
-export async function judgeQuery(
+export async function interpretQuery(
   frame: Frame,
   analyser: Pick<StatementAnalyser, "analyse">,
   names: SessionNames,
@@ -85,7 +85,7 @@ export async function judgeQuery(
 }
 
 /** The legacy call by OID: nothing says what it does. */
-export function judgeFunctionCall(frame: Frame): Executable {
+export function interpretFunctionCall(frame: Frame): Executable {
   const oid = frame.payload.length >= 4 ? frame.payload.readUInt32BE(0) : 0;
   const facts = opaque("A function called by its OID.", "FUNCTION CALL");
   return {
@@ -129,7 +129,7 @@ async function oneByOne(
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
  * target plans, and may compute, on Bind.
  */
-export function judgeGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
+export function interpretGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
   const analysed = analyses.values();
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
