@@ -5,7 +5,7 @@ import type { CommandContext, Identities, Resources, ResourceView, Clock } from 
 import type { Policies } from "../../application/policy-ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
-import type { SessionEvent } from "../../domain/session/session.events.ts";
+import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
@@ -19,6 +19,7 @@ import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
 import { plannedDigest } from "./plan-text.ts";
 import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
+import { sameButForConstants } from "./same-but-for-constants.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
 import { runsUnseenCode } from "./facts/unseen-code.ts";
 import { RunningCommand } from "./running-command.ts";
@@ -306,7 +307,9 @@ export class CommandAuthorizer {
       const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
       if (digest === undefined) continue;
       const covered =
-        scope === "session" ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) : digest === next.digest && sameFacts(next.facts, facts);
+        scope === "session"
+          ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) && isLike(asked, executable)
+          : digest === next.digest && sameFacts(next.facts, facts);
       if (covered) return { approvalId: id, digest, facts };
     }
     return undefined;
@@ -378,6 +381,10 @@ export class CommandAuthorizer {
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
 }
+
+/** What changes anything is the same statement but for its values; that of a long one is not at hand. */
+const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>
+  facts.riskClass === "read" || (statement !== undefined && sameButForConstants(statement, recordable));
 
 /** In its text, or in a parameter that it may make code of. */
 const hidesCode = ({ executable, command }: DecidedCommand): boolean =>
