@@ -5,24 +5,20 @@ import type { CommandContext, Identities, Resources, ResourceView, Clock } from 
 import type { Policies } from "../../application/policy-ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
-import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
+import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
-import { authorization, denial, fillsRecording, type DecidedCommand } from "./decided-command.ts";
+import { authorization, type DecidedCommand, denial, fillsRecording, hidesCode } from "./decided-command.ts";
 import { nextStep } from "./next-step.ts";
 import { garbledText, hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
-import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
-import { plannedDigest } from "./plan-text.ts";
-import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
-import { sameButForConstants } from "./same-but-for-constants.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
-import { runsUnseenCode } from "./facts/unseen-code.ts";
 import { RunningCommand } from "./running-command.ts";
+import { type StandingApproval, standingApproval } from "./standing-approval.ts";
 import type { Instead, Verdict } from "./verdict.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -289,30 +285,14 @@ export class CommandAuthorizer {
     }
   }
 
-  /** What this requester was given for a while, for the very same command, for what does no more in this session, or for a plan that it is the next command of. */
-  #standingFor({
-    executable,
-    command,
-    decision,
-  }: DecidedCommand): { readonly approvalId: string; readonly digest: string; readonly facts: CommandFacts } | undefined {
-    const { approvals, principal, resource, clock } = this.#setup;
-    const open = approvals.standing(principal.id, resource.name);
-    if (open.length === 0) return undefined;
-    const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
-    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId } of open) {
-      if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
-      const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
-      if (next === undefined || next.rules.join() !== decision.rules.join()) continue;
-      // A plan was put before people by its text; what the target's catalogue says of it by now shows in the rules.
-      const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
-      if (digest === undefined) continue;
-      const covered =
-        scope === "session"
-          ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) && isLike(asked, executable)
-          : digest === next.digest && sameFacts(next.facts, facts);
-      if (covered) return { approvalId: id, digest, facts };
-    }
-    return undefined;
+  #standingFor(command: DecidedCommand): StandingApproval | undefined {
+    const { approvals, principal, resource, clock, sessionId } = this.#setup;
+    return standingApproval(
+      approvals.standing(principal.id, resource.name),
+      command,
+      { sessionId, resource: resource.name, requester: principal.id },
+      clock.now(),
+    );
   }
 
   /**
@@ -381,14 +361,6 @@ export class CommandAuthorizer {
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
 }
-
-/** What changes anything is the same statement but for its values; that of a long one is not at hand. */
-const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>
-  facts.riskClass === "read" || (statement !== undefined && sameButForConstants(statement, recordable));
-
-/** In its text, or in a parameter that it may make code of. */
-const hidesCode = ({ executable, command }: DecidedCommand): boolean =>
-  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
 
 interface Granted {
   readonly kind: "granted";

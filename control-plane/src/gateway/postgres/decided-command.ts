@@ -3,6 +3,7 @@ import { recordsInput, recordsOutput } from "../../domain/obligations.ts";
 import type { RecordedCommand, SessionEvent } from "../../domain/session/session.events.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
 import type { Executable } from "./command-record.ts";
+import { runsUnseenCode } from "./facts/unseen-code.ts";
 
 /** A command with what was decided on it. */
 export interface DecidedCommand {
@@ -28,3 +29,7 @@ export const denial = ({ command, decision, approvalId }: DecidedCommand, code: 
   type: "CommandDenied",
   data: { ...command, decision: recordDecision(decision), code, ...(approvalId === undefined ? {} : { approvalId }) },
 });
+
+/** In its text, or in a parameter that it may make code of. */
+export const hidesCode = ({ executable, command }: DecidedCommand): boolean =>
+  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
