@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { Client } from "pg";
 import { backends, gone, running } from "../e2e/backends.ts";
@@ -8,6 +7,7 @@ import { failure } from "../e2e/failure.ts";
 import { openWire } from "../e2e/gateway-wire.ts";
 import { query } from "../support/frontend-messages.ts";
 import { openPolicy } from "../support/policies.ts";
+import { residentBytes } from "../support/process-usage.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 
@@ -42,7 +42,7 @@ describe("a session", () => {
 
   it("whose reader stands still slows no other one, and fills no memory", async () => {
     const stalled = await openWire(cleanup, stack, "ana", { application_name: "stalled" });
-    const before_ = { gateway: resident(stack.controlPlane.pid), agent: resident(stack.agent.pid) };
+    const before_ = { gateway: residentBytes(stack.controlPlane.pid), agent: residentBytes(stack.agent.pid) };
     stalled.pause();
     stalled.write(query(ENDLESS));
     const blocked = async (): Promise<void> => {
@@ -58,7 +58,7 @@ describe("a session", () => {
     assert.equal(rows[0]?.length, 20_000_000);
     await other.end();
     await blocked();
-    const growth = { gateway: resident(stack.controlPlane.pid) - before_.gateway, agent: resident(stack.agent.pid) - before_.agent };
+    const growth = { gateway: residentBytes(stack.controlPlane.pid) - before_.gateway, agent: residentBytes(stack.agent.pid) - before_.agent };
     assert.ok(growth.gateway < 200 * MIB && growth.agent < 200 * MIB, JSON.stringify(growth));
     stalled.destroy();
     await gone(admin, "stalled");
@@ -182,9 +182,3 @@ describe("a session", () => {
     assert.deepEqual(node.slice(-2), ["NodeStopped", "NodeStarted"]);
   });
 });
-
-/** Bytes of memory that the process holds. */
-function resident(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1_024;
-}

@@ -5,7 +5,7 @@ import type { CommandContext } from "../../application/ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, recordDecision } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
-import type { SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-authorizer.ts";
 import { OPEN_NOW } from "./next-step.ts";
 
 export interface AccessSetup {
