@@ -14,7 +14,7 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
-import type { SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-authorizer.ts";
 import { ColumnCatalogue } from "./column-catalogue.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";

@@ -1,9 +1,8 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Obligations } from "../../domain/decision.ts";
-import type { CommandFacts } from "../../domain/facts.ts";
 import type { RunningCommand } from "./running-command.ts";
 
-/** What the desk says of a unit. */
+/** What the authorizer says of a unit. */
 export type Verdict =
   | {
       readonly kind: "passed";
@@ -21,24 +20,4 @@ export interface Instead {
   readonly statement: string;
   /** The approval that it was proposed in. */
   readonly counterTo: string;
-}
-
-/** What waiting for people came to. */
-export interface Granted {
-  readonly kind: "granted";
-  readonly approvalId: string;
-}
-
-export interface NotGranted {
-  readonly kind: "refused";
-  readonly approvalId: string;
-  readonly error: SallyportError;
-  readonly instead?: Instead;
-}
-
-/** What was given for a while, with what of the command it is for. */
-export interface Standing {
-  readonly approvalId: string;
-  readonly digest: string;
-  readonly facts: CommandFacts;
 }
