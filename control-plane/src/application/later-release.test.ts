@@ -129,6 +129,18 @@ describe("an event of a later release", () => {
     assert.equal(app.identities.find("bo")?.id, "bo");
   });
 
+  it("leaves nobody alone with the policy: whom nothing can be said of may be an administrator, and must be asked (I5)", async (t) => {
+    const stage = await setStage(t);
+    const { app, ledger } = stage;
+    for (const id of ["root", "bo"]) await app.identities.put({ ...human(id), groups: ["admins"] }, admin);
+    const publish = (approvers: string): Promise<string> => app.policies.publish([{ name: "a", text: `approvers: ${approvers}` }], "", admin);
+    const version = await publish("bo");
+    await writeLater(ledger, identityStream("bo"));
+    await closed(stage, identityStream("bo"));
+    await assert.rejects(publish("root"), fails("policy.unapproved"));
+    assert.equal(app.policies.published()?.version, version);
+  });
+
   it("does not keep a control plane from starting, nor its session from staying as it is in the record", async (t) => {
     const { app, ledger, restart } = await setStage(t);
     await app.recovery.run("1");
