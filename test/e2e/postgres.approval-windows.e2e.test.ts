@@ -108,6 +108,22 @@ describe("an approval for a while", () => {
     assert.equal(ran("update other set id = 2"), 1);
   });
 
+  it("is not for a statement that does something else with the same tables, columns and functions", async () => {
+    await (await stack.connectDirect()).query("create table pair (id int, plain text, secret text)");
+    const client = await stack.connect();
+    const shown = "update pair set (plain, secret) = (select p.plain, p.secret from pair p)";
+    const first = client.query(shown);
+    const { data } = await heldFor(shown);
+    const approved = stack.cli("bo", "approvals", "approve", data.approvalId, "--for", "15m", "--session");
+    assert.equal((await approved.exited).status, 0, approved.stderr);
+    await first;
+    const swapped = "update pair set (plain, secret) = (select p.secret, p.plain from pair p)";
+    const refused = failure(client.query(swapped));
+    await stack.deny((await heldFor(swapped)).data.approvalId);
+    assert.deepEqual(await refused, ["42501", "approval.denied"]);
+    assert.equal(ran(swapped), 0);
+  });
+
   it("outlives the control plane, where what was only held does not", async () => {
     await grantFor("truncate only t");
     const client = await stack.connect();

@@ -5,7 +5,7 @@ import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
-import type { Decidable } from "./decidable.ts";
+import type { Approvable } from "./approvable.ts";
 import type { CommandContext } from "./ports.ts";
 
 export interface ApprovalRequest {
@@ -50,7 +50,7 @@ export interface PreviewView {
   readonly code: string;
 }
 
-export interface ApprovalView extends Decidable {
+export interface ApprovalView extends Approvable {
   readonly state: ApprovalState;
   readonly sessionId: string;
   readonly command: RecordedCommand;

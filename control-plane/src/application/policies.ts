@@ -10,7 +10,7 @@ import * as policy from "../domain/policy/policy.decider.ts";
 import { type PolicyEvent, type PolicyFile, policyStream } from "../domain/policy/policy.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import { policyStanding } from "./authority.ts";
-import { keepers, lockout, whomToTell } from "./policy-keepers.ts";
+import { policyAdministrators, lockout, groupsToNotify } from "./policy-administrators.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import { createExamination } from "./policy-examination.ts";
 import type { PolicyService } from "./policy-changes.ts";
@@ -51,7 +51,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
   const current = (): PolicyEngine | undefined => (live.failure === undefined ? engines.inForce(live.policy) : undefined);
 
   const electorate = () => ({
-    administrators: keepers(policyStanding(current(), live.policy.published), live.identities.states()),
+    administrators: policyAdministrators(policyStanding(current(), live.policy.published), live.identities.states()),
     unreadable: [...live.closed.idsOf("identity")].filter((id) => forgottenSubject(id) === undefined),
     configured,
   });
@@ -59,7 +59,7 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
   /** Of what is proposed: those who may agree are asked, and whatever lets somebody propose may want it told too. */
   function told({ administrators }: { readonly administrators: readonly string[] }, by: DecidedBy): readonly string[] {
     const concerned = [...administrators, by.id].flatMap((id) => live.identities.get(identityStream(id))?.state ?? []);
-    return whomToTell(policyStanding(current(), live.policy.published), concerned);
+    return groupsToNotify(policyStanding(current(), live.policy.published), concerned);
   }
 
   const run = (command: policy.PolicyCommand, context: CommandContext) =>

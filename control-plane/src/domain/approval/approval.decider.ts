@@ -24,13 +24,20 @@ export type ApprovalCommand =
   /** `digest` is what the approver saw; absent when the client shows none. */
   | ({
       readonly type: "Approve";
+      readonly comment: string;
       readonly digest: string | undefined;
       readonly forSeconds?: number | undefined;
       readonly scope?: "session" | undefined;
     } & Voter)
-  | ({ readonly type: "Deny" } & Voter)
+  | ({ readonly type: "Deny"; readonly comment: string } & Voter)
   /** Answers what is held with another text. `onProposed`: whether policy lets them decide on that one. */
-  | ({ readonly type: "Propose"; readonly digest: string | undefined; readonly proposed: Proposed; readonly onProposed: Decision } & Voter)
+  | ({
+      readonly type: "Propose";
+      readonly comment: string;
+      readonly digest: string | undefined;
+      readonly proposed: Proposed;
+      readonly onProposed: Decision;
+    } & Voter)
   /** `digest` is that of the proposed text which they saw. */
   | { readonly type: "Accept"; readonly by: string; readonly digest: string }
   /** `by` wants to look at the effect of what has this digest. */

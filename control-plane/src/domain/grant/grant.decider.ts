@@ -16,11 +16,11 @@ type DataOf<T extends GrantEvent["type"]> = Extract<GrantEvent, { type: T }>["da
 export type GrantCommand =
   | { readonly type: "Request"; readonly data: Omit<DataOf<"AccessRequested">, "decision" | "quorum">; readonly decision: Decision }
   /** `askedNow`: what policy in force now says to the request itself. */
-  | ({ readonly type: "Approve"; readonly askedNow: Decision } & Voter)
-  | ({ readonly type: "Deny" } & Voter)
+  | ({ readonly type: "Approve"; readonly comment: string; readonly askedNow: Decision } & Voter)
+  | ({ readonly type: "Deny"; readonly comment: string } & Voter)
   | { readonly type: "Withdraw"; readonly by: string }
   /** Of break-glass, by somebody else. */
-  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict } & Omit<Voter, "groups">)
+  | ({ readonly type: "Review"; readonly verdict: ReviewVerdict; readonly comment: string } & Omit<Voter, "groups">)
   | { readonly type: "Escalate" }
   /** Of the request, of the access, or of the time for its review, whichever it is time for. */
   | { readonly type: "Expire" }
