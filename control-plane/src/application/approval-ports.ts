@@ -97,7 +97,7 @@ export interface StandingUse {
 export interface Approvals {
   /** Durable when it resolves. The id is the caller's, so that CommandHeld can name it first. */
   request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
-  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects only when `signal` aborts. */
+  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects when `signal` aborts, and with `ledger.newer` or `ledger.corrupt` when nothing may be decided on it any more. */
   settled(approvalId: string, signal: AbortSignal, changed?: (view: ApprovalView) => void): Promise<ApprovalView>;
   /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
   approve(
