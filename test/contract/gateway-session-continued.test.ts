@@ -71,6 +71,25 @@ describe("a session whose grant is over while another one is open", { timeout: 1
     assert.equal(bench.grants.watchers, 0);
   });
 
+  it("ends with the next one that is over before the record of it is durable, also where the timer is late", { timeout: HANG_MS }, async (t) => {
+    const bench = await scene(t);
+    const { grants } = bench;
+    grants.using = Promise.resolve().then(() => grants.pass("g2"));
+    grants.expire("g1");
+    assert.deepEqual(await endOf(bench), ["FATAL", "57P01", ["grant_expired"], 1]);
+    assert.equal(grants.watchers, 0);
+  });
+
+  it("runs nothing that waited for the record of a grant that is over by then", { timeout: HANG_MS }, async (t) => {
+    const bench = await scene(t);
+    const { grants, client, record } = bench;
+    grants.onUse = () => grants.pass("g2");
+    grants.pass("g1");
+    client.write(query("insert into t values (5)"));
+    assert.deepEqual(await endOf(bench), ["FATAL", "57P01", ["grant_expired"], 1]);
+    assert.deepEqual(record.commands, []);
+  });
+
   it("lets what comes meanwhile wait for the record of it, also where the timer is late", { timeout: HANG_MS }, async (t) => {
     const { client, record, grants } = await scene(t);
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -63,6 +63,31 @@ describe("what policy is told of a field that may be a function of the row", { t
     assert.deepEqual(told(), ["unclassified mark"]);
   });
 
+  it("is anything behind what makes a function in the same text", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    await ask(client, query(`${takesRow("early")}; select c.early from customers c`));
+    assert.deepEqual(told(), ["unclassified *"]);
+  });
+
+  it("is anything behind another one that is a call, in the same group", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    const both = ["select c.wipe from customers c", "select c.id from customers c"].flatMap((sql) => [parse(sql), bind(), execute()]);
+    await ask(client, Buffer.concat([...both, sync]));
+    assert.deepEqual(new Set(told()), new Set(["unclassified wipe", "unclassified *"]));
+  });
+
+  it("is anything behind what was prepared before and makes a function in the same group", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    await ask(client, Buffer.concat([parse(takesRow("later"), "made"), sync]));
+    told();
+    const group = [bind({ statement: "made" }), execute(), parse("select c.later from customers c"), bind(), execute(), sync];
+    await ask(client, Buffer.concat(group));
+    assert.ok(told().includes("unclassified *"));
+  });
+
   it("is anything behind what makes a function in the same group", { timeout: HANG_MS }, async (t) => {
     const { open, told } = await watch(t);
     const { client } = await open();

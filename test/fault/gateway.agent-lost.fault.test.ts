@@ -87,6 +87,31 @@ describe("a session", () => {
     assert.equal(await endOf("killed"), "ended_by_administrator");
   });
 
+  for (const [rows, width, told_] of [
+    ["short rows", 100, true],
+    // No place behind one is likely to be met, and in the middle of it nothing can be said.
+    ["long rows", 500_000, false],
+  ] as const) {
+    it(`that ends in the middle of a result of ${rows} hears nothing in the middle of one`, { timeout: 60_000 }, async () => {
+      for (const sql of [
+        `select generate_series(1, 1000000000), repeat('x', ${width})`,
+        `copy (select generate_series(1, 1000000000), repeat('x', ${width})) to stdout`,
+      ]) {
+        const wire = await openWire(cleanup, stack, "ana", { application_name: `cut ${rows} ${sql.length}` });
+        const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === `cut ${rows} ${sql.length}`);
+        wire.write(query(sql));
+        await wire.more(sql.startsWith("copy") ? "d" : "D", told_ ? 1_000 : 3);
+        await stack.call("admin", (api) => api.sessions.endSession({ sessionId: requested.stream.replace("session-", ""), reason: "enough" }));
+        await wire.ended();
+        const last = wire.messages.at(-1);
+        if (told_) assert.equal(last?.type, "E");
+        const heardRows = wire.messages.reduce((sum, { type, bytes }) => sum + (type === "E" ? 0 : bytes.length), 0);
+        assert.equal(wire.heard.subarray(0, heardRows).includes("FATAL"), false);
+        if (last?.type !== "E") assert.equal(wire.heard.subarray(heardRows).includes("FATAL"), false);
+      }
+    });
+  }
+
   it("that only its own user asks to end goes on", async () => {
     const client = await stack.connect("ana", { application_name: "unharmed" });
     const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === "unharmed");

@@ -99,7 +99,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#calls = new FieldCalls({
       analyser: gateway.analyser,
       functions: gateway.rowFunctionsOf(setup.resource),
-      ask: () => this.#asker.askRowFunctions(),
+      ask: this.#asker.askRowFunctions,
       answers: setup.listsRowFunctions,
     });
     const names = new NameResolver({
@@ -256,7 +256,8 @@ export class PostgresSession implements ChannelHandlers {
   #hangUp(cause: SessionEndCause, message: string, tell: boolean, error: SallyportError | undefined): void {
     const { socket } = this.#setup;
     this.#output.flush();
-    if (tell && socket.writable && !this.#line.fatal) {
+    // In the middle of a row it would be taken for a part of it: the connection just ends.
+    if (tell && this.#output.whole && socket.writable && !this.#line.fatal) {
       const refusal =
         error === undefined
           ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` })
