@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
-import { turns } from "../support/event-loop.ts";
 import { bind, execute, message, parse, query, sync, together } from "../support/frontend-messages.ts";
 import { ask, HANG_MS } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";

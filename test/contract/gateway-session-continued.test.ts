@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { before, describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import type { DecisionRequest, Obligations } from "../../control-plane/src/domain/decision.ts";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import type { WireClient } from "../support/wire-client.ts";
 import { query } from "../support/frontend-messages.ts";
-import { ask, type Bench, type BedOptions, GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
+import { ask, type Bench, type BedOptions, type GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";
 import { TestGrants } from "./test-grants.ts";
 

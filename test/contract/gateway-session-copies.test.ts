@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import { MAX_DESCRIBED_COPY_BYTES } from "../../control-plane/src/gateway/postgres/unit-handler.ts";
 import { bind, execute, flush, parse, query } from "../support/frontend-messages.ts";

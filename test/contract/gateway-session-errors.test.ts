@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, beforeEach, describe, it } from "node:test";
+import { beforeEach, describe, it } from "node:test";
 import { bind, copyData, copyDone, execute, flush, message, parse, query, sync, together } from "../support/frontend-messages.ts";
 import { ask, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";

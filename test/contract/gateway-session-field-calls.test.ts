@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { CommandFacts } from "../../control-plane/src/domain/facts.ts";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { ask, type Bench, HANG_MS } from "./gateway-session-harness.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
 import { sessionSuite, traces, type Watched } from "./gateway-session-suite.ts";
 
 const takesRow = (name: string): string => `create function ${name}(customers) returns int language sql as 'insert into trail values (1); select 1'`;

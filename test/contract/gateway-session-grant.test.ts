@@ -3,7 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import type { DecisionRequest } from "../../control-plane/src/domain/decision.ts";
 import { query } from "../support/frontend-messages.ts";
-import { type BedOptions, GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
+import { type BedOptions, type GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
 import { TestGrants } from "./test-grants.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { before, describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { bind, execute, flush, int32, message, parse, query, sync, together } from "../support/frontend-messages.ts";
-import { ask, type BedOptions, GatewayBed, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
+import { ask, type BedOptions, type GatewayBed, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";
 
 const run = (sql: string): Buffer => together(parse(sql), bind(), execute());

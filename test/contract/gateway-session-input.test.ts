@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { bind, closePortal, closeStatement, execute, flush, message, parse, query, sync, together } from "../support/frontend-messages.ts";
 import { ask, firstCells, HANG_MS, type Rule } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";

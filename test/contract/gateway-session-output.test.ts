@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
 import { RECORDED_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/message-chunker.ts";

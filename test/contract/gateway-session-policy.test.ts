@@ -1,13 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, it, type TestContext } from "node:test";
-import type { PolicyEngine } from "../../control-plane/src/domain/decision.ts";
-import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
+import { describe, it } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { ask, type Bench, HANG_MS } from "./gateway-session-harness.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
 import { errorsSince, sessionSuite } from "./gateway-session-suite.ts";
-
-const compiler = createCedarCompiler();
-const engineOf = (text: string): PolicyEngine => compiler.compile("p1", [{ name: "a.cedar", text }]);
 
 describe("what policy asks of a session on a real server", { timeout: 8 * HANG_MS }, () => {
   const suite = sessionSuite("create table t (id int)");

@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
-import { before, it, type TestContext } from "node:test";
+import { it } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
-import type { PolicyEngine } from "../../control-plane/src/domain/decision.ts";
-import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
-import { turns } from "../support/event-loop.ts";
 import { bind, execute, flush, parse, query, sync } from "../support/frontend-messages.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
-import { ask, type Bench, HANG_MS } from "./gateway-session-harness.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
 import { errorsSince, sessionSuite } from "./gateway-session-suite.ts";
-
-const compiler = createCedarCompiler();
 
 const everything = `@id("o") permit (principal, action in [Action::"open", Action::"run"], resource);`;
 
