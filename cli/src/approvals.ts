@@ -151,6 +151,7 @@ function show(io: Io, approval: Approval): void {
     previews,
     withheld,
     whole,
+    sessionSettings,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${instant(requestedAt)}`);
@@ -169,6 +170,7 @@ function show(io: Io, approval: Approval): void {
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
+  for (const setting of sessionSettings) io.out(`${bold("Set")}        ${printable(setting)}`);
   if (withheld !== "")
     io.out(`${tone("red", "Withheld")}   ${withheld}, marked in the text: it looks like a secret. It is part of what you decide on, and nobody sees it.`);
   io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));
