@@ -46,4 +46,5 @@ export function forgottenIn<View extends Approvable>(view: View, from: string, t
   };
 }
 
-export const forgottenText = (text: string, writtenBy: string, forgotten: string): string => (writtenBy === forgotten && text !== "" ? FORGOTTEN_TEXT : text);
+/** Whether or not they wrote anything: of what is sealed nobody can tell any more. */
+export const forgottenText = (text: string, writtenBy: string, forgotten: string): string => (writtenBy === forgotten ? FORGOTTEN_TEXT : text);

@@ -7,6 +7,7 @@ import { type Decision, recordDecision } from "../domain/decision.ts";
 import { type CommandFacts, sameFacts } from "../domain/facts.ts";
 import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
@@ -49,8 +50,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   });
 
   live.closed.onClosed(({ stream, why }) => {
-    if (!stream.startsWith(approvalStream(""))) return;
-    for (const { fail } of waiting.get(stream.slice(approvalStream("").length)) ?? []) fail(why);
+    if (categoryOfStream(stream) === "approval") for (const { fail } of waiting.get(idOfStream(stream)) ?? []) fail(why);
   });
 
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
@@ -110,7 +110,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   return {
     load,
 
-    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo }, context) {
+    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo, settings }, context) {
       if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
       const { onBehalfOf } = context.actor;
       const data = {
@@ -125,6 +125,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
         ...termsOf(decision, clock.now()),
         expiresAt: expiresAt.toISOString(),
         ...(counterTo === undefined ? {} : { counterTo }),
+        ...(settings === undefined ? {} : { settings }),
       };
       // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
       const believed = { state: approval.initialState, revision: "none" } as const;
@@ -133,6 +134,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 
     async settled(approvalId, signal, changed = () => undefined) {
       signal.throwIfAborted();
+      const closed = live.closed.whyClosed(approvalStream(approvalId));
+      if (closed !== undefined) throw closed;
       const known = live.approvals.get(approvalId);
       if (known !== undefined && known.state !== "pending") return known;
       return new Promise<ApprovalView>((resolve, reject) => {

@@ -6,6 +6,7 @@ import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { termsOf } from "./approval-request.ts";
 import { evolveGrant, isOpenAt, isOverdue } from "./grant-view.ts";
@@ -65,8 +66,7 @@ export function createGrants({
 
   // It may have been revoked.
   live.closed.onClosed(({ stream, why }) => {
-    if (!stream.startsWith(grantStream(""))) return;
-    for (const ended of watchers.get(stream.slice(grantStream("").length)) ?? []) ended(why);
+    if (categoryOfStream(stream) === "grant") for (const ended of watchers.get(idOfStream(stream)) ?? []) ended(why);
   });
 
   function tellEnd(grantId: string, why: (resource: string) => SallyportError): void {

@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { forgottenSubject } from "../domain/names.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
@@ -49,7 +50,11 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
 
   const current = (): PolicyEngine | undefined => (live.failure === undefined ? engines.inForce(live.policy) : undefined);
 
-  const electorate = () => ({ administrators: policyAdministrators(policyStanding(current(), live.policy.published), live.identities.states()), configured });
+  const electorate = () => ({
+    administrators: policyAdministrators(policyStanding(current(), live.policy.published), live.identities.states()),
+    unreadable: [...live.closed.idsOf("identity")].filter((id) => forgottenSubject(id) === undefined),
+    configured,
+  });
 
   /** Of what is proposed: those who may agree are asked, and whatever lets somebody propose may want it told too. */
   function told({ administrators }: { readonly administrators: readonly string[] }, by: DecidedBy): readonly string[] {

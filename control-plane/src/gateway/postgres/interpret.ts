@@ -76,6 +76,25 @@ async function oneByOne(
   return analyses;
 }
 
+/** Of what a group executes and others have prepared, or bound; undefined: nothing is known of it. */
+export function preparedBefore(frames: readonly Frame[], { statements, portals }: SessionNames): readonly (StatementAnalysis | undefined)[] {
+  const parsed = new Set<string>();
+  const bound = new Set<string>();
+  const found: (StatementAnalysis | undefined)[] = [];
+  for (const { type, payload } of frames) {
+    if (type === frontend.parse) parsed.add(decodeParse(payload).statement);
+    if (type === frontend.bind) {
+      const { portal, statement } = decodeBind(payload);
+      if (!parsed.has(statement)) found.push(statements.get(statement)?.analysis);
+      bound.add(portal);
+    }
+    if (type !== frontend.execute) continue;
+    const { portal } = decodeExecute(payload);
+    if (!bound.has(portal)) found.push(portals.get(portal)?.prepared?.analysis);
+  }
+  return found;
+}
+
 /**
  * Follows an extended group through the names that it makes and uses, as the target will. `analyses`: what `analyseGroup` says of it.
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the

@@ -99,7 +99,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#calls = new FieldCalls({
       analyser: gateway.analyser,
       functions: gateway.rowFunctionsOf(setup.resource),
-      ask: () => this.#asker.askRowFunctions(),
+      ask: this.#asker.askRowFunctions,
       answers: setup.listsRowFunctions,
     });
     const names = new NameResolver({

@@ -14,7 +14,7 @@ import type { CommandAuthorizer } from "./command-authorizer.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { analyseGroup, interpretFunctionCall, interpretGroup, interpretQuery } from "./interpret.ts";
+import { analyseGroup, interpretFunctionCall, interpretGroup, interpretQuery, preparedBefore } from "./interpret.ts";
 import type { Prepared } from "./session-names.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
@@ -190,7 +190,7 @@ export class UnitHandler {
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser, calls } = this.#deps;
     const read = analyseGroup(frames, analyser);
-    const analyses = calls.group(read instanceof Promise ? await read : read);
+    const analyses = calls.group(read instanceof Promise ? await read : read, () => preparedBefore(frames, knowledge));
     const steps = interpretGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
