@@ -5,6 +5,7 @@ import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
+import { encodingNamed } from "./facts/names.ts";
 import { asNamed } from "./executed-by-name.ts";
 import type { Executable } from "./command-record.ts";
 import { isAsciiName, type NamedObjects } from "./named-objects.ts";
@@ -236,7 +237,7 @@ export function preparedNamesAfter(analysis: StatementAnalysis | undefined): rea
 
 function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
-  if (reason === undefined) return analysis;
+  if (reason === undefined) return reading.kind === "as_parsed" && reading.converted === undefined ? analysis : asConverted(analysis);
   // Nor is it certain what is a comment, and what a literal.
   return {
     ...analysis,
@@ -247,8 +248,22 @@ function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading):
   };
 }
 
-/** As PostgreSQL compares the names of encodings: "utf-8" is UTF8. */
-export const encodingNamed = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
+/** One object for the same analysis: what is the same is decided from memory, which goes by identity. */
+const rememberedConverted = new WeakMap<StatementAnalysis, StatementAnalysis>();
+
+/** `translate(ssn, '4', 'Ж')` fails in LATIN1 where there is a 4, before the agent masks it. */
+function asConverted(analysis: StatementAnalysis): StatementAnalysis {
+  const { facts, columnsMade } = analysis;
+  if (columnsMade === undefined) return analysis;
+  let known = rememberedConverted.get(analysis);
+  if (known === undefined) {
+    const made = new Set(columnsMade);
+    const columnsFiltered = [...new Set([...facts.columnsFiltered, ...made])].toSorted();
+    known = { ...analysis, facts: { ...facts, columnsFiltered, columnsMatched: facts.columnsMatched.filter((name) => !made.has(name)) } };
+    rememberedConverted.set(analysis, known);
+  }
+  return known;
+}
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
 const asciiSafe = /^(utf8|unicode|sqlascii|latin\d+|iso8859\d+|win(866|874|125\d)|koi8[ru]?|euc\w+)$/;

@@ -1,8 +1,8 @@
 import type { TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import type { StatementAnalysis } from "./facts/analysis.ts";
+import { encodingNamed } from "./facts/names.ts";
 import {
   afterUnclassified,
-  encodingNamed,
   isAsciiSafe,
   type Cursor,
   type Portal,
