@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
 import type { CommandContext, Identities } from "./application/ports.ts";
+import { isNewer } from "./domain/catalogue.ts";
 
 /** Whom the operator of the machine gets in as. */
 export const BOOTSTRAP_IDENTITY = "admin";
@@ -18,6 +19,16 @@ const MIN_LEFT_MILLIS = 3_600_000;
 export async function bootstrap(identities: Identities, tokenFile: string, when: "first" | "always", context: CommandContext, log: Logger): Promise<void> {
   const empty = identities.list().length === 0;
   if (!empty && (when === "first" || (await works(identities, tokenFile)))) return;
+  try {
+    await writeToken(identities, tokenFile, context, log);
+  } catch (error) {
+    if (!isNewer(error)) throw error;
+    // The others are served all the same.
+    log.warn({ code: error.code, ...error.details, why: error.message }, "the administrator of the token file is out of use");
+  }
+}
+
+async function writeToken(identities: Identities, tokenFile: string, context: CommandContext, log: Logger): Promise<void> {
   await identities.put({ id: BOOTSTRAP_IDENTITY, kind: "human", groups: ["admins"] }, context);
   const { token, expiresAt } = await identities.issueToken(BOOTSTRAP_IDENTITY, BOOTSTRAP_TTL_SECONDS, "bootstrap", context);
   mkdirSync(dirname(tokenFile), { recursive: true, mode: 0o700 });

@@ -137,7 +137,7 @@ export const configSchema = z.strictObject({
   SALLYPORT_PG_MAX_UNAUTHENTICATED: count(512, 100_000).describe("Connections that have not authenticated; beyond it the oldest of them is cut."),
   SALLYPORT_PG_MAX_SESSIONS: count(2_000, 100_000).describe("Sessions at once."),
   SALLYPORT_PG_MAX_SESSIONS_PER_IDENTITY: count(1_000, 100_000).describe(
-    "Of them, sessions of one identity: it must be fewer, so that nobody keeps all others out.",
+    "Of them, sessions of one identity. Set it to fewer: only then can nobody keep all others out.",
   ),
   SALLYPORT_PG_MAX_MESSAGE_BYTES: z.coerce
     .number()

@@ -10,8 +10,8 @@ describe("the data directory", () => {
     const folder = mkdtempSync(join(tmpdir(), "data-dir-"));
     t.after(() => rmSync(folder, { recursive: true }));
     const path = join(folder, "deep", "data");
-    makeDataDir(path);
-    makeDataDir(path);
+    makeDataDir(path, "SALLYPORT_DATA_DIR");
+    makeDataDir(path, "SALLYPORT_DATA_DIR");
     assert.equal(statSync(path).mode & 0o777, 0o700);
   });
 
@@ -21,7 +21,7 @@ describe("the data directory", () => {
     const file = join(folder, "file");
     writeFileSync(file, "");
     for (const path of [file, join(file, "data"), "/proc/nowhere", "/proc/nowhere/data"]) {
-      assert.throws(() => makeDataDir(path), { code: "config.invalid", message: /SALLYPORT_DATA_DIR/u });
+      assert.throws(() => makeDataDir(path, "SALLYPORT_DATA_DIR"), { code: "config.invalid", message: /SALLYPORT_DATA_DIR/u });
     }
   });
 });

@@ -1,22 +1,12 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
+import { makeFolder } from "./durable-files.ts";
 
-/** For its owner alone. Fails with `config.invalid` where it cannot be made: a file of that name, a folder that others own. */
-export function makeDataDir(path: string): void {
+/** Fails with `config.invalid` where it cannot be made (a file of that name, a folder that others own), and names the `setting` that says where. */
+export function makeDataDir(path: string, setting: string): void {
   try {
-    make(path);
+    makeFolder(path);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    throw new SallyportError("config.invalid", `The data directory ${path} cannot be made: ${error.message} (SALLYPORT_DATA_DIR).`, {}, error);
+    throw new SallyportError("config.invalid", `The data directory ${path} cannot be made: ${error.message} (${setting}).`, {}, error);
   }
-}
-
-/** Node's own `recursive` never comes back where a file system says ENOENT of a folder whose parent is there, as /proc does. */
-function make(path: string): void {
-  const parent = dirname(path);
-  if (parent !== path && !existsSync(parent)) make(parent);
-  // Of one that is there this does nothing.
-  if (existsSync(path)) mkdirSync(path, { recursive: true });
-  else mkdirSync(path, { mode: 0o700 });
 }

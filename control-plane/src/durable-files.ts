@@ -1,5 +1,5 @@
-import { closeSync, fsyncSync, openSync } from "node:fs";
-import { chmod, link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from "node:fs";
+import { chmod, link, open, readFile, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
 
@@ -16,7 +16,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 export async function createFile(path: string, content: string, mode: number): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     const file = await open(draft, "wx", mode);
     await file.writeFile(content);
     await file.sync();
@@ -28,6 +28,17 @@ export async function createFile(path: string, content: string, mode: number): P
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+/**
+ * For its owner alone, with those that lead to it; where it is there, nothing. Node's own `recursive` never comes back where a file system
+ * says ENOENT of a folder whose parent is there, as /proc does.
+ */
+export function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeFolder(parent);
+  if (existsSync(path)) mkdirSync(path, { recursive: true });
+  else mkdirSync(path, { mode: 0o700 });
 }
 
 /** After it the names in the folder are durable, and not only what the files hold. */

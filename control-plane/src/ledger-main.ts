@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 import { logGrpc } from "@sallyport/proto/grpc-log";
 import pino from "pino";
+import { makeDataDir } from "./data-dir.ts";
 import { tlsCredentials } from "./grpc/listen.ts";
 import { isRecordStream } from "./domain/record-streams.ts";
 import type { Access } from "./ledger/endpoint/access.ts";
@@ -29,7 +30,7 @@ async function serve(): Promise<() => Promise<void>> {
   const access = accessOf(values.credentials, tls !== undefined, host);
   const log = pino({ name: "ledger" });
   logGrpc(log);
-  mkdirSync(data, { recursive: true, mode: 0o700 });
+  makeDataDir(data, "--data");
   const ledger = await openSqliteLedger(join(data, "ledger.db"));
   const endpoint = await startLedgerEndpoint({ ledger, access, log, host, port, credentials, isOurs: isRecordStream }).catch(async (error: unknown) => {
     await ledger.close();

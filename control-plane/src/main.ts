@@ -54,7 +54,7 @@ async function serve(config: Config): Promise<() => Promise<void>> {
   logGrpc(log);
   const clock = systemClock;
   const channels = settings.SALLYPORT_NOTIFICATIONS === "" ? [] : readChannels(settings.SALLYPORT_NOTIFICATIONS, clock);
-  makeDataDir(config.dataDir);
+  makeDataDir(config.dataDir, "SALLYPORT_DATA_DIR");
   const ca = await CertificateAuthority.open(config.pkiDir);
   const certificate = await ServerCertificate.issue({ ca, names: config.serverNames, clock, scheduler: systemScheduler, log });
   const place: LedgerPlace =

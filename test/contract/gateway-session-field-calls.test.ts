@@ -1,49 +1,23 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import type { Client } from "pg";
-import type { CommandFacts } from "../../control-plane/src/domain/facts.ts";
+import { describe, it, type TestContext } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { sessionSuite, traces, type Watched } from "./gateway-session-suite.ts";
 
 const takesRow = (name: string): string => `create function ${name}(customers) returns int language sql as 'insert into trail values (1); select 1'`;
 
 describe("what policy is told of a field that may be a function of the row", { timeout: 8 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  let admin: Client;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    admin = await server.connectAsApp();
-    await admin.query("create table trail (n int); create table customers (id int, name text); insert into customers values (1, 'ann')");
-    await admin.query(takesRow("wipe"));
-    await admin.query("create function of_any(anyelement) returns int language sql as 'select 1'");
-    await admin.query("create function of_many(variadic customers[]) returns int language sql as 'select 1'");
-    await admin.query("create function of_two(customers, int) returns int language sql as 'select 1'");
-  });
+  const suite = sessionSuite(`
+    create table trail (n int);
+    create table customers (id int, name text);
+    insert into customers values (1, 'ann');
+    ${takesRow("wipe")};
+    create function of_any(anyelement) returns int language sql as 'select 1';
+    create function of_many(variadic customers[]) returns int language sql as 'select 1';
+    create function of_two(customers, int) returns int language sql as 'select 1';
+  `);
 
-  const watch = async (t: Parameters<typeof GatewayBed.start>[0]) => {
-    const seen: CommandFacts[] = [];
-    const bed = await GatewayBed.start(t, ground, {
-      target: real,
-      rule: ({ facts }) => {
-        if (facts !== undefined) seen.push(facts);
-        return "allow";
-      },
-    });
-    const told = (): string[] => seen.splice(0).map(({ riskClass, functions }) => [riskClass, ...functions].join(" "));
-    const open = async (): Promise<Bench> => {
-      const bench = await bed.open();
-      told();
-      return bench;
-    };
-    return { open, told };
-  };
-  const traces = ({ heard }: Bench): number => heard.posted.filter(({ $case }) => $case === "trace").length;
+  const watch = (t: TestContext): Promise<Watched> => suite.watch(t, ({ riskClass, functions }) => [riskClass, ...functions].join(" "));
 
   for (const [sql, expected] of Object.entries({
     "select c.wipe from customers c": "unclassified wipe",
@@ -86,6 +60,31 @@ describe("what policy is told of a field that may be a function of the row", { t
     assert.deepEqual(told().slice(2), ["unclassified *", "read", "read", "unclassified mark"]);
     await ask(two.client, query("select c.mark from customers c"));
     assert.deepEqual(told(), ["unclassified mark"]);
+  });
+
+  it("is anything behind what makes a function in the same text", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    await ask(client, query(`${takesRow("early")}; select c.early from customers c`));
+    assert.deepEqual(told(), ["unclassified *"]);
+  });
+
+  it("is anything behind another one that is a call, in the same group", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    const both = ["select c.wipe from customers c", "select c.id from customers c"].flatMap((sql) => [parse(sql), bind(), execute()]);
+    await ask(client, Buffer.concat([...both, sync]));
+    assert.deepEqual(new Set(told()), new Set(["unclassified wipe", "unclassified *"]));
+  });
+
+  it("is anything behind what was prepared before and makes a function in the same group", { timeout: HANG_MS }, async (t) => {
+    const { open, told } = await watch(t);
+    const { client } = await open();
+    await ask(client, Buffer.concat([parse(takesRow("later"), "made"), sync]));
+    told();
+    const group = [bind({ statement: "made" }), execute(), parse("select c.later from customers c"), bind(), execute(), sync];
+    await ask(client, Buffer.concat(group));
+    assert.ok(told().includes("unclassified *"));
   });
 
   it("is anything behind what makes a function in the same group", { timeout: HANG_MS }, async (t) => {

@@ -4,7 +4,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import type { ApprovalRequest, Approvals, ApprovalState, ApprovalView } from "../../control-plane/src/application/approval-ports.ts";
 import type { RecordingEvent } from "../../control-plane/src/domain/session/recording.events.ts";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
-import type { SessionWriter } from "../../control-plane/src/gateway/postgres/command-desk.ts";
+import type { SessionWriter } from "../../control-plane/src/gateway/postgres/command-authorizer.ts";
 import type { RecordingWriter } from "../../control-plane/src/gateway/postgres/recording/recording-writer.ts";
 
 /** Something that tests wait for the state of. */
@@ -254,6 +254,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       previews: [],
       counterTo: undefined,
       plan: undefined,
+      settings: undefined,
       until: undefined,
       scope: undefined,
       uses: 0,

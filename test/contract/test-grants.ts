@@ -17,6 +17,8 @@ export class TestGrants {
   revokedMeanwhile = false;
   /** What `use` waits for. */
   using: Promise<void> = Promise.resolve();
+  /** Told when it is called. */
+  onUse = (): void => undefined;
   /** Grant and session, in order. */
   readonly used: (readonly [grantId: string, sessionId: string])[] = [];
   readonly #all: Held[] = [];
@@ -36,6 +38,7 @@ export class TestGrants {
       return found === undefined ? undefined : ({ id: found.id, emergency: found.emergency, requestedBy, resource } as GrantView);
     },
     use: async (grantId, sessionId) => {
+      this.onUse();
       await this.using;
       if (this.revokedMeanwhile) throw grantRevoked("orders");
       this.used.push([grantId, sessionId]);
@@ -45,8 +48,9 @@ export class TestGrants {
       if (over !== undefined) throw over;
     },
     onEnd: (grantId, ended) => {
-      const { watchers } = this.#grant(grantId);
-      watchers.add(ended);
+      const { watchers, over } = this.#grant(grantId);
+      if (over === undefined) watchers.add(ended);
+      else ended(over);
       return () => watchers.delete(ended);
     },
   };

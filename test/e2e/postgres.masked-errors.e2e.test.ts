@@ -14,7 +14,9 @@ const schema = `
   create function shout() returns trigger language plpgsql as $$ begin raise exception 'loud: %', (select secret from customers where id = 1); end $$;
   create trigger shout before insert on loud for each row execute function shout();
   create function seek(text) returns oid language plpgsql as $$ begin return $1::regclass; end $$;
-  create table notes as select secret from customers;`;
+  create table notes as select secret from customers;
+  create table sampled as select secret from customers;
+  create statistics of_names on (secret::regclass), secret from sampled;`;
 
 /** The value, however it is written. */
 const shows = /quokka/i;
@@ -68,6 +70,9 @@ const leaks: readonly string[] = [
   "explain analyze select secret::regclass from customers",
   "create table made as select secret::regclass from customers",
   "alter table notes alter secret type regclass",
+  "analyze sampled",
+  "vacuum analyze sampled",
+  "vacuum (full, analyze) sampled",
   "prepare p as select secret::regclass from customers; execute p",
   "begin; declare c cursor for select secret::regclass from customers; fetch c",
   "drop table if exists none; select secret::regclass from customers",

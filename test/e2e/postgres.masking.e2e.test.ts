@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { bind, describePortal, describeStatement, execute, flush, functionCall, parse, query, sync } from "../support/frontend-messages.ts";
 import { maskingPolicy } from "../support/policies.ts";
+import { residentBytes } from "../support/process-usage.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import type { WireClient } from "../support/wire-client.ts";
@@ -166,14 +166,14 @@ describe("masking under the starter policy", () => {
 
   it("passes a value of 64 MiB, of digits at that, and grows no memory by more than it", async () => {
     const MIB = 1_048_576;
-    const before_ = resident(stack.agent.pid);
+    const before_ = residentBytes(stack.agent.pid);
     const client = await stack.connect();
     const { rows } = await client.query<{ length: number; value: string }>(
       "select length(v), v as value from (select repeat('0123456789abcdef', 4194304) as v) x",
     );
     assert.equal(rows[0]?.length, 64 * MIB);
     assert.equal(rows[0].value.length, 64 * MIB);
-    const growth = resident(stack.agent.pid) - before_;
+    const growth = residentBytes(stack.agent.pid) - before_;
     assert.ok(growth < 512 * MIB, `the agent grew by ${growth} bytes`);
     assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
   });
@@ -223,9 +223,3 @@ describe("masking where everything may run", () => {
     });
   }
 });
-
-/** Bytes of memory that the process holds. */
-function resident(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1_024;
-}

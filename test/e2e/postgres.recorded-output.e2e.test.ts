@@ -7,7 +7,7 @@ import { isType, type Recorded, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import type { WireClient } from "../support/wire-client.ts";
 import { openDirectWire, openWire } from "./gateway-wire.ts";
-import { peakMib, resetPeak } from "./peak-memory.ts";
+import { peakMib, resetPeak } from "../support/process-usage.ts";
 import { recordingPolicy, shownIn } from "./recorded.ts";
 import { wireSchema, wireScripts } from "./wire-scripts.ts";
 

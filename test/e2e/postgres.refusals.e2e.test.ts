@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { before, describe, it } from "node:test";
 import { encodeSslRequest, encodeStartupMessage } from "@sallyport/proto/wire/postgres/startup";
 import { Client, type ClientConfig } from "pg";
-import { residentBytes, Strangers } from "../load/strangers.ts";
+import { UnauthenticatedConnections } from "../load/unauthenticated-connections.ts";
+import { residentBytes } from "../support/process-usage.ts";
 import { bind, execute, int32, message, parse, query, sync } from "../support/frontend-messages.ts";
 import { isType, RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
@@ -302,24 +303,24 @@ describe("bounds", () => {
 
 describe("2,000 connections that never sign in", () => {
   const cleanup = suiteCleanup();
-  /** `npm run load:strangers` has 10,000, and all of them at once. */
-  const STRANGERS = 2_000;
-  /** What the bounded number of strangers may cost, sockets and all. */
+  /** `npm run load:unauthenticated` has 10,000, and all of them at once. */
+  const CONNECTIONS = 2_000;
+  /** What the bounded number of them may cost, sockets and all. */
   const GROWTH_BYTES = 128 * 1_048_576;
   const LIMIT_SECONDS = 8;
 
   it("keep nobody out, grow no memory, and are all sent away in time", async () => {
     const stack = await Stack.start(cleanup, { env: { SALLYPORT_PG_AUTH_TIMEOUT_SECONDS: String(LIMIT_SECONDS) } });
     const before_ = residentBytes(stack.controlPlane.pid);
-    const strangers = new Strangers(cleanup, stack.gatewayPort);
-    await strangers.arrive(STRANGERS);
+    const connections = new UnauthenticatedConnections(cleanup, stack.gatewayPort);
+    await connections.arrive(CONNECTIONS);
     const client = await stack.connect();
     assert.deepEqual((await client.query("select 1 as one")).rows, [{ one: 1 }]);
-    assert.ok(strangers.open <= 600, `${strangers.open} strangers are still connected`);
+    assert.ok(connections.open <= 600, `${connections.open} are still connected`);
     const growth = residentBytes(stack.controlPlane.pid) - before_;
     assert.ok(growth < GROWTH_BYTES, `the control plane grew by ${growth} bytes`);
-    await strangers.gone();
-    assert.ok(strangers.longestMillis < (LIMIT_SECONDS + 5) * 1_000, `one stayed for ${strangers.longestMillis} ms`);
+    await connections.gone();
+    assert.ok(connections.longestMillis < (LIMIT_SECONDS + 5) * 1_000, `one stayed for ${connections.longestMillis} ms`);
     assert.deepEqual((await client.query("select 2 as two")).rows, [{ two: 2 }]);
   });
 });

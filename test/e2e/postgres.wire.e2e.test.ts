@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { before, it } from "node:test";
+import { encodeStartupMessage } from "@sallyport/proto/wire/postgres/startup";
 import fc from "fast-check";
-import { query, terminate } from "../support/frontend-messages.ts";
+import { message, query, terminate } from "../support/frontend-messages.ts";
 import { openPolicy } from "../support/policies.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
 import { RESOURCE, Stack } from "../support/stack.ts";
@@ -57,6 +58,22 @@ describeOnEach("the wire, after the login", (flavour) => {
       return client.messages.map(shown);
     };
     assert.deepEqual(await fatal(await throughGateway()), await fatal(await direct()));
+  });
+
+  it("runs what was sent along with the password", { timeout: HANG_MS }, async () => {
+    const { host, port, app } = stack.target;
+    const [gateway, target] = [
+      { host: "127.0.0.1", port: stack.gatewayPort, ca: readFileSync(stack.caFile, "utf8"), user: "ana", database: RESOURCE, password: stack.tokens.ana },
+      { host, port, ...app },
+    ];
+    const eager = async (to: typeof gateway | typeof target): Promise<string[]> => {
+      const client = await WireClient.connect(cleanup, to);
+      const startup = encodeStartupMessage(new Map(Object.entries({ user: to.user, database: to.database, ...settings })));
+      client.write(Buffer.concat([startup, message("p", `${to.password}\0`), query("select 1"), query("select repeat('x', 5000)"), terminate]));
+      await client.ended();
+      return client.messages.slice(client.messages.findIndex(({ type }) => type === "Z")).map(shown);
+    };
+    assert.deepEqual(await eager(gateway), await eager(target));
   });
 
   it("runs what was sent before the client said goodbye, though nobody waits for the answer", async () => {

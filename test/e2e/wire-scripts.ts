@@ -43,6 +43,8 @@ const ABS = 1397;
 const UPPER = 871;
 const tables = "select id, name, price, data, seen, raw from items";
 const bye = query("rollback");
+/** As many bytes as the target keeps of a name. */
+const longName = "n".repeat(63);
 
 /** Same bytes in must give the same bytes out, with or without a gateway between. Nothing here depends on a process id, a clock or an LSN. */
 export const wireScripts: Readonly<Record<string, readonly Step[]>> = {
@@ -271,6 +273,18 @@ export const wireScripts: Readonly<Record<string, readonly Step[]>> = {
     group(parse("select 1", "shared"), sync),
     group(query("deallocate all")),
     group(bind({ statement: "shared" }), execute(), sync),
+  ],
+  "names longer than the target keeps": [
+    group(parse("select name from items where id = $1", `${longName}x`), describeStatement(`${longName}y`), sync),
+    group(bind({ statement: `${longName}z`, portal: `${longName}1`, values: ["2"] }), describePortal(`${longName}2`), execute(`${longName}3`), sync),
+    group(parse("select 1", longName), sync),
+    group(query(`execute ${longName}w(3); prepare ${longName}v as select 1`)),
+    group(closeStatement(`${longName}u`), parse("select 'other'", `${longName}\u00e9`), bind({ statement: longName }), execute(), sync),
+    group(parse("select 'cut in a letter'", `${"n".repeat(62)}\u00e9`), bind({ statement: `${"n".repeat(62)}\u00e8` }), execute(), sync),
+    group(execute(`${longName}nowhere`), sync),
+    step("Z", 2, query("begin"), query(`declare ${longName}c cursor for select id from items order by id`)),
+    group(execute(`${longName}d`, 2), closePortal(`${longName}e`), execute(longName), sync),
+    group(bye),
   ],
   "COPY in, binary": [
     group(query("begin")),

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { before, describe, it } from "node:test";
 import { Client } from "pg";
 import { backends, gone, running } from "../e2e/backends.ts";
@@ -8,6 +7,7 @@ import { failure } from "../e2e/failure.ts";
 import { openWire } from "../e2e/gateway-wire.ts";
 import { query } from "../support/frontend-messages.ts";
 import { openPolicy } from "../support/policies.ts";
+import { residentBytes } from "../support/process-usage.ts";
 import { isType, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 
@@ -42,7 +42,7 @@ describe("a session", () => {
 
   it("whose reader stands still slows no other one, and fills no memory", async () => {
     const stalled = await openWire(cleanup, stack, "ana", { application_name: "stalled" });
-    const before_ = { gateway: resident(stack.controlPlane.pid), agent: resident(stack.agent.pid) };
+    const before_ = { gateway: residentBytes(stack.controlPlane.pid), agent: residentBytes(stack.agent.pid) };
     stalled.pause();
     stalled.write(query(ENDLESS));
     const blocked = async (): Promise<void> => {
@@ -58,7 +58,7 @@ describe("a session", () => {
     assert.equal(rows[0]?.length, 20_000_000);
     await other.end();
     await blocked();
-    const growth = { gateway: resident(stack.controlPlane.pid) - before_.gateway, agent: resident(stack.agent.pid) - before_.agent };
+    const growth = { gateway: residentBytes(stack.controlPlane.pid) - before_.gateway, agent: residentBytes(stack.agent.pid) - before_.agent };
     assert.ok(growth.gateway < 200 * MIB && growth.agent < 200 * MIB, JSON.stringify(growth));
     stalled.destroy();
     await gone(admin, "stalled");
@@ -86,6 +86,31 @@ describe("a session", () => {
     await gone(admin, "killed");
     assert.equal(await endOf("killed"), "ended_by_administrator");
   });
+
+  for (const [rows, width, told_] of [
+    ["short rows", 100, true],
+    // No place behind one is likely to be met, and in the middle of it nothing can be said.
+    ["long rows", 500_000, false],
+  ] as const) {
+    it(`that ends in the middle of a result of ${rows} hears nothing in the middle of one`, { timeout: 60_000 }, async () => {
+      for (const sql of [
+        `select generate_series(1, 1000000000), repeat('x', ${width})`,
+        `copy (select generate_series(1, 1000000000), repeat('x', ${width})) to stdout`,
+      ]) {
+        const wire = await openWire(cleanup, stack, "ana", { application_name: `cut ${rows} ${sql.length}` });
+        const requested = await stack.event("session-", (event) => event.type === "SessionRequested" && event.data.application === `cut ${rows} ${sql.length}`);
+        wire.write(query(sql));
+        await wire.more(sql.startsWith("copy") ? "d" : "D", told_ ? 1_000 : 3);
+        await stack.call("admin", (api) => api.sessions.endSession({ sessionId: requested.stream.replace("session-", ""), reason: "enough" }));
+        await wire.ended();
+        const last = wire.messages.at(-1);
+        if (told_) assert.equal(last?.type, "E");
+        const heardRows = wire.messages.reduce((sum, { type, bytes }) => sum + (type === "E" ? 0 : bytes.length), 0);
+        assert.equal(wire.heard.subarray(0, heardRows).includes("FATAL"), false);
+        if (last?.type !== "E") assert.equal(wire.heard.subarray(heardRows).includes("FATAL"), false);
+      }
+    });
+  }
 
   it("that only its own user asks to end goes on", async () => {
     const client = await stack.connect("ana", { application_name: "unharmed" });
@@ -157,9 +182,3 @@ describe("a session", () => {
     assert.deepEqual(node.slice(-2), ["NodeStopped", "NodeStarted"]);
   });
 });
-
-/** Bytes of memory that the process holds. */
-function resident(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1_024;
-}

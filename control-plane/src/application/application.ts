@@ -5,7 +5,7 @@ import type { Ledger } from "../ledger/ledger.ts";
 import { createAgents } from "./agents.ts";
 import { deadlineOf as approvalDeadline } from "./approval-view.ts";
 import { type ApprovalService, createApprovals } from "./approvals.ts";
-import { escalatesAt } from "./decidable.ts";
+import { escalatesAt } from "./approvable.ts";
 import { deadlineOf as delegationEnd } from "./delegation-view.ts";
 import { createDelegations, type Delegations } from "./delegations.ts";
 import { createErasures, type ErasureService } from "./erasures.ts";
@@ -31,7 +31,7 @@ import { createRunningSessions, type RunningSessions } from "./running-sessions.
 import { type Scheduler, systemScheduler } from "./scheduler.ts";
 import { SessionRecord } from "./session-record.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
-import { createVoices } from "./voices.ts";
+import { createVoters } from "./voters.ts";
 
 export interface ApplicationDeps {
   readonly ledger: Ledger;
@@ -99,9 +99,9 @@ export async function createApplication({
 
   const resources = createResources(deps);
   const policies = createPolicies({ ...deps, compiler, rehearse, approvals: policyApprovals });
-  const voices = createVoices({ ...deps, policies, resources });
-  const approvals = createApprovals({ ...deps, policies, resources, voices });
-  const grants = createGrants({ ...deps, policies, resources, scheduler, voices, breakGlassWhileOverdue });
+  const voters = createVoters({ ...deps, policies, resources });
+  const approvals = createApprovals({ ...deps, policies, resources, voters });
+  const grants = createGrants({ ...deps, policies, resources, scheduler, voters, breakGlassWhileOverdue });
   const delegations = createDelegations(deps);
   const recovery = createRecovery(deps);
   const running = createRunningSessions(live);

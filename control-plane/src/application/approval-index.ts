@@ -2,7 +2,7 @@ import type { ApprovalEvent } from "../domain/approval/approval.events.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
 import type { ApprovalView } from "./approval-ports.ts";
-import { forgottenIn, namesIn } from "./decidable.ts";
+import { forgottenIn, namesIn } from "./approvable.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled approvals kept for lists; older ones are in the ledger. About 2 KB each. */

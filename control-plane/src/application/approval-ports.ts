@@ -1,11 +1,11 @@
 import type { Proposed } from "../domain/approval/approval.decider.ts";
-import type { PreviewKind } from "../domain/approval/approval.events.ts";
+import type { PreviewKind, RecordedSettings } from "../domain/approval/approval.events.ts";
 import type { Plan } from "../domain/approval/plan.ts";
 import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
 import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
-import type { Decidable } from "./decidable.ts";
+import type { Approvable } from "./approvable.ts";
 import type { CommandContext } from "./ports.ts";
 
 export interface ApprovalRequest {
@@ -17,6 +17,8 @@ export interface ApprovalRequest {
   readonly expiresAt: Date;
   /** The approval whose counter-proposal this is. */
   readonly counterTo?: string;
+  /** What its session had set by then; absent: nothing that matters. */
+  readonly settings?: RecordedSettings;
 }
 
 export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked" | "replaced";
@@ -50,7 +52,7 @@ export interface PreviewView {
   readonly code: string;
 }
 
-export interface ApprovalView extends Decidable {
+export interface ApprovalView extends Approvable {
   readonly state: ApprovalState;
   readonly sessionId: string;
   readonly command: RecordedCommand;
@@ -60,6 +62,8 @@ export interface ApprovalView extends Decidable {
   readonly previews: readonly PreviewView[];
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
+  /** What its session had set when it asked; undefined: nothing that matters. */
+  readonly settings: RecordedSettings | undefined;
   /** Commands that were asked for in advance, to run in their order; `uses` of them have. */
   readonly plan: Plan | undefined;
   /** Granted for a while, rather than for one execution. */
@@ -93,7 +97,7 @@ export interface StandingUse {
 export interface Approvals {
   /** Durable when it resolves. The id is the caller's, so that CommandHeld can name it first. */
   request(approvalId: string, request: ApprovalRequest, context: CommandContext): Promise<void>;
-  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects only when `signal` aborts. */
+  /** Resolves when it is no longer pending; `changed` is told of what happens before. Rejects when `signal` aborts, and with `ledger.newer` or `ledger.corrupt` when nothing may be decided on it any more. */
   settled(approvalId: string, signal: AbortSignal, changed?: (view: ApprovalView) => void): Promise<ApprovalView>;
   /** One approver's yes. Fails with approval.self, approval.machine, approval.not_found, approval.already_decided, approval.drift, approval.expired, approval.step, approval.hours, auth.forbidden. */
   approve(

@@ -7,6 +7,7 @@ import { type Decision, recordDecision } from "../domain/decision.ts";
 import { type CommandFacts, sameFacts } from "../domain/facts.ts";
 import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { planRequest, termsOf } from "./approval-request.ts";
 import { evolveView, isFinal } from "./approval-view.ts";
@@ -17,7 +18,7 @@ import type { CommandContext, Resources } from "./ports.ts";
 import type { Policies } from "./policy-ports.ts";
 import { circumstancesIn, readRequestersSession } from "./requesters-session.ts";
 import { systemContext, type UseCaseDeps } from "./use-case.ts";
-import type { Voices } from "./voices.ts";
+import type { Voters } from "./voters.ts";
 
 export interface ApprovalService extends Approvals {
   /** Records that the time is up, if it is and nothing else came first. */
@@ -34,10 +35,10 @@ export const MAX_OPEN_APPROVALS = 10_000;
 export interface ApprovalDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
-  readonly voices: Voices;
+  readonly voters: Voters;
 }
 
-export function createApprovals({ ledger, live, execute, policies, resources, voices, clock, log, nodeId }: ApprovalDeps): ApprovalService {
+export function createApprovals({ ledger, live, execute, policies, resources, voters, clock, log, nodeId }: ApprovalDeps): ApprovalService {
   const waiting = new Map<string, Set<Waiting>>();
 
   live.onApplied(({ event }) => {
@@ -49,8 +50,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   });
 
   live.closed.onClosed(({ stream, why }) => {
-    if (!stream.startsWith(approvalStream(""))) return;
-    for (const { fail } of waiting.get(stream.slice(approvalStream("").length)) ?? []) fail(why);
+    if (categoryOfStream(stream) === "approval") for (const { fail } of waiting.get(idOfStream(stream)) ?? []) fail(why);
   });
 
   async function run(approvalId: string, command: approval.ApprovalCommand, context: CommandContext): Promise<ApprovalView> {
@@ -84,7 +84,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   }
 
   /** What was asked for never changes once it is asked for; what policy says to it may. */
-  async function requireDecidable(approvalId: string): Promise<ApprovalView> {
+  async function requireApprovable(approvalId: string): Promise<ApprovalView> {
     if (policies.current() === undefined) throw new SallyportError("policy.missing", "No policy is in force, so nobody may decide.");
     return requireView(approvalId);
   }
@@ -110,7 +110,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   return {
     load,
 
-    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo }, context) {
+    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo, settings }, context) {
       if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
       const { onBehalfOf } = context.actor;
       const data = {
@@ -125,6 +125,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
         ...termsOf(decision, clock.now()),
         expiresAt: expiresAt.toISOString(),
         ...(counterTo === undefined ? {} : { counterTo }),
+        ...(settings === undefined ? {} : { settings }),
       };
       // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
       const believed = { state: approval.initialState, revision: "none" } as const;
@@ -133,6 +134,8 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 
     async settled(approvalId, signal, changed = () => undefined) {
       signal.throwIfAborted();
+      const closed = live.closed.whyClosed(approvalStream(approvalId));
+      if (closed !== undefined) throw closed;
       const known = live.approvals.get(approvalId);
       if (known !== undefined && known.state !== "pending") return known;
       return new Promise<ApprovalView>((resolve, reject) => {
@@ -166,21 +169,21 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
     },
 
     async approve(approvalId, by, comment, digest, context, window) {
-      const asked = await requireDecidable(approvalId);
-      const voice = voices.toAgree(asked, asked.command.facts, by, context);
-      return run(approvalId, { type: "Approve", ...voice, comment, digest, forSeconds: window?.seconds, scope: window?.scope }, context);
+      const asked = await requireApprovable(approvalId);
+      const voter = voters.toApprove(asked, asked.command.facts, by, context);
+      return run(approvalId, { type: "Approve", ...voter, comment, digest, forSeconds: window?.seconds, scope: window?.scope }, context);
     },
 
     async deny(approvalId, by, comment, context) {
-      const asked = await requireDecidable(approvalId);
-      return run(approvalId, { type: "Deny", ...voices.toRefuse(asked, asked.command.facts, by, context), comment }, context);
+      const asked = await requireApprovable(approvalId);
+      return run(approvalId, { type: "Deny", ...voters.toDeny(asked, asked.command.facts, by, context), comment }, context);
     },
 
     async propose(approvalId, by, proposed, comment, digest, context) {
-      const asked = await requireDecidable(approvalId);
+      const asked = await requireApprovable(approvalId);
       const propose = (): approval.ApprovalCommand => {
-        const { decision: onProposed } = voices.alone(asked, proposed.facts, by, context);
-        return { type: "Propose", ...voices.alone(asked, asked.command.facts, by, context), comment, digest, proposed, onProposed };
+        const { decision: onProposed } = voters.alone(asked, proposed.facts, by, context);
+        return { type: "Propose", ...voters.alone(asked, asked.command.facts, by, context), comment, digest, proposed, onProposed };
       };
       // Who may not is told so, and nothing of what policy says to whoever asked.
       const { state } = await loadState(ledger, approval, approvalStream(approvalId));
@@ -200,10 +203,10 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
       const by = activePrincipal(live.identities.get(identityStream(counter.by))?.state);
       if (by === undefined) throw new SallyportError("auth.forbidden", "Whoever proposed this was disabled.");
       const context = systemContext(nodeId);
-      const asked = await requireDecidable(approvalId);
-      const voice = voices.alone(asked, asked.command.facts, by, context);
+      const asked = await requireApprovable(approvalId);
+      const voter = voters.alone(asked, asked.command.facts, by, context);
       // To what they proposed and nothing else: the decider refuses any other digest.
-      return run(approvalId, { type: "Approve", ...voice, comment: counter.comment, digest: counter.digest }, context);
+      return run(approvalId, { type: "Approve", ...voter, comment: counter.comment, digest: counter.digest }, context);
     },
 
     consume: (approvalId, bound, context) => run(approvalId, { type: "Consume", ...bound }, context),
@@ -232,9 +235,9 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
 
     revoke: (approvalId, by, reason, context) => run(approvalId, { type: "Revoke", by, reason }, context),
 
-    inWhoseName: (asked, by) => voices.inWhoseName(asked, asked.command.facts, by),
+    inWhoseName: (asked, by) => voters.inWhoseName(asked, asked.command.facts, by),
 
-    mayDecide: (asked, by) => voices.mayDecide(asked, asked.command.facts, by),
+    mayDecide: (asked, by) => voters.inWhoseName(asked, asked.command.facts, by) !== undefined,
 
     async withdraw(approvalId, cause, context) {
       await run(approvalId, { type: "Withdraw", cause }, context);

@@ -1,5 +1,6 @@
 import type { SallyportError } from "@sallyport/proto/errors";
 import type { Logger } from "pino";
+import { categoryOfStream, idOfStream, type RecordCategory } from "../domain/record-streams.ts";
 
 /** A stream that the view can say nothing of any more. */
 export interface ClosedStream {
@@ -30,6 +31,11 @@ export class ClosedStreams {
 
   whyClosed(stream: string): SallyportError | undefined {
     return this.#closed.get(stream);
+  }
+
+  /** What the streams of one category are about. */
+  *idsOf(category: RecordCategory): Iterable<string> {
+    for (const stream of this.#closed.keys()) if (categoryOfStream(stream) === category) yield idOfStream(stream);
   }
 
   /** Called once for each, after the view has let go of it. The answer unsubscribes. */

@@ -30,6 +30,15 @@ async function world(t: TestContext): Promise<Stage & { readonly sessionId: stri
   const others = randomUUID();
   await app.approvals.request(others, { ...theirs, requestedBy: human("cy") }, admin);
   await app.approvals.approve(others, human(NAME), "I am Ana", undefined, as);
+  // What they may leave out, they leave out.
+  const silent = randomUUID();
+  await app.approvals.request(silent, { ...theirs, requestedBy: human("cy") }, admin);
+  await app.approvals.deny(silent, human(NAME), "", as);
+  const asked = { resource: "orders", durationSeconds: 60, reason: "Ana's bug", ticket: "" };
+  await app.grants.request(asked, human(NAME), as);
+  const { id: taken } = await app.grants.request({ ...asked, reason: "another's" }, human("cy"), admin);
+  await app.grants.revoke(taken, human(NAME), "", as);
+  await app.delegations.give({ to: "cy", seconds: 3_600, reason: "Ana is away" }, human(NAME), as);
   return { ...stage, sessionId, approvalId };
 }
 
@@ -45,8 +54,7 @@ async function forget(app: Application): Promise<string> {
 
 /** Everything that decisions are taken on. */
 const viewOf = ({ identities, approvals, policies, live }: Application): unknown => [
-  identities.list().toSorted((a, b) => a.id.localeCompare(b.id)),
-  approvals.list().toSorted((a, b) => a.id.localeCompare(b.id)),
+  ...[identities.list(), approvals.list(), live.grants.all(), live.delegations.all()].map((list) => list.toSorted((a, b) => a.id.localeCompare(b.id))),
   // Its text is the organisation's, and names whom it names.
   { ...policies.published(), files: [] },
   new Map(Array.from(live.identities.states(), ({ identityId, tokens }) => [identityId, tokens])),
@@ -59,7 +67,7 @@ describe("forgetting somebody", () => {
     const { app, restart, stored } = await world(t);
     const pseudonym = await forget(app);
     const before = viewOf(app);
-    for (const said of [NAME, "laptop"]) assert.ok(!inspect(before, everything).includes(said), said);
+    for (const said of [NAME, "laptop", "Ana"]) assert.ok(!inspect(before, everything).includes(said), said);
     assert.ok(inspect(before, everything).includes(pseudonym));
     assert.deepEqual(viewOf(await restart()), before);
     for (const { stream, type, data, metadata } of await collect(stored.readAll()))

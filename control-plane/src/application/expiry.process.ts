@@ -50,6 +50,8 @@ export function startExpiry<View extends { readonly id: string }>(
       const left = deadline - clock.now().getTime();
       if (left > 0) return arm(id, deadline, left);
       timers.delete(id);
+      // The view let go of it with its stream, which nothing is written to any more.
+      if (views.get(id) === undefined) return;
       expire(id).catch((error: unknown) => {
         log.warn({ err: error, id }, "what has expired could not be recorded yet");
         if (!signal.aborted && !timers.has(id)) arm(id, deadline, EXPIRY_RETRY_MS);

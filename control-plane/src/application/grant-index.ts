@@ -2,7 +2,7 @@ import type { ByGrant } from "../domain/decision.ts";
 import type { GrantEvent } from "../domain/grant/grant.events.ts";
 import { evolveGrant, grantedBy, isOpenAt, isSettled } from "./grant-view.ts";
 import type { GrantView } from "./grant-ports.ts";
-import { forgottenIn, forgottenText, namesIn } from "./decidable.ts";
+import { forgottenIn, forgottenText, namesIn } from "./approvable.ts";
 import { ViewIndex } from "./view-index.ts";
 
 /** Settled grants kept for lists; older ones are in the ledger. About 1 KB each. */

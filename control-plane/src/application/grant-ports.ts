@@ -2,13 +2,13 @@ import type { SallyportError } from "@sallyport/proto/errors";
 import type { ByGrant, Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { ReviewVerdict } from "../domain/grant/grant.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
-import type { Decidable } from "./decidable.ts";
+import type { Approvable } from "./approvable.ts";
 import type { CommandContext } from "./ports.ts";
 
 export type GrantState = "pending" | "open" | "denied" | "withdrawn" | "lapsed" | "expired" | "revoked";
 
 /** Access for a while, from the request to its end. `lapsed`: nobody decided in time; `expired`: its time is over. */
-export interface GrantView extends Decidable {
+export interface GrantView extends Approvable {
   readonly state: GrantState;
   /** Empty unless the requester acts for somebody. */
   readonly onBehalfOf: string;

@@ -6,6 +6,7 @@ import * as grant from "../domain/grant/grant.decider.ts";
 import { type GrantEvent, grantStream } from "../domain/grant/grant.events.ts";
 import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { categoryOfStream, idOfStream } from "../domain/record-streams.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import { termsOf } from "./approval-request.ts";
 import { evolveGrant, isOpenAt, isOverdue } from "./grant-view.ts";
@@ -14,7 +15,7 @@ import type { AccessRequest, Grants, GrantView } from "./grant-ports.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { decidedBy, systemContext, type UseCaseDeps } from "./use-case.ts";
-import type { Voices } from "./voices.ts";
+import type { Voters } from "./voters.ts";
 
 export interface GrantService extends Grants {
   /** Records that its time is up, if it is and nothing else came first. */
@@ -37,7 +38,7 @@ export interface GrantDeps extends UseCaseDeps {
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
   readonly scheduler: Scheduler;
-  readonly voices: Voices;
+  readonly voters: Voters;
   /** Whether somebody may break the glass again while a review of theirs is overdue. */
   readonly breakGlassWhileOverdue?: boolean;
 }
@@ -50,7 +51,7 @@ export function createGrants({
   resources,
   clock,
   scheduler,
-  voices,
+  voters,
   nodeId,
   breakGlassWhileOverdue = false,
 }: GrantDeps): GrantService {
@@ -65,8 +66,7 @@ export function createGrants({
 
   // It may have been revoked.
   live.closed.onClosed(({ stream, why }) => {
-    if (!stream.startsWith(grantStream(""))) return;
-    for (const ended of watchers.get(stream.slice(grantStream("").length)) ?? []) ended(why);
+    if (categoryOfStream(stream) === "grant") for (const ended of watchers.get(idOfStream(stream)) ?? []) ended(why);
   });
 
   function tellEnd(grantId: string, why: (resource: string) => SallyportError): void {
@@ -181,13 +181,13 @@ export function createGrants({
     async approve(grantId, by, comment, context) {
       requirePolicy();
       const asked = await requireView(grantId);
-      return run(grantId, { type: "Approve", ...voices.toAgree(asked, undefined, by, context), comment, askedNow: askedNow(asked) }, context);
+      return run(grantId, { type: "Approve", ...voters.toApprove(asked, undefined, by, context), comment, askedNow: askedNow(asked) }, context);
     },
 
     async deny(grantId, by, comment, context) {
       requirePolicy();
       const asked = await requireView(grantId);
-      return run(grantId, { type: "Deny", ...voices.toRefuse(asked, undefined, by, context), comment }, context);
+      return run(grantId, { type: "Deny", ...voters.toDeny(asked, undefined, by, context), comment }, context);
     },
 
     withdraw: (grantId, by, context) => run(grantId, { type: "Withdraw", by: by.id }, context),
@@ -202,9 +202,9 @@ export function createGrants({
       await run(grantId, { type: "Expire" }, systemContext(nodeId));
     },
 
-    inWhoseName: (asked, by) => voices.inWhoseName(asked, undefined, by),
+    inWhoseName: (asked, by) => voters.inWhoseName(asked, undefined, by),
 
-    mayDecide: (asked, by) => voices.mayDecide(asked, undefined, by),
+    mayDecide: (asked, by) => voters.inWhoseName(asked, undefined, by) !== undefined,
 
     requestable: ({ name }, by) => ask(by, "request", name),
 

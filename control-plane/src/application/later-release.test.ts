@@ -101,9 +101,22 @@ describe("an event of a later release", () => {
     const waits = app.approvals.settled("ap1", new AbortController().signal);
     await writeLater(ledger, approvalStream("ap1"));
     await assert.rejects(waits, fails("ledger.newer"));
+    await assert.rejects(app.approvals.settled("ap1", new AbortController().signal), fails("ledger.newer"));
     assert.equal(app.approvals.find("ap1"), undefined);
     assert.deepEqual(app.approvals.list(), []);
     await assert.rejects(app.approvals.approve("ap1", human("bo"), "", undefined, admin), fails("ledger.newer"));
+  });
+
+  it("lets the deadlines of its approval pass, rather than try for ever to record that", async (t) => {
+    const stage = await setStage(t);
+    const { app, ledger, time } = stage;
+    await app.policies.publish([{ name: "a", text: "approvers: bo" }], "", admin);
+    await app.approvals.request("ap1", approvalRequest("s1", app.policies.current()?.version ?? "", 1), admin);
+    await writeLater(ledger, approvalStream("ap1"));
+    await closed(stage, approvalStream("ap1"));
+    const reads = t.mock.method(ledger, "readStream");
+    time.advance(86_400_000);
+    assert.ok(!reads.mock.calls.some(({ arguments: [stream] }) => stream === approvalStream("ap1")));
   });
 
   it("ends what goes by its grant", async (t) => {
@@ -127,6 +140,18 @@ describe("an event of a later release", () => {
     await assert.rejects(app.identities.authenticate(token, "192.0.2.1:1"), fails("ledger.newer"));
     await app.identities.put(human("bo"), admin);
     assert.equal(app.identities.find("bo")?.id, "bo");
+  });
+
+  it("leaves nobody alone with the policy: whom nothing can be said of may be an administrator, and must be asked (I5)", async (t) => {
+    const stage = await setStage(t);
+    const { app, ledger } = stage;
+    for (const id of ["root", "bo"]) await app.identities.put({ ...human(id), groups: ["admins"] }, admin);
+    const publish = (approvers: string): Promise<string> => app.policies.publish([{ name: "a", text: `approvers: ${approvers}` }], "", admin);
+    const version = await publish("bo");
+    await writeLater(ledger, identityStream("bo"));
+    await closed(stage, identityStream("bo"));
+    await assert.rejects(publish("root"), fails("policy.unapproved"));
+    assert.equal(app.policies.published()?.version, version);
   });
 
   it("does not keep a control plane from starting, nor its session from staying as it is in the record", async (t) => {

@@ -2,6 +2,7 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { upcast } from "../domain/catalogue.ts";
 import type { PolicyEngine } from "../domain/decision.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
+import { forgottenSubject } from "../domain/names.ts";
 import * as node from "../domain/node/node.decider.ts";
 import { nodeStream } from "../domain/node/node.events.ts";
 import type { ConfiguredApprovals } from "../domain/policy/approvals-required.ts";
@@ -9,7 +10,7 @@ import * as policy from "../domain/policy/policy.decider.ts";
 import { type PolicyEvent, type PolicyFile, policyStream } from "../domain/policy/policy.events.ts";
 import type { DecidedBy } from "../domain/vote.ts";
 import { policyStanding } from "./authority.ts";
-import { keepers, lockout, whomToTell } from "./policy-keepers.ts";
+import { policyAdministrators, lockout, groupsToNotify } from "./policy-administrators.ts";
 import { type PolicyLoadFailure, PolicyEngines } from "./policy-engines.ts";
 import { createExamination } from "./policy-examination.ts";
 import type { PolicyService } from "./policy-changes.ts";
@@ -49,12 +50,16 @@ export function createPolicies({ ledger, live, execute, log, compiler, rehearse,
 
   const current = (): PolicyEngine | undefined => (live.failure === undefined ? engines.inForce(live.policy) : undefined);
 
-  const electorate = () => ({ administrators: keepers(policyStanding(current(), live.policy.published), live.identities.states()), configured });
+  const electorate = () => ({
+    administrators: policyAdministrators(policyStanding(current(), live.policy.published), live.identities.states()),
+    unreadable: [...live.closed.idsOf("identity")].filter((id) => forgottenSubject(id) === undefined),
+    configured,
+  });
 
   /** Of what is proposed: those who may agree are asked, and whatever lets somebody propose may want it told too. */
   function told({ administrators }: { readonly administrators: readonly string[] }, by: DecidedBy): readonly string[] {
     const concerned = [...administrators, by.id].flatMap((id) => live.identities.get(identityStream(id))?.state ?? []);
-    return whomToTell(policyStanding(current(), live.policy.published), concerned);
+    return groupsToNotify(policyStanding(current(), live.policy.published), concerned);
   }
 
   const run = (command: policy.PolicyCommand, context: CommandContext) =>

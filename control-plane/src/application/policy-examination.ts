@@ -1,7 +1,7 @@
 import { findDisruptive } from "@sallyport/proto/disruptive";
 import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import type { LiveState } from "./live-state.ts";
-import { lockout, silences } from "./policy-keepers.ts";
+import { lockout, remainingBuiltInRules } from "./policy-administrators.ts";
 import type { PolicyCompiler, PolicyProblem, PolicyRehearsal } from "./policy-ports.ts";
 import { policyVersion } from "./policy-version.ts";
 
@@ -45,7 +45,7 @@ export function createExamination({
    * What rules name and nothing here knows. A rule about an identity that does not exist is a slip of the pen, and would be theirs
    * who gets that name later; groups and resources may be known to others before us.
    */
-  function strangers(files: readonly PolicyFile[]): readonly PolicyProblem[] {
+  function unknownNames(files: readonly PolicyFile[]): readonly PolicyProblem[] {
     const identities = new Map(Array.from(live.identities.states(), ({ identityId, groups }) => [identityId, groups]));
     const groups = new Set([...identities.values()].flat());
     const resources = new Set(Array.from(live.resources.states(), ({ name }) => name));
@@ -77,11 +77,14 @@ export function createExamination({
   async function examine(files: readonly PolicyFile[]): Promise<{ readonly problems: readonly PolicyProblem[]; readonly passed: number }> {
     const found = [...unreadable(files), ...problemsOf(files)];
     if (found.some(({ severity }) => severity === "error")) return { problems: found, passed: 0 };
-    const unknown = strangers(files);
+    const unknown = unknownNames(files);
     if (unknown.some(({ severity }) => severity === "error")) return { problems: [...unknown, ...found], passed: 0 };
     const engine = compiler.compile(policyVersion(files), files);
     const { problems, passed } = await rehearse(engine, files);
-    return { problems: [...problems, ...lockout(engine, files, live.identities.states()), ...unknown, ...found, ...silences(engine, files)], passed };
+    return {
+      problems: [...problems, ...lockout(engine, files, live.identities.states()), ...unknown, ...found, ...remainingBuiltInRules(engine, files)],
+      passed,
+    };
   }
 
   return { problemsOf, examine };

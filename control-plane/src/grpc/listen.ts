@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type Server, ServerCredentials } from "@grpc/grpc-js";
 import { SallyportError } from "@sallyport/proto/errors";
 
@@ -31,9 +32,18 @@ export function listen(server: Server, credentials: ServerCredentials, place: Pl
   });
 }
 
-/** Calls that are under way may end within this. */
-export async function shutDown(server: Server, millis: number): Promise<void> {
-  const cut = setTimeout(() => server.forceShutdown(), millis);
-  await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-  clearTimeout(cut);
+/**
+ * Calls that are under way may end within this, and what is to be done meanwhile. Then it is over, whoever is connected: of those who never
+ * spoke gRPC has no session to cut, and a listener waits for them as long as a handshake may take.
+ */
+export async function shutDown(server: Server, millis: number, meanwhile: Promise<void> = Promise.resolve()): Promise<void> {
+  const over = new AbortController();
+  const late = delay(millis, undefined, { signal: over.signal }).catch(() => undefined);
+  const orderly = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+  try {
+    await Promise.race([Promise.all([orderly, meanwhile]), late]);
+  } finally {
+    over.abort();
+    server.forceShutdown();
+  }
 }

@@ -6,8 +6,8 @@ import { DEFAULT_REVIEW_SECONDS } from "../domain/grant/break-glass.ts";
 import { DEFAULT_MAX_DURATION_SECONDS } from "../domain/grant/grant.decider.ts";
 import { type MaskedUse, maskedUse, noMaskedUse } from "../domain/masked-use.ts";
 import { ofCommand, ofSession, strictestObligations } from "../domain/obligations.ts";
+import { LruMap } from "../lru-map.ts";
 import { CedarInstance, requireSuccess } from "./cedar-instance.ts";
-import { DecisionCache } from "./decision-cache.ts";
 import { type ReadyRequest, RequestTranslator } from "./decision-request.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
@@ -21,6 +21,9 @@ type Verdict =
   | { readonly kind: "allow" | "deny"; readonly rules: readonly Rule[] }
   /** Cedar skips a rule that errs, a `forbid` too, and decides without it. */
   | { readonly kind: "erred"; readonly rules: readonly string[]; readonly message: string };
+
+/** Of one policy version, about 1 KiB each. More distinct commands than people and programs repeat within minutes. */
+export const MAX_CACHED_DECISIONS = 16_384;
 
 /** What changes between the questions that one decision takes. */
 const attemptAttributes: Attributes<{ readonly approvals: number; readonly use: MaskedUse }> = {
@@ -56,7 +59,7 @@ export class CedarEngine implements PolicyEngine {
   readonly #reach: RulesInReach;
   readonly #cedar: CedarInstance;
   readonly #asksOfMasked: boolean;
-  readonly #cache = new DecisionCache();
+  readonly #cache = new LruMap<Decision>(MAX_CACHED_DECISIONS);
   /** Of facts, what they do with the columns that a decision masks; by identity, as facts are never changed in place. */
   readonly #uses = new WeakMap<CommandFacts, { readonly masks: readonly MaskColumn[]; readonly use: MaskedUse }>();
 
@@ -101,7 +104,7 @@ export class CedarEngine implements PolicyEngine {
     const known = this.#cache.get(key);
     if (known !== undefined) return known;
     const decision = this.#evaluate(request, translated, use);
-    this.#cache.put(key, decision);
+    this.#cache.set(key, decision);
     return decision;
   }
 

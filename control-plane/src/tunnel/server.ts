@@ -8,7 +8,7 @@ import type { CertificateAuthority } from "../identity/certificate-authority.ts"
 import { type AgentLinksDeps, NodeAgentLinks } from "./agent-links.ts";
 import { type AgentPeer, agentPeerOf } from "./agent-peer.ts";
 import { CertificateRenewal } from "./certificate-renewal.ts";
-import { listen, type Place } from "../grpc/listen.ts";
+import { listen, type Place, shutDown } from "../grpc/listen.ts";
 import { serviceErrorOf } from "../grpc/status.ts";
 import { Connections, prepareListener } from "./http2-internals.ts";
 
@@ -94,22 +94,7 @@ export async function startTunnelServer(options: TunnelServerOptions): Promise<T
 
   const port = await listen(server, options.credentials, options, "The tunnel", ["SALLYPORT_HOST", "SALLYPORT_TUNNEL_PORT"]);
   connections.watch(server, HTTP2_WINDOW_BYTES, MAX_TUNNEL_CONNECTIONS);
-  return { port, links, close: () => shutDown(server, links) };
-}
-
-async function shutDown(server: Server, links: NodeAgentLinks): Promise<void> {
-  const bound = new AbortController();
-  const timeout = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, SHUTDOWN_TIMEOUT_MS);
-    bound.signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-  const orderly = Promise.all([links.shutdown(), new Promise<void>((resolve) => server.tryShutdown(() => resolve()))]);
-  await Promise.race([orderly, timeout]);
-  bound.abort();
-  server.forceShutdown();
+  return { port, links, close: () => shutDown(server, SHUTDOWN_TIMEOUT_MS, links.shutdown()) };
 }
 
 const noAgent = (): ReturnType<typeof serviceErrorOf> =>

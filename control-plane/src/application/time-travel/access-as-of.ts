@@ -7,7 +7,7 @@ import { plainFacts, type CommandFacts, riskClasses, type RiskClass } from "../.
 import type { ResourceState } from "../../domain/resource/resource.decider.ts";
 import { grantedBy } from "../grant-view.ts";
 import type { GrantView } from "../grant-ports.ts";
-import { giverOf } from "../voices.ts";
+import { giverOf } from "../voters.ts";
 import type { StateAsOf } from "./state-as-of.ts";
 
 export interface AccessDecision {
@@ -101,7 +101,7 @@ function decide(engine: PolicyEngine, principal: Principal, { name, protocol, la
   ];
 }
 
-/** As `voices.ts` hears them. */
+/** As `voters.ts` finds them. */
 function placesTaken(state: StateAsOf, engine: PolicyEngine, { id, kind }: Principal, { name, protocol, labels }: ResourceState): readonly PlaceTaken[] {
   if (kind !== "human") return [];
   const about = { action: "approve", resource: { name, protocol, labels }, facts: typical.destructive, circumstances: { time: state.moment } } as const;

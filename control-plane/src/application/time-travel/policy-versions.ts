@@ -3,6 +3,7 @@ import { upcast } from "../../domain/catalogue.ts";
 import type { PolicyEngine } from "../../domain/decision.ts";
 import { type PolicyEvent, type PolicyFile, policyStream } from "../../domain/policy/policy.events.ts";
 import type { Ledger } from "../../ledger/ledger.ts";
+import { LruMap } from "../../lru-map.ts";
 import { policyVersion } from "../policy-version.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
 import { readStreamUntil, type Cut } from "./moment.ts";
@@ -20,7 +21,7 @@ export const MAX_KEPT_ENGINES = 4;
 export class PolicyVersions {
   readonly #ledger: Ledger;
   readonly #compiler: PolicyCompiler;
-  readonly #engines = new Map<string, PolicyEngine>();
+  readonly #engines = new LruMap<PolicyEngine>(MAX_KEPT_ENGINES);
 
   constructor(ledger: Ledger, compiler: PolicyCompiler) {
     this.#ledger = ledger;
@@ -47,10 +48,6 @@ export class PolicyVersions {
     }
     const engine = this.#compiler.compile(version, files);
     this.#engines.set(version, engine);
-    for (const oldest of this.#engines.keys()) {
-      if (this.#engines.size <= MAX_KEPT_ENGINES) break;
-      this.#engines.delete(oldest);
-    }
     return engine;
   }
 }

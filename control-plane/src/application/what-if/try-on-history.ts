@@ -3,6 +3,7 @@ import { type Decision, isEffect, type PolicyEngine } from "../../domain/decisio
 import { differenceBetween } from "../../domain/policy/difference.ts";
 import { NO_POLICY, takeDecision } from "../../domain/take-decision.ts";
 import type { ReadableLedger } from "../../ledger/ledger.ts";
+import { LruMap } from "../../lru-map.ts";
 import { policyVersion } from "../policy-version.ts";
 import type { PolicyCompiler } from "../policy-ports.ts";
 import { type PastDecision, PastDecisions } from "./past-decisions.ts";
@@ -43,10 +44,9 @@ export async function tryOnHistory(
     decisions += 1;
     if (decision.isOfEarlierRelease) earlierReleases += 1;
     if (decision.isForgotten) forgotten += 1;
-    const known = engines.known(decision.recorded.policyVersion)
-      ? engines.get(decision.recorded.policyVersion)
-      : await engines.load(decision.recorded.policyVersion);
-    const then = takenThen(known, decision);
+    const decider = decision.recorded.policyVersion;
+    const engine = engines.get(decider) ?? (await engines.load(decider));
+    const then = takenThen(engine === "lost" ? undefined : engine, decision);
     if (!then.isReproduced) unreproducible += 1;
     const difference = compare(then.decision, takenNow(proposed, decision), decision);
     if (difference !== undefined) tally.add(difference);
@@ -95,13 +95,16 @@ function compare(then: Then, now: Decision, { question, identity, resource, sess
 const doneAt = (at: string, since: Date, until: Date): number =>
   Math.min(1, Math.max(0, (Date.parse(at) - since.getTime()) / Math.max(1, until.getTime() - since.getTime())));
 
+/** `lost`: its proposal is not in the record, or does not compile any more. */
+type PastEngine = PolicyEngine | "lost";
+
 /** Earlier policy versions, compiled when a decision names them; those that do not compile any more are known to be so. */
 class PastEngines {
   readonly #past: PastDecisions;
   readonly #compiler: PolicyCompiler;
   /** A version is a digest of its files: where it was in force before, what it decides is remembered for both. */
   readonly #proposed: PolicyEngine;
-  readonly #engines = new Map<string, PolicyEngine | undefined>();
+  readonly #engines = new LruMap<PastEngine>(MAX_PAST_ENGINES);
 
   constructor(past: PastDecisions, compiler: PolicyCompiler, proposed: PolicyEngine) {
     this.#past = past;
@@ -109,33 +112,25 @@ class PastEngines {
     this.#proposed = proposed;
   }
 
-  known(version: string): boolean {
-    return this.#engines.has(version);
-  }
-
-  get(version: string): PolicyEngine | undefined {
+  get(version: string): PastEngine | undefined {
     return this.#engines.get(version);
   }
 
-  async load(version: string): Promise<PolicyEngine | undefined> {
+  async load(version: string): Promise<PastEngine> {
     const proposal = await this.#past.proposalOf(version);
     const event = proposal === undefined ? undefined : upcast(proposal);
     const files = event?.type === "PolicyProposed" ? event.data.files : undefined;
-    const engine = files === undefined || policyVersion(files) !== version ? undefined : this.#compiled(version, files);
+    const engine = files === undefined || policyVersion(files) !== version ? "lost" : this.#compiled(version, files);
     this.#engines.set(version, engine);
-    for (const oldest of this.#engines.keys()) {
-      if (this.#engines.size <= MAX_PAST_ENGINES) break;
-      this.#engines.delete(oldest);
-    }
     return engine;
   }
 
-  #compiled(version: string, files: Parameters<PolicyCompiler["compile"]>[1]): PolicyEngine | undefined {
+  #compiled(version: string, files: Parameters<PolicyCompiler["compile"]>[1]): PastEngine {
     if (version === this.#proposed.version) return this.#proposed;
     try {
       return this.#compiler.compile(version, files);
     } catch {
-      return undefined; // the record speaks for it
+      return "lost"; // the record speaks for it
     }
   }
 }

@@ -6,10 +6,9 @@ import { isWithinHours } from "./approver-hours.ts";
 import { countsAs, currentStep, groupsOf, heard, type Vote } from "./quorum.ts";
 import type { ApprovalStep } from "./terms.ts";
 
-/** Somebody who decides, whether on a command or on access. */
+/** Somebody who decides, whether on a command or on access, in their own name or in that of whoever let them. */
 export interface Voter {
   readonly by: DecidedBy;
-  readonly comment: string;
   /** Whether policy in force now lets them decide. */
   readonly decision: Decision;
   /** Those that they are in now. */
@@ -50,7 +49,10 @@ export function requireUnheard(votes: readonly Vote[], { id, onBehalfOf }: Decid
 export const inPlaceOf = ({ onBehalfOf }: Pick<DecidedBy, "onBehalfOf">): { readonly onBehalfOf?: string } => (onBehalfOf === undefined ? {} : { onBehalfOf });
 
 /** Whoever policy lets decide may refuse, and whoever is in a group with a veto. Answers what is recorded. */
-export function refusalOf({ denyBy }: { readonly denyBy: readonly string[] }, { by, comment, decision, groups }: Voter): Refused {
+export function refusalOf(
+  { denyBy }: { readonly denyBy: readonly string[] },
+  { by, comment, decision, groups }: Voter & { readonly comment: string },
+): Refused {
   const vetoOf = decision.effect === "allow" ? undefined : denyBy.find((group) => groups.includes(group));
   const said = { by: by.id, comment, ...inPlaceOf(by) };
   return vetoOf === undefined ? { ...said, decision: requirePermitted(decision) } : { ...said, decision: recordDecision(decision), vetoOf };

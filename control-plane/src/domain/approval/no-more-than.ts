@@ -18,7 +18,8 @@ export const isComparable = ({ riskClass, hazards }: CommandFacts): boolean =>
  * Whether a command does nothing that the one which people looked at does not do: to no other relation or column, by no other verb,
  * function or setting, with no other danger. Constants may be others. What is not comparable is like nothing. A fact that is added
  * later counts: every list must be within the other, and everything else the same. Which rows it changes is up to its conditions, of which
- * facts tell the columns and not how they are joined: what changes anything must be the same statement but for its constants.
+ * facts tell the columns and not how they are joined: what changes anything must be the same statement but for its constants; whoever has the texts
+ * compares them too, since the fingerprint sorts what stands in lists.
  */
 export function isNoMoreThan(shown: CommandFacts, now: CommandFacts): boolean {
   if (!isComparable(shown) || riskClasses.indexOf(now.riskClass) > riskClasses.indexOf(shown.riskClass)) return false;

@@ -13,6 +13,8 @@ type DataOf<T extends PolicyEvent["type"]> = Extract<PolicyEvent, { type: T }>["
 interface Electorate {
   /** Active people among the administrators. */
   readonly administrators: readonly string[];
+  /** Whom a later release wrote about: any of them may be an administrator too, so nobody is alone because of that. */
+  readonly unreadable?: readonly string[];
   readonly configured: ConfiguredApprovals;
 }
 
@@ -92,7 +94,7 @@ export function decide(command: PolicyCommand, state: PolicyState): PolicyEvent[
 }
 
 function propose(command: Extract<PolicyCommand, { type: "Propose" }>, state: PolicyState): PolicyEvent[] {
-  const { version, digest, files, names, reason, by, notify, administrators, configured } = command;
+  const { version, digest, files, names, reason, by, notify } = command;
   if (state.published === version) return [];
   requireText("reason", reason, MAX_REASON_LENGTH);
   if (files.length === 0) throw new SallyportError("input.invalid", "A policy has at least one file.", { field: "files" });
@@ -105,7 +107,7 @@ function propose(command: Extract<PolicyCommand, { type: "Propose" }>, state: Po
   }
   if (openVersions(state).length >= MAX_OPEN_PROPOSALS)
     throw new SallyportError("session.limit", `${String(MAX_OPEN_PROPOSALS)} policies are proposed; decide on some first.`);
-  const { required } = approvalsRequired(configured, administrators, by, state.published !== undefined);
+  const { required } = requiredOf(command, by, state);
   const { id: proposedBy, onBehalfOf } = by;
   const who = { proposedBy, ...(onBehalfOf === undefined ? {} : { onBehalfOf }) };
   const base = state.published ?? "";
@@ -133,11 +135,14 @@ function publish(command: Extract<PolicyCommand, { type: "Publish" }>, state: Po
 }
 
 /** By the rule of today, and never fewer than were needed when it was proposed. */
-function stillRequired(proposal: Proposal, { configured, administrators }: Electorate, state: PolicyState): RequiredApprovals {
-  const now = approvalsRequired(configured, administrators, { id: proposal.proposedBy, ...delegator(proposal) }, state.published !== undefined);
+function stillRequired(proposal: Proposal, electorate: Electorate, state: PolicyState): RequiredApprovals {
+  const now = requiredOf(electorate, { id: proposal.proposedBy, ...delegator(proposal) }, state);
   if (now.required >= proposal.required) return now;
-  return { required: proposal.required, rule: configured === "auto" ? "somebody_else" : "configured" };
+  return { required: proposal.required, rule: electorate.configured === "auto" ? "somebody_else" : "configured" };
 }
+
+const requiredOf = ({ configured, administrators, unreadable = [] }: Electorate, by: Pick<DecidedBy, "id" | "onBehalfOf">, { published }: PolicyState) =>
+  approvalsRequired(configured, [...administrators, ...unreadable], by, published !== undefined);
 
 /** Whoever heard that it waits hears how it ends. */
 const toldOf = ({ notify = [] }: Pick<Proposal, "notify"> = {}): Pick<Proposal, "notify"> => (notify.length === 0 ? {} : { notify });

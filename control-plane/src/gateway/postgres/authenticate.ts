@@ -1,26 +1,35 @@
 import type { Socket } from "node:net";
 import { SallyportError } from "@sallyport/proto/errors";
 import { authentication, encodeAuthentication } from "@sallyport/proto/wire/postgres/backend";
-import { FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
+import { FRAME_HEADER_BYTES } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { readChunk } from "./negotiate.ts";
 
 /** A token is well below this; anything longer is not one. */
 const MAX_PASSWORD_BYTES = 4_096;
 
-/** Asks for the user's token and answers it; undefined when the client left instead (psql asks its user, then comes back). */
+/**
+ * Asks for the user's token and answers it; undefined when the client left instead (psql asks its user, then comes back). What the client
+ * sent along behind it waits in the socket for the session.
+ */
 export async function readToken(socket: Socket): Promise<string | undefined> {
   socket.write(encodeAuthentication(authentication.cleartextPassword));
-  const decoder = new FrameDecoder(MAX_PASSWORD_BYTES);
+  let bytes = Buffer.alloc(0);
   for (;;) {
     const chunk = await readChunk(socket);
     if (chunk === undefined) return undefined;
-    const [frame, extra] = decoder.push(chunk);
-    if (frame === undefined) continue;
-    if (frame.type === frontend.terminate) return undefined;
-    if (frame.type !== frontend.password || extra !== undefined || decoder.pending > 0 || frame.payload.at(-1) !== 0) {
-      throw new SallyportError("wire.malformed", "Expected the password message.");
-    }
-    return frame.payload.toString("utf8", 0, frame.payload.length - 1);
+    bytes = Buffer.concat([bytes, chunk]);
+    if (bytes.length < FRAME_HEADER_BYTES) continue;
+    if (bytes[0] === frontend.terminate) return undefined;
+    const size = 1 + bytes.readUInt32BE(1);
+    if (bytes[0] !== frontend.password || size <= FRAME_HEADER_BYTES) throw notThePassword();
+    if (size > MAX_PASSWORD_BYTES)
+      throw new SallyportError("wire.too_large", `A password of ${size} bytes is over the bound of ${MAX_PASSWORD_BYTES}.`, { size: String(size) });
+    if (bytes.length < size) continue;
+    if (bytes[size - 1] !== 0) throw notThePassword();
+    if (bytes.length > size) socket.unshift(bytes.subarray(size));
+    return bytes.toString("utf8", FRAME_HEADER_BYTES, size - 1);
   }
 }
+
+const notThePassword = (): SallyportError => new SallyportError("wire.malformed", "Expected the password message.");

@@ -49,6 +49,20 @@ describe("BackendSkimmer", () => {
     assert.equal(seen, 1);
   });
 
+  it("holds a short row back until it is whole, and tells where a long one is not (B2)", () => {
+    const skimmer = new BackendSkimmer();
+    const [short, long] = [encodeFrame(0x64, Buffer.alloc(100)), encodeFrame(0x44, Buffer.alloc(10_000))];
+    assert.deepEqual(
+      skimmer.push(Buffer.concat([short, short.subarray(0, 99)]), () => undefined),
+      short,
+    );
+    assert.equal(skimmer.whole, true);
+    assert.equal(skimmer.push(Buffer.concat([short.subarray(99), long.subarray(0, 99)]), () => undefined).length, short.length + 99);
+    assert.equal(skimmer.whole, false);
+    assert.equal(skimmer.push(long.subarray(99), () => undefined).length, long.length - 99);
+    assert.equal(skimmer.whole, true);
+  });
+
   it("holds nothing of a huge row (B3)", () => {
     const skimmer = new BackendSkimmer();
     const header = Buffer.from([0x44, 0x3f, 0xff, 0xff, 0xff]);

@@ -6,6 +6,7 @@ const GATHER_BYTES = 16_384;
 interface Piece {
   readonly bytes: Buffer;
   readonly fromTarget: number;
+  readonly whole: boolean;
 }
 
 /**
@@ -27,6 +28,7 @@ export class ClientOutput {
   #owed = 0;
   #blockedSince = 0;
   #sent = 0;
+  #whole = true;
 
   constructor(socket: Socket, consumed: (bytes: number) => void) {
     this.#socket = socket;
@@ -36,6 +38,11 @@ export class ClientOutput {
 
   get bytesSent(): number {
     return this.#sent;
+  }
+
+  /** What left, or is about to, ends between two messages: something may be said behind it. */
+  get whole(): boolean {
+    return this.#whole;
   }
 
   /** When the client's socket became full, in milliseconds since the epoch; 0 while it takes bytes. */
@@ -56,16 +63,17 @@ export class ClientOutput {
   open(): void {
     this.#shut--;
     if (this.#shut > 0 || this.#waiting.length === 0) return;
-    for (const { bytes, fromTarget } of this.#takeWaiting()) this.#gather(bytes, fromTarget);
+    for (const piece of this.#takeWaiting()) this.#gather(piece);
     this.flush();
   }
 
-  /** `fromTarget`: how many bytes of the tunnel's window these stand for. */
-  write(bytes: Buffer, fromTarget = 0): void {
-    if (this.#shut > 0) this.#waiting.push({ bytes, fromTarget });
+  /** `fromTarget`: how many bytes of the tunnel's window these stand for. `whole`: they end where a message does. */
+  write(bytes: Buffer, fromTarget = 0, whole = true): void {
+    const piece = { bytes, fromTarget, whole };
+    if (this.#shut > 0) this.#waiting.push(piece);
     else {
       if (this.#gathered.length === 0) queueMicrotask(() => this.flush());
-      this.#gather(bytes, fromTarget);
+      this.#gather(piece);
     }
   }
 
@@ -106,7 +114,8 @@ export class ClientOutput {
     return waiting;
   }
 
-  #gather(bytes: Buffer, fromTarget: number): void {
+  #gather({ bytes, fromTarget, whole }: Piece): void {
+    if (bytes.length > 0) this.#whole = whole;
     if (this.#gatheredBytes + bytes.length > GATHER_BYTES) this.flush();
     this.#gathered.push(bytes);
     this.#gatheredBytes += bytes.length;

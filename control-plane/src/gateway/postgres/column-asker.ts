@@ -2,6 +2,7 @@ import type { ColumnSource, Trace, Traced, TracedColumn } from "@sallyport/proto
 import type { ControlBody } from "@sallyport/proto/tunnel/channel";
 import { columnName, nameParts, unknownColumns } from "../../domain/facts.ts";
 import type { TracedOrigins } from "./column-catalogue.ts";
+import type { AskNames } from "./names-from-target.ts";
 
 /** An agent gives up its own lookup after as long; the client of the command waits meanwhile. */
 export const TRACE_TIMEOUT_MS = 10_000;
@@ -10,14 +11,16 @@ export const MAX_ASKED_NAMES = 400;
 /** Longer names are no names of PostgreSQL's. */
 const MAX_NAME_BYTES = 63;
 
+type Answer = Traced | undefined | "ended";
+
 /**
  * Asks the agent of one session what columns are made of, and what schemas there are.
  *
- * A1. Every question is answered once: by the agent, by its time running out, or by the session's end. The latter two tell nothing.
+ * A1. Every question is answered once: by the agent, by its time running out (undefined), or by the session's end. The latter two tell nothing.
  */
 export class ColumnAsker {
   readonly #post: (body: ControlBody) => void;
-  readonly #waiting = new Map<number, (answer: Traced | undefined) => void>();
+  readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
   #over = false;
 
@@ -32,30 +35,29 @@ export class ColumnAsker {
     const tables = maskedTables.filter((table) => Buffer.byteLength(table) <= MAX_NAME_BYTES);
     for (; tables.length > MAX_ASKED_NAMES;) this.#post({ $case: "trace", value: { id: 0, columns: [], maskedTables: tables.splice(0, MAX_ASKED_NAMES) } });
     const answer = await this.#answer({ columns: asked, maskedTables: tables });
-    return answer?.columns.length === columns.length ? answer.columns.map(originsOf) : undefined;
+    return typeof answer === "object" && answer.columns.length === columns.length ? answer.columns.map(originsOf) : undefined;
   }
 
   /** What `$user` in a search path may mean. */
-  async askUserSchemas(): Promise<readonly string[] | undefined> {
-    if (this.#over) return undefined;
+  readonly askUserSchemas: AskNames = async () => {
     const answer = await this.#answer({ columns: [], maskedTables: [], userSchemas: true });
-    return answer?.userSchemas?.names;
-  }
+    return typeof answer === "object" ? answer.userSchemas?.names : answer;
+  };
 
   /** Which functions of the database's own `alias.name` may call. */
-  async askRowFunctions(): Promise<readonly string[] | undefined> {
-    if (this.#over) return undefined;
+  readonly askRowFunctions: AskNames = async () => {
     const answer = await this.#answer({ columns: [], maskedTables: [], rowFunctions: true });
-    return answer?.rowFunctions?.names;
-  }
+    return typeof answer === "object" ? answer.rowFunctions?.names : answer;
+  };
 
   answered(traced: Traced): void {
     this.#waiting.get(traced.id)?.(traced);
   }
 
-  async #answer(question: Omit<Trace, "id">): Promise<Traced | undefined> {
+  async #answer(question: Omit<Trace, "id">): Promise<Answer> {
+    if (this.#over) return "ended";
     const id = ++this.#lastId;
-    const { promise, resolve } = Promise.withResolvers<Traced | undefined>();
+    const { promise, resolve } = Promise.withResolvers<Answer>();
     this.#waiting.set(id, resolve);
     const timer = setTimeout(() => resolve(undefined), TRACE_TIMEOUT_MS);
     this.#post({ $case: "trace", value: { id, ...question } });
@@ -68,7 +70,7 @@ export class ColumnAsker {
   /** The session is over. */
   end(): void {
     this.#over = true;
-    for (const resolve of this.#waiting.values()) resolve(undefined);
+    for (const resolve of this.#waiting.values()) resolve("ended");
   }
 }
 

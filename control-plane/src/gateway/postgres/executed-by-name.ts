@@ -1,6 +1,6 @@
 import { type CommandFacts, riskClasses } from "../../domain/facts.ts";
 import type { StatementAnalysis } from "./facts/analysis.ts";
-import type { Prepared, SessionNames } from "./judge.ts";
+import type { Prepared, SessionNames } from "./session-names.ts";
 
 /** What may be prepared by PREPARE. Of the protocol's Parse anything may come, and do to names or transactions what the text of EXECUTE does not say. */
 const touchesRows: ReadonlySet<string> = new Set(["SELECT", "VALUES", "INSERT", "UPDATE", "DELETE", "MERGE"]);

@@ -1,13 +1,13 @@
 import { riskClasses } from "../../domain/facts.ts";
 import { MAX_NAMES } from "./facts/facts-builder.ts";
 import type { StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
-import type { NamesFromTarget } from "./names-from-target.ts";
+import type { AskNames, NamesFromTarget } from "./names-from-target.ts";
 
 export interface FieldCallsDeps {
   readonly analyser: Pick<StatementAnalyser, "analyse">;
   /** Functions of the resource's own that take one row. */
   readonly functions: NamesFromTarget;
-  readonly ask: () => Promise<readonly string[] | undefined>;
+  readonly ask: AskNames;
   /** The agent answers such questions. */
   readonly answers: boolean;
 }
@@ -37,14 +37,13 @@ export class FieldCalls implements Pick<StatementAnalyser, "analyse"> {
     return this.#one(analysis);
   }
 
-  /** Of the statements of one group, in order: one may make what the next one calls. */
-  group(analyses: List): List | Promise<List> {
+  /** Of the texts of one group, in order: one may make what the next one calls. `before`: what the group executes that was prepared before it. */
+  group(analyses: List, before: () => readonly (StatementAnalysis | undefined)[] = () => []): List | Promise<List> {
     const { answers, functions, ask } = this.#deps;
     if (!answers || analyses.every(({ fields }) => fields.length === 0)) return analyses;
-    const makes = analyses.findIndex(mayMakeFunctions);
-    const uncertain = (index: number): boolean => this.#unsettled || (makes !== -1 && index > makes);
+    const unsettled = this.#unsettled || before().some((each) => each === undefined || mayMakeFunctions(each));
     const names = functions.get(ask);
-    const judged = (known: readonly string[] | undefined): List => analyses.map((each, index) => withCalls(each, uncertain(index) ? undefined : known));
+    const judged = (known: readonly string[] | undefined): List => inOrder(analyses, known, unsettled);
     return names instanceof Promise ? names.then(judged) : judged(names);
   }
 
@@ -65,6 +64,16 @@ export class FieldCalls implements Pick<StatementAnalyser, "analyse"> {
     const judged = this.group([analysis]);
     return judged instanceof Promise ? judged.then(([one = analysis]) => one) : (judged[0] ?? analysis);
   }
+}
+
+/** Behind what may make functions any field may be one, in the next text as in the next statement of the same one. */
+function inOrder(analyses: List, functions: readonly string[] | undefined, unsettled: boolean): List {
+  let made = unsettled;
+  return analyses.map((each) => {
+    const judged = withCalls(each, made || (each.facts.statementCount > 1 && mayMakeFunctions(each)) ? undefined : functions);
+    made ||= mayMakeFunctions(judged);
+    return judged;
+  });
 }
 
 const MAKES_FUNCTIONS = /^(?:CREATE|ALTER) (?:FUNCTION|PROCEDURE|ROUTINE|AGGREGATE|EXTENSION)$/;

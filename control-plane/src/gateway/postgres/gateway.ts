@@ -14,7 +14,7 @@ import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import type { StatementAnalyser } from "./facts/analysis.ts";
 import { readToken } from "./authenticate.ts";
 import { CancelRegistry } from "./cancel-registry.ts";
-import type { SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-authorizer.ts";
 import { ColumnCatalogue } from "./column-catalogue.ts";
 import { LargeMessageBudget } from "./large-message-budget.ts";
 import type { PostgresLimits } from "./limits.ts";
@@ -71,8 +71,8 @@ export class PostgresGateway {
   readonly #userSchemas = new Map<string, NamesFromTarget>();
   readonly #rowFunctions = new Map<string, NamesFromTarget>();
   readonly #server: Server;
-  /** In order of arrival. */
-  readonly #strangers = new Set<Socket>();
+  /** Connections that have not signed in yet, in order of arrival. */
+  readonly #unauthenticated = new Set<Socket>();
   readonly #sessions = new Set<PostgresSession>();
   #opening = 0;
   /** Connections that have signed in, until they are closed. */
@@ -114,7 +114,7 @@ export class PostgresGateway {
   async close(): Promise<void> {
     clearInterval(this.#stallCheck);
     this.#server.close();
-    for (const socket of this.#strangers) socket.destroy();
+    for (const socket of this.#unauthenticated) socket.destroy();
     for (const session of this.#sessions) session.end("shutdown", "The gateway is shutting down.");
     await Promise.race([Promise.all(this.#ending), new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MILLIS).unref())]);
   }
@@ -151,9 +151,9 @@ export class PostgresGateway {
     raw.on("error", () => raw.destroy());
     this.#admit(raw);
     const deadline = setTimeout(() => {
-      if (this.#strangers.has(raw)) raw.destroy();
+      if (this.#unauthenticated.has(raw)) raw.destroy();
     }, this.limits.authenticationMillis);
-    const settled = (): void => void this.#strangers.delete(raw);
+    const settled = (): void => void this.#unauthenticated.delete(raw);
     raw.once("close", () => {
       clearTimeout(deadline);
       settled();
@@ -166,18 +166,18 @@ export class PostgresGateway {
       });
       await this.#negotiated(raw, negotiated, settled);
     } catch (error) {
-      // Still a stranger, and under its deadline, until the socket is closed.
+      // Still unauthenticated, and under its deadline, until the socket is closed.
       this.#refuse(client, SallyportError.from(error));
     }
   }
 
-  /** Beyond the bound the oldest stranger goes: a flood must not keep out those who do sign in. */
+  /** Beyond the bound the oldest one goes: a flood must not keep out those who do sign in. */
   #admit(raw: Socket): void {
-    this.#strangers.add(raw);
-    if (this.#strangers.size <= this.limits.unauthenticatedConnections) return;
-    const [oldest] = this.#strangers;
+    this.#unauthenticated.add(raw);
+    if (this.#unauthenticated.size <= this.limits.unauthenticatedConnections) return;
+    const [oldest] = this.#unauthenticated;
     if (oldest === undefined) return;
-    this.#strangers.delete(oldest);
+    this.#unauthenticated.delete(oldest);
     oldest.destroy();
   }
 
@@ -215,7 +215,7 @@ export class PostgresGateway {
           socket.write(encodeAuthentication(authentication.ok));
           await openSession({ gateway: this, socket, parameters: startup.parameters, signedIn, address, transport, sessionId: randomUUID() });
         } catch (error) {
-          this.#strangers.add(raw);
+          this.#unauthenticated.add(raw);
           throw error;
         } finally {
           this.#opening--;

@@ -26,7 +26,7 @@ export class NameResolver {
   resolve(executables: readonly Executable[]): readonly Executable[] | Promise<readonly Executable[]> {
     const { policies, path, userSchemas, asker, answers } = this.#deps;
     const asks = answers && path.dependsOnUser(executables) && policies.current()?.namesSchemas === true;
-    const schemas = asks ? userSchemas.get(() => asker.askUserSchemas()) : undefined;
+    const schemas = asks ? userSchemas.get(asker.askUserSchemas) : undefined;
     return schemas instanceof Promise ? schemas.then((known) => path.resolve(executables, known)) : path.resolve(executables, schemas);
   }
 }

@@ -5,11 +5,11 @@ import { NAMES_FRESH_MS, NAMES_REFRESH_MS, NamesFromTarget } from "./names-from-
 /** Answers in order, each when it is let go. */
 function scene() {
   let now = 0;
-  const asked: ((names: readonly string[] | undefined) => void)[] = [];
+  const asked: ((names: readonly string[] | undefined | "ended") => void)[] = [];
   const list = new NamesFromTarget(() => now);
   const get = () =>
     list.get(() => {
-      const { promise, resolve } = Promise.withResolvers<readonly string[] | undefined>();
+      const { promise, resolve } = Promise.withResolvers<readonly string[] | undefined | "ended">();
       asked.push(resolve);
       return promise;
     });
@@ -36,7 +36,7 @@ describe("names that only the target knows", () => {
     await first;
     pass(NAMES_REFRESH_MS + 1);
     assert.deepEqual(get(), ["ann"]);
-    asked[1]?.(undefined);
+    asked[1]?.("ended");
     await Promise.resolve();
     assert.deepEqual(get(), ["ann"]);
     asked[2]?.(undefined);
@@ -52,6 +52,23 @@ describe("names that only the target knows", () => {
     const first = get();
     asked[0]?.(undefined);
     assert.deepEqual([await first, get(), asked.length], [undefined, undefined, 1]);
+  });
+
+  it("are asked by the next who waits when the session that asked ends, and by whoever comes then", async () => {
+    const { get, asked } = scene();
+    const [first, second, third] = [get(), get(), get()];
+    asked[0]?.("ended");
+    assert.equal(await first, undefined);
+    assert.equal(asked.length, 2);
+    asked[1]?.("ended");
+    await second;
+    asked[2]?.(["ann"]);
+    assert.deepEqual([await third, get(), asked.length], [["ann"], ["ann"], 3]);
+    const alone = scene();
+    const over = alone.get();
+    alone.asked[0]?.("ended");
+    await over;
+    assert.ok(alone.get() instanceof Promise);
   });
 
   it("are asked again once they may have changed, also when that was while somebody asked", async () => {

@@ -17,7 +17,7 @@ import {
 import { plainFacts, type CommandFacts } from "../../domain/facts.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import type { SessionEndCause, SessionEvent } from "../../domain/session/session.events.ts";
-import { CommandDesk } from "./command-desk.ts";
+import { CommandAuthorizer } from "./command-authorizer.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { ON_REQUEST } from "./next-step.ts";
 import { PostgresSession } from "./session.ts";
@@ -140,10 +140,11 @@ export async function openSession(visitor: Visitor): Promise<void> {
       throw error;
     }
     access.opened();
-    const desk = new CommandDesk({
+    const authorizer = new CommandAuthorizer({
       sessionId,
       principal,
       resource,
+      parameters: carried,
       context,
       session: record,
       recording,
@@ -168,7 +169,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       {
         gateway,
         socket,
-        desk,
+        authorizer,
         recording,
         log,
         clientEncoding: carried["client_encoding"] ?? "UTF8",
@@ -178,12 +179,12 @@ export async function openSession(visitor: Visitor): Promise<void> {
         listsRowFunctions: opened.listsRowFunctions,
         obligations,
         ended: (cause, message, bytes) => {
-          const data = { sessionId, cause, message, commands: desk.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
+          const data = { sessionId, cause, message, commands: authorizer.commands, bytesToTarget: bytes.toTarget, bytesToClient: bytes.toClient };
           const recorded = record
             .append([{ type: "SessionEnded", data }], "keep")
             .catch((error: unknown) => log.error({ err: error }, "session end not recorded"));
           release(recorded);
-          log.info({ cause, commands: desk.commands }, "session ended");
+          log.info({ cause, commands: authorizer.commands }, "session ended");
         },
       },
       () => opened.channel,

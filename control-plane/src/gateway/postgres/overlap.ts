@@ -11,7 +11,7 @@ export const mayOverlap = ({ effect }: Pick<Decision, "effect">, { riskClass, ve
 export async function failsAtOnce(durable: Promise<void>): Promise<boolean> {
   const outcome = { failed: false };
   durable.catch(() => (outcome.failed = true));
-  // As many turns of the microtask queue as a rejection takes to come through the desk, twice over.
+  // As many turns of the microtask queue as a rejection takes to come through the authorizer, twice over.
   for (let turn = 0; turn < 8; turn++) await Promise.resolve();
   return outcome.failed;
 }

@@ -1,5 +1,5 @@
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
-import type { Step } from "./judge.ts";
+import type { Step } from "./interpret.ts";
 import type { RunningCommand } from "./running-command.ts";
 import type { SessionKnowledge } from "./session-knowledge.ts";
 import type { Expectation } from "./target-replies.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
-import { mayHoldLongSecret } from "./facts/redact.ts";
+import { MAX_SUSPECT_WORDS, mayHoldLongSecret, newSearchBudget } from "./facts/long-secret.ts";
 import { MAX_SEARCHED_PARAMETER_BYTES, recordParameters, type RecordedParameters } from "./recorded-parameters.ts";
 
 const parameter = (value: string | Buffer, format: "text" | "binary" = "text"): BoundParameter => ({ format, value: Buffer.from(value) });
@@ -80,10 +80,18 @@ describe("bound parameters as they are recorded", () => {
       `a ${URI} b`,
       "identified  by x",
     ]) {
-      assert.ok(mayHoldLongSecret(suspect), suspect);
+      assert.ok(mayHoldLongSecret(suspect, newSearchBudget()), suspect);
     }
     for (const harmless of ['{"password":"x","secret":[]}', "see https://example.org/a:b, or mail ana@example.org", "encryption (at rest)"]) {
-      assert.ok(!mayHoldLongSecret(harmless), harmless);
+      assert.ok(!mayHoldLongSecret(harmless, newSearchBudget()), harmless);
+    }
+  });
+  it("are suspect when, all told, they have more words to look at than are looked at, whatever those are", () => {
+    for (const word of ["secret ", "x://y "]) {
+      const half = parameter(word.repeat(MAX_SUSPECT_WORDS / 2));
+      const { apart } = recordParameters([parameter(filler), half, half, parameter(word), parameter("plain")], [], false);
+      const replaced = apart.map(({ bytes }) => bytes.includes("<redacted: "));
+      assert.deepEqual(replaced, [false, false, false, true, false]);
     }
   });
 });

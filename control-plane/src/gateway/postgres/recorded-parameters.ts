@@ -1,7 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
 import type { RecordedParameter } from "../../domain/session/session.events.ts";
-import { mayHoldLongSecret, redactValue, withheldValue } from "./facts/redact.ts";
+import { mayHoldLongSecret, newSearchBudget } from "./facts/long-secret.ts";
+import { redactValue, withheldValue } from "./facts/redact.ts";
 
 /**
  * Up to here one command's parameters are searched token by token, on the thread that serves sessions: some 10 ms where they are made to
@@ -23,6 +24,8 @@ export function recordParameters(parameters: readonly BoundParameter[], types: r
   const apart: { readonly part: number; readonly bytes: Buffer }[] = [];
   let withheld = false;
   let left = MAX_SEARCHED_PARAMETER_BYTES;
+  const budget = newSearchBudget();
+  const withheldIfSuspect = (text: string): string => (mayHoldLongSecret(text, budget) ? withheldValue(Buffer.byteLength(text)) : text);
   for (const [part, { format, value }] of parameters.entries()) {
     const typeOid = types[part] ?? 0;
     if (value === undefined) {
@@ -39,8 +42,6 @@ export function recordParameters(parameters: readonly BoundParameter[], types: r
   }
   return { parameters: recorded, apart, withheld };
 }
-
-const withheldIfSuspect = (text: string): string => (mayHoldLongSecret(text) ? withheldValue(Buffer.byteLength(text)) : text);
 
 /** Undefined: nothing is to be replaced. What is not text is searched byte by byte, and goes whole. */
 function replacement(value: Buffer, redacted: (text: string) => string): string | undefined {

@@ -3,7 +3,7 @@ import { before, describe, it } from "node:test";
 import { fingerprintSync, loadModule, parseSync } from "libpg-query";
 import { asNamed, madeBy } from "./executed-by-name.ts";
 import { analyseText } from "./facts/extract.ts";
-import type { Cursor, Prepared } from "./judge.ts";
+import type { Cursor, Prepared } from "./session-names.ts";
 import { NamedObjects } from "./named-objects.ts";
 import { resultLineage } from "./result-lineage.ts";
 

@@ -5,7 +5,7 @@ import type { CommandContext } from "../../application/ports.ts";
 import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, recordDecision } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
-import type { SessionWriter } from "./command-desk.ts";
+import type { SessionWriter } from "./command-authorizer.ts";
 import { OPEN_NOW } from "./next-step.ts";
 
 export interface AccessSetup {
@@ -81,7 +81,12 @@ export class SessionAccess {
 
   /** Throws when its access is over, also where the timer that ends the session is late. */
   settled(): Promise<void> | undefined {
-    if (this.#grant === undefined || this.#goingOn !== undefined) return this.#goingOn;
+    // What it goes on with may be over by then, too.
+    return (this.#goingOn ?? this.#noticed())?.then(() => this.settled());
+  }
+
+  #noticed(): Promise<void> | undefined {
+    if (this.#grant === undefined) return undefined;
     try {
       this.#setup.grants.requireOpen(this.#grant.id);
       return undefined;
@@ -107,7 +112,10 @@ export class SessionAccess {
 
   /** Once for all who notice. */
   #ended(why: SallyportError): Promise<void> {
-    this.#goingOn ??= this.#goOn(why).finally(() => (this.#goingOn = undefined));
+    this.#goingOn ??= this.#goOn(why)
+      .finally(() => (this.#goingOn = undefined))
+      // Told at once where the next one is over already, and that is another end.
+      .then(() => this.#watch());
     return this.#goingOn;
   }
 
@@ -133,7 +141,6 @@ export class SessionAccess {
     }
     this.#forget();
     this.#grant = next;
-    this.#watch();
   }
 
   async #record(former: GrantView, next: GrantView, decision: Decision): Promise<void> {

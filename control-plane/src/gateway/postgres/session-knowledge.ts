@@ -1,20 +1,10 @@
 import type { TransactionStatus } from "@sallyport/proto/wire/postgres/backend";
 import type { StatementAnalysis } from "./facts/analysis.ts";
-import { encodingNamed } from "./facts/names.ts";
-import {
-  afterUnclassified,
-  isAsciiSafe,
-  type Cursor,
-  type Portal,
-  preparedNamesAfter,
-  type Prepared,
-  type SessionNames,
-  type TextReading,
-  touchesPortals,
-} from "./judge.ts";
 import { madeBy } from "./executed-by-name.ts";
 import { NamedObjects } from "./named-objects.ts";
 import { SearchPath } from "./search-path.ts";
+import { type Cursor, type Portal, preparedNamesAfter, type Prepared, type SessionNames, touchesPortals } from "./session-names.ts";
+import { afterUnclassified, isAsciiSafe, readingIn, type TextReading } from "./text-reading.ts";
 import type { RunningCommand } from "./running-command.ts";
 
 /**
@@ -120,10 +110,3 @@ export class SessionKnowledge implements SessionNames {
 
 /** The text, what it is recorded as, and the facts of it. */
 const costOf = ({ sql }: Prepared): number => sql.length * 4 + 1_024;
-
-/** The target converts nothing where the client names no encoding. */
-const readingIn = (encoding: string): TextReading => {
-  const name = encodingNamed(encoding);
-  const utf8 = name === "utf8" || name === "unicode";
-  return { kind: "as_parsed", utf8, ...(utf8 || name === "sqlascii" ? {} : { converted: encoding }) };
-};

@@ -12,7 +12,7 @@ import { ClientOutput } from "./client-output.ts";
 import { ColumnAsker } from "./column-asker.ts";
 import { FieldCalls } from "./field-calls.ts";
 import { ColumnTracer } from "./column-tracer.ts";
-import type { CommandDesk } from "./command-desk.ts";
+import type { CommandAuthorizer } from "./command-authorizer.ts";
 import type { PostgresGateway } from "./gateway.ts";
 import { INPUT_QUEUE_BYTES } from "./limits.ts";
 import { NameResolver } from "./name-resolver.ts";
@@ -27,7 +27,7 @@ import { sizeOf, UnitQueue } from "./units.ts";
 export interface SessionSetup {
   readonly gateway: PostgresGateway;
   readonly socket: Socket;
-  readonly desk: CommandDesk;
+  readonly authorizer: CommandAuthorizer;
   readonly recording: RecordingWriter;
   readonly log: Logger;
   readonly clientEncoding: string;
@@ -69,7 +69,7 @@ export class PostgresSession implements ChannelHandlers {
   #running: Promise<void> = Promise.resolve();
 
   constructor(setup: SessionSetup, channel: () => Channel) {
-    const { gateway, socket, desk, recording, obligations } = setup;
+    const { gateway, socket, authorizer, recording, obligations } = setup;
     this.#setup = setup;
     this.#channel = channel;
     this.#decoder = new FrameDecoder(gateway.limits.messageBytes);
@@ -83,7 +83,7 @@ export class PostgresSession implements ChannelHandlers {
       chunkBytes: gateway.limits.outputChunkBytes,
       failed: (error) => this.#handler.unrecorded(error),
     });
-    const line = new TargetLine({ channel, recorder, knowledge, complete: (command) => desk.complete(command) });
+    const line = new TargetLine({ channel, recorder, knowledge, complete: (command) => authorizer.complete(command) });
     const input = new InputRecorder({ writer: recording, send: (bytes, last) => line.copy(bytes, last) });
     this.#output = output;
     this.#recorder = recorder;
@@ -99,7 +99,7 @@ export class PostgresSession implements ChannelHandlers {
     this.#calls = new FieldCalls({
       analyser: gateway.analyser,
       functions: gateway.rowFunctionsOf(setup.resource),
-      ask: () => this.#asker.askRowFunctions(),
+      ask: this.#asker.askRowFunctions,
       answers: setup.listsRowFunctions,
     });
     const names = new NameResolver({
@@ -110,7 +110,7 @@ export class PostgresSession implements ChannelHandlers {
       answers: setup.traces,
     });
     this.#handler = new UnitHandler({
-      desk,
+      authorizer,
       analyser: gateway.analyser,
       calls: this.#calls,
       line,
@@ -256,7 +256,8 @@ export class PostgresSession implements ChannelHandlers {
   #hangUp(cause: SessionEndCause, message: string, tell: boolean, error: SallyportError | undefined): void {
     const { socket } = this.#setup;
     this.#output.flush();
-    if (tell && socket.writable && !this.#line.fatal) {
+    // In the middle of a row it would be taken for a part of it: the connection just ends.
+    if (tell && this.#output.whole && socket.writable && !this.#line.fatal) {
       const refusal =
         error === undefined
           ? encodeErrorResponse({ severity: "FATAL", sqlstate: "57P01", message, detail: `code: session.ended; cause: ${cause}` })

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Purpose } from "../../domain/decision.ts";
 import { statedBy } from "./facts/settings.ts";
-import { isAsciiSafe } from "./judge.ts";
+import { isAsciiSafe } from "./text-reading.ts";
 import { purposeAtStart } from "./session-purpose.ts";
 
 /** Ours, not the target's: who and what. */

@@ -223,7 +223,7 @@ export class TargetLine {
       recorder.begin(owner.commandId);
     });
     if (!this.#withheld) out.push(passed.subarray(from));
-    recorder.write(joined(out), bytes.length);
+    recorder.write(joined(out), bytes.length, this.#skimmer.whole);
     if (this.#quiet || this.#copying) recorder.flush();
     if (this.#quiet) this.#idleWaiter?.();
   }

@@ -10,11 +10,12 @@ import type { Obligations } from "../../domain/decision.ts";
 import { recordsInput, recordsOutput, sameObligations } from "../../domain/obligations.ts";
 import type { ClientOutput } from "./client-output.ts";
 import type { ColumnTracer } from "./column-tracer.ts";
-import type { CommandDesk } from "./command-desk.ts";
+import type { CommandAuthorizer } from "./command-authorizer.ts";
 import type { Executable } from "./command-record.ts";
 import type { CopyOut, StatementAnalyser, StatementAnalysis } from "./facts/analysis.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { analyseGroup, judgeFunctionCall, judgeGroup, judgeQuery, type Prepared } from "./judge.ts";
+import { analyseGroup, interpretFunctionCall, interpretGroup, interpretQuery, preparedBefore } from "./interpret.ts";
+import type { Prepared } from "./session-names.ts";
 import { resultLineage, sameLineage } from "./result-lineage.ts";
 import { owedReplies } from "./owed-replies.ts";
 import type { FieldCalls } from "./field-calls.ts";
@@ -30,7 +31,7 @@ import type { Instead, Verdict } from "./verdict.ts";
 import { wireObligations } from "./wire-obligations.ts";
 
 export interface UnitHandlerDeps {
-  readonly desk: CommandDesk;
+  readonly authorizer: CommandAuthorizer;
   /** Of the text alone. */
   readonly analyser: StatementAnalyser;
   readonly calls: FieldCalls;
@@ -53,7 +54,7 @@ export interface UnitHandlerDeps {
  * P1. Units are handled one after the other. The next one is judged when the one before is answered and its record is
  *     durable (or it was refused), so that prepared statements, obligations and transaction status are known, not guessed.
  *     In a group that is still open the target is made to answer by a Flush.
- * P2. Nothing is forwarded that the desk has not let through; what is forwarded are the client's own bytes (I4, I12).
+ * P2. Nothing is forwarded that the authorizer has not let through; what is forwarded are the client's own bytes (I4, I12).
  * P3. A refusal is an error like the target's own: the transaction it stands in fails, at the target too, the rest of its
  *     group is skipped, ReadyForQuery ends it, and the connection goes on (I13).
  * P4. COPY data that policy has recorded goes on when it is; where that cannot be, its COPY fails like any other command (P3).
@@ -117,10 +118,10 @@ export class UnitHandler {
       case "extended":
         return this.#group(unit.frames, sync);
       case "function_call":
-        return this.#whole(unit.frame, judgeFunctionCall(unit.frame), undefined);
+        return this.#whole(unit.frame, interpretFunctionCall(unit.frame), undefined);
       case "query": {
         const { calls, knowledge } = this.#deps;
-        const { executable, text } = await judgeQuery(unit.frame, calls, knowledge, knowledge.reading);
+        const { executable, text } = await interpretQuery(unit.frame, calls, knowledge, knowledge.reading);
         return this.#whole(unit.frame, executable, text);
       }
     }
@@ -154,7 +155,7 @@ export class UnitHandler {
   /** `counterTo`: the approval that this text was proposed in, in place of the client's own. */
   async #whole(frame: Frame, executable: Executable, text: Prepared | undefined, counterTo?: string): Promise<void> {
     const { line, output, knowledge } = this.#deps;
-    const verdict = await this.#judge([executable], [], counterTo);
+    const verdict = await this.#authorize([executable], [], counterTo);
     if (verdict.kind === "replaced") return this.#instead(verdict.instead);
     if (verdict.kind === "refused") {
       output.write(encodeRefusal(verdict.error, "ERROR", verdict.hint));
@@ -182,21 +183,21 @@ export class UnitHandler {
     }
     if (line.over) return;
     const frame = frameOf(encodeQuery(statement));
-    const { executable, text } = await judgeQuery(frame, calls, knowledge, knowledge.reading);
+    const { executable, text } = await interpretQuery(frame, calls, knowledge, knowledge.reading);
     return this.#whole(frame, executable, text, counterTo);
   }
 
   async #group(frames: readonly Frame[], sync: boolean): Promise<void> {
     const { line, knowledge, analyser, calls } = this.#deps;
     const read = analyseGroup(frames, analyser);
-    const analyses = calls.group(read instanceof Promise ? await read : read);
-    const steps = judgeGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
+    const analyses = calls.group(read instanceof Promise ? await read : read, () => preparedBefore(frames, knowledge));
+    const steps = interpretGroup(frames, knowledge, analyses instanceof Promise ? await analyses : analyses, knowledge.reading);
     const executables = steps.flatMap((step) => ("executable" in step && step.executable !== undefined ? [step.executable] : []));
     const prospects = steps.flatMap((step) => (step.kind === "parse" ? [step.prospect] : []));
     const nothing = executables.length === 0 && prospects.length === 0;
     const verdict: Verdict = nothing
       ? { kind: "passed", commands: [], obligations: this.#obligations, durable: undefined }
-      : await this.#judge(executables, prospects);
+      : await this.#authorize(executables, prospects);
     // Nobody can propose another text for a group.
     if (verdict.kind === "replaced") throw new Error("A group of the extended protocol was replaced.");
     if (verdict.kind === "refused") return this.#refuseGroup(verdict.error, verdict.hint, sync);
@@ -241,8 +242,8 @@ export class UnitHandler {
     if (!line.groupOpen) await this.#endRefused();
   }
 
-  async #judge(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
-    const { desk, line, output, tracer, names } = this.#deps;
+  async #authorize(executables: readonly Executable[], prospects: readonly Executable[], counterTo?: string): Promise<Verdict> {
+    const { authorizer, line, output, tracer, names } = this.#deps;
     const traced = tracer.trace(executables);
     const prepared = tracer.trace(prospects);
     const resolved = names.resolve(traced instanceof Promise ? await traced : traced);
@@ -259,7 +260,7 @@ export class UnitHandler {
       tell: (notice: Buffer): void => output.write(notice),
     };
     const asTheyCome = (list: readonly Executable[]): readonly Executable[] => list.map((one) => ({ ...one, facts: inTransaction(one.facts, line.status) }));
-    const verdict = await desk.judge(asTheyCome(all), asTheyCome(others), wait, counterTo, this.#deps.knowledge.suspect);
+    const verdict = await authorizer.authorize(asTheyCome(all), asTheyCome(others), wait, counterTo, this.#deps.knowledge.suspect);
     this.#hold = undefined;
     return verdict;
   }
@@ -268,7 +269,7 @@ export class UnitHandler {
   #abandon(commands: readonly RunningCommand[]): void {
     for (const command of commands) {
       command.skipped();
-      this.#deps.desk.complete(command);
+      this.#deps.authorizer.complete(command);
     }
   }
 

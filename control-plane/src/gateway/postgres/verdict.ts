@@ -2,7 +2,7 @@ import type { SallyportError } from "@sallyport/proto/errors";
 import type { Obligations } from "../../domain/decision.ts";
 import type { RunningCommand } from "./running-command.ts";
 
-/** What the desk says of a unit. */
+/** What the authorizer says of a unit. */
 export type Verdict =
   | {
       readonly kind: "passed";

@@ -37,6 +37,16 @@ describe("extended-protocol messages", () => {
     assert.notEqual(name(0xfe), name(0xff));
   });
 
+  it("takes names for one that the target cuts off to one", () => {
+    const [kept, other] = ["n".repeat(63), `${"n".repeat(62)}m`];
+    const name = (spelt: string): string => decodeNamedObject(Buffer.concat([Buffer.from("S"), text(spelt)])).name;
+    assert.deepEqual([kept, `${kept}x`, `${kept}\u00e9`, other].map(name), [kept, kept, kept, other]);
+    assert.equal(decodeParse(Buffer.concat([text(`${kept}x`), text("select 1"), int16(0)])).statement, kept);
+    const bind = decodeBind(Buffer.concat([text(`${kept}x`), text(`${kept}y`), int16(0), int16(0), int16(0)]));
+    assert.deepEqual([bind.portal, bind.statement], [kept, kept]);
+    assert.equal(decodeExecute(Buffer.concat([text(`${kept}x`), int32(0)])).portal, kept);
+  });
+
   it("throws nothing but wire.malformed on random bytes, cut-off messages and bytes behind the last field", () => {
     const whole = Buffer.concat([text("p"), text("s"), int16(0), int16(1), int32(2), Buffer.from("ab"), int16(0)]);
     for (let cut = 0; cut < whole.length; cut++) assert.throws(() => decodeBind(whole.subarray(0, cut)), SallyportError);

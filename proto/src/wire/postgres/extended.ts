@@ -99,15 +99,11 @@ function formatOf(formats: readonly number[], index: number): "text" | "binary" 
   return format === 1 ? "binary" : "text";
 }
 
-/** PostgreSQL cuts longer names off (NAMEDATALEN), so that two of them could be one: they are refused. */
+/** What the target keeps of a name (NAMEDATALEN less the NUL): two that begin alike this far are one to it. */
 const MAX_NAME_BYTES = 63;
 
-/** Names are compared as bytes: latin1 keeps every byte apart, whatever the client's encoding. */
-function name(reader: PayloadReader): string {
-  const bytes = reader.cstring();
-  if (bytes.length > MAX_NAME_BYTES) throw new SallyportError("wire.malformed", `The name of a statement or portal is longer than ${MAX_NAME_BYTES} bytes.`);
-  return bytes.toString("latin1");
-}
+/** Names are compared as bytes, and as far as the target does: latin1 keeps every byte apart, whatever the client's encoding. */
+const name = (reader: PayloadReader): string => reader.cstring().toString("latin1", 0, MAX_NAME_BYTES);
 
 function count(reader: PayloadReader): number {
   return reader.int16() & 0xffff;

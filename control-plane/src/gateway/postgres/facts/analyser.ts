@@ -1,10 +1,10 @@
 import { isUtf8 } from "node:buffer";
+import { LruMap } from "../../../lru-map.ts";
 import { type StatementAnalyser, type StatementAnalysis, unclassified } from "./analysis.ts";
 import { hasOperatorRun } from "./operator-run.ts";
 import { type Outcome, ParserLane } from "./parser-lane.ts";
 import { templateOf } from "./number-template.ts";
 import { redact, renderBytes, withheld } from "./redact.ts";
-import { TextCache } from "./text-cache.ts";
 
 /**
  * SQL text in, facts out. Owns the parser threads and the caches.
@@ -54,9 +54,10 @@ export function createStatementAnalyser(options: AnalyserOptions = {}): Statemen
 class GuardedAnalyser implements StatementAnalyser {
   readonly #short: ParserLane;
   readonly #long: ParserLane;
-  readonly #cache: TextCache;
+  /** Keyed by the exact text: nothing else is the same statement. */
+  readonly #cache: LruMap<StatementAnalysis>;
   /** By what texts have in common that differ in numbers only, where the numbers do not matter. */
-  readonly #templates: TextCache;
+  readonly #templates: LruMap<StatementAnalysis>;
   /** The same text sent by many at once is parsed once. */
   readonly #underWay = new Map<string, Promise<StatementAnalysis>>();
 
@@ -64,8 +65,8 @@ class GuardedAnalyser implements StatementAnalyser {
     const limits = { cpuLimitMs: cpuLimitMs ?? cpuLimitOf, clockLimitMs: PARSE_CLOCK_MS, harmlessFunctions };
     this.#short = new ParserLane({ ...limits, maxInFlight: SHORT_IN_FLIGHT, background: false });
     this.#long = new ParserLane({ ...limits, maxInFlight: LONG_IN_FLIGHT, background: true });
-    this.#cache = new TextCache(maxCacheBytes / 2);
-    this.#templates = new TextCache(maxCacheBytes / 2);
+    this.#cache = textCache(maxCacheBytes / 2);
+    this.#templates = textCache(maxCacheBytes / 2);
   }
 
   analyse(sql: Buffer): StatementAnalysis | Promise<StatementAnalysis> {
@@ -134,5 +135,11 @@ class GuardedAnalyser implements StatementAnalyser {
     return unclassified(reason, recordable, redacted);
   }
 }
+
+/** One text must not push out what many others left. */
+const textCache = (maxBytes: number): LruMap<StatementAnalysis> => new LruMap(maxBytes, entryBytes, maxBytes / 8);
+
+/** The recordable text is as long as the text at most, names in the facts are part of it, and an entry costs something besides its texts. */
+const entryBytes = (text: string): number => text.length * 4 + 1_024;
 
 const cpuLimitOf = (text: string): number => PARSE_CPU_MS + (text.length * PARSE_CPU_US_PER_CHAR) / 1_000;

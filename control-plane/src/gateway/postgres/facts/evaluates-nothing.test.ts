@@ -48,6 +48,8 @@ describe("what evaluates no expression", () => {
       "do $$ begin end $$",
       "call p()",
       "explain select 1",
+      "analyze t",
+      "vacuum full t",
       "this is no SQL",
     ]) {
       assert.equal(told(sql), undefined, sql);

@@ -4,7 +4,8 @@ import type { StatementTag } from "./statement-handlers.ts";
 /**
  * Whether a statement evaluates no expression, by its kind alone, so that errors of the target can name only what stands in its text or in
  * the catalogue. What it stores for later (a default, a view, a function, a policy) is not evaluated by it. Code that it sets off (triggers,
- * event triggers) is the agent's to notice. A kind that is not here may evaluate anything: `alter table t alter c type regclass` does.
+ * event triggers) is the agent's to notice. A kind that is not here may evaluate anything: `alter table t alter c type regclass` does,
+ * and ANALYZE what statistics and indexes are made of.
  */
 const nothingEvaluated: ReadonlySet<string> = new Set<StatementTag>([
   "AlterEnumStmt",
@@ -40,7 +41,6 @@ const nothingEvaluated: ReadonlySet<string> = new Set<StatementTag>([
   "TransactionStmt",
   "TruncateStmt",
   "UnlistenStmt",
-  "VacuumStmt",
   "VariableSetStmt",
   "VariableShowStmt",
   "ViewStmt",

@@ -34,10 +34,6 @@ const accountStatement = /\b(?:alter|create)\s+(?:role|user|group|subscription|s
 const suspicious =
   /passw(?:or)?d\s*(?:=|--|\/\*|'|"|e'|u&|\$)|identified\s+by|:\/\/[^\s/@:]{0,200}:[^\s@]{1,200}@|\bconnection\s+'|\b(?:pgp_sym|en|de)?crypt\w*\s*\(|\bset\s[^;=]{0,200}(?:passw|secret)/i;
 
-/** As `suspicious`, without what goes over the same text again and again. */
-const longSuspicious =
-  /(?:passw(?:or)?d|secret)\w{0,20}\s{0,9}(?:=|\bto\b|--|\/\*|'|e'|u&|\$)|identified\s{1,9}by|connection\s{1,9}'|(?:pgp_sym_|en|de|\b)crypt(?:_iv|_bytea)?\s{0,9}\(/i;
-
 /** The text as it may be recorded: secrets replaced, everything else as it was. */
 export function redact(text: string, parses: boolean): Recordable {
   const asItIs: Recordable = { recordable: text, redacted: false, hidden: "none" };
@@ -57,19 +53,6 @@ export function redact(text: string, parses: boolean): Recordable {
 export function redactValue(value: string): string {
   const ranges = merged([...passwordsIn(value), ...(mayHoldSecret.test(value) ? secretRanges(value) : [])]);
   return replaceRanges(value, ranges);
-}
-
-/** Of a bound value that is too long to be searched. Takes time in proportion to its length, whatever is in it. */
-export function mayHoldLongSecret(value: string): boolean {
-  if (longSuspicious.test(value)) return true;
-  const restOfWord = /\S*/y;
-  for (let at = value.indexOf("://"); at >= 0; at = value.indexOf("://", restOfWord.lastIndex)) {
-    restOfWord.lastIndex = at + 3;
-    const [rest = ""] = restOfWord.exec(value) ?? [];
-    const colon = rest.indexOf(":");
-    if (colon >= 0 && rest.lastIndexOf("@") > colon + 1) return true;
-  }
-  return false;
 }
 
 /** For bytes that are not a text (NUL, invalid UTF-8): what is not printable ASCII as `\xNN`. */

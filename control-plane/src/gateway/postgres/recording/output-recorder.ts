@@ -8,7 +8,7 @@ import type { RecordingWriter } from "./recording-writer.ts";
 /** How long the first byte of an answer waits for others: people take it for at once. */
 export const OUTPUT_LINGER_MS = 1_000;
 
-type Piece = MessageChunk | { readonly commandId: undefined; readonly bytes: Buffer; readonly fromTarget: number };
+type Piece = MessageChunk | (Omit<MessageChunk, "commandId"> & { readonly commandId: undefined });
 
 export interface OutputRecorderDeps {
   readonly output: ClientOutput;
@@ -63,14 +63,14 @@ export class OutputRecorder {
     this.#commandId = commandId;
   }
 
-  /** `fromTarget`: how many bytes of the tunnel's window these stand for. */
-  write(bytes: Buffer, fromTarget = 0): void {
+  /** `fromTarget`: how many bytes of the tunnel's window these stand for. `whole`: they end where a message does. */
+  write(bytes: Buffer, fromTarget = 0, whole = true): void {
     if (this.#over || (this.#failure !== undefined && this.#commandId !== undefined)) this.#deps.output.write(nothing, fromTarget);
     else if (this.#commandId !== undefined) this.#record(this.#commandId, bytes, fromTarget);
-    else if (this.#pumping === undefined && this.#chunker.empty) this.#deps.output.write(bytes, fromTarget);
+    else if (this.#pumping === undefined && this.#chunker.empty) this.#deps.output.write(bytes, fromTarget, whole);
     else {
       this.flush();
-      this.#push({ commandId: undefined, bytes, fromTarget });
+      this.#push({ commandId: undefined, bytes, fromTarget, whole });
     }
   }
 
@@ -148,7 +148,7 @@ export class OutputRecorder {
   #release(piece: Piece): void {
     if (this.#over) this.#deps.output.write(nothing, piece.fromTarget);
     else {
-      this.#deps.output.write(piece.bytes, piece.fromTarget);
+      this.#deps.output.write(piece.bytes, piece.fromTarget, piece.whole);
       if (piece.commandId !== undefined && piece.bytes.length > 0) this.#whole = piece.whole;
     }
   }

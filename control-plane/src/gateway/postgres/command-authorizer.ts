@@ -9,19 +9,18 @@ import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
-import { authorised, denial, fillsRecording, type Judged } from "./judged-command.ts";
+import { authorization, type DecidedCommand, denial, fillsRecording, hidesCode } from "./decided-command.ts";
 import { nextStep } from "./next-step.ts";
 import { garbledText, hintFor, readOnlyError, recordingFull, refusalOf, settledError, unreadable, withdrawn } from "./refusals.ts";
 import { objectionTo, readOnlyObjection } from "./read-only-session.ts";
 import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
-import { isNoMoreThan } from "../../domain/approval/no-more-than.ts";
-import { plannedDigest } from "./plan-text.ts";
-import { type CommandFacts, sameFacts } from "../../domain/facts.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
-import { runsUnseenCode } from "./facts/unseen-code.ts";
+import { plannedDigest } from "./plan-text.ts";
+import { SessionSettings } from "./session-settings.ts";
 import { RunningCommand } from "./running-command.ts";
+import { type StandingApproval, standingApproval } from "./standing-approval.ts";
 import type { Instead, Verdict } from "./verdict.ts";
 
 /** The writer of one session's stream. `fail`: rejects with ledger.unavailable when it cannot write; `keep`: written when it can. */
@@ -39,10 +38,12 @@ export interface HoldPort {
   tell(notice: Buffer): void;
 }
 
-export interface DeskSetup {
+export interface CommandAuthorizerSetup {
   readonly sessionId: string;
   readonly principal: Principal;
   readonly resource: ResourceView;
+  /** What the client brought along when it connected. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly context: CommandContext;
   readonly session: SessionWriter;
   readonly recording: RecordingWriter;
@@ -76,12 +77,15 @@ const APPEND_COMMANDS = 8;
  * D3. A held command is released once, under the policy version that it was held by, and only if policy still allows it, or
  *     not at all (I4). No approval is used up before all that a unit needs are granted.
  */
-export class CommandDesk {
-  readonly #setup: DeskSetup;
+export class CommandAuthorizer {
+  readonly #setup: CommandAuthorizerSetup;
+  readonly #settings: SessionSettings;
   #lastId = 0;
 
-  constructor(setup: DeskSetup) {
+  constructor(setup: CommandAuthorizerSetup) {
     this.#setup = setup;
+    const bound = { resource: setup.resource.name, requester: setup.principal.id };
+    this.#settings = new SessionSettings(setup.parameters, (executable) => plannedDigest(executable, bound));
   }
 
   get commands(): number {
@@ -93,11 +97,20 @@ export class CommandDesk {
    * `counterTo`: the approval that the one executable was proposed in. `unsettled`: code that
    * cannot be classified ran, and the target has not said since what it changed.
    */
-  async judge(executables: readonly Executable[], prospects: readonly Executable[], hold: HoldPort, counterTo?: string, unsettled = false): Promise<Verdict> {
+  async authorize(
+    executables: readonly Executable[],
+    prospects: readonly Executable[],
+    hold: HoldPort,
+    counterTo?: string,
+    unsettled = false,
+  ): Promise<Verdict> {
     try {
       await this.#setup.guard();
       await this.#statePurpose(executables);
-      return await this.#judge(executables, prospects, hold, counterTo, unsettled);
+      this.#settings.answered(hold.inTransaction);
+      const verdict = await this.#authorize(executables, prospects, hold, counterTo, unsettled);
+      if (verdict.kind === "passed") this.#settings.sent(executables, verdict.commands, hold.inTransaction);
+      return verdict;
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -119,7 +132,7 @@ export class CommandDesk {
     purpose.set(next);
   }
 
-  async #judge(
+  async #authorize(
     executables: readonly Executable[],
     prospects: readonly Executable[],
     hold: HoldPort,
@@ -128,17 +141,18 @@ export class CommandDesk {
   ): Promise<Verdict> {
     const { readOnly } = this.#setup;
     const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
-    const judged: Judged[] = [];
-    for (const executable of executables) {
+    const unclearBehind = this.#settings.unclearBehind(executables);
+    const decided: DecidedCommand[] = [];
+    for (const [index, executable] of executables.entries()) {
       const decision = this.#decide(executable);
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const one = { executable, command, decision };
+      const one = { executable, command, decision, unclear: unclearBehind !== -1 && index > unclearBehind };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       // Where policy lets it pass, the target says the same.
       if (decision.effect === "needs_approval" && executable.garbled === true) return this.#refuse([one], garbledText());
       if (objection?.executable === executable) return this.#refuse([one], readOnlyError(objection.why, readOnly ?? []));
-      judged.push(one);
+      decided.push(one);
     }
     for (const executable of prospects) {
       const decision = this.#decide(executable);
@@ -149,10 +163,10 @@ export class CommandDesk {
       const error = decision.effect === "deny" || why === undefined ? refusalOf(decision) : readOnlyError(why, readOnly ?? []);
       return this.#refuse([{ executable, command, decision }], error);
     }
-    const obligations = strictestObligations(judged.map(({ decision }) => decision.obligations));
-    if (this.#setup.recording.full && fillsRecording(judged, obligations)) return this.#refuse(judged, recordingFull());
-    const released: Judged[] = [];
-    for (const each of judged) {
+    const obligations = strictestObligations(decided.map(({ decision }) => decision.obligations));
+    if (this.#setup.recording.full && fillsRecording(decided, obligations)) return this.#refuse(decided, recordingFull());
+    const released: DecidedCommand[] = [];
+    for (const each of decided) {
       if (each.decision.effect !== "needs_approval" || this.#standingFor(each) !== undefined) continue;
       if (hidesCode(each)) return this.#refuse([each], unreadable(), released);
       const granted = await this.#hold(each, hold, counterTo);
@@ -162,13 +176,13 @@ export class CommandDesk {
       }
       released.push({ ...each, approvalId: granted.approvalId });
     }
-    const isPlain = released.length === 0 && judged.every((each) => each.decision.effect === "allow" && this.#standingFor(each) === undefined);
-    const events = isPlain ? judged.map((each) => authorised(each, obligations)) : await this.#authorise(judged, released, obligations);
-    const commands = judged.map(({ command }) => new RunningCommand(command.commandId));
+    const isPlain = released.length === 0 && decided.every((each) => each.decision.effect === "allow" && this.#standingFor(each) === undefined);
+    const events = isPlain ? decided.map((each) => authorization(each, obligations)) : await this.#authorizations(decided, released, obligations);
+    const commands = decided.map(({ command }) => new RunningCommand(command.commandId));
     if (events.length === 0) return { kind: "passed", commands, obligations, durable: undefined };
     // What is recorded is what the client saw: a result that is withheld in the end must not have been recorded.
     const overlap =
-      this.#setup.overlapReads && !recordsOutput(obligations) && judged.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
+      this.#setup.overlapReads && !recordsOutput(obligations) && decided.every(({ decision, executable }) => mayOverlap(decision, executable.facts));
     const durable = this.#append(events);
     if (overlap && !(await failsAtOnce(durable))) return { kind: "passed", commands, obligations, durable };
     try {
@@ -176,7 +190,7 @@ export class CommandDesk {
     } catch (error) {
       const known = SallyportError.from(error);
       this.#denyUnsent(
-        judged.map((each) => released.find(({ command }) => command === each.command) ?? each),
+        decided.map((each) => released.find(({ command }) => command === each.command) ?? each),
         known,
         known.code,
       );
@@ -196,14 +210,14 @@ export class CommandDesk {
   }
 
   /** Whether the events will be found in the record may be unknown; that nothing was sent is not, and is said behind them. */
-  #denyUnsent(judged: readonly Judged[], { details }: SallyportError, code: ErrorCode): void {
+  #denyUnsent(decided: readonly DecidedCommand[], { details }: SallyportError, code: ErrorCode): void {
     // One append that was refused at the call has left nothing but what was held before.
-    const nothing = details["recorded"] === "no" && judged.length <= APPEND_COMMANDS;
-    this.#deny(nothing ? judged.filter(({ approvalId }) => approvalId !== undefined) : judged, code);
+    const nothing = details["recorded"] === "no" && decided.length <= APPEND_COMMANDS;
+    this.#deny(nothing ? decided.filter(({ approvalId }) => approvalId !== undefined) : decided, code);
   }
 
-  #deny(judged: readonly Judged[], code: ErrorCode): void {
-    for (const each of judged) void this.#setup.session.append([denial(each, code)], "keep").catch(() => undefined);
+  #deny(decided: readonly DecidedCommand[], code: ErrorCode): void {
+    for (const each of decided) void this.#setup.session.append([denial(each, code)], "keep").catch(() => undefined);
   }
 
   /** By who the requester and what the resource is now: whoever was removed since, or what was retired, is refused. */
@@ -229,7 +243,7 @@ export class CommandDesk {
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
-  async #refuse(refused: readonly Judged[], error: SallyportError, granted: readonly Judged[] = []): Promise<Verdict> {
+  async #refuse(refused: readonly DecidedCommand[], error: SallyportError, granted: readonly DecidedCommand[] = []): Promise<Verdict> {
     for (const { approvalId } of granted) if (approvalId !== undefined) await this.#withdraw(approvalId, "drift");
     const all = [...refused, ...granted];
     await this.#append(all.map((each) => denial(each, error.code))).catch((failure: unknown) => {
@@ -241,20 +255,25 @@ export class CommandDesk {
   }
 
   /** Asks people and waits for them. */
-  async #hold({ command, decision, executable }: Judged, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
+  async #hold(
+    { command, decision, executable, unclear = false }: DecidedCommand,
+    hold: HoldPort,
+    counterTo: string | undefined,
+  ): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, transactionHoldMillis } = this.#setup;
     const approvalId = randomUUID();
     const patience = Math.min(holdMillis, hold.inTransaction ? transactionHoldMillis : Infinity, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
     const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
+    const settings = this.#settings.current(unclear);
     const held: SessionEvent = {
       type: "CommandHeld",
       data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() },
     };
     try {
       await session.append([held], "fail");
-      const proposed = counterTo === undefined ? {} : { counterTo };
-      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
+      const more = { ...(counterTo === undefined ? {} : { counterTo }), ...(settings === undefined ? {} : { settings }) };
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...more }, context);
       // If whoever proposed it may not decide on it after all, it waits for others.
       if (counterTo !== undefined) await approvals.countersign(approvalId, executable.ofText ?? command.facts).catch(() => undefined);
     } catch (error) {
@@ -282,24 +301,15 @@ export class CommandDesk {
     }
   }
 
-  /** What this requester was given for a while, for the very same command, for what does no more in this session, or for a plan that it is the next command of. */
-  #standingFor({ executable, command, decision }: Judged): { readonly approvalId: string; readonly digest: string; readonly facts: CommandFacts } | undefined {
-    const { approvals, principal, resource, clock } = this.#setup;
-    const open = approvals.standing(principal.id, resource.name);
-    if (open.length === 0) return undefined;
-    const planned = plannedDigest(executable, { resource: resource.name, requester: principal.id });
-    for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId } of open) {
-      if (until === undefined || until <= clock.now() || policyVersion !== decision.policyVersion) continue;
-      const next = plan === undefined ? { digest: asked.digest, facts: asked.facts, rules } : plan.commands[uses];
-      if (next === undefined || next.rules.join() !== decision.rules.join()) continue;
-      // A plan was put before people by its text; what the target's catalogue says of it by now shows in the rules.
-      const [digest, facts] = plan === undefined ? [command.digest, command.facts] : [planned, executable.ofText ?? command.facts];
-      if (digest === undefined) continue;
-      const covered =
-        scope === "session" ? sessionId === this.#setup.sessionId && isNoMoreThan(next.facts, facts) : digest === next.digest && sameFacts(next.facts, facts);
-      if (covered) return { approvalId: id, digest, facts };
-    }
-    return undefined;
+  #standingFor(command: DecidedCommand): StandingApproval | undefined {
+    const { approvals, principal, resource, clock, sessionId } = this.#setup;
+    return standingApproval(
+      approvals.standing(principal.id, resource.name),
+      command,
+      { sessionId, resource: resource.name, requester: principal.id },
+      this.#settings,
+      clock.now(),
+    );
   }
 
   /**
@@ -307,9 +317,9 @@ export class CommandDesk {
    * was decided before stands under what was true then. Uses approvals up, durably. Fails, with everything denied, when one of
    * them cannot be used.
    */
-  async #authorise(judged: readonly Judged[], released: readonly Judged[], obligations: Obligations): Promise<SessionEvent[]> {
+  async #authorizations(decided: readonly DecidedCommand[], released: readonly DecidedCommand[], obligations: Obligations): Promise<SessionEvent[]> {
     const held = new Map(released.map((each) => [each.command, each]));
-    const unit = judged.map((each) => held.get(each.command) ?? each);
+    const unit = decided.map((each) => held.get(each.command) ?? each);
     const events: SessionEvent[] = [];
     try {
       if (released.length > 0) {
@@ -321,7 +331,7 @@ export class CommandDesk {
         else {
           const used = await this.#useStanding(each);
           unit[index] = used;
-          events.push(authorised(used, obligations));
+          events.push(authorization(used, obligations));
         }
       }
       return events;
@@ -334,7 +344,7 @@ export class CommandDesk {
   }
 
   /** The hour, groups or a purpose may have changed: other rules ask for other people, and put other obligations on a command. */
-  #requireUnchanged({ executable, decision, approvalId }: Judged): void {
+  #requireUnchanged({ executable, decision, approvalId }: DecidedCommand): void {
     const details = approvalId === undefined ? {} : { approval: approvalId };
     const now = this.#decide(executable);
     if (now.effect === "deny") throw new SallyportError("approval.drift", `Policy does not allow this any more. ${now.reason}`, details);
@@ -343,7 +353,7 @@ export class CommandDesk {
   }
 
   /** One execution under what was approved for a while. What needs nobody's word only takes its turn in a plan. */
-  async #useStanding(each: Judged): Promise<Judged> {
+  async #useStanding(each: DecidedCommand): Promise<DecidedCommand> {
     const { approvals, sessionId, principal, context } = this.#setup;
     const standing = this.#standingFor(each);
     if (standing === undefined) {
@@ -356,7 +366,7 @@ export class CommandDesk {
     return { ...each, approvalId };
   }
 
-  async #release({ command, approvalId = "" }: Judged, obligations: Obligations): Promise<SessionEvent> {
+  async #release({ command, approvalId = "" }: DecidedCommand, obligations: Obligations): Promise<SessionEvent> {
     const { approvals, policies, sessionId, context } = this.#setup;
     const bound = { sessionId, commandId: command.commandId, digest: command.digest, policyVersion: policies.current()?.version ?? "" };
     const { approvers } = await approvals.consume(approvalId, bound, context);
@@ -368,10 +378,6 @@ export class CommandDesk {
     await this.#setup.approvals.withdraw(approvalId, cause, this.#setup.context).catch(() => undefined);
   }
 }
-
-/** In its text, or in a parameter that it may make code of. */
-const hidesCode = ({ executable, command }: Judged): boolean =>
-  executable.hidesCode === true || (command.redacted && !executable.redacted && runsUnseenCode(executable.facts));
 
 interface Granted {
   readonly kind: "granted";

@@ -1,3 +1,4 @@
+import type { Voter } from "../domain/approval/agreement.ts";
 import { counts, currentStep } from "../domain/approval/quorum.ts";
 import type { Decision, Principal } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
@@ -5,30 +6,22 @@ import { activePrincipal } from "../domain/identity/active-principal.ts";
 import { identityStream } from "../domain/identity/identity.events.ts";
 import { takeDecision } from "../domain/take-decision.ts";
 import type { DecidedBy } from "../domain/vote.ts";
-import type { Decidable } from "./decidable.ts";
+import type { Approvable } from "./approvable.ts";
 import type { LiveState } from "./live-state.ts";
 import type { Policies } from "./policy-ports.ts";
 import type { Clock, CommandContext, Resources } from "./ports.ts";
 import { decidedBy } from "./use-case.ts";
 
-/** In whose name somebody speaks, with what policy says to that. */
-export interface Voice {
-  readonly by: DecidedBy;
-  readonly groups: readonly string[];
-  readonly decision: Decision;
-}
-
-export interface Voices {
-  /** To agree: themselves where policy lets them and they count for the step that waits, else somebody whose place they may take. */
-  toAgree(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
-  /** To refuse: the same, for whom policy lets decide, or whose group may refuse. */
-  toRefuse(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+/** As whom somebody votes: as themselves, or in the name of somebody who gave them a delegation. */
+export interface Voters {
+  /** To approve: themselves where policy lets them and they count for the step that waits, else somebody whose place they may take. */
+  toApprove(asked: Approvable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voter;
+  /** To deny: the same, for whom policy lets decide, or whose group may refuse. */
+  toDeny(asked: Approvable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voter;
   /** In their own name, whatever comes of it. */
-  alone(asked: Decidable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voice;
+  alone(asked: Approvable, facts: CommandFacts | undefined, by: Principal, context: CommandContext): Voter;
   /** In whose name they may decide, their own first; undefined: in nobody's. */
-  inWhoseName(asked: Decidable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined;
-  /** Whether they may, in their own name or another's. */
-  mayDecide(asked: Decidable, facts: CommandFacts | undefined, by: Principal): boolean;
+  inWhoseName(asked: Approvable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined;
 }
 
 /** Whoever gave a delegation, as they are; undefined when they have nothing to give. */
@@ -38,10 +31,10 @@ export function giverOf({ identities }: Pick<LiveState, "identities">, id: strin
 }
 
 /**
- * Somebody's own voice comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
+ * Somebody's own vote comes first, so that a delegation never takes from anybody what they have themselves. Whoever gave one is asked
  * about as they are now: who was disabled, or left a group, has nothing to give (I5). A delegation is not passed on.
  */
-export function createVoices({
+export function createVoters({
   live,
   policies,
   resources,
@@ -51,11 +44,11 @@ export function createVoices({
   readonly policies: Pick<Policies, "current">;
   readonly resources: Pick<Resources, "find">;
   readonly clock: Clock;
-}): Voices {
-  const judge = (principal: Principal, { resource }: Decidable, facts: CommandFacts | undefined): Decision =>
+}): Voters {
+  const judge = (principal: Principal, { resource }: Approvable, facts: CommandFacts | undefined): Decision =>
     takeDecision(policies.current(), { principal, resource: resources.find(resource), action: "approve", facts, circumstances: { time: clock.now() } });
 
-  function* voices(asked: Decidable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voice> {
+  function* voters(asked: Approvable, facts: CommandFacts | undefined, by: Principal, own: DecidedBy): Generator<Voter> {
     yield { by: own, groups: by.groups, decision: judge(by, asked, facts) };
     if (by.kind !== "human") return;
     const open = live.delegations.openTo(by.id, clock.now());
@@ -67,40 +60,39 @@ export function createVoices({
     }
   }
 
-  function first(all: Iterable<Voice>, ...wanted: readonly ((voice: Voice) => boolean)[]): Voice {
+  function first(all: Iterable<Voter>, ...wanted: readonly ((voter: Voter) => boolean)[]): Voter {
     const heard = [...all];
     for (const fits of wanted) {
       const found = heard.find(fits);
       if (found !== undefined) return found;
     }
     // Their own, with why not.
-    return heard[0] as Voice;
+    return heard[0] as Voter;
   }
 
-  const isAllowed = ({ decision }: Voice): boolean => decision.effect === "allow";
-  const mayRefuse =
-    ({ denyBy }: Decidable) =>
-    (voice: Voice): boolean =>
-      isAllowed(voice) || denyBy.some((group) => voice.groups.includes(group));
+  const isAllowed = ({ decision }: Voter): boolean => decision.effect === "allow";
+  const mayDeny =
+    ({ denyBy }: Approvable) =>
+    (voter: Voter): boolean =>
+      isAllowed(voter) || denyBy.some((group) => voter.groups.includes(group));
 
-  function inWhoseName(asked: Decidable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined {
+  function inWhoseName(asked: Approvable, facts: CommandFacts | undefined, by: Principal): DecidedBy | undefined {
     if (by.kind !== "human") return undefined;
-    for (const voice of voices(asked, facts, by, { id: by.id, kind: by.kind })) if (mayRefuse(asked)(voice)) return voice.by;
+    for (const voter of voters(asked, facts, by, { id: by.id, kind: by.kind })) if (mayDeny(asked)(voter)) return voter.by;
     return undefined;
   }
 
   return {
     inWhoseName,
-    toAgree(asked, facts, by, context) {
+    toApprove(asked, facts, by, context) {
       const escalatedTo = asked.escalation !== undefined && (asked.escalated || asked.escalation.at <= clock.now()) ? asked.escalation.to : undefined;
       const standing = { steps: asked.steps, votes: asked.votes, escalatedTo };
       const step = currentStep(asked);
-      const hasWord = ({ by: { id, onBehalfOf = id }, groups }: Voice): boolean =>
+      const hasWord = ({ by: { id, onBehalfOf = id }, groups }: Voter): boolean =>
         counts(standing, (party) => party === asked.requestedBy, { by: id, onBehalfOf, step, groups });
-      return first(voices(asked, facts, by, decidedBy(by, context)), (voice) => isAllowed(voice) && hasWord(voice), isAllowed);
+      return first(voters(asked, facts, by, decidedBy(by, context)), (voter) => isAllowed(voter) && hasWord(voter), isAllowed);
     },
     alone: (asked, facts, by, context) => ({ by: decidedBy(by, context), groups: by.groups, decision: judge(by, asked, facts) }),
-    toRefuse: (asked, facts, by, context) => first(voices(asked, facts, by, decidedBy(by, context)), mayRefuse(asked)),
-    mayDecide: (asked, facts, by) => inWhoseName(asked, facts, by) !== undefined,
+    toDeny: (asked, facts, by, context) => first(voters(asked, facts, by, decidedBy(by, context)), mayDeny(asked)),
   };
 }

@@ -7,23 +7,24 @@ import { parseArgs } from "node:util";
 import { Client } from "pg";
 import type { Cleanup } from "../support/cleanup.ts";
 import { Stack } from "../support/stack.ts";
-import { openFiles, residentBytes, Strangers } from "./strangers.ts";
+import { openFiles, residentBytes } from "../support/process-usage.ts";
+import { UnauthenticatedConnections } from "./unauthenticated-connections.ts";
 
 /**
  * 10,000 connections that never sign in, first against the default bound on them, then all of them held open at once. Meanwhile
- * somebody signs in and asks; memory stays bounded; each stranger is sent away in time. Prints one JSON line for each; fails if not so.
+ * somebody signs in and asks; memory stays bounded; each is sent away in time. Prints one JSON line for each; fails if not so.
  */
 const MIB = 1_048_576;
 /** What the default bound of 512 may cost, sockets and TLS and all. */
 const BOUNDED_GROWTH_MIB = 128;
 /** A connection in TLS that waits for a password costs the most, about 60 KiB. */
 const GROWTH_KIB_EACH = 48;
-/** On a machine that is busy with the strangers' own side. */
+/** On a machine that is busy with the clients' side. */
 const SIGN_IN_MILLIS = 5_000;
 /** Between a connection's time limit and its end, as seen from outside. */
 const LATE_MILLIS = 5_000;
 const LIMIT_SECONDS = 30;
-/** Of files, besides one for each stranger. */
+/** Of files, besides one for each connection. */
 const SPARE_FILES = 1_000;
 
 const steps: (() => Promise<void>)[] = [];
@@ -56,26 +57,26 @@ async function against(name: string, count: number, bound: number | undefined): 
   const { pid } = stack.controlPlane;
   await askedIn(stack);
   const before = { bytes: residentBytes(pid), files: openFiles(pid) };
-  const strangers = new Strangers(cleanup, stack.gatewayPort);
+  const connections = new UnauthenticatedConnections(cleanup, stack.gatewayPort);
   const asked: number[] = [];
   const start = performance.now();
   for (let arrived = 0; arrived < count; arrived += count / 10) {
-    await strangers.arrive(count / 10);
+    await connections.arrive(count / 10);
     asked.push(await askedIn(stack));
   }
   const arrivedMillis = Math.round(performance.now() - start);
-  const most = { strangers: strangers.open, files: openFiles(pid), growthMib: Math.round((residentBytes(pid) - before.bytes) / MIB) };
-  await strangers.gone();
+  const most = { connections: connections.open, files: openFiles(pid), growthMib: Math.round((residentBytes(pid) - before.bytes) / MIB) };
+  await connections.gone();
   asked.push(await askedIn(stack));
   const left = openFiles(pid) - before.files;
   stdout.write(
-    `${JSON.stringify({ load: "strangers", name, count, arrivedMillis, most, askedMillis: asked, longestSeconds: Math.round(strangers.longestMillis / 100) / 10, filesLeft: left })}\n`,
+    `${JSON.stringify({ load: "unauthenticated", name, count, arrivedMillis, most, askedMillis: asked, longestSeconds: Math.round(connections.longestMillis / 100) / 10, filesLeft: left })}\n`,
   );
   assert.ok(Math.max(...asked) < SIGN_IN_MILLIS, "somebody who signs in is kept waiting");
-  assert.ok(strangers.longestMillis < LIMIT_SECONDS * 1_000 + LATE_MILLIS, "a stranger stays longer than the limit");
+  assert.ok(connections.longestMillis < LIMIT_SECONDS * 1_000 + LATE_MILLIS, "a connection stays longer than the limit");
   assert.ok(left < 20, `${left} more files are open than before`);
   assert.ok(most.growthMib < (bound === undefined ? BOUNDED_GROWTH_MIB : BOUNDED_GROWTH_MIB + (count * GROWTH_KIB_EACH) / 1_024), "memory is not bounded");
-  if (bound !== undefined) assert.equal(most.strangers, count, "not all of them were connected at once");
+  if (bound !== undefined) assert.equal(most.connections, count, "not all of them were connected at once");
 }
 
 const { values } = parseArgs({ options: { count: { type: "string", default: "10000" } } });

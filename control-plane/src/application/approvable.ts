@@ -3,7 +3,7 @@ import type { ApprovalStep } from "../domain/approval/terms.ts";
 import { FORGOTTEN_TEXT } from "../domain/classification.ts";
 
 /** What somebody asks for and others decide on: a held command, a plan, access. */
-export interface Decidable {
+export interface Approvable {
   readonly id: string;
   readonly resource: string;
   readonly requestedBy: string;
@@ -28,13 +28,13 @@ export interface Decidable {
 }
 
 /** When one more group may decide. */
-export const escalatesAt = ({ state, escalation, escalated }: Decidable & { readonly state: string }): Date | undefined =>
+export const escalatesAt = ({ state, escalation, escalated }: Approvable & { readonly state: string }): Date | undefined =>
   state === "pending" && !escalated ? escalation?.at : undefined;
 
-export const namesIn = ({ requestedBy, decidedBy, approvers, votes }: Decidable): readonly string[] => [requestedBy, decidedBy, ...approvers, ...heard(votes)];
+export const namesIn = ({ requestedBy, decidedBy, approvers, votes }: Approvable): readonly string[] => [requestedBy, decidedBy, ...approvers, ...heard(votes)];
 
 /** As it reads when somebody was forgotten: with another name for them, and without what they wrote. */
-export function forgottenIn<View extends Decidable>(view: View, from: string, to: string): View {
+export function forgottenIn<View extends Approvable>(view: View, from: string, to: string): View {
   const renamed = (name: string): string => (name === from ? to : name);
   return {
     ...view,
@@ -46,4 +46,5 @@ export function forgottenIn<View extends Decidable>(view: View, from: string, to
   };
 }
 
-export const forgottenText = (text: string, writtenBy: string, forgotten: string): string => (writtenBy === forgotten && text !== "" ? FORGOTTEN_TEXT : text);
+/** Whether or not they wrote anything: of what is sealed nobody can tell any more. */
+export const forgottenText = (text: string, writtenBy: string, forgotten: string): string => (writtenBy === forgotten ? FORGOTTEN_TEXT : text);

@@ -5,9 +5,9 @@ import type { PolicyFile } from "../domain/policy/policy.events.ts";
 import type { PolicyProblem } from "./policy-ports.ts";
 
 /** Active people who could administer the policy: a machine among them decides on nothing. */
-export const keepers = (standing: PolicyStanding, identities: Iterable<IdentityState>): string[] => [...keepersAmong(standing, identities)];
+export const policyAdministrators = (standing: PolicyStanding, identities: Iterable<IdentityState>): string[] => [...administratorsAmong(standing, identities)];
 
-function* keepersAmong(standing: PolicyStanding, identities: Iterable<IdentityState>): Generator<string> {
+function* administratorsAmong(standing: PolicyStanding, identities: Iterable<IdentityState>): Generator<string> {
   const answers = new Map<Decision, boolean>();
   for (const identity of identities) {
     if (identity.status !== "active" || identity.kind !== "human") continue;
@@ -16,7 +16,7 @@ function* keepersAmong(standing: PolicyStanding, identities: Iterable<IdentitySt
 }
 
 /** Groups to tell of a proposal: the rules say them by which any of these may administer the policy. */
-export const whomToTell = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
+export const groupsToNotify = (standing: PolicyStanding, identities: readonly IdentityState[]): readonly string[] =>
   toldWhereAllowed(standing, identities.filter(({ status }) => status === "active").map(administering));
 
 const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "identityId" | "kind" | "groups">): AuthorityQuestion => ({
@@ -28,13 +28,13 @@ const administering = ({ identityId: id, kind, groups }: Pick<IdentityState, "id
 /** A set that decides on its own administration, and lets nobody in, could never be taken back. */
 export function lockout(engine: PolicyEngine, files: readonly PolicyFile[], identities: Iterable<IdentityState>): readonly PolicyProblem[] {
   if (!engine.speaksOf.has("administer")) return [];
-  for (const _keeper of keepersAmong({ kind: "loaded", engine }, identities)) return [];
+  for (const _administrator of administratorsAmong({ kind: "loaded", engine }, identities)) return [];
   const message = `Nobody who is known here could administer "policy" any more: permit Action::"administer" to somebody.`;
   return [{ severity: "error", file: files[0]?.name ?? "", line: 0, message }];
 }
 
 /** Who holds what a set leaves to the built-in rules. */
-export const silences = ({ speaksOf }: PolicyEngine, files: readonly PolicyFile[]): readonly PolicyProblem[] =>
+export const remainingBuiltInRules = ({ speaksOf }: PolicyEngine, files: readonly PolicyFile[]): readonly PolicyProblem[] =>
   builtIn.flatMap(([action, holds]) =>
     speaksOf.has(action)
       ? []

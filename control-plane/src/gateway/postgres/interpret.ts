@@ -1,52 +1,13 @@
-import { isAscii, isUtf8 } from "node:buffer";
 import { decodeBind, decodeExecute, decodeNamedObject, decodeParse, type Bind } from "@sallyport/proto/wire/postgres/extended";
 import type { Frame } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { decodeQuery } from "@sallyport/proto/wire/postgres/query";
-import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis, StatementAnalyser } from "./facts/analysis.ts";
-import { encodingNamed } from "./facts/names.ts";
 import { asNamed } from "./executed-by-name.ts";
 import type { Executable } from "./command-record.ts";
-import { isAsciiName, type NamedObjects } from "./named-objects.ts";
-
-/** A prepared statement, and what is known of it. */
-export interface Prepared {
-  readonly sql: Buffer;
-  readonly parameterTypes: readonly number[];
-  readonly analysis: StatementAnalysis;
-  /** The target refuses these bytes, whatever policy says. */
-  readonly garbled?: boolean;
-}
-
-export interface Portal {
-  readonly prepared: Prepared | undefined;
-  readonly bind: Bind;
-}
-
-export interface SessionNames {
-  readonly statements: NamedObjects<Prepared>;
-  readonly portals: NamedObjects<Portal>;
-  readonly cursors: NamedObjects<Cursor>;
-}
-
-/** Made by DECLARE. */
-export interface Cursor {
-  readonly declared: Prepared;
-  /** Outlives its transaction. */
-  readonly held: boolean;
-}
-
-/**
- * How the target reads text: what our parser assumes must hold, or what it says does not count. `plain` once stays `plain`:
- * settings can come back in ways that are not announced in time (RESET, ROLLBACK).
- */
-export type TextReading =
-  /** `utf8`: the target takes nothing else for text. `converted`: the encoding from which it makes other letters than those that are parsed here. */
-  { readonly kind: "as_parsed"; readonly utf8: boolean; readonly converted?: string } | { readonly kind: "plain"; readonly why: string };
-
-/** Until the target says how it reads text now, which it does with ReadyForQuery. */
-export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
+import { isAsciiName } from "./named-objects.ts";
+import { type Portal, type Prepared, preparedNamesAfter, type SessionNames, touchesPortals } from "./session-names.ts";
+import { afterUnclassified, asRead, isGarbled, opaqueFacts, type TextReading } from "./text-reading.ts";
 
 /** One message of an extended group with what it does. */
 export type Step =
@@ -63,17 +24,7 @@ export type Step =
   | { readonly kind: "close"; readonly frame: Frame; readonly target: "statement" | "portal"; readonly name: string }
   | { readonly kind: "other"; readonly frame: Frame };
 
-const opaque = (reason: string, verb: string): CommandFacts => ({
-  ...plainFacts,
-  ...noColumnsKnown,
-  functionClasses: ["unclassified"],
-  verbs: [verb],
-  riskClass: "unclassified",
-  hazards: ["unparsed"],
-  unclassifiedReason: reason,
-});
-
-export async function judgeQuery(
+export async function interpretQuery(
   frame: Frame,
   analyser: Pick<StatementAnalyser, "analyse">,
   names: SessionNames,
@@ -86,9 +37,9 @@ export async function judgeQuery(
 }
 
 /** The legacy call by OID: nothing says what it does. */
-export function judgeFunctionCall(frame: Frame): Executable {
+export function interpretFunctionCall(frame: Frame): Executable {
   const oid = frame.payload.length >= 4 ? frame.payload.readUInt32BE(0) : 0;
-  const facts = opaque("A function called by its OID.", "FUNCTION CALL");
+  const facts = opaqueFacts("A function called by its OID.", "FUNCTION CALL");
   return {
     via: "function_call",
     sql: frame.payload,
@@ -125,12 +76,31 @@ async function oneByOne(
   return analyses;
 }
 
+/** Of what a group executes and others have prepared, or bound; undefined: nothing is known of it. */
+export function preparedBefore(frames: readonly Frame[], { statements, portals }: SessionNames): readonly (StatementAnalysis | undefined)[] {
+  const parsed = new Set<string>();
+  const bound = new Set<string>();
+  const found: (StatementAnalysis | undefined)[] = [];
+  for (const { type, payload } of frames) {
+    if (type === frontend.parse) parsed.add(decodeParse(payload).statement);
+    if (type === frontend.bind) {
+      const { portal, statement } = decodeBind(payload);
+      if (!parsed.has(statement)) found.push(statements.get(statement)?.analysis);
+      bound.add(portal);
+    }
+    if (type !== frontend.execute) continue;
+    const { portal } = decodeExecute(payload);
+    if (!bound.has(portal)) found.push(portals.get(portal)?.prepared?.analysis);
+  }
+  return found;
+}
+
 /**
  * Follows an extended group through the names that it makes and uses, as the target will. `analyses`: what `analyseGroup` says of it.
  * A bind that the same group executes is judged with that execution; one that it leaves open is judged by itself, since the
  * target plans, and may compute, on Bind.
  */
-export function judgeGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
+export function interpretGroup(frames: readonly Frame[], names: SessionNames, analyses: readonly StatementAnalysis[], reading: TextReading): Step[] {
   const analysed = analyses.values();
   const statements = new Map<string, Prepared | undefined>();
   const portals = new Map<string, Portal>();
@@ -218,70 +188,6 @@ export function judgeGroup(frames: readonly Frame[], names: SessionNames, analys
   return steps;
 }
 
-/** Commands that make or end cursors, which share their names with portals. */
-const cursorVerbs = /^(DECLARE|CLOSE|ROLLBACK|DISCARD|FETCH|MOVE)/;
-
-export const touchesPortals = (analysis: StatementAnalysis | undefined): boolean =>
-  analysis === undefined || analysis.facts.riskClass === "unclassified" || analysis.facts.verbs.some((verb) => cursorVerbs.test(verb));
-
-/**
- * Names that mean something else, or nothing known, once this has run: SQL's PREPARE and DEALLOCATE share them with the
- * protocol, and code that cannot be classified could do either.
- */
-export function preparedNamesAfter(analysis: StatementAnalysis | undefined): readonly string[] | "all" {
-  if (analysis === undefined || analysis.facts.riskClass === "unclassified") return "all";
-  const { prepares, deallocates } = analysis.preparedNames;
-  if (deallocates === "all") return "all";
-  return [...prepares, ...deallocates].map((name) => Buffer.from(name, "utf8").toString("latin1"));
-}
-
-function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
-  const reason = misread(sql, reading);
-  if (reason === undefined) return reading.kind === "as_parsed" && reading.converted === undefined ? analysis : asConverted(analysis);
-  // Nor is it certain what is a comment, and what a literal.
-  return {
-    ...analysis,
-    named: undefined,
-    hidesCode: analysis.redacted,
-    facts: { ...opaque(reason, "UNKNOWN"), statementCount: analysis.facts.statementCount },
-    outputs: [],
-  };
-}
-
-/** One object for the same analysis: what is the same is decided from memory, which goes by identity. */
-const rememberedConverted = new WeakMap<StatementAnalysis, StatementAnalysis>();
-
-/** `translate(ssn, '4', 'Ж')` fails in LATIN1 where there is a 4, before the agent masks it. */
-function asConverted(analysis: StatementAnalysis): StatementAnalysis {
-  const { facts, columnsMade } = analysis;
-  if (columnsMade === undefined) return analysis;
-  let known = rememberedConverted.get(analysis);
-  if (known === undefined) {
-    const made = new Set(columnsMade);
-    const columnsFiltered = [...new Set([...facts.columnsFiltered, ...made])].toSorted();
-    known = { ...analysis, facts: { ...facts, columnsFiltered, columnsMatched: facts.columnsMatched.filter((name) => !made.has(name)) } };
-    rememberedConverted.set(analysis, known);
-  }
-  return known;
-}
-
-/** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
-const asciiSafe = /^(utf8|unicode|sqlascii|latin\d+|iso8859\d+|win(866|874|125\d)|koi8[ru]?|euc\w+)$/;
-
-export const isAsciiSafe = (encoding: string): boolean => asciiSafe.test(encodingNamed(encoding));
-
-/** The analyser calls it unclassified; but nobody need be asked about what cannot run. */
-const isGarbled = (sql: Buffer, reading: TextReading): boolean => reading.kind === "as_parsed" && reading.utf8 && !isUtf8(sql);
-
-/** Text without quotes that could be read in two ways is read alike under every setting; letters of another encoding may look like UTF-8. */
-function misread(sql: Buffer, reading: TextReading): string | undefined {
-  if (reading.kind === "as_parsed") {
-    const { converted } = reading;
-    return converted === undefined || isAscii(sql) ? undefined : `Text in the client encoding ${converted} has other letters than in UTF-8.`;
-  }
-  return !isAscii(sql) || sql.includes(0x5c) ? reading.why : undefined;
-}
-
 function executableOf(via: Executable["via"], prepared: Prepared | undefined, bind: Bind | undefined): Executable {
   const parameters = bind?.parameters ?? [];
   if (prepared === undefined) {
@@ -291,7 +197,7 @@ function executableOf(via: Executable["via"], prepared: Prepared | undefined, bi
       sql: Buffer.from(recordable),
       parameterTypes: [],
       parameters,
-      facts: opaque("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"),
+      facts: opaqueFacts("A prepared statement or portal that the gateway has not seen.", "UNKNOWN"),
       recordable,
       redacted: false,
       leavesReadOnly: true,

@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { connect as connectTls } from "node:tls";
@@ -18,7 +17,7 @@ const manners: readonly ((socket: Socket) => void)[] = [
   (socket) => {
     socket.write(encodeSslRequest());
     socket.once("data", () => {
-      // A stranger does not care who answers.
+      // It does not care who answers.
       const secure = connectTls({ socket, rejectUnauthorized: false });
       secure.on("error", () => socket.destroy());
       secure.on("close", () => socket.destroy());
@@ -28,7 +27,7 @@ const manners: readonly ((socket: Socket) => void)[] = [
 ];
 
 /** Connections that never sign in, and go only when they are sent away. */
-export class Strangers {
+export class UnauthenticatedConnections {
   readonly #port: number;
   readonly #open = new Set<Socket>();
   #arrived = 0;
@@ -76,11 +75,3 @@ export class Strangers {
     manner?.(socket);
   }
 }
-
-/** Bytes of memory that a process holds. */
-export function residentBytes(pid: number): number {
-  const [, kib] = /^VmRSS:\s+(\d+) kB$/mu.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
-  return Number(kib) * 1_024;
-}
-
-export const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

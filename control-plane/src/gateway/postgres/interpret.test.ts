@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { encodeFrame, type Frame, FrameDecoder } from "@sallyport/proto/wire/postgres/frames";
 import { frontend } from "@sallyport/proto/wire/postgres/message-types";
 import { type StatementAnalyser, unclassified } from "./facts/analysis.ts";
-import { analyseGroup } from "./judge.ts";
+import { analyseGroup } from "./interpret.ts";
 
 const parses = (...texts: readonly string[]): Frame[] =>
   new FrameDecoder(1_024).push(Buffer.concat(texts.map((text) => encodeFrame(frontend.parse, Buffer.from(`\0${text}\0\0\0`)))));
