@@ -10,7 +10,7 @@ import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
 import { instant, printable, printableLines, writeTable } from "./table.ts";
-import { parseDuration, runVerb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
   const approvals = program.command("approvals").description("see and decide what waits for a person");
@@ -51,7 +51,7 @@ export function approvalsVerb(program: Command): void {
   approvals
     .command("revoke")
     .argument("<id>", "the approval, or the first characters of its id")
-    .requiredOption("--reason <text>", "why")
+    .requiredOption("--reason <text>", "why", nonBlank)
     .description("take back what was granted for a while")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
