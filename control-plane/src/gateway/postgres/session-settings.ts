@@ -51,7 +51,7 @@ export class SessionSettings {
   constructor(start: Readonly<Record<string, string>>, plannedDigest: (executable: Executable) => string | undefined) {
     const given = Object.entries(start).filter(([name]) => matters(name));
     this.#start = new Map(
-      given.map(([name, value]) => [name, { says: `${name} = ${value}, as it connected`, digest: hash("sha256", value), planned: notPlanned }]),
+      given.map(([name, value]) => [name, { says: shown(`${name} = ${value}, as it connected`), digest: hash("sha256", value), planned: notPlanned }]),
     );
     this.#now = new Map(this.#start);
     this.#plannedDigest = plannedDigest;
