@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
+import { MAX_APPEND_BYTES } from "../../control-plane/src/ledger/ledger.ts";
 import { bind, execute, message, parse, query, sync, together } from "../support/frontend-messages.ts";
 import { ask, HANG_MS } from "./gateway-session-harness.ts";
 import { sessionSuite } from "./gateway-session-suite.ts";
@@ -33,6 +34,35 @@ describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
     assert.equal(new Set((await record.completed(5_000)).map(({ commandId }) => commandId)).size, 5_000);
     assert.ok(record.of("CommandAuthorized").every(({ statement }) => statement === "SELECT 1"));
   });
+
+  it(
+    "let commands with thousands of parameters pass, in appends that the ledger takes, and not one for each parameter",
+    { timeout: 2 * HANG_MS },
+    async (t) => {
+      const bed = await suite.start(t);
+      const { client, record } = await bed.open();
+      const values = Array.from({ length: 5_000 }, (_, n) => `v${n}`);
+      const sizes: number[] = [];
+      record.fate = (events) => void sizes.push(Buffer.byteLength(JSON.stringify(events)));
+      record.recording.fate = (events) => void sizes.push(Buffer.byteLength(JSON.stringify(events)));
+      const list = values.map((_, n) => `$${n + 1}`).join(",");
+      client.write(together(parse(`SELECT cardinality(ARRAY[${list}]::text[])`, "s"), sync));
+      await client.more("Z");
+      client.write(together(...Array.from({ length: 8 }, () => together(bind({ statement: "s", values }), execute())), sync));
+      await client.more("Z");
+      assert.deepEqual(
+        client.messages.filter(({ type }) => type === "D").map(({ bytes }) => bytes.toString("latin1", 11)),
+        Array.from({ length: 8 }, () => "5000"),
+      );
+      const recorded = record.recording.events.flatMap(({ type, data }) => (type === "InputRecorded" && data.part !== "statement" ? [data] : []));
+      assert.deepEqual(
+        recorded.map(({ base64 }) => Buffer.from(base64, "base64").toString()),
+        Array.from({ length: 8 }, () => values).flat(),
+      );
+      assert.ok(record.recording.attempts < 8 * 10, `${record.recording.attempts} appends`);
+      assert.ok(Math.max(...sizes) < MAX_APPEND_BYTES, `${Math.max(...sizes)} bytes at once`);
+    },
+  );
 
   it("stop reading from a client whose tiny messages pile up behind a command", { timeout: HANG_MS }, async (t) => {
     // Had all of them been read, the session would have ended at this limit on what may wait.

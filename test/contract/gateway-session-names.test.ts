@@ -217,6 +217,23 @@ describe("what a name stands for, on a real server", { timeout: 6 * HANG_MS }, (
       assert.deepEqual(judged(record), ["simple unclassified", "simple SELECT E'\\n'"]);
     });
 
+    it("that another encoding may have no letters for is known to tell what it is made of", { timeout: HANG_MS }, async (t) => {
+      await suite.admin.query("create table if not exists people (id int, ssn text, pay int)");
+      const made = "SELECT translate(ssn, '4', U&'\\0416'), pay FROM people WHERE ssn = '1'";
+      for (const [encoding, expected] of [
+        ["UTF8", { columnsFiltered: ["people.ssn"], columnsMatched: ["people.ssn"] }],
+        ["LATIN1", { columnsFiltered: ["people.ssn"], columnsMatched: [] }],
+      ] as const) {
+        const bed = await suite.start(t);
+        const { client, record } = await bed.open({ client_encoding: encoding });
+        await ask(client, query(made));
+        await ask(client, together(run(made), sync));
+        await ask(client, query(`DECLARE k CURSOR WITH HOLD FOR ${made}`));
+        const facts = record.of("CommandAuthorized").map(({ facts: { columnsFiltered, columnsMatched } }) => ({ columnsFiltered, columnsMatched }));
+        assert.deepEqual(facts, [expected, expected, expected]);
+      }
+    });
+
     for (const spelling of ["utf-8", "'UTF 8'", "Unicode"]) {
       it(`is UTF-8 when the client spells it ${spelling}`, { timeout: HANG_MS }, async (t) => {
         const bed = await suite.start(t);

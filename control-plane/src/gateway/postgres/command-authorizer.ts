@@ -7,6 +7,7 @@ import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
+import { eventAppends, fitsOneAppend, inputAppends } from "./append-parts.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { authorization, type DecidedCommand, denial, fillsRecording, hidesCode } from "./decided-command.ts";
@@ -64,9 +65,6 @@ export interface CommandAuthorizerSetup {
   /** Throws while nothing may run: nothing can be recorded (I3), or the session's grant is over. A promise: while it is being seen to. */
   readonly guard: () => Promise<void> | undefined;
 }
-
-/** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
-const APPEND_COMMANDS = 8;
 
 /**
  * Where each command of one session is decided, recorded and, if need be, held.
@@ -199,20 +197,19 @@ export class CommandAuthorizer {
     return { kind: "passed", commands, obligations, durable: undefined };
   }
 
-  async #appendAll(events: readonly SessionEvent[]): Promise<void> {
-    const parts: Promise<void>[] = [];
-    for (let at = 0; at < events.length; at += APPEND_COMMANDS) parts.push(this.#setup.session.append(events.slice(at, at + APPEND_COMMANDS), "fail"));
-    await Promise.all(parts);
+  async #appendAll(parts: readonly (readonly SessionEvent[])[]): Promise<void> {
+    await Promise.all(parts.map((part) => this.#setup.session.append(part, "fail")));
   }
 
   #append(events: readonly SessionEvent[]): Promise<void> {
-    return events.length <= APPEND_COMMANDS ? this.#setup.session.append(events, "fail") : this.#appendAll(events);
+    const parts = events.length > 1 ? eventAppends(events) : [events];
+    return parts.length > 1 ? this.#appendAll(parts) : this.#setup.session.append(events, "fail");
   }
 
   /** Whether the events will be found in the record may be unknown; that nothing was sent is not, and is said behind them. */
   #denyUnsent(decided: readonly DecidedCommand[], { details }: SallyportError, code: ErrorCode): void {
     // One append that was refused at the call has left nothing but what was held before.
-    const nothing = details["recorded"] === "no" && decided.length <= APPEND_COMMANDS;
+    const nothing = details["recorded"] === "no" && fitsOneAppend(decided.map(({ command }) => command));
     this.#deny(nothing ? decided.filter(({ approvalId }) => approvalId !== undefined) : decided, code);
   }
 
@@ -239,7 +236,7 @@ export class CommandAuthorizer {
 
   /** What is too long for the command's own event is durable before that. */
   async #recordInput(input: CommandRecord["input"]): Promise<void> {
-    for (const event of input) await this.#setup.recording.append([event]);
+    for (const events of inputAppends(input)) await this.#setup.recording.append(events);
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
