@@ -19,7 +19,7 @@ const introduced: Readonly<Record<string, string>> = {
     ApprovalCounterProposed.v2 ApprovalRequested.v3 CommandAuthorized.v3 CommandDenied.v3 CommandHeld.v3
     PolicyProposed.v3 PolicyRejected.v2 PolicyProposalWithdrawn.v2 PolicySuperseded.v2 PolicyPublished.v3
     CopyDataRecorded ApprovalRevoked.v2 GrantRevoked.v2
-    SessionContinued`,
+    SessionContinued ApprovalRequested.v4`,
 };
 
 const releases = new Map(

@@ -10,7 +10,7 @@ import { findApproval as find } from "./find-approval.ts";
 import { bold, dim, type Io, toJson, tone } from "./io.ts";
 import { tellTerms } from "./steps.ts";
 import { instant, printable, printableLines, writeTable } from "./table.ts";
-import { parseDuration, runVerb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb } from "./verb.ts";
 
 export function approvalsVerb(program: Command): void {
   const approvals = program.command("approvals").description("see and decide what waits for a person");
@@ -51,7 +51,7 @@ export function approvalsVerb(program: Command): void {
   approvals
     .command("revoke")
     .argument("<id>", "the approval, or the first characters of its id")
-    .requiredOption("--reason <text>", "why")
+    .requiredOption("--reason <text>", "why", nonBlank)
     .description("take back what was granted for a while")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async (verb) => {
@@ -151,6 +151,7 @@ function show(io: Io, approval: Approval): void {
     previews,
     withheld,
     whole,
+    sessionSettings,
   } = approval;
   io.out(`${bold("Approval")}   ${id}  ${state === "pending" ? tone("yellow", state) : state}`);
   io.out(`${bold("Requester")}  ${requestedBy} on ${resource}, ${instant(requestedAt)}`);
@@ -169,6 +170,7 @@ function show(io: Io, approval: Approval): void {
   if (decidedBy !== "") io.out(`${bold("Decided")}    by ${decidedBy}${comment === "" ? "" : `: ${printable(comment)}`}`);
   for (const preview of previews) io.out(`${bold("Preview")}    ${previewLine(preview)}`);
   if (reason !== "") io.out(`${bold("Reason")}     ${printable(reason)}`);
+  for (const setting of sessionSettings) io.out(`${bold("Set")}        ${printable(setting)}`);
   if (withheld !== "")
     io.out(`${tone("red", "Withheld")}   ${withheld}, marked in the text: it looks like a secret. It is part of what you decide on, and nobody sees it.`);
   io.out(bold(plan.length === 0 ? "Statement" : "Plan, each once and in this order"));

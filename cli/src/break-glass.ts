@@ -2,8 +2,7 @@ import { type Command, Option } from "commander";
 import { findGrant, tellGrant } from "./grants.ts";
 import { toJson, tone } from "./io.ts";
 import { instant, printable } from "./table.ts";
-import { nonBlank } from "./request.ts";
-import { parseDuration, runVerb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb } from "./verb.ts";
 
 export function breakGlassVerb(program: Command): void {
   const breakGlass = program.command("break-glass").description("open a resource at once in an emergency; somebody else must review it afterwards");

@@ -3,9 +3,8 @@ import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, toJson } from "./io.ts";
 import { parseComing } from "./moment.ts";
-import { nonBlank } from "./request.ts";
 import { instant, printable, writeTable } from "./table.ts";
-import { parseDuration, runVerb, type Verb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb, type Verb } from "./verb.ts";
 
 export function delegateVerb(program: Command): void {
   program

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { byPrefix } from "./by-prefix.ts";
 import { bold, type Io, toJson, tone } from "./io.ts";
 import { printable, writeTable } from "./table.ts";
-import { runVerb, type Verb } from "./verb.ts";
+import { nonBlank, runVerb, type Verb } from "./verb.ts";
 
 export function forgetVerb(program: Command): void {
   const forget = program
@@ -17,7 +17,7 @@ export function forgetVerb(program: Command): void {
   forget
     .command("request", { isDefault: true })
     .argument("<identity>", "whom")
-    .requiredOption("--reason <text>", "why; those who decide see it, and auditors")
+    .requiredOption("--reason <text>", "why; those who decide see it, and auditors", nonBlank)
     .description("ask for it; it waits seven days for two others")
     .action((identityId: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
 import { writeTable } from "./table.ts";
-import { runVerb } from "./verb.ts";
+import { nonBlank, runVerb } from "./verb.ts";
 
 export function identitiesVerb(program: Command): void {
   const identities = program.command("identities").description("people and programs that the gateway knows");
@@ -34,7 +34,7 @@ export function identitiesVerb(program: Command): void {
   identities
     .command("disable")
     .argument("<identity>", "as `identities list` shows it")
-    .requiredOption("--reason <text>", "why; it is recorded")
+    .requiredOption("--reason <text>", "why; it is recorded", nonBlank)
     .description("let it in no more, for good, and end its sessions")
     .action((id: string, { reason }: { reason: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {

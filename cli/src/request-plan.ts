@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { toJson } from "./io.ts";
-import { parseDuration, runVerb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb } from "./verb.ts";
 
 export function requestPlanVerb(program: Command): void {
   program
@@ -9,7 +9,7 @@ export function requestPlanVerb(program: Command): void {
     .argument("<resource>", "where it is to run")
     .argument("<file>", "a script as psql reads it, without backslash commands")
     .requiredOption("--for <duration>", "how long you may take, from when it is granted: 30m, 8h at most")
-    .requiredOption("--reason <text>", "why; whoever decides sees it, and auditors")
+    .requiredOption("--reason <text>", "why; whoever decides sees it, and auditors", nonBlank)
     .description("ask for commands in advance: each runs once, in their order, by you alone")
     .addHelpText(
       "after",

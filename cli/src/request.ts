@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import type { Grant } from "@sallyport/proto/gen/sallyport/api/v1/grant";
 import type { ApiClient } from "./api-client.ts";
 import { exitStatus, type ExitStatus } from "./exit-status.ts";
 import { tellGrant } from "./grants.ts";
-import { parseDuration, runVerb } from "./verb.ts";
+import { nonBlank, parseDuration, runVerb } from "./verb.ts";
 
 /** People take minutes to decide; a second more is not noticed, and a hundred who wait cost nothing. */
 const POLL_MILLIS = 1_000;
@@ -42,11 +42,6 @@ interface Options {
   readonly reason: string;
   readonly ticket: string;
   readonly wait?: boolean;
-}
-
-export function nonBlank(text: string): string {
-  if (text.trim() === "") throw new InvalidArgumentError("It must not be empty.");
-  return text;
 }
 
 /** The request expires at the latest, so this ends. */

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { type ApiClient, connectApi } from "./api-client.ts";
 import { type ExitStatus, exitStatus, Misuse } from "./exit-status.ts";
 import { explain, failureOf, statusOf } from "./failure.ts";
@@ -54,4 +54,10 @@ export function parseDuration(text: string): number {
   const seconds = { s: 1, m: 60, h: 3_600, d: 86_400 }[unit ?? ""];
   if (number === undefined || seconds === undefined) throw new Misuse(`"${text}" is not a duration such as 90s, 15m, 8h or 7d.`);
   return Number(number) * seconds;
+}
+
+/** Of an option whose value must say something. */
+export function nonBlank(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("It must not be empty.");
+  return text;
 }

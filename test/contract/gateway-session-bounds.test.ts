@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
-import { bind, execute, message, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
-
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
+import { MAX_APPEND_BYTES } from "../../control-plane/src/ledger/ledger.ts";
+import { bind, execute, message, parse, query, sync, together } from "../support/frontend-messages.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 
 /** Resolves when `measure` has stayed the same for so long that nothing can be under way. */
 async function still(measure: () => number): Promise<number> {
@@ -21,16 +19,10 @@ async function still(measure: () => number): Promise<number> {
 }
 
 describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    real = (await startRealTarget(cleanup)).open;
-  });
+  const suite = sessionSuite();
 
   it("let a pipeline of 5,000 executions pass, recorded in full, while other sessions go on", { timeout: 2 * HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     const { client: other } = await bed.open();
     client.write(together(parse("SELECT 1", "s"), ...Array.from({ length: 5_000 }, () => together(bind({ statement: "s" }), execute())), sync));
@@ -43,9 +35,38 @@ describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
     assert.ok(record.of("CommandAuthorized").every(({ statement }) => statement === "SELECT 1"));
   });
 
+  it(
+    "let commands with thousands of parameters pass, in appends that the ledger takes, and not one for each parameter",
+    { timeout: 2 * HANG_MS },
+    async (t) => {
+      const bed = await suite.start(t);
+      const { client, record } = await bed.open();
+      const values = Array.from({ length: 5_000 }, (_, n) => `v${n}`);
+      const sizes: number[] = [];
+      record.fate = (events) => void sizes.push(Buffer.byteLength(JSON.stringify(events)));
+      record.recording.fate = (events) => void sizes.push(Buffer.byteLength(JSON.stringify(events)));
+      const list = values.map((_, n) => `$${n + 1}`).join(",");
+      client.write(together(parse(`SELECT cardinality(ARRAY[${list}]::text[])`, "s"), sync));
+      await client.more("Z");
+      client.write(together(...Array.from({ length: 8 }, () => together(bind({ statement: "s", values }), execute())), sync));
+      await client.more("Z");
+      assert.deepEqual(
+        client.messages.filter(({ type }) => type === "D").map(({ bytes }) => bytes.toString("latin1", 11)),
+        Array.from({ length: 8 }, () => "5000"),
+      );
+      const recorded = record.recording.events.flatMap(({ type, data }) => (type === "InputRecorded" && data.part !== "statement" ? [data] : []));
+      assert.deepEqual(
+        recorded.map(({ base64 }) => Buffer.from(base64, "base64").toString()),
+        Array.from({ length: 8 }, () => values).flat(),
+      );
+      assert.ok(record.recording.attempts < 8 * 10, `${record.recording.attempts} appends`);
+      assert.ok(Math.max(...sizes) < MAX_APPEND_BYTES, `${Math.max(...sizes)} bytes at once`);
+    },
+  );
+
   it("stop reading from a client whose tiny messages pile up behind a command", { timeout: HANG_MS }, async (t) => {
     // Had all of them been read, the session would have ended at this limit on what may wait.
-    const bed = await GatewayBed.start(t, ground, { limits: { largeMessageBytes: 12 * 1_048_576 } });
+    const bed = await suite.startScripted(t, { limits: { largeMessageBytes: 12 * 1_048_576 } });
     const { client, record, heard, target } = await bed.open();
     client.write(query("SELECT 1"));
     await heard.until(() => heard.types === "Q");
@@ -58,7 +79,7 @@ describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
 
   it("make refusals wait for a client that does not read", { timeout: HANG_MS }, async (t) => {
     const count = 600;
-    const bed = await GatewayBed.start(t, ground, { rule: () => ({ effect: "deny", reason: "no".repeat(30_000) }) });
+    const bed = await suite.startScripted(t, { rule: () => ({ effect: "deny", reason: "no".repeat(30_000) }) });
     const { client, record } = await bed.open();
     client.pause();
     client.write(together(...Array.from({ length: count }, () => query("SELECT 1"))));

@@ -1,28 +1,19 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import type { DecisionRequest, Obligations } from "../../control-plane/src/domain/decision.ts";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import type { WireClient } from "../support/wire-client.ts";
 import { query } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, type Bench, type BedOptions, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget, transcript } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { ask, type Bench, type BedOptions, type GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import { TestGrants } from "./test-grants.ts";
 
 const onlyGranted = ({ granted }: DecisionRequest): "allow" | "deny" => (granted === true ? "allow" : "deny");
 const onlyRead: Obligations = { ...noObligations, readOnly: true };
 
 describe("a session whose grant is over while another one is open", { timeout: 12 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    await (await server.connectAsApp()).query("create table t (id int)");
-  });
+  const suite = sessionSuite("create table t (id int)");
 
   interface Scene extends Bench {
     readonly grants: TestGrants;
@@ -30,9 +21,9 @@ describe("a session whose grant is over while another one is open", { timeout: 1
   }
 
   /** A session on `g1`, with `g2` open as well. */
-  async function scene(t: Parameters<typeof GatewayBed.start>[0], options: BedOptions = {}, next: { readonly emergency?: boolean } = {}): Promise<Scene> {
+  async function scene(t: TestContext, options: BedOptions = {}, next: { readonly emergency?: boolean } = {}): Promise<Scene> {
     const grants = new TestGrants();
-    const bed = await GatewayBed.start(t, ground, { target: real, grants: grants.port, mayOpen: onlyGranted, ...options });
+    const bed = await suite.start(t, { grants: grants.port, mayOpen: onlyGranted, ...options });
     const bench = await bed.open();
     grants.give("g2", next.emergency);
     return { ...bench, grants, bed };

@@ -1,25 +1,18 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { noObligations } from "../../control-plane/src/domain/decision.ts";
 import { MAX_DESCRIBED_COPY_BYTES } from "../../control-plane/src/gateway/postgres/unit-handler.ts";
 import { bind, execute, flush, parse, query } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { ask, HANG_MS, type Rule } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 
 const obligations = { ...noObligations, maskColumns: [{ table: "customers", column: "email", kind: "full" as const }] };
 
 describe("COPY of a query under masks", { timeout: 5 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let target: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    ({ open: target } = await startRealTarget(cleanup));
-  });
+  const suite = sessionSuite();
 
   it("loses every cell where it is too long to be described, and the session goes on", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target, rule: () => ({ obligations }) });
+    const bed = await suite.start(t, { rule: () => ({ obligations }) });
     const { client } = await bed.open();
     const copied = (): string[] => client.messages.filter(({ type }) => type === "d").map(({ bytes }) => bytes.toString("utf8", 5));
     const long = "x".repeat(2 * MAX_DESCRIBED_COPY_BYTES);
@@ -34,7 +27,7 @@ describe("COPY of a query under masks", { timeout: 5 * HANG_MS }, () => {
     ["under masks", () => ({ obligations })],
   ] as const satisfies readonly (readonly [string, Rule])[])
     it(`commits nothing of the group that it stands in ${how}: what came before a Flush is undone when it fails`, { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target, rule });
+      const bed = await suite.start(t, { rule });
       const { client } = await bed.open();
       await ask(client, query("create temp table g (a int)"));
       client.write(Buffer.concat([parse("insert into g values (1)"), bind(), execute(), flush]));

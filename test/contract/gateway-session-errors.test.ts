@@ -1,33 +1,21 @@
 import assert from "node:assert/strict";
-import { before, beforeEach, describe, it } from "node:test";
-import type { Client } from "pg";
-import { bind, copyData, copyDone, execute, flush, message, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { beforeEach, describe, it } from "node:test";
+import { bind, copyData, copyDone, execute, flush, message, parse, query, sync, together } from "../support/frontend-messages.ts";
+import { ask, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 
 /** One statement in the unnamed names, without what ends its group. */
 const run = (sql: string): Buffer => Buffer.concat([parse(sql), bind(), execute()]);
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
 const denyDrop: Rule = ({ facts }) => (facts?.verbs.some((verb) => verb.startsWith("DROP")) === true ? "deny" : "allow");
 
 describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let target: OpenTarget;
-  let admin: Client;
+  const suite = sessionSuite(`
+    create table t (id int primary key);
+    create table child (id int references t deferrable initially deferred);
+  `);
+  beforeEach(async () => void (await suite.admin.query("delete from child; delete from t; insert into t values (1)")));
 
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    target = open;
-    admin = await server.connectAsApp();
-    await admin.query("create table t (id int primary key)");
-    await admin.query("create table child (id int references t deferrable initially deferred)");
-  });
-  beforeEach(async () => void (await admin.query("delete from child; delete from t; insert into t values (1)")));
-
-  const ids = async (): Promise<number[]> => (await admin.query<{ id: number }>("select id from t order by id")).rows.map(({ id }) => id);
+  const ids = async (): Promise<number[]> => (await suite.admin.query<{ id: number }>("select id from t order by id")).rows.map(({ id }) => id);
 
   describe("after an error of the target in a flushed group", () => {
     const cases: Readonly<Record<string, Buffer>> = {
@@ -39,7 +27,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
     for (const [name, later] of Object.entries(cases)) {
       it(`${name} is skipped until Sync, as PostgreSQL does`, { timeout: HANG_MS }, async (t) => {
         const rule: Rule = (request) => (request.facts?.verbs.includes("UPDATE") === true ? "needs_approval" : denyDrop(request));
-        const bed = await GatewayBed.start(t, ground, { target, rule });
+        const bed = await suite.start(t, { rule });
         const { client, record } = await bed.open();
         client.write(together(run("SELECT 1/0"), flush));
         await client.more("E");
@@ -53,7 +41,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
 
   describe("COPY FROM STDIN", () => {
     it("takes data that was sent behind an Execute that no Sync follows yet", { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target });
+      const bed = await suite.start(t);
       const { client, record } = await bed.open();
       assert.equal(await ask(client, together(run("COPY t FROM STDIN"), copyData("7\n8\n"), copyDone, sync)), "1 2 G C:COPY 2 Z:I");
       assert.deepEqual(await ids(), [1, 7, 8]);
@@ -61,7 +49,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
     });
 
     it("ignores a Sync in the middle of its data, and one that was sent before the target asked for it", { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target });
+      const bed = await suite.start(t);
       const { client } = await bed.open();
       client.write(together(run("COPY t FROM STDIN"), sync));
       await client.more("G");
@@ -72,7 +60,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
 
     it("that fails has the rest of its data dropped and its group skipped until Sync", { timeout: HANG_MS }, async (t) => {
       for (const rest of [together(copyData("2\n"), copyDone), copyData("2\n"), Buffer.alloc(0)]) {
-        const bed = await GatewayBed.start(t, ground, { target });
+        const bed = await suite.start(t);
         const { client } = await bed.open();
         client.write(together(run("COPY t FROM STDIN"), copyData("no number\n")));
         await client.more("E");
@@ -88,7 +76,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
       "FunctionCall": message("F", Buffer.alloc(8)),
     })) {
       it(`ends the session at ${name} in the middle of its data`, { timeout: HANG_MS }, async (t) => {
-        const bed = await GatewayBed.start(t, ground, { target });
+        const bed = await suite.start(t);
         const { client, record, heard } = await bed.open();
         client.write(query("COPY t FROM STDIN"));
         await client.more("G");
@@ -103,7 +91,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
   });
 
   it("records as failed what a deferred constraint undoes at Sync", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     assert.equal(await ask(client, together(run("INSERT INTO child VALUES (99)"), sync)), "1 2 C:INSERT 0 1 E:23503 Z:I");
     const [completed] = await record.completed(1);
@@ -112,7 +100,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
 
   describe("a refusal", () => {
     it("fails the transaction that the target is in, so that COMMIT rolls back", { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
+      const bed = await suite.start(t, { rule: denyDrop });
       const { client } = await bed.open();
       for (const refused of [query("DROP TABLE t"), together(run("DROP TABLE t"), sync)]) {
         await ask(client, query("BEGIN"));
@@ -126,7 +114,7 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
 
     for (const [name, refused] of Object.entries({ "in its group": together(run("DROP TABLE t"), flush, sync), "as a simple query": query("DROP TABLE t") })) {
       it(`undoes what an open group did before it, when it comes ${name}`, { timeout: HANG_MS }, async (t) => {
-        const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
+        const bed = await suite.start(t, { rule: denyDrop });
         const { client } = await bed.open();
         client.write(together(run("UPDATE t SET id = 5"), flush));
         await client.more("C");
@@ -137,17 +125,17 @@ describe("errors and refusals, on a real server", { timeout: 6 * HANG_MS }, () =
     }
 
     it("lets go at once of what its group has locked, as an error of the target would", { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
+      const bed = await suite.start(t, { rule: denyDrop });
       const { client } = await bed.open();
       client.write(together(run("UPDATE t SET id = 5"), flush, run("DROP TABLE t"), flush));
       await client.more("E");
-      await admin.query("set lock_timeout = '5s'; update t set id = 6");
+      await suite.admin.query("set lock_timeout = '5s'; update t set id = 6");
       assert.equal(await ask(client, sync), "Z:I");
       assert.deepEqual(await ids(), [6]);
     });
 
     it("of what is only prepared comes at Parse and is recorded", { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target, rule: denyDrop });
+      const bed = await suite.start(t, { rule: denyDrop });
       const { client, record, heard } = await bed.open();
       assert.equal(await ask(client, together(parse("DROP TABLE t", "d"), sync)), "E:42501 Z:I");
       assert.deepEqual(

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget } from "./gateway-session-harness.ts";
+import { ask, HANG_MS, type Rule } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import type { RecordProbe } from "./gateway-session-ports.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
 
 /** Of each command that was judged: its text's first line, its class, and what it reads and writes. */
 const judged = (record: RecordProbe): string[] =>
@@ -15,21 +14,13 @@ const judged = (record: RecordProbe): string[] =>
 const denyWrites: Rule = ({ facts }) => (facts?.relationsWritten.includes("t") === true && !facts.verbs.includes("PREPARE") ? "deny" : "allow");
 
 describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let target: OpenTarget;
+  const suite = sessionSuite(`
+    create table t (id int, email text); insert into t values (1, 'a'); create table u (id int);
+    create function opaque() returns int language plpgsql as 'begin return 1; end';
+  `);
 
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    target = open;
-    const admin = await server.connectAsApp();
-    await admin.query("create table t (id int, email text); insert into t values (1, 'a'); create table u (id int)");
-    await admin.query("create function opaque() returns int language plpgsql as 'begin return 1; end'");
-  });
-
-  const after = async (t: Parameters<typeof GatewayBed.start>[0], rule: Rule | undefined, ...texts: readonly string[]): Promise<readonly string[]> => {
-    const bed = await GatewayBed.start(t, ground, { target, ...(rule === undefined ? {} : { rule }) });
+  const after = async (t: TestContext, rule: Rule | undefined, ...texts: readonly string[]): Promise<readonly string[]> => {
+    const bed = await suite.start(t, rule === undefined ? {} : { rule });
     const { client, record } = await bed.open();
     for (const text of texts) await ask(client, query(text));
     return judged(record);
@@ -46,7 +37,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("are refused where that is", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target, rule: denyWrites });
+    const bed = await suite.start(t, { rule: denyWrites });
     const { client, heard } = await bed.open();
     await ask(client, query("PREPARE p AS DELETE FROM t"));
     assert.equal(await ask(client, query("EXECUTE p")), "E:42501 Z:I");
@@ -54,7 +45,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("show in the record, and to approvers, what runs", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     await ask(client, query("PREPARE p AS SELECT email FROM t"));
     await ask(client, query("EXECUTE p"));
@@ -85,7 +76,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("leave EXECUTE unclassified of what the protocol prepared and SQL could not", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     await ask(client, Buffer.concat([parse("DEALLOCATE ALL", "p"), parse("SELECT id FROM u", "q"), sync]));
     await ask(client, query("EXECUTE q"));
@@ -94,7 +85,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("have the limit of what was prepared, or of the smaller of both", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     const texts = [
       "PREPARE p AS SELECT id FROM t LIMIT 3",
@@ -112,7 +103,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("state the purpose that was prepared", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     await ask(client, Buffer.concat([parse("SELECT set_config('sallyport.reason', 'stuck orders', false)", "p"), sync]));
     assert.deepEqual(record.of("PurposeStated"), []);
@@ -124,7 +115,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("bind by the protocol what SQL prepared", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     await ask(client, query("PREPARE p AS DELETE FROM u"));
     await ask(client, Buffer.concat([bind({ statement: "p" }), execute(), sync]));
@@ -158,7 +149,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("fetch nothing that is known where the protocol declared the cursor anew", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     for (const text of ["BEGIN", "DECLARE c CURSOR FOR SELECT id FROM u", "DECLARE d CURSOR FOR SELECT id FROM u", "CLOSE c"]) await ask(client, query(text));
     await ask(client, Buffer.concat([parse("DECLARE c CURSOR FOR SELECT email FROM t"), bind(), execute(), sync]));
@@ -167,7 +158,7 @@ describe("EXECUTE and FETCH of what SQL named, on a real server", { timeout: 8 *
   });
 
   it("say in which state of its transaction a command comes", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     for (const text of ["SELECT 1", "BEGIN", "SELECT 1/0", "SELECT 1", "ROLLBACK"]) await ask(client, query(text));
     assert.deepEqual(

@@ -1,49 +1,23 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import type { Client } from "pg";
-import type { CommandFacts } from "../../control-plane/src/domain/facts.ts";
+import { describe, it, type TestContext } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { sessionSuite, traces, type Watched } from "./gateway-session-suite.ts";
 
 const takesRow = (name: string): string => `create function ${name}(customers) returns int language sql as 'insert into trail values (1); select 1'`;
 
 describe("what policy is told of a field that may be a function of the row", { timeout: 8 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  let admin: Client;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    admin = await server.connectAsApp();
-    await admin.query("create table trail (n int); create table customers (id int, name text); insert into customers values (1, 'ann')");
-    await admin.query(takesRow("wipe"));
-    await admin.query("create function of_any(anyelement) returns int language sql as 'select 1'");
-    await admin.query("create function of_many(variadic customers[]) returns int language sql as 'select 1'");
-    await admin.query("create function of_two(customers, int) returns int language sql as 'select 1'");
-  });
+  const suite = sessionSuite(`
+    create table trail (n int);
+    create table customers (id int, name text);
+    insert into customers values (1, 'ann');
+    ${takesRow("wipe")};
+    create function of_any(anyelement) returns int language sql as 'select 1';
+    create function of_many(variadic customers[]) returns int language sql as 'select 1';
+    create function of_two(customers, int) returns int language sql as 'select 1';
+  `);
 
-  const watch = async (t: Parameters<typeof GatewayBed.start>[0]) => {
-    const seen: CommandFacts[] = [];
-    const bed = await GatewayBed.start(t, ground, {
-      target: real,
-      rule: ({ facts }) => {
-        if (facts !== undefined) seen.push(facts);
-        return "allow";
-      },
-    });
-    const told = (): string[] => seen.splice(0).map(({ riskClass, functions }) => [riskClass, ...functions].join(" "));
-    const open = async (): Promise<Bench> => {
-      const bench = await bed.open();
-      told();
-      return bench;
-    };
-    return { open, told };
-  };
-  const traces = ({ heard }: Bench): number => heard.posted.filter(({ $case }) => $case === "trace").length;
+  const watch = (t: TestContext): Promise<Watched> => suite.watch(t, ({ riskClass, functions }) => [riskClass, ...functions].join(" "));
 
   for (const [sql, expected] of Object.entries({
     "select c.wipe from customers c": "unclassified wipe",

@@ -1,25 +1,16 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
 import type { DecisionRequest } from "../../control-plane/src/domain/decision.ts";
 import { query } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { type BedOptions, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import { type BedOptions, type GatewayBed, HANG_MS, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import type { OpenTarget } from "./gateway-session-target.ts";
 import { TestGrants } from "./test-grants.ts";
 
 describe("a session that uses a grant", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    await (await server.connectAsApp()).query("create table t (id int)");
-  });
-  const start = (t: Parameters<typeof GatewayBed.start>[0], grant: TestGrants, options: BedOptions = {}): Promise<GatewayBed> =>
-    GatewayBed.start(t, ground, { target: real, grants: grant.port, ...options });
+  const suite = sessionSuite("create table t (id int)");
+  const start = (t: TestContext, grant: TestGrants, options: BedOptions = {}): Promise<GatewayBed> => suite.start(t, { grants: grant.port, ...options });
 
   it("names it in its record, and has every decision taken with it", { timeout: HANG_MS }, async (t) => {
     const asked: DecisionRequest[] = [];

@@ -1,26 +1,15 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import { bind, execute, flush, int32, message, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, type BedOptions, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { describe, it, type TestContext } from "node:test";
+import { bind, execute, flush, int32, message, parse, query, sync, together } from "../support/frontend-messages.ts";
+import { ask, type BedOptions, type GatewayBed, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
 const run = (sql: string): Buffer => together(parse(sql), bind(), execute());
 const holdWrites: Rule = ({ facts }) => (facts?.verbs.some((verb) => /^(INSERT|UPDATE|DELETE)/.test(verb)) === true ? "needs_approval" : "allow");
 
 describe("a held command", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    await (await server.connectAsApp()).query("create table t (id int)");
-  });
-  const start = (context: Parameters<typeof GatewayBed.start>[0], options: BedOptions = {}): Promise<GatewayBed> =>
-    GatewayBed.start(context, ground, { rule: holdWrites, ...options });
+  const suite = sessionSuite("create table t (id int)");
+  const start = (context: TestContext, options: BedOptions = {}): Promise<GatewayBed> => suite.startScripted(context, { rule: holdWrites, ...options });
 
   it("is announced between two messages of a read that is still being streamed, never inside one", { timeout: HANG_MS }, async (t) => {
     const bed = await start(t);
@@ -31,7 +20,7 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
     target.say(together(message("1"), message("2"), row.subarray(0, 15)));
     await client.more("2");
     // Known already, so that only the read can hold it up.
-    await ground.analyser.analyse(Buffer.from("DELETE FROM t"));
+    await suite.ground.analyser.analyse(Buffer.from("DELETE FROM t"));
     client.write(together(run("DELETE FROM t"), sync));
     for (let turn = 0; turn < 200; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
     assert.equal(bed.approvals.asked.length, 0, "nobody is asked before the read is over");
@@ -42,7 +31,7 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("runs once it is approved, and is recorded with its release", { timeout: HANG_MS }, async (t) => {
-    const bed = await start(t, { target: real });
+    const bed = await suite.start(t, { rule: holdWrites });
     const { client, record } = await bed.open();
     client.write(query("INSERT INTO t VALUES (1)"));
     await bed.approvals.approve(await bed.approvals.number(1));
@@ -53,7 +42,7 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("is not consumed before everything in its group is granted", { timeout: HANG_MS }, async (t) => {
-    const bed = await start(t, { target: real });
+    const bed = await suite.start(t, { rule: holdWrites });
     const { client, record } = await bed.open();
     client.write(together(run("INSERT INTO t VALUES (1)"), run("UPDATE t SET id = 2"), sync));
     await bed.approvals.approve(await bed.approvals.number(1));
@@ -129,7 +118,7 @@ describe("a held command", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("that its client cancels is withdrawn, and the session goes on", { timeout: HANG_MS }, async (t) => {
-    const bed = await start(t, { target: real });
+    const bed = await suite.start(t, { rule: holdWrites });
     const { client, record } = await bed.open();
     client.write(query("DELETE FROM t"));
     await bed.approvals.number(1);

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { before, describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { SallyportError } from "@sallyport/proto/errors";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
 import { RECORDED_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/message-chunker.ts";
-import { bind, copyData, copyDone, copyFail, execute, flush, int16, message, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, firstCells, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import { turns } from "../support/event-loop.ts";
+import { bind, copyData, copyDone, copyFail, execute, flush, int16, message, parse, query, sync, together } from "../support/frontend-messages.ts";
+import { ask, firstCells, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import { unwritten } from "./gateway-session-ports.ts";
-import type { Heard, OpenTarget } from "./gateway-session-target.ts";
+import type { Heard } from "./gateway-session-target.ts";
 
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
 const recording = (...record: readonly ("input" | "output")[]): Obligations => ({ ...noObligations, record });
 const recorded: Rule = () => ({ obligations: recording("input") });
 const bothRecorded: Rule = () => ({ obligations: recording("input", "output") });
@@ -20,23 +20,12 @@ const rows = (count: number, width = 1_000): Buffer => Buffer.from(Array.from({ 
 /** The messages of COPY that a target was sent. */
 const copiedTo = ({ frames }: Heard): Buffer => Buffer.concat(frames.filter(({ type }) => "dcf".includes(String.fromCharCode(type))).map(({ raw }) => raw));
 
-/** As many turns of the event loop as anything that is ready takes to arrive. */
-async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
-}
-
 describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    real = (await startRealTarget(cleanup)).open;
-  });
+  const suite = sessionSuite();
 
   /** A session with a table `t` to copy to, whose creation nothing is recorded of. */
   async function openWithTable(t: TestContext, rule: Rule) {
-    const bed = await GatewayBed.start(t, ground, { target: real });
+    const bed = await suite.start(t);
     const bench = await bed.open();
     assert.equal(await ask(bench.client, query("create temp table t (a int, b text)")), "C:CREATE TABLE Z:I");
     bed.rule = rule;
@@ -82,7 +71,7 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("reaches the target only when it is durable, and its end too", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     const durable = Promise.withResolvers<void>();
     record.recording.fate = () => durable.promise;
@@ -103,7 +92,7 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("goes on after a while where a client sends a row now and then", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     client.write(query("copy t from stdin"));
     await heard.until(() => heard.types === "Q");
@@ -276,7 +265,7 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("comes to the target before a Flush or Sync behind it", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     client.write(query("copy t from stdin"));
     await heard.until(() => heard.types === "Q");
@@ -288,7 +277,7 @@ describe("COPY data that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("is not sent any more when somebody ends the session while it is written", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     const durable = Promise.withResolvers<void>();
     record.recording.fate = () => durable.promise;

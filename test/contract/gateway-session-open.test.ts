@@ -5,6 +5,7 @@ import { before, describe, it } from "node:test";
 import { encodeStartupMessage } from "@sallyport/proto/wire/postgres/startup";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
+import { turns } from "../support/event-loop.ts";
 import { message, query } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
 import type { WireClient } from "../support/wire-client.ts";
@@ -41,10 +42,6 @@ async function signIn(bed: GatewayBed): Promise<WireClient> {
   await client.more("R");
   client.write(message("p", "token\0"));
   return client;
-}
-
-async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
 }
 
 const opens = (events: readonly SessionEvent[]): boolean => events.some(({ type }) => type === "SessionOpened");

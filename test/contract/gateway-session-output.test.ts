@@ -1,38 +1,26 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
 import { RECORDED_CHUNK_BYTES } from "../../control-plane/src/gateway/postgres/recording/message-chunker.ts";
-import { bind, copyData, copyDone, describePortal, execute, flush, message, parse, query, sync, terminate } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, type Rule, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import { turns } from "../support/event-loop.ts";
+import { bind, copyData, copyDone, describePortal, execute, flush, message, parse, query, sync, terminate, together } from "../support/frontend-messages.ts";
+import { ask, HANG_MS, type Rule, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import { unwritten } from "./gateway-session-ports.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
 
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
 const recording: Obligations = { ...noObligations, record: ["output"] };
 const recorded: Rule = () => ({ obligations: recording });
 /** What a target answers to `select`. */
 const row = message("D", "\0\x01\0\0\0\x04", "cell");
 const done = message("C", "SELECT 1\0");
 
-/** As many turns of the event loop as anything that is ready takes to arrive. */
-async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
-}
-
 describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    real = (await startRealTarget(cleanup)).open;
-  });
+  const suite = sessionSuite();
 
   for (const outputChunkBytes of [RECORDED_CHUNK_BYTES, 7])
     it(`is what the client got, byte for byte and command by command, in chunks of ${outputChunkBytes} bytes`, { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded, limits: { outputChunkBytes } });
+      const bed = await suite.start(t, { rule: recorded, limits: { outputChunkBytes } });
       const { client, record } = await bed.open();
       const steps: readonly (readonly [Buffer, string])[] = [
         [query("select 1 as a; select 2 as b"), "T D C:SELECT 1 T D C:SELECT 1 Z:I"],
@@ -57,7 +45,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     });
 
   it("reaches the client only when it is durable", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     const durable = Promise.withResolvers<void>();
     record.recording.fate = () => durable.promise;
@@ -73,7 +61,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("is that of what was held, once it runs, and what deferred constraints say at the end of a group", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: () => ({ effect: "needs_approval", obligations: recording }) });
+    const bed = await suite.start(t, { rule: () => ({ effect: "needs_approval", obligations: recording }) });
     const { client, record } = await bed.open();
     const asked = ask(client, query("create temp table d (a int unique deferrable initially deferred)"));
     await bed.approvals.approve(await bed.approvals.number(1));
@@ -90,7 +78,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("is not recorded, and does not wait, where policy does not say so", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     assert.equal(await ask(client, query("select 1")), "T D C:SELECT 1 Z:I");
     bed.rule = recorded;
@@ -104,7 +92,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("comes while the answer is still under way, when the target pauses", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, heard, target, record } = await bed.open();
     client.write(query("select 1"));
     await heard.until(() => heard.types === "Q");
@@ -117,7 +105,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("comes at once where the target waits for the client: on Flush, and for COPY data", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const { client, record } = await bed.open();
     // What would wait for company waits for ever.
     t.mock.timers.enable({ apis: ["setTimeout"] });
@@ -139,7 +127,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
 
   for (const when of ["at once", "in the middle"] as const) {
     it(`that cannot be recorded, ${when}, is withheld, and the session goes on`, { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+      const bed = await suite.start(t, { rule: recorded });
       const { client, record } = await bed.open();
       let left = when === "at once" ? 0 : 1;
       record.recording.fate = () => (left-- > 0 ? undefined : Promise.reject(unwritten("unknown")));
@@ -153,7 +141,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
     });
 
     it(`that cannot be recorded, ${when}, fails its transaction at the target too`, { timeout: HANG_MS }, async (t) => {
-      const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+      const bed = await suite.start(t, { rule: recorded });
       const { client, record } = await bed.open();
       const wide = "(a) select g from generate_series(1, 100000) g returning a";
       await ask(client, query("create temp table t (a int)"));
@@ -176,7 +164,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   }
 
   it("ends the session when it cannot be recorded and goes on and on", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const { client, record } = await bed.open();
     record.recording.fate = () => Promise.reject(unwritten("unknown"));
     client.write(query("select repeat('x', 1000), pg_sleep(0.01) from generate_series(1, 100000)"));
@@ -187,7 +175,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("ends the session when it cannot be recorded in the middle of a message", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const greeted = await bed.open();
     greeted.client.write(terminate);
     await greeted.record.until(() => greeted.record.of("SessionEnded").length > 0);
@@ -204,7 +192,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("ends the session when the answer to COPY data cannot be asked for on the record", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const { client, record } = await bed.open();
     await ask(client, query("create temp table t (a int)"));
     record.recording.fate = () => Promise.reject(unwritten("unknown"));
@@ -214,7 +202,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("has commands refused before they run when the recording is full", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const { client, record, heard } = await bed.open();
     record.recording.full = true;
     assert.equal(await ask(client, query("select 1")), "E:54000 Z:I");
@@ -226,7 +214,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("includes what the target says last when it ends the session", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const { client, record } = await bed.open();
     client.write(query("select pg_terminate_backend(pg_backend_pid())"));
     await client.ended();
@@ -235,7 +223,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("is not shown any more when somebody ends the session while it is written", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { rule: recorded });
+    const bed = await suite.startScripted(t, { rule: recorded });
     const { client, record, heard, target } = await bed.open();
     const durable = Promise.withResolvers<void>();
     record.recording.fate = () => durable.promise;
@@ -252,7 +240,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("includes what comes unasked for behind it, up to the next command", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const listener = await bed.open();
     const { client } = await bed.open();
     assert.equal(await ask(listener.client, query("listen news")), "C:LISTEN Z:I");
@@ -266,7 +254,7 @@ describe("output that policy has recorded", { timeout: 6 * HANG_MS }, () => {
   });
 
   it("of a session whose record is slow delays no other session", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target: real, rule: recorded });
+    const bed = await suite.start(t, { rule: recorded });
     const slow = await bed.open();
     const other = await bed.open();
     const durable = Promise.withResolvers<void>();

@@ -1,36 +1,11 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
-import type { PolicyEngine } from "../../control-plane/src/domain/decision.ts";
-import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
+import { describe, it } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import type { WireClient } from "../support/wire-client.ts";
-import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
-
-const compiler = createCedarCompiler();
-const engineOf = (text: string): PolicyEngine => compiler.compile("p1", [{ name: "a.cedar", text }]);
-
-/** Fields of the errors that the client has heard since it said something. */
-const errors = (client: WireClient, from: number): ReadonlyMap<string, string>[] =>
-  client.messages.slice(from).flatMap(({ type, bytes }) => (type === "E" ? [decodeFields(bytes.subarray(5))] : []));
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { errorsSince, sessionSuite } from "./gateway-session-suite.ts";
 
 describe("what policy asks of a session on a real server", { timeout: 8 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    await (await server.connectAsApp()).query("create table t (id int)");
-  });
-  const open = async (t: Parameters<typeof GatewayBed.start>[0], policy: string, parameters: Readonly<Record<string, string>> = {}): Promise<Bench> => {
-    const engine = engineOf(policy);
-    const decide = (request: Parameters<PolicyEngine["decide"]>[0]) => engine.decide(request);
-    return (await GatewayBed.start(t, ground, { target: real, rule: decide, mayOpen: decide })).open(parameters);
-  };
+  const suite = sessionSuite("create table t (id int)");
 
   describe("a purpose", () => {
     const policy = `
@@ -39,10 +14,10 @@ describe("what policy asks of a session on a real server", { timeout: 8 * HANG_M
     const stated = "set sallyport.reason = 'orders are stuck'; set sallyport.ticket = 'OPS-7'";
 
     it("is asked for, said by a statement, recorded, and then enough", { timeout: HANG_MS }, async (t) => {
-      const { client, record } = await open(t, policy);
+      const { client, record } = await suite.openUnder(t, policy);
       const from = client.messages.length;
       assert.equal(await ask(client, query("select 1")), "E:42501 Z:I");
-      const [refusal] = errors(client, from);
+      const [refusal] = errorsSince(client, from);
       assert.match(refusal?.get("D") ?? "", /^code: policy\.purpose_required; rule: run; policy: p1; missing: reason, ticket$/);
       assert.equal(refusal?.get("H"), "SET sallyport.reason = '…'; SET sallyport.ticket = '…';");
       assert.equal(await ask(client, query(stated)), "C:SET C:SET Z:I");
@@ -55,16 +30,16 @@ describe("what policy asks of a session on a real server", { timeout: 8 * HANG_M
     });
 
     it("is said in the text of the command itself, and by prepared statements", { timeout: HANG_MS }, async (t) => {
-      const { client } = await open(t, policy);
+      const { client } = await suite.openUnder(t, policy);
       assert.equal(await ask(client, query(`${stated}; select 1`)), "C:SET C:SET T D C:SELECT 1 Z:I");
-      const other = (await open(t, policy)).client;
+      const other = (await suite.openUnder(t, policy)).client;
       const run = (sql: string): Buffer => Buffer.concat([parse(sql), bind(), execute()]);
       const both = stated.split("; ").map(run);
       assert.equal(await ask(other, Buffer.concat([...both, run("select 1"), sync])), "1 2 C:SET 1 2 C:SET 1 2 D C:SELECT 1 Z:I");
     });
 
     it("is given when connecting, by option or parameter, is not passed on, and comes back when all is reset", { timeout: HANG_MS }, async (t) => {
-      const { client, record } = await open(t, policy, { "options": "-c sallyport.reason=orders\\ are\\ stuck", "sallyport.ticket": "OPS-7" });
+      const { client, record } = await suite.openUnder(t, policy, { "options": "-c sallyport.reason=orders\\ are\\ stuck", "sallyport.ticket": "OPS-7" });
       assert.deepEqual(
         record.of("PurposeStated").map(({ reason, ticket }) => [reason, ticket]),
         [["orders are stuck", "OPS-7"]],
@@ -77,7 +52,7 @@ describe("what policy asks of a session on a real server", { timeout: 8 * HANG_M
     });
 
     it("is refused when it is no line that people can read", { timeout: HANG_MS }, async (t) => {
-      const { client, record } = await open(t, policy);
+      const { client, record } = await suite.openUnder(t, policy);
       assert.equal(await ask(client, query(`set sallyport.reason = '${"x".repeat(501)}'`)), "E:22023 Z:I");
       assert.equal(await ask(client, query(`set sallyport.reason = e'a\\nb'`)), "E:22023 Z:I");
       assert.deepEqual(record.of("PurposeStated"), []);
@@ -85,8 +60,8 @@ describe("what policy asks of a session on a real server", { timeout: 8 * HANG_M
 
     it("is required to open where policy says so, and the refusal tells how to give it", { timeout: HANG_MS }, async (t) => {
       const strict = `@id("open") @reasonRequired permit (principal, action == Action::"open", resource);`;
-      await assert.rejects(open(t, strict), /policy\.purpose_required.*-c sallyport\.reason=/s);
-      await open(t, strict, { "sallyport.reason": "x" });
+      await assert.rejects(suite.openUnder(t, strict), /policy\.purpose_required.*-c sallyport\.reason=/s);
+      await suite.openUnder(t, strict, { "sallyport.reason": "x" });
     });
   });
 });

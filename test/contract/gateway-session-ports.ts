@@ -254,6 +254,7 @@ export class MemoryApprovals extends Watched implements Approvals {
       previews: [],
       counterTo: undefined,
       plan: undefined,
+      settings: undefined,
       until: undefined,
       scope: undefined,
       uses: 0,

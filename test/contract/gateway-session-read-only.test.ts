@@ -1,50 +1,27 @@
 import assert from "node:assert/strict";
-import { before, it } from "node:test";
+import { it } from "node:test";
 import { decodeFields } from "@sallyport/proto/wire/postgres/backend";
-import type { Client } from "pg";
-import type { PolicyEngine } from "../../control-plane/src/domain/decision.ts";
-import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
 import { bind, execute, flush, parse, query, sync } from "../support/frontend-messages.ts";
 import { describeOnEach } from "../support/postgres-server.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import type { WireClient } from "../support/wire-client.ts";
-import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
-
-const compiler = createCedarCompiler();
-
-/** Fields of the errors that the client has heard since it said something. */
-const errors = (client: WireClient, from: number): ReadonlyMap<string, string>[] =>
-  client.messages.slice(from).flatMap(({ type, bytes }) => (type === "E" ? [decodeFields(bytes.subarray(5))] : []));
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { errorsSince, sessionSuite } from "./gateway-session-suite.ts";
 
 const everything = `@id("o") permit (principal, action in [Action::"open", Action::"run"], resource);`;
 
 describeOnEach("a session that policy opens @readOnly", (flavour) => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  let admin: Client;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup, flavour);
-    real = open;
-    admin = await server.connectAsApp();
-    await admin.query(`
+  const suite = sessionSuite(
+    `
       create table t (id int);
       create function note() returns int language sql as 'insert into t values (1) returning id';
       create view innocent as select note() as id;
       create function evil() returns text language sql as $$ select set_config('default_transaction_read_only', 'off', false) $$;
       create procedure p() language plpgsql as $$ begin set default_transaction_read_only = off; commit; insert into t values (2); end $$;
-    `);
-  });
-  const open = async (t: Parameters<typeof GatewayBed.start>[0], rules: string, parameters: Readonly<Record<string, string>> = {}): Promise<Bench> => {
-    const engine = compiler.compile("p1", [{ name: "a.cedar", text: rules }]);
-    const decide = (request: Parameters<PolicyEngine["decide"]>[0]) => engine.decide(request);
-    return (await GatewayBed.start(t, ground, { target: real, rule: decide, mayOpen: decide })).open(parameters);
-  };
+    `,
+    flavour,
+  );
   const written = async (): Promise<number> => {
     const counts = "select (select count(*) from t)::int + (select count(*) from pg_largeobject_metadata)::int as n";
-    return (await admin.query<{ n: number }>(counts)).rows[0]?.n ?? -1;
+    return (await suite.admin.query<{ n: number }>(counts)).rows[0]?.n ?? -1;
   };
 
   const policy = `
@@ -52,7 +29,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
     @id("run-all") permit (principal, action == Action::"run", resource);`;
 
   it("writes nothing, whatever policy permits and whatever a read turns out to do", { timeout: HANG_MS }, async (t) => {
-    const { client, record } = await open(t, policy);
+    const { client, record } = await suite.openUnder(t, policy);
     assert.equal(await ask(client, query("select * from t")), "T C:SELECT 0 Z:I");
     assert.equal(await ask(client, query("insert into t values (1)")), "E:25006 Z:I");
     assert.equal(await ask(client, query("select * from innocent")), "T E:25006 Z:I");
@@ -62,7 +39,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
   });
 
   it("stays so when the client asks otherwise at the start, or has everything reset", { timeout: HANG_MS }, async (t) => {
-    const { client } = await open(t, policy, { options: "-c default_transaction_read_only=off", default_transaction_read_only: "off" });
+    const { client } = await suite.openUnder(t, policy, { options: "-c default_transaction_read_only=off", default_transaction_read_only: "off" });
     for (const sql of ["reset all", "discard all", "reset default_transaction_read_only", "set default_transaction_read_only = on"]) {
       await ask(client, query(sql));
       assert.equal(await ask(client, query("insert into t values (1)")), "E:25006 Z:I", sql);
@@ -93,11 +70,11 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
     "select set_config('default_transaction_' || 'read_only', 'off', false); commit; insert into t values (1)",
   ]) {
     it(`refuses ${JSON.stringify(sql)}, in either protocol`, { timeout: HANG_MS }, async (t) => {
-      const { client, record, heard } = await open(t, policy);
+      const { client, record, heard } = await suite.openUnder(t, policy);
       const sent = heard.frames.length;
       const from = client.messages.length;
       assert.equal(await ask(client, query(sql)), "E:25006 Z:I");
-      assert.match(errors(client, from)[0]?.get("D") ?? "", /^code: session\.read_only; rule: open-to-read$/);
+      assert.match(errorsSince(client, from)[0]?.get("D") ?? "", /^code: session\.read_only; rule: open-to-read$/);
       assert.match(await ask(client, Buffer.concat([parse(sql), bind(), execute(), sync])), /E:25006 Z:I$/);
       assert.equal(heard.frames.length, sent, "nothing reached the target");
       assert.deepEqual(record.commands, ["CommandDenied 1 session.read_only", "CommandDenied 2 session.read_only"]);
@@ -107,7 +84,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
 
   for (const sql of ["select set_config('transaction_read_only', 'off', false)", "do $$ begin perform 1; end $$"]) {
     it(`refuses to prepare ${JSON.stringify(sql)}, which EXECUTE could run later`, { timeout: HANG_MS }, async (t) => {
-      const { client, heard } = await open(t, policy);
+      const { client, heard } = await suite.openUnder(t, policy);
       const sent = heard.frames.length;
       assert.equal(await ask(client, Buffer.concat([parse(sql, "p"), sync])), "E:25006 Z:I");
       assert.equal(heard.frames.length, sent, "nothing reached the target");
@@ -115,7 +92,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
   }
 
   it("refuses what follows unclassified code in one group, and before its Sync", { timeout: HANG_MS }, async (t) => {
-    const { client } = await open(t, policy);
+    const { client } = await suite.openUnder(t, policy);
     const run = (sql: string): Buffer => Buffer.concat([parse(sql), bind(), execute()]);
     assert.match(await ask(client, Buffer.concat([run("select evil()"), run("commit"), run("insert into t values (1)"), sync])), /^E:25006 Z:I$/);
     client.write(Buffer.concat([run("select evil()"), flush]));
@@ -125,7 +102,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
   });
 
   it("ends when a function that nobody could judge has led out of it, before another command runs", { timeout: HANG_MS }, async (t) => {
-    const { client, record } = await open(t, policy);
+    const { client, record } = await suite.openUnder(t, policy);
     client.write(Buffer.concat([query("select evil()"), query("insert into t values (1)")]));
     await record.until(() => record.of("SessionEnded").length === 1);
     assert.equal(await written(), 0);
@@ -136,7 +113,7 @@ describeOnEach("a session that policy opens @readOnly", (flavour) => {
   });
 
   it("reads and writes as ever where only another session is opened @readOnly", { timeout: HANG_MS }, async (t) => {
-    const { client } = await open(t, everything);
+    const { client } = await suite.openUnder(t, everything);
     assert.equal(await ask(client, query("begin read write; select 1; rollback")), "C:BEGIN T D C:SELECT 1 C:ROLLBACK Z:I");
   });
 });

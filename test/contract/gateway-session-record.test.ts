@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { before, beforeEach, describe, it } from "node:test";
-import type { Client } from "pg";
 import { encodeErrorResponse, encodeReadyForQuery } from "@sallyport/proto/wire/postgres/backend";
 import { noObligations, type Obligations } from "../../control-plane/src/domain/decision.ts";
 import type { SessionEvent } from "../../control-plane/src/domain/session/session.events.ts";
-import { bind, execute, flush, message, parse, query, sync } from "../support/frontend-messages.ts";
+import { turns } from "../support/event-loop.ts";
+import { bind, execute, flush, message, parse, query, sync, together } from "../support/frontend-messages.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget, transcript } from "./gateway-session-harness.ts";
+import { ask, GatewayBed, type Ground, HANG_MS, prepareGround, transcript } from "./gateway-session-harness.ts";
+import { sessionSuite } from "./gateway-session-suite.ts";
 import { type RecordProbe, unwritten } from "./gateway-session-ports.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
 
-const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);
 const run = (sql: string): Buffer => together(parse(sql), bind(), execute());
 /** What a target answers to `SELECT` in each protocol. */
 const row = message("D", "\0\x01\0\0\0\x04", "cell");
@@ -30,11 +29,6 @@ function delayFirst(record: RecordProbe): PromiseWithResolvers<void> {
     return first.promise;
   };
   return first;
-}
-
-/** As many turns of the event loop as anything that is ready takes to arrive. */
-async function turns(count = 20): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => void setImmediate(resolve));
 }
 
 describe("a command and its record", { timeout: 6 * HANG_MS }, () => {
@@ -204,21 +198,11 @@ describe("a command and its record", { timeout: 6 * HANG_MS }, () => {
 });
 
 describe("a read whose record fails, on a real server", { timeout: 3 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let target: OpenTarget;
-  let admin: Client;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    target = open;
-    admin = await server.connectAsApp();
-    await admin.query("create table t (id int)");
-  });
-  beforeEach(async () => void (await admin.query("truncate t")));
+  const suite = sessionSuite("create table t (id int)");
+  beforeEach(async () => void (await suite.admin.query("truncate t")));
 
   it("undoes what its group did before it, as the client was told of an error", { timeout: HANG_MS }, async (t) => {
-    const bed = await GatewayBed.start(t, ground, { target });
+    const bed = await suite.start(t);
     const { client, record } = await bed.open();
     client.write(together(run("INSERT INTO t VALUES (1)"), flush));
     await client.more("C");
@@ -229,6 +213,6 @@ describe("a read whose record fails, on a real server", { timeout: 3 * HANG_MS }
     await client.more("E");
     assert.equal(await ask(client, sync), "Z:I");
     assert.equal(await ask(client, query("SELECT count(*) FROM t")), "T D C:SELECT 1 Z:I");
-    assert.deepEqual((await admin.query("select id from t")).rows, []);
+    assert.deepEqual((await suite.admin.query("select id from t")).rows, []);
   });
 });

@@ -1,57 +1,22 @@
 import assert from "node:assert/strict";
-import { before, describe, it } from "node:test";
-import type { Client } from "pg";
-import type { CommandFacts } from "../../control-plane/src/domain/facts.ts";
+import { describe, it, type TestContext } from "node:test";
 import { bind, execute, parse, query, sync } from "../support/frontend-messages.ts";
-import { suiteCleanup } from "../support/suite-cleanup.ts";
-import { ask, type Bench, GatewayBed, type Ground, HANG_MS, prepareGround, startRealTarget } from "./gateway-session-harness.ts";
-import type { OpenTarget } from "./gateway-session-target.ts";
+import { ask, HANG_MS } from "./gateway-session-harness.ts";
+import { sessionSuite, traces, type Watched } from "./gateway-session-suite.ts";
 
 describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, () => {
-  const cleanup = suiteCleanup();
-  let ground: Ground;
-  let real: OpenTarget;
-  let admin: Client;
-  before(async () => {
-    ground = await prepareGround(cleanup);
-    const { server, open } = await startRealTarget(cleanup);
-    real = open;
-    admin = await server.connectAsApp();
-    await admin.query("create table t (id int, secret text); create view v as select id, secret as handle from t");
-  });
+  const suite = sessionSuite("create table t (id int, secret text); create view v as select id, secret as handle from t");
 
-  interface Watching {
-    readonly open: () => Promise<Bench>;
-    /** Of the commands that were decided on since it was asked last. */
-    readonly looked: () => string[];
-  }
-  const watch = async (t: Parameters<typeof GatewayBed.start>[0], maskedTables?: readonly string[]): Promise<Watching> => {
-    const seen: CommandFacts[] = [];
-    const bed = await GatewayBed.start(t, ground, {
-      target: real,
-      ...(maskedTables === undefined ? {} : { maskedTables }),
-      rule: ({ facts }) => {
-        if (facts !== undefined) seen.push(facts);
-        return "allow";
-      },
-    });
-    const looked = (): string[] => seen.splice(0).map(({ columnsFiltered }) => columnsFiltered.join(" "));
-    const open = async (): Promise<Bench> => {
-      const bench = await bed.open();
-      looked();
-      return bench;
-    };
-    return { open, looked };
-  };
-  const traces = ({ heard }: Bench): number => heard.posted.filter(({ $case }) => $case === "trace").length;
+  const watch = (t: TestContext, maskedTables?: readonly string[]): Promise<Watched> =>
+    suite.watch(t, ({ columnsFiltered }) => columnsFiltered.join(" "), maskedTables === undefined ? {} : { maskedTables });
   const searching = query("select id from v where handle like 'x%'");
 
   it("is what they are made of, asked once for all sessions of the resource, and recorded with the decision", { timeout: HANG_MS }, async (t) => {
-    const { open, looked } = await watch(t, []);
+    const { open, told } = await watch(t, []);
     const [one, two] = [await open(), await open()];
     for (const { client } of [one, one, two]) assert.equal(await ask(client, searching), "T C:SELECT 0 Z:I");
     assert.deepEqual(
-      looked(),
+      told(),
       Array.from({ length: 3 }, () => "t.secret v.handle"),
     );
     assert.deepEqual([traces(one), traces(two)], [1, 0]);
@@ -60,41 +25,41 @@ describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, ()
   });
 
   it("is nothing where policy does not ask what is done with masked columns", { timeout: HANG_MS }, async (t) => {
-    const { open, looked } = await watch(t);
+    const { open, told } = await watch(t);
     const bench = await open();
     await ask(bench.client, searching);
-    assert.deepEqual([looked(), traces(bench)], [["v.handle"], 0]);
+    assert.deepEqual([told(), traces(bench)], [["v.handle"], 0]);
   });
 
   it("is told of the extended protocol, for what is prepared too", { timeout: HANG_MS }, async (t) => {
-    const { open, looked } = await watch(t, []);
+    const { open, told } = await watch(t, []);
     const { client } = await open();
     await ask(client, Buffer.concat([parse("select id from v where handle like 'x%'"), bind(), execute(), sync]));
-    assert.deepEqual(looked(), ["t.secret v.handle", "t.secret v.handle"]);
+    assert.deepEqual(told(), ["t.secret v.handle", "t.secret v.handle"]);
   });
 
   it("is anything from a change of definitions to the end of its transaction", { timeout: HANG_MS }, async (t) => {
-    const { open, looked } = await watch(t, []);
+    const { open, told } = await watch(t, []);
     const { client } = await open();
     for (const sql of ["begin", "create view mine as select secret as name from t", "select id from t where id > 1", "rollback"]) await ask(client, query(sql));
     await ask(client, query("select id from t where id > 1"));
-    assert.deepEqual(looked(), ["", "", "*.* t.id", "", "t.id"]);
+    assert.deepEqual(told(), ["", "", "*.* t.id", "", "t.id"]);
   });
 
   it("is anything behind a change of definitions in the same text, or in the same group", { timeout: HANG_MS }, async (t) => {
-    const { open, looked } = await watch(t, []);
+    const { open, told } = await watch(t, []);
     const { client } = await open();
     await ask(client, query("create view w1 as select secret as name from t; select 1 from w1 where name like 'x%'"));
     const group = ["create view w2 as select secret as name from t", "select 1 from v where id > 1"].flatMap((sql) => [parse(sql), bind(), execute()]);
     await ask(client, Buffer.concat([...group, sync]));
-    const told = looked();
-    assert.equal(told[0], "*.* w1.name");
-    assert.ok(told.slice(1).includes("*.* v.id"), told.join("; "));
+    const all = told();
+    assert.equal(all[0], "*.* w1.name");
+    assert.ok(all.slice(1).includes("*.* v.id"), all.join("; "));
   });
 
   it("is what a view is made of since its definition changed, in whatever session", { timeout: HANG_MS }, async (t) => {
-    await admin.query("create view changing as select id as x from t");
-    const { open, looked } = await watch(t, []);
+    await suite.admin.query("create view changing as select id as x from t");
+    const { open, told } = await watch(t, []);
     const [one, two] = [await open(), await open()];
     const probing = query("select 1 from changing where x is not null order by x");
     await ask(one.client, probing);
@@ -102,13 +67,13 @@ describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, ()
     await ask(one.client, query("select 1 from nowhere where x > 1"));
     await ask(two.client, query("commit"));
     await ask(one.client, probing);
-    const told = looked();
-    assert.deepEqual([told[0], told[2], told.at(-1)], ["changing.x t.id", "*.* nowhere.x", "changing.x t.secret"]);
+    const all = told();
+    assert.deepEqual([all[0], all[2], all.at(-1)], ["changing.x t.id", "*.* nowhere.x", "changing.x t.secret"]);
   });
 
   it("is anything when the agent ends without an answer, and nothing more when it cannot be asked", { timeout: HANG_MS }, async (t) => {
     const seen: string[] = [];
-    const bed = await GatewayBed.start(t, ground, {
+    const bed = await suite.startScripted(t, {
       maskedTables: [],
       traces: true,
       rule: ({ facts }) => {
@@ -122,7 +87,7 @@ describe("what policy is told of columns of views", { timeout: 8 * HANG_MS }, ()
     bed.endAll("ended_by_administrator");
     await record.until(() => record.of("SessionEnded").length > 0);
     assert.deepEqual(seen, ["*.* v.handle"]);
-    const older = await GatewayBed.start(t, ground, { maskedTables: [], rule: bed.rule });
+    const older = await suite.startScripted(t, { maskedTables: [], rule: bed.rule });
     const bench = await older.open();
     bench.client.write(searching);
     await bench.record.until(() => bench.record.of("CommandAuthorized").length > 0);

@@ -3,6 +3,7 @@ import { before, describe, it } from "node:test";
 import { Catalogue, CATALOGUE_FRESH_MS, nothingUnlearnt } from "../../edge-agent/src/targets/postgres/catalogue/catalogue.ts";
 import { CatalogueConnection } from "../../edge-agent/src/targets/postgres/catalogue/catalogue-connection.ts";
 import { MAX_FORMER } from "../../edge-agent/src/targets/postgres/catalogue/relation.ts";
+import { traceColumns } from "../../edge-agent/src/targets/postgres/trace-columns.ts";
 import type { Lineage, Origin } from "../../edge-agent/src/masking/lineage.ts";
 import type { Client } from "pg";
 import { describeOnEach, startTestPostgres, type TestPostgres } from "../support/postgres-server.ts";
@@ -123,6 +124,10 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     "pg_stat_activity.state": "",
     "pg_stat_database.temp_bytes": "opaque",
     "pg_stat_database.xact_commit": "",
+    "pg_stat_progress_copy.bytes_processed": "opaque",
+    "pg_stat_progress_copy.tuples_processed": "",
+    "pg_backend_memory_contexts.used_bytes": "opaque",
+    "pg_backend_memory_contexts.name": "",
     "pg_largeobject.data": "opaque",
     "pg_prepared_statements.statement": "",
     "pg_settings.setting": "",
@@ -160,6 +165,10 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     await admin.query(`
       create table elders () inherits (people);
       create domain elder as people;
+      create domain eldest as elder;
+      create domain address as text;
+      create function first(eldest) returns text language sql as 'select $1.email';
+      create function street(address) returns text language sql as 'select $1::text';
       create function card(people) returns text language sql as 'select $1.email';
       create function title(elder, text default '') returns text language sql as 'select $1.email';
       create function kind(anyelement) returns text language sql as 'select 1::text';
@@ -168,16 +177,19 @@ describeOnEach("what the catalogue says about columns", (flavour) => {
     const catalogue = newCatalogue();
     await catalogue.learn({ ...nothingUnlearnt(), names: new Set(["people", "elders", "contacts"]) });
     const named = (table: string, column: string): string => shown(catalogue.named(table, column, nothingUnlearnt()));
-    for (const name of ["people.card", "people.title", "people.kind", "people.lot", "elders.card", "contacts.kind"]) {
+    for (const name of ["people.card", "people.title", "people.kind", "people.lot", "people.first", "elders.card", "contacts.kind"]) {
       const [table = "", column = ""] = name.split(".");
       assert.equal(named(table, column), "opaque", name);
     }
-    for (const name of ["people.pair", "contacts.card", "people.nothing"]) {
+    for (const name of ["people.pair", "people.street", "contacts.card", "people.nothing"]) {
       const [table = "", column = ""] = name.split(".");
       assert.equal(named(table, column), "", name);
     }
+    const { rowFunctions } = await traceColumns({ id: 1, columns: [], maskedTables: [], rowFunctions: true }, catalogue);
+    assert.deepEqual(rowFunctions?.names.toSorted(), ["card", "first", "kind", "lot", "title"]);
     await admin.query(
-      "drop function card(people), title(elder, text), kind(anyelement), lot(people[]), pair(people, int); drop domain elder; drop table elders",
+      "drop function card(people), title(elder, text), kind(anyelement), lot(people[]), pair(people, int), first(eldest), street(address);" +
+        "drop domain eldest, elder, address; drop table elders",
     );
   });
 

@@ -32,6 +32,20 @@ describe("a plan", () => {
       isType("ApprovalRequested", ({ data }) => data.plan === undefined && data.command.statement === text),
     );
 
+  it("is for a session that has set nothing but what the plan sets", async () => {
+    await (await stack.connectDirect()).query("create table sets (id int)");
+    const id = await request(file("sets.sql", "set app.tenant = 'a';\ntruncate sets;\ntruncate only sets;\n"));
+    await stack.approve(id);
+    const client = await stack.connect();
+    await client.query("set app.tenant = 'a'");
+    await client.query("truncate sets");
+    await client.query("set app.tenant = 'b'");
+    const refused = failure(client.query("truncate only sets"));
+    await stack.deny((await heldFor("truncate only sets")).data.approvalId);
+    assert.deepEqual(await refused, ["42501", "approval.denied"]);
+    assert.deepEqual([ran("truncate sets"), ran("truncate only sets")], [1, 0]);
+  });
+
   it("that cannot be read is refused with its beginning, wherever that is cut", async () => {
     const ask = (text: string) => stack.call("ana", (api) => api.approvals.requestPlan({ resource: "orders-db", text, forSeconds: 60, reason: "r" }));
     for (const filling of [92, 93])

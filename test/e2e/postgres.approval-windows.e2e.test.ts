@@ -124,6 +124,33 @@ describe("an approval for a while", () => {
     assert.equal(ran(swapped), 0);
   });
 
+  it("is for sessions that have set the same, and whoever decides sees what", async () => {
+    const client = await stack.connect();
+    await client.query("set datestyle = 'ISO, DMY'");
+    const text = "truncate t /* dates */";
+    const first = client.query(text);
+    const held = await heldFor(text);
+    assert.deepEqual(held.data.settings?.changedBy, ["set datestyle = 'ISO, DMY'"]);
+    const shown = stack.cli("bo", "approvals", "show", held.data.approvalId);
+    assert.equal((await shown.exited).status, 0, shown.stderr);
+    assert.match(shown.stdout, /Set +set datestyle = 'ISO, DMY'/u);
+    await stack.approve(held.data.approvalId, "bo", 900);
+    await first;
+    await client.query(text);
+    const alike = await stack.connect();
+    await alike.query("set datestyle = 'ISO, DMY'");
+    await alike.query(text);
+    await alike.query("set datestyle = 'ISO, MDY'");
+    const otherwise = failure(alike.query(text));
+    const second = await heldFor(text, (id) => id !== held.data.approvalId);
+    await stack.deny(second.data.approvalId);
+    assert.deepEqual(await otherwise, ["42501", "approval.denied"]);
+    const plain = failure((await stack.connect()).query(text));
+    await stack.deny((await heldFor(text, (id) => id !== held.data.approvalId && id !== second.data.approvalId)).data.approvalId);
+    assert.deepEqual(await plain, ["42501", "approval.denied"]);
+    assert.equal(ran(text), 3);
+  });
+
   it("outlives the control plane, where what was only held does not", async () => {
     await grantFor("truncate only t");
     const client = await stack.connect();

@@ -64,3 +64,6 @@ export const functionCall = (oid: number, ...values: readonly (string | null)[])
     ...values.flatMap((value) => (value === null ? [int32(-1)] : [int32(Buffer.byteLength(value)), value])),
     int16(0),
   );
+
+/** One packet of several messages. */
+export const together = (...messages: readonly Buffer[]): Buffer => Buffer.concat(messages);

@@ -36,6 +36,7 @@ const approval = (number: number, more: Partial<ApprovalView> = {}): ApprovalVie
   counter: undefined,
   previews: [],
   counterTo: undefined,
+  settings: undefined,
   plan: undefined,
   until: undefined,
   scope: undefined,

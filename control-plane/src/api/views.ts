@@ -36,7 +36,7 @@ export const endedView = ({ id, resource, state }: ApprovalView): Approval => Ap
 export function approvalView(approval: ApprovalView): Approval {
   const { id, state, sessionId, command, resource, requestedBy, policyVersion, rules, quorum, approvers, requestedAt, expiresAt, decidedBy, comment } =
     approval;
-  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, scope, uses, plan, previews } = approval;
+  const { steps, votes, denyBy, approverHours, escalation, escalated, counter, counterTo = "", until, scope, uses, plan, previews, settings } = approval;
   return {
     id,
     state,
@@ -77,6 +77,7 @@ export function approvalView(approval: ApprovalView): Approval {
     unclassifiedReason: command.facts.unclassifiedReason,
     whole: isWhole(command),
     withheld: withheldOf(command) ?? "",
+    sessionSettings: [...(settings?.changedBy ?? [])],
     escalatesTo: escalated ? "" : (escalation?.to ?? ""),
     escalatesAt: escalated ? undefined : escalation?.at,
   };

@@ -1,5 +1,5 @@
 import type { Proposed } from "../domain/approval/approval.decider.ts";
-import type { PreviewKind } from "../domain/approval/approval.events.ts";
+import type { PreviewKind, RecordedSettings } from "../domain/approval/approval.events.ts";
 import type { Plan } from "../domain/approval/plan.ts";
 import type { Decision, Principal, ResourceRef } from "../domain/decision.ts";
 import type { CommandFacts } from "../domain/facts.ts";
@@ -17,6 +17,8 @@ export interface ApprovalRequest {
   readonly expiresAt: Date;
   /** The approval whose counter-proposal this is. */
   readonly counterTo?: string;
+  /** What its session had set by then; absent: nothing that matters. */
+  readonly settings?: RecordedSettings;
 }
 
 export type ApprovalState = "pending" | "granted" | "denied" | "expired" | "withdrawn" | "consumed" | "revoked" | "replaced";
@@ -60,6 +62,8 @@ export interface ApprovalView extends Approvable {
   readonly previews: readonly PreviewView[];
   /** The approval whose counter-proposal this is for. */
   readonly counterTo: string | undefined;
+  /** What its session had set when it asked; undefined: nothing that matters. */
+  readonly settings: RecordedSettings | undefined;
   /** Commands that were asked for in advance, to run in their order; `uses` of them have. */
   readonly plan: Plan | undefined;
   /** Granted for a while, rather than for one execution. */

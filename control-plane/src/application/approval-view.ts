@@ -12,8 +12,23 @@ export const deadlineOf = ({ state, until, expiresAt }: ApprovalView): Date | un
 export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent, at: string): ApprovalView | undefined {
   if (event.type === "ApprovalRequested") {
     if (view !== undefined) return view;
-    const { approvalId, sessionId, command, resource, requestedBy, decision, quorum, steps, denyBy, approverHours, escalation, expiresAt, counterTo, plan } =
-      event.data;
+    const {
+      approvalId,
+      sessionId,
+      command,
+      resource,
+      requestedBy,
+      decision,
+      quorum,
+      steps,
+      denyBy,
+      approverHours,
+      escalation,
+      expiresAt,
+      counterTo,
+      plan,
+      settings,
+    } = event.data;
     return {
       id: approvalId,
       state: "pending",
@@ -35,6 +50,7 @@ export function evolveView(view: ApprovalView | undefined, event: ApprovalEvent,
       previews: [],
       counterTo,
       plan,
+      settings,
       until: undefined,
       scope: undefined,
       uses: 0,

@@ -110,7 +110,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
   return {
     load,
 
-    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo }, context) {
+    async request(approvalId, { sessionId, command, resource, requestedBy, decision, expiresAt, counterTo, settings }, context) {
       if (live.approvals.openCount >= MAX_OPEN_APPROVALS) throw new SallyportError("session.limit", "Too many approvals are waiting.");
       const { onBehalfOf } = context.actor;
       const data = {
@@ -125,6 +125,7 @@ export function createApprovals({ ledger, live, execute, policies, resources, vo
         ...termsOf(decision, clock.now()),
         expiresAt: expiresAt.toISOString(),
         ...(counterTo === undefined ? {} : { counterTo }),
+        ...(settings === undefined ? {} : { settings }),
       };
       // The caller made the id, so nothing can be there; and a retry with the same ids is recognised by the ledger.
       const believed = { state: approval.initialState, revision: "none" } as const;

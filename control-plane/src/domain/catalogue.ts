@@ -59,6 +59,8 @@ const upcasters: Partial<Record<EventType, readonly Upcaster[]>> = {
       approverHours: [],
     }),
     (data) => ({ ...data, command: withClasses(Reflect.get(data, "command") as object), ...planWithClasses(Reflect.get(data, "plan") as object | undefined) }),
+    // 4: may say what its session had set.
+    (data) => data,
   ],
   ApprovalCounterProposed: [withClasses],
   // 3: may be for what does no more than the command, in its session, and be given in somebody else's place.

@@ -31,6 +31,12 @@ export function requireText(field: string, text: string, maxLength: number): voi
   if (found !== undefined) throw new SallyportError("input.invalid", `${field} has the control character ${found.name} in it.`, { field });
 }
 
+/** What somebody has to say; `asked` is how they are told to. Blanks say nothing. */
+export function requireSaid(field: string, text: string, maxLength: number, asked: string): void {
+  requireText(field, text, maxLength);
+  if (text.trim() === "") throw new SallyportError("input.invalid", asked, { field });
+}
+
 /** A text that is not ours to judge: it goes into JSON, whose strings must be well formed, and into events, which stay small. */
 export function requireStatement(field: string, text: string, maxLength: number): void {
   if (!text.isWellFormed()) throw new SallyportError("input.invalid", `${field} is not well-formed Unicode.`, { field });

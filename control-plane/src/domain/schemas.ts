@@ -68,6 +68,7 @@ export const schemas = {
         reason: about("requestedBy"),
       })
       .exactOptional(),
+    settings: z.strictObject({ changedBy: z.array(prose()).readonly(), digest: digest() }).exactOptional(),
   }),
   ApprovalGiven: z.strictObject({
     approvalId: id(),

@@ -172,6 +172,9 @@ describe("withdrawing and revoking", () => {
     given(asked(1), givenBy("bo"), granted("bo"))
       .when({ type: "Revoke", by: { id: "cy" }, reason: "no" })
       .gives(revoked);
+    given(asked(1), givenBy("bo"), granted("bo"))
+      .when({ type: "Revoke", by: { id: "cy" }, reason: " " })
+      .fails("input.invalid");
     given(asked(1))
       .when({ type: "Revoke", by: { id: "cy" }, reason: "no" })
       .fails("approval.already_decided");

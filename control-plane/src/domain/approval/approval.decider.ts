@@ -3,7 +3,7 @@ import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
 import type { Decision } from "../decision.ts";
 import { type CommandFacts, sameFacts } from "../facts.ts";
-import { requireStatement, requireText } from "../names.ts";
+import { requireSaid, requireStatement, requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import type { ApprovalEvent, PreviewKind } from "./approval.events.ts";
 import { type ApprovalContext, approvalMachine, isBoundTo, isParty, MAX_PREVIEWS } from "./approval.machine.ts";
@@ -171,7 +171,7 @@ export function decide(command: ApprovalCommand, state: ApprovalState, at: strin
     }
     case "Revoke": {
       if (!state.matches("granted")) throw alreadyDecided(state);
-      requireText("reason", command.reason, MAX_COMMENT_LENGTH);
+      requireSaid("reason", command.reason, MAX_COMMENT_LENGTH, "Say why it is taken back.");
       return checked(state, { type: "ApprovalRevoked", data: { approvalId, by: command.by.id, reason: command.reason, ...inPlaceOf(command.by) } });
     }
   }
@@ -188,7 +188,7 @@ function request(data: DataOf<"ApprovalRequested">, state: ApprovalState, at: st
   if (peopleIn(data.steps) !== data.quorum) throw new Error("The steps of an approval are for as many people as its quorum.");
   if (data.plan !== undefined) {
     requireSeconds(data.plan.forSeconds);
-    requireText("reason", data.plan.reason, MAX_COMMENT_LENGTH);
+    requireSaid("reason", data.plan.reason, MAX_COMMENT_LENGTH, "Say what the plan is for.");
   }
   if (reached(data.expiresAt, at)) throw expired();
   return checked(state, { type: "ApprovalRequested", data });

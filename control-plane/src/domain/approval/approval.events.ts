@@ -7,6 +7,12 @@ import type { RecordedCommand } from "../session/session.events.ts";
 /** `dry_run`: also run, in a transaction that is rolled back. */
 export type PreviewKind = "plan" | "dry_run";
 
+/** Of one session: what set them, for people, and a digest that is the same only where they are. */
+export interface RecordedSettings {
+  readonly changedBy: readonly string[];
+  readonly digest: string;
+}
+
 export type ApprovalEvent =
   | {
       readonly type: "ApprovalRequested";
@@ -34,6 +40,8 @@ export type ApprovalEvent =
         readonly counterTo?: string;
         /** Asked for in advance: the command is then all of it, and there is no session. Each use is of the next one. */
         readonly plan?: Plan;
+        /** What its session had set by then, where that may change what the command does. */
+        readonly settings?: RecordedSettings;
       };
     }
   | {

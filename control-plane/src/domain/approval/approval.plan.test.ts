@@ -20,6 +20,11 @@ const use = (digest: string, more: object = {}) =>
 const approve = { type: "Approve", by: { id: "bo", kind: "human" }, groups: [], comment: "", digest: undefined, decision: permitted } as const;
 
 describe("a plan", () => {
+  it("says what it is for", () => {
+    const data = { ...request.data, plan: { ...request.data.plan, reason: "" } };
+    given().when({ type: "Request", data }).fails("input.invalid");
+  });
+
   it("is granted for as long as it says, from when it is granted", () => {
     given(request)
       .when(approve)

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { requireText } from "../names.ts";
+import { requireSaid, requireText } from "../names.ts";
 import type { DecidedBy } from "../vote.ts";
 import { requireHuman } from "../vote.ts";
 import type { DelegationEvent } from "./delegation.events.ts";
@@ -66,8 +66,7 @@ function give(
   requireHuman(to);
   if (by.onBehalfOf !== undefined) throw new SallyportError("auth.forbidden", "Only the person themselves lets somebody decide in their place.");
   if (to.id === by.id) throw new SallyportError("input.invalid", "You decide for yourself already.", { field: "to" });
-  requireText("reason", reason, MAX_REASON_LENGTH);
-  if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why somebody decides in your place.", { field: "reason" });
+  requireSaid("reason", reason, MAX_REASON_LENGTH, "Say why somebody decides in your place.");
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > MAX_DELEGATION_SECONDS)
     throw new SallyportError("input.invalid", `A delegation is for 1 s to ${spokenDuration(MAX_DELEGATION_SECONDS)}.`, { field: "duration" });
   const startsAt = asked === undefined ? at : requireAhead(asked, at);

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { initialTransition, type SnapshotFrom, transition } from "xstate";
 import { reached } from "../decider.ts";
-import { requireText } from "../names.ts";
+import { requireSaid, requireText } from "../names.ts";
 import { type DecidedBy, requireHuman, requireOtherHuman } from "../vote.ts";
 import type { ErasureEvent } from "./erasure.events.ts";
 import { erasureMachine, isParty } from "./erasure.machine.ts";
@@ -30,8 +30,7 @@ export const evolve = (state: ErasureState, event: ErasureEvent): ErasureState =
 
 export function decide(command: ErasureCommand, state: ErasureState, at: string): ErasureEvent[] {
   if (command.type === "Request") {
-    requireText("reason", command.data.reason, MAX_TEXT_LENGTH);
-    if (command.data.reason.trim() === "") throw new SallyportError("input.invalid", "Say why somebody is to be forgotten.", { field: "reason" });
+    requireSaid("reason", command.data.reason, MAX_TEXT_LENGTH, "Say why somebody is to be forgotten.");
     return checked(state, { type: "ErasureRequested", data: { ...command.data, quorum: ERASURE_QUORUM } });
   }
   const { request, approvers } = state.context;

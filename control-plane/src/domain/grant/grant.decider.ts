@@ -4,7 +4,7 @@ import { reached } from "../decider.ts";
 import { inPlaceOf, refusalOf, requireHours, requireStep, requireUnheard, type Voter } from "../approval/agreement.ts";
 import { peopleIn, plainTerms } from "../approval/terms.ts";
 import { type Decision, recordDecision } from "../decision.ts";
-import { requireText } from "../names.ts";
+import { requireSaid, requireText } from "../names.ts";
 import { type DecidedBy, requireOtherHuman, requirePermitted } from "../vote.ts";
 import { openedAsEmergency, overdueAt, requireUnreviewed } from "./break-glass.ts";
 import type { GrantEvent, ReviewVerdict } from "./grant.events.ts";
@@ -113,8 +113,7 @@ function request(data: Extract<GrantCommand, { type: "Request" }>["data"], decis
       });
     throw new SallyportError("policy.denied", `You may not ${what} "${resource}". ${decision.reason}`, details);
   }
-  requireText("reason", reason, MAX_REASON_LENGTH);
-  if (reason.trim() === "") throw new SallyportError("input.invalid", "Say why you need access.", { field: "reason" });
+  requireSaid("reason", reason, MAX_REASON_LENGTH, "Say why you need access.");
   requireText("ticket", ticket, MAX_TICKET_LENGTH);
   const longest = decision.maxDurationSeconds ?? DEFAULT_MAX_DURATION_SECONDS;
   if (!Number.isSafeInteger(durationSeconds) || durationSeconds < 1) throw new SallyportError("input.invalid", "Say for how long.", { field: "duration" });
@@ -148,8 +147,7 @@ function review(
 ): GrantEvent[] {
   const { grantId, endsAt } = requireUnreviewed(state.context.emergency).opened;
   requireOtherHuman(by, (id) => isParty(asked, id));
-  requireText("comment", comment, MAX_REASON_LENGTH);
-  if (comment.trim() === "") throw new SallyportError("input.invalid", "Say what you found.", { field: "comment" });
+  requireSaid("comment", comment, MAX_REASON_LENGTH, "Say what you found.");
   const permitted = requirePermitted(decision);
   const isOpen = state.matches("open");
   if (isOpen && !reached(endsAt, at))

@@ -78,6 +78,7 @@ describe("disabling an identity", () => {
     given(provisioned).when({ type: "Disable", reason: "left" }).gives(disabled);
     given(provisioned, disabled).when({ type: "Disable", reason: "left" }).gives();
     given().when({ type: "Disable", reason: "left" }).fails("identity.not_found");
+    given(provisioned).when({ type: "Disable", reason: " " }).fails("input.invalid");
   });
 
   it("leaves failed sign-ins on record", () => {

@@ -1,7 +1,7 @@
 import { SallyportError } from "@sallyport/proto/errors";
 import { FORGOTTEN_TEXT } from "../classification.ts";
 import { reached } from "../decider.ts";
-import { requireName, requireText } from "../names.ts";
+import { requireName, requireSaid, requireText } from "../names.ts";
 import type { IdentityEvent, IdentityKind } from "./identity.events.ts";
 
 export type IdentityCommand =
@@ -57,7 +57,7 @@ export function decide(command: IdentityCommand, state: IdentityState, at: strin
     case "Disable":
       if (state.status === "absent") throw new SallyportError("identity.not_found", "No such identity.");
       if (state.status === "disabled") return [];
-      requireText("reason", command.reason, MAX_NOTE_LENGTH);
+      requireSaid("reason", command.reason, MAX_NOTE_LENGTH, "Say why they are disabled.");
       return [{ type: "IdentityDisabled", data: { identityId, reason: command.reason } }];
   }
 }

@@ -7,6 +7,7 @@ import { isNewer } from "../../domain/catalogue.ts";
 import { type ByGrant, type Decision, type Obligations, type Principal, recordDecision } from "../../domain/decision.ts";
 import type { SessionEvent } from "../../domain/session/session.events.ts";
 import { takeDecision } from "../../domain/take-decision.ts";
+import { eventAppends, fitsOneAppend, inputAppends } from "./append-parts.ts";
 import { type CommandRecord, type Executable, recordCommand } from "./command-record.ts";
 import { counterNotice, heldNotice } from "./held-notice.ts";
 import { authorization, type DecidedCommand, denial, fillsRecording, hidesCode } from "./decided-command.ts";
@@ -17,6 +18,8 @@ import type { SessionPurpose } from "./session-purpose.ts";
 import { failsAtOnce, mayOverlap } from "./overlap.ts";
 import { recordsOutput, strictestObligations } from "../../domain/obligations.ts";
 import type { RecordingWriter } from "./recording/recording-writer.ts";
+import { plannedDigest } from "./plan-text.ts";
+import { SessionSettings } from "./session-settings.ts";
 import { RunningCommand } from "./running-command.ts";
 import { type StandingApproval, standingApproval } from "./standing-approval.ts";
 import type { Instead, Verdict } from "./verdict.ts";
@@ -40,6 +43,8 @@ export interface CommandAuthorizerSetup {
   readonly sessionId: string;
   readonly principal: Principal;
   readonly resource: ResourceView;
+  /** What the client brought along when it connected. */
+  readonly parameters: Readonly<Record<string, string>>;
   readonly context: CommandContext;
   readonly session: SessionWriter;
   readonly recording: RecordingWriter;
@@ -61,9 +66,6 @@ export interface CommandAuthorizerSetup {
   readonly guard: () => Promise<void> | undefined;
 }
 
-/** Events of one append: the ledger takes 1 MiB at once, and a command's own event is below a tenth of that. */
-const APPEND_COMMANDS = 8;
-
 /**
  * Where each command of one session is decided, recorded and, if need be, held.
  *
@@ -75,10 +77,13 @@ const APPEND_COMMANDS = 8;
  */
 export class CommandAuthorizer {
   readonly #setup: CommandAuthorizerSetup;
+  readonly #settings: SessionSettings;
   #lastId = 0;
 
   constructor(setup: CommandAuthorizerSetup) {
     this.#setup = setup;
+    const bound = { resource: setup.resource.name, requester: setup.principal.id };
+    this.#settings = new SessionSettings(setup.parameters, (executable) => plannedDigest(executable, bound));
   }
 
   get commands(): number {
@@ -100,7 +105,10 @@ export class CommandAuthorizer {
     try {
       await this.#setup.guard();
       await this.#statePurpose(executables);
-      return await this.#authorize(executables, prospects, hold, counterTo, unsettled);
+      this.#settings.answered(hold.inTransaction);
+      const verdict = await this.#authorize(executables, prospects, hold, counterTo, unsettled);
+      if (verdict.kind === "passed") this.#settings.sent(executables, verdict.commands, hold.inTransaction);
+      return verdict;
     } catch (error) {
       const known = SallyportError.from(error);
       return { kind: "refused", error: known, hint: nextStep(known) };
@@ -131,12 +139,13 @@ export class CommandAuthorizer {
   ): Promise<Verdict> {
     const { readOnly } = this.#setup;
     const objection = readOnly === undefined ? undefined : readOnlyObjection(executables, unsettled);
+    const unclearBehind = this.#settings.unclearBehind(executables);
     const decided: DecidedCommand[] = [];
-    for (const executable of executables) {
+    for (const [index, executable] of executables.entries()) {
       const decision = this.#decide(executable);
       const { command, input } = this.#describe(executable);
       if (command.recording !== undefined) await this.#recordInput(input);
-      const one = { executable, command, decision };
+      const one = { executable, command, decision, unclear: unclearBehind !== -1 && index > unclearBehind };
       if (decision.effect === "deny") return this.#refuse([one], refusalOf(decision));
       // Where policy lets it pass, the target says the same.
       if (decision.effect === "needs_approval" && executable.garbled === true) return this.#refuse([one], garbledText());
@@ -188,20 +197,19 @@ export class CommandAuthorizer {
     return { kind: "passed", commands, obligations, durable: undefined };
   }
 
-  async #appendAll(events: readonly SessionEvent[]): Promise<void> {
-    const parts: Promise<void>[] = [];
-    for (let at = 0; at < events.length; at += APPEND_COMMANDS) parts.push(this.#setup.session.append(events.slice(at, at + APPEND_COMMANDS), "fail"));
-    await Promise.all(parts);
+  async #appendAll(parts: readonly (readonly SessionEvent[])[]): Promise<void> {
+    await Promise.all(parts.map((part) => this.#setup.session.append(part, "fail")));
   }
 
   #append(events: readonly SessionEvent[]): Promise<void> {
-    return events.length <= APPEND_COMMANDS ? this.#setup.session.append(events, "fail") : this.#appendAll(events);
+    const parts = events.length > 1 ? eventAppends(events) : [events];
+    return parts.length > 1 ? this.#appendAll(parts) : this.#setup.session.append(events, "fail");
   }
 
   /** Whether the events will be found in the record may be unknown; that nothing was sent is not, and is said behind them. */
   #denyUnsent(decided: readonly DecidedCommand[], { details }: SallyportError, code: ErrorCode): void {
     // One append that was refused at the call has left nothing but what was held before.
-    const nothing = details["recorded"] === "no" && decided.length <= APPEND_COMMANDS;
+    const nothing = details["recorded"] === "no" && fitsOneAppend(decided.map(({ command }) => command));
     this.#deny(nothing ? decided.filter(({ approvalId }) => approvalId !== undefined) : decided, code);
   }
 
@@ -228,7 +236,7 @@ export class CommandAuthorizer {
 
   /** What is too long for the command's own event is durable before that. */
   async #recordInput(input: CommandRecord["input"]): Promise<void> {
-    for (const event of input) await this.#setup.recording.append([event]);
+    for (const events of inputAppends(input)) await this.#setup.recording.append(events);
   }
 
   /** `granted`: commands of the same unit whose approvals are then of no use. */
@@ -244,20 +252,25 @@ export class CommandAuthorizer {
   }
 
   /** Asks people and waits for them. */
-  async #hold({ command, decision, executable }: DecidedCommand, hold: HoldPort, counterTo: string | undefined): Promise<Granted | NotGranted> {
+  async #hold(
+    { command, decision, executable, unclear = false }: DecidedCommand,
+    hold: HoldPort,
+    counterTo: string | undefined,
+  ): Promise<Granted | NotGranted> {
     const { session, approvals, clock, sessionId, resource, principal, context, holdMillis, transactionHoldMillis } = this.#setup;
     const approvalId = randomUUID();
     const patience = Math.min(holdMillis, hold.inTransaction ? transactionHoldMillis : Infinity, (decision.terms?.timeoutSeconds ?? Infinity) * 1_000);
     const expiresAt = new Date(clock.now().getTime() + patience);
     const signal = hold.begin();
+    const settings = this.#settings.current(unclear);
     const held: SessionEvent = {
       type: "CommandHeld",
       data: { ...command, decision: recordDecision(decision), approvalId, expiresAt: expiresAt.toISOString() },
     };
     try {
       await session.append([held], "fail");
-      const proposed = counterTo === undefined ? {} : { counterTo };
-      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...proposed }, context);
+      const more = { ...(counterTo === undefined ? {} : { counterTo }), ...(settings === undefined ? {} : { settings }) };
+      await approvals.request(approvalId, { sessionId, command, resource, requestedBy: principal, decision, expiresAt, ...more }, context);
       // If whoever proposed it may not decide on it after all, it waits for others.
       if (counterTo !== undefined) await approvals.countersign(approvalId, executable.ofText ?? command.facts).catch(() => undefined);
     } catch (error) {
@@ -291,6 +304,7 @@ export class CommandAuthorizer {
       approvals.standing(principal.id, resource.name),
       command,
       { sessionId, resource: resource.name, requester: principal.id },
+      this.#settings,
       clock.now(),
     );
   }

@@ -10,6 +10,8 @@ export interface DecidedCommand {
   readonly executable: Executable;
   readonly command: RecordedCommand;
   readonly decision: Decision;
+  /** Another one of its unit runs before it, and may change what is set. */
+  readonly unclear?: boolean;
   /** Set when it was held, or runs by what was approved for a while. */
   readonly approvalId?: string;
 }

@@ -144,6 +144,7 @@ export async function openSession(visitor: Visitor): Promise<void> {
       sessionId,
       principal,
       resource,
+      parameters: carried,
       context,
       session: record,
       recording,

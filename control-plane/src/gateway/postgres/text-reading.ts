@@ -1,6 +1,7 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis } from "./facts/analysis.ts";
+import { encodingNamed } from "./facts/names.ts";
 
 /**
  * How the target reads text: what our parser assumes must hold, or what it says does not count. `plain` once stays `plain`:
@@ -27,7 +28,7 @@ export const opaqueFacts = (reason: string, verb: string): CommandFacts => ({
 /** The analysis of a text where the target reads it as it was parsed; where it may not, that nothing is known of it. */
 export function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
-  if (reason === undefined) return analysis;
+  if (reason === undefined) return reading.kind === "as_parsed" && reading.converted === undefined ? analysis : asConverted(analysis);
   // Nor is it certain what is a comment, and what a literal.
   return {
     ...analysis,
@@ -38,8 +39,22 @@ export function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextRe
   };
 }
 
-/** As PostgreSQL compares the names of encodings: "utf-8" is UTF8. */
-const encodingNamed = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
+/** One object for the same analysis: what is the same is decided from memory, which goes by identity. */
+const remembered = new WeakMap<StatementAnalysis, StatementAnalysis>();
+
+/** `translate(ssn, '4', 'Ж')` fails in LATIN1 where there is a 4, before the agent masks it. */
+function asConverted(analysis: StatementAnalysis): StatementAnalysis {
+  const { facts, columnsMade } = analysis;
+  if (columnsMade === undefined) return analysis;
+  let known = remembered.get(analysis);
+  if (known === undefined) {
+    const made = new Set(columnsMade);
+    const columnsFiltered = [...new Set([...facts.columnsFiltered, ...made])].toSorted();
+    known = { ...analysis, facts: { ...facts, columnsFiltered, columnsMatched: facts.columnsMatched.filter((name) => !made.has(name)) } };
+    remembered.set(analysis, known);
+  }
+  return known;
+}
 
 /** Encodings in which every byte below 0x80 is that ASCII character, wherever it stands. */
 const asciiSafe = /^(utf8|unicode|sqlascii|latin\d+|iso8859\d+|win(866|874|125\d)|koi8[ru]?|euc\w+)$/;

@@ -100,6 +100,8 @@ export interface StatementAnalysis {
   readonly makesTemporary: boolean;
   /** Names behind a dot: fields, or functions that are called with what stands before it; `*`: more than are listed. */
   readonly fields: readonly string[];
+  /** Columns of which it makes something that it may answer; absent: none. Whether that can be converted into the client's encoding tells what they hold. */
+  readonly columnsMade?: readonly string[];
   /** Its words ask for transactions that may write, where the session's default is read-only. */
   readonly leavesReadOnly: boolean;
   /** What it says about why the client acts (`SET sallyport.reason = '…'`); absent: nothing. */

@@ -4,7 +4,7 @@ import { copyOut } from "./copy-out.ts";
 import { Expressions } from "./expressions.ts";
 import { FactsBuilder, MAX_NAMES } from "./facts-builder.ts";
 import { traitsOf } from "./functions.ts";
-import { columnFacts } from "./lineage/column-facts.ts";
+import { columnFacts, columnsMade } from "./lineage/column-facts.ts";
 import { trace } from "./lineage/outputs.ts";
 import type { TraitsOf } from "./lineage/tracer.ts";
 import { namedUse } from "./named-use.ts";
@@ -62,6 +62,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
   const { outputs, tracers } = trace(all, traits);
   facts.columns = columnFacts(tracers);
   facts.rowLimit = rowLimitOf(all);
+  const made = columnsMade(tracers);
 
   const count = all.length;
   const fingerprint = count === 0 ? "" : parser.fingerprint(text);
@@ -82,6 +83,7 @@ export function analyseText(parser: Parser, text: string, alsoHarmless: Readonly
     makesTemporary: facts.makesTemporary,
     fields: facts.fields.size > MAX_NAMES ? ["*"] : [...facts.fields],
     leavesReadOnly: facts.leavesReadOnly,
+    ...(made.length === 0 ? {} : { columnsMade: made }),
     ...(Object.keys(facts.stated).length === 0 ? {} : { stated: facts.stated }),
     holdsForTemplate: numbers?.looked === false && parser.fingerprint(withOtherNumbers(text)) === fingerprint,
   };

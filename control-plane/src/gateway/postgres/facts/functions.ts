@@ -77,10 +77,13 @@ export const unlistedVolatile = (): string[] => catalogue.volatileFunctions.filt
 
 /**
  * They answer what somebody has put there before, from whatever column, or what others run, which holds the values that they look for; or
- * how much was sorted on disk, which tells how wide the last values were.
+ * how much was sorted on disk, is copied out by now, or lies in memory, which tells how wide values are.
  */
 const remembering: ReadonlySet<string> = new Set(
-  "lo_get loread lo_open pg_stat_get_activity pg_stat_get_backend_activity pg_stat_get_db_temp_bytes pg_stat_get_db_temp_files".split(" "),
+  [
+    "lo_get loread lo_open pg_get_backend_memory_contexts pg_stat_get_activity pg_stat_get_backend_activity",
+    "pg_stat_get_db_temp_bytes pg_stat_get_db_temp_files pg_stat_get_progress_info",
+  ].flatMap((line) => line.split(" ")),
 );
 
 /** `set_config` is judged by its arguments (settings.ts), whoever does so counts the call. */
@@ -128,7 +131,8 @@ const totalIn: ReadonlyMap<string, (argument: number) => boolean> = new Map([
   ["format", (argument: number) => argument > 0],
   ["percentile_disc", () => false],
 ]);
-const totalOperators: ReadonlySet<string> = new Set("|| = <> < <= > >= ~~ !~~ ~~* !~~* -> ->> #> #>> @> <@ ? @@ &&".split(" "));
+/** `@@` is not: of text, it gives notice of words that are too long, or left out. */
+const totalOperators: ReadonlySet<string> = new Set("|| = <> < <= > >= ~~ !~~ ~~* !~~* -> ->> #> #>> @> <@ ? &&".split(" "));
 
 /** Whether it answers any value with these arguments; see `total`. */
 export function answersAny(parts: readonly string[], isConstant: readonly boolean[]): boolean {

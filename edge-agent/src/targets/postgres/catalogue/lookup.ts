@@ -20,7 +20,7 @@ const MAX_ROW_MESSAGE_BYTES = 2 * MAX_RULE_BYTES + 1_024;
 const ANY_ROW_TYPES = "{2249,2276,2283,2776,5077,5080}";
 /** Of a function `p`: what it is called with where that is one value; one that takes any number of them takes one. */
 const FIRST_ARGUMENT = `case when p.pronargs operator(pg_catalog.=) 1 and p.provariadic operator(pg_catalog.<>) 0::pg_catalog.oid then p.provariadic else p.proargtypes[0] end`;
-/** It is of the database's own, and can be called with one value. */
+/** Of a function `p`: it is of the database's own, and can be called with one value. */
 const TAKES_ONE = `p.oid operator(pg_catalog.>=) ${FIRST_USER_OID}::pg_catalog.oid and p.pronargs operator(pg_catalog.-) p.pronargdefaults operator(pg_catalog.<=) 1`;
 
 export interface Wanted {
@@ -56,7 +56,8 @@ export type Finding =
 /**
  * Everything is spelt with its schema, operators too: the search path of the role is not ours. Names travel as bytes of UTF-8 in
  * hexadecimal, so that neither encodings nor quotes matter. Parameters: OIDs of relations, names, names of tables whose descendants
- * count by name (lower-case), OIDs of functions, whether schemas with names of roles are asked for.
+ * count by name (lower-case), OIDs of functions, whether schemas with names of roles are asked for, and functions of rows. A function that
+ * takes a domain takes what that is made of.
  */
 const SQL = `
 with recursive wanted(oid) as (
@@ -70,6 +71,11 @@ with recursive wanted(oid) as (
   where pg_catalog.cardinality($3::pg_catalog.bytea[]) operator(pg_catalog.>) 0
   union
   select d.ancestor, i.inhrelid from pg_catalog.pg_inherits i join descendant d on d.oid operator(pg_catalog.=) i.inhparent
+), takes_one(name, type) as (
+  select p.proname, ${FIRST_ARGUMENT} from pg_catalog.pg_proc p where ${TAKES_ONE}
+  union all
+  select f.name, t.typbasetype from takes_one f
+  join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) f.type and t.typtype operator(pg_catalog.=) 'd'::pg_catalog."char"
 )
 select 'r', c.oid::pg_catalog.int8, 0::pg_catalog.int8, c.relkind::pg_catalog.text, pg_catalog.encode(pg_catalog.convert_to(c.relname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_class c join wanted w on w.oid operator(pg_catalog.=) c.oid
@@ -109,24 +115,18 @@ where p.oid operator(pg_catalog.=) any ($4::pg_catalog.oid[])
     or p.proname operator(pg_catalog.=) any ('{random,clock_timestamp,timeofday,gen_random_uuid,uuidv7,nextval}'::pg_catalog.name[]))
   and p.proname::pg_catalog.text operator(pg_catalog.!~) '_to_xml|^crosstab|^connectby|^xpath_table|^dblink|^pg_mcv|^lo_|^ts_stat|^query_to|^cursor_to'
 union all
-select 'c', c.oid::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
-from pg_catalog.pg_proc p
-join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) ${FIRST_ARGUMENT} and t.typtype operator(pg_catalog.=) any ('{c,d,p}'::pg_catalog."char"[])
-join wanted w on true
-join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid
-  and (c.reltype operator(pg_catalog.=) t.oid or c.reltype operator(pg_catalog.=) t.typbasetype or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
-where ${TAKES_ONE}
+select 'c', c.oid::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(f.name::pg_catalog.text, 'UTF8'), 'hex')
+from wanted w join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) w.oid
+join takes_one f on f.type operator(pg_catalog.=) c.reltype or f.type operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[])
 union all
 select 's', 0, 0, '', pg_catalog.encode(pg_catalog.convert_to(n.nspname::pg_catalog.text, 'UTF8'), 'hex')
 from pg_catalog.pg_namespace n join pg_catalog.pg_roles o on o.rolname operator(pg_catalog.=) n.nspname
 where $5::pg_catalog.bool and pg_catalog.pg_has_role(o.oid, 'MEMBER')
 union all
-select distinct 'w', 0::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(p.proname::pg_catalog.text, 'UTF8'), 'hex')
-from pg_catalog.pg_proc p
-join pg_catalog.pg_type t
-  on t.oid operator(pg_catalog.=) ${FIRST_ARGUMENT}
-  and (t.typtype operator(pg_catalog.=) any ('{c,d}'::pg_catalog."char"[]) or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
-where $6::pg_catalog.bool and ${TAKES_ONE}
+select distinct 'w', 0::pg_catalog.int8, 0, '', pg_catalog.encode(pg_catalog.convert_to(f.name::pg_catalog.text, 'UTF8'), 'hex')
+from takes_one f join pg_catalog.pg_type t on t.oid operator(pg_catalog.=) f.type
+where $6::pg_catalog.bool
+  and (t.typtype operator(pg_catalog.=) 'c'::pg_catalog."char" or t.oid operator(pg_catalog.=) any ('${ANY_ROW_TYPES}'::pg_catalog.oid[]))
 limit ${MAX_LOOKUP_ROWS + 1}`;
 
 /** Asks on a logged-in connection that is idle and has no other reader. */

@@ -10,12 +10,14 @@ export const FIRST_USER_OID = 16_384;
 const HOLDS_VALUES: ReadonlySet<number> = new Set([2619, 3429, 2613]);
 /**
  * Views of the system's own, and their columns with values: samples, what others run, which holds the values that they look for, and how much
- * was sorted on disk, which tells how wide the last values were.
+ * was sorted on disk, is copied out, or lies in memory, which tells how wide values are, of a COPY from row to row.
  */
 const SHOWS_VALUES: readonly { readonly view: RegExp; readonly column: RegExp }[] = [
   { view: /^pg_stats/, column: /vals$|elems$|bounds|histogram$/ },
   { view: /^pg_stat_activity$/, column: /^query$/ },
   { view: /^pg_stat_database$/, column: /^temp_/ },
+  { view: /^pg_stat_progress_copy$/, column: /^bytes_/ },
+  { view: /^pg_backend_memory_contexts$/, column: /_(?:bytes|nblocks|chunks)$/ },
 ];
 
 /**

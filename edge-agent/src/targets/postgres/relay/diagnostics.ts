@@ -44,6 +44,18 @@ export function maskDiagnostic(bytes: Buffer, from: number, to: number, evaluate
   out.add(message, 0, message.length);
 }
 
+const INNER: ReadonlySet<string> = new Set(["LOG", "DEBUG"]);
+
+/**
+ * What the server tells of its own work, which only a client gets that lowers `client_min_messages`: with `trace_sort` how many messages there
+ * are shows how wide the sorted values are. Nothing is left of it where computed values are masked.
+ */
+export function tellsOfWork(bytes: Buffer, from: number, to: number, { hasColumnRules, showsComputed }: CellMasker): boolean {
+  if (!hasColumnRules || showsComputed) return false;
+  const severity = fieldsOf(bytes, from + FRAME_HEADER_BYTES, to).find(({ letter }) => letter === "V");
+  return severity !== undefined && INNER.has(bytes.toString("latin1", severity.start, severity.end));
+}
+
 function fieldsOf(bytes: Buffer, from: number, to: number): readonly Field[] {
   const fields: Field[] = [];
   for (let at = from; at < to && bytes[at] !== 0;) {

@@ -199,6 +199,22 @@ describe("masking the rows of a simple query", () => {
     assert.deepEqual(session.reports()[0]?.masked, [{ column: "(message)", cells: 2n }]);
   });
 
+  it("leaves out what the server says of its own work where what is computed from columns is masked", () => {
+    for (const showComputed of [false, true]) {
+      const session = start(oblige({ maskColumns: [mask("salary", "null")], showComputed }));
+      session.client(wire.query("select"));
+      session.target(
+        wire.notice({ S: "PROTOKOLL", V: "LOG", C: "00000", M: "begin tuple sort: nkeys = 1" }),
+        wire.notice({ S: "DEBUG", V: "DEBUG", C: "00000", M: "rehashing catalog cache" }),
+        wire.notice({ S: "INFO", V: "INFO", C: "00000", M: "vacuuming" }),
+        wire.ready,
+      );
+      const text = session.received().toString();
+      assert.ok(text.includes("vacuuming"));
+      assert.deepEqual([text.includes("tuple sort"), text.includes("rehashing")], [showComputed, showComputed]);
+    }
+  });
+
   it("masks what an error quotes of the data when columns are masked", () => {
     const session = start(oblige({ maskColumns: [mask("salary", "null")] }));
     session.client(wire.query("update"));

@@ -11,7 +11,7 @@ import { type ColumnCatalogue, columnLineages, type StatedLineage } from "./colu
 import { holdReadOnly } from "../read-only.ts";
 import { CopyOut } from "./copy-out.ts";
 import { type CopyKnowledge, NOTHING_KNOWN, planCopy } from "./copy-plan.ts";
-import { maskDiagnostic } from "./diagnostics.ts";
+import { maskDiagnostic, tellsOfWork } from "./diagnostics.ts";
 import type { Expectations, Expected } from "./expectations.ts";
 import { maskFunctionResult } from "./function-result.ts";
 import { type MessageHandler, MessageSplitter, type Treatment } from "./message-splitter.ts";
@@ -232,6 +232,7 @@ export class TargetSide implements MessageHandler {
       case backend.errorResponse:
         return this.#refused(bytes.subarray(from, to));
       case backend.noticeResponse:
+        if (tellsOfWork(bytes, from, to, this.#duties.masker)) return;
         return maskDiagnostic(bytes, from, to, this.#evaluates(), this.#duties.masker, this.#out, this.#tally);
       case backend.parameterStatus:
         holdReadOnly(bytes.subarray(from + FRAME_HEADER_BYTES, to));

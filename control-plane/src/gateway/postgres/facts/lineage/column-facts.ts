@@ -40,6 +40,17 @@ export function columnFacts(tracers: readonly (Tracer | undefined)[]): ColumnFac
   return chars > MAX_COLUMN_CHARS || lists.some((list) => list.length > MAX_COLUMN_NAMES) ? undefined : facts;
 }
 
+/** Columns of which something in a target list is made. */
+export function columnsMade(tracers: readonly (Tracer | undefined)[]): readonly string[] {
+  const made = new Gathered();
+  for (const tracer of tracers) {
+    if (tracer === undefined) return unknownColumns;
+    made.add(tracer.made.value);
+  }
+  const names = named(keysOf(made.value));
+  return names.length > MAX_COLUMN_NAMES ? unknownColumns : names;
+}
+
 const anyColumn = sourceKey("*", ANY_COLUMN);
 
 const keysOf = ({ sources, opaque }: Value): ReadonlySet<string> => (opaque ? new Set([...sources, anyColumn]) : sources);

@@ -1,5 +1,5 @@
 import type { CopyStmt, Node, RangeVar } from "@pgsql/types";
-import { strings } from "../names.ts";
+import { encodingNamed, objectName, strings } from "../names.ts";
 import { isRunning } from "../statements-session.ts";
 import { traceDelete, traceInsert, traceMerge, traceUpdate } from "./changes.ts";
 import { tableEntry } from "./from.ts";
@@ -32,12 +32,21 @@ function traceQuery(tracer: Tracer, query: Node, scope: Scope): readonly Item[] 
 const isSerializing = (options: readonly Node[] = []): boolean =>
   options.some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "serialize");
 
+/** A letter that the encoding does not have makes it fail. UTF-8 has all of them. */
+const converts = ({ options = [] }: CopyStmt): boolean =>
+  options.some((option) => {
+    if (!("DefElem" in option) || option.DefElem.defname?.toLowerCase() !== "encoding") return false;
+    const [name = ""] = objectName(option.DefElem.arg);
+    return !["utf8", "unicode", "sqlascii"].includes(encodingNamed(name));
+  });
+
 export function traceStatement(tracer: Tracer, statement: Node): Result {
   const scope = emptyScope(undefined, undefined);
   const traced = (query: Node | undefined): readonly Item[] => (query === undefined ? [] : tracer.query(query, scope).items);
   if ("SelectStmt" in statement || "InsertStmt" in statement || "UpdateStmt" in statement || "DeleteStmt" in statement || "MergeStmt" in statement) {
     return traced(statement);
   }
+  if ("CopyStmt" in statement && converts(statement.CopyStmt)) tracer.measured = "made";
   if ("CopyStmt" in statement) return copied(tracer, statement.CopyStmt, traced(statement.CopyStmt.query));
   if ("ExplainStmt" in statement) {
     const { query, options } = statement.ExplainStmt;

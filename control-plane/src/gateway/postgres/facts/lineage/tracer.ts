@@ -31,8 +31,13 @@ export class Tracer {
   copied = new Gathered();
   /** What goes into columns of the changed table, by their names; ANY_COLUMN: the text does not say into which. */
   readonly assigned = new Map<string, Gathered>();
-  /** What an EXPLAIN that runs tells the width of, by what sorts and the like take: values that are made, or with SERIALIZE what is shown. */
+  /**
+   * What an EXPLAIN that runs tells the width of, by what sorts and the like take: values that are made, or with SERIALIZE what is shown.
+   * And what a COPY into another encoding may fail to convert: values that are made.
+   */
   measured: "nothing" | "made" | "all" = "nothing";
+  /** Items of target lists that are made of columns: to convert them into another encoding fails on some values. */
+  readonly made = new Gathered();
   /** What each source is compared with. */
   readonly exactValues = new Map<string, Set<string>>();
   readonly traitsOf: TraitsOf;
@@ -61,6 +66,7 @@ export class Tracer {
 
   /** An item of a target list: `replace(ssn, '12', repeat('x', 999))` is as wide as the value says. */
   shows(value: Value): void {
+    if (!value.plain) this.made.add(value);
     if (this.measured === "all" || (this.measured === "made" && !value.plain)) this.filter(value);
   }
 

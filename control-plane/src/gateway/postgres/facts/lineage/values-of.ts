@@ -2,6 +2,7 @@ import type { A_Expr, FuncCall, JsonFormat, Node, SubLink } from "@pgsql/types";
 import { strings } from "../names.ts";
 import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
+import { areSingle, comparesRows, isSingle, tellsByComparing, testsRow } from "./comparisons.ts";
 import { joinsText } from "./concatenation.ts";
 import { tellsByArrow } from "./json-arrows.ts";
 import { entriesNamed, resolve } from "./references.ts";
@@ -77,7 +78,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     const { tracer, scope, found, as } = place;
     const name = strings(call.funcname);
     const { transparent, keeps, total } = tracer.traitsOf(name, "function");
-    place.telling ||= !total && !isSound(name, call, isWholeOfColumn(place, call));
+    place.telling ||= (!total && !isSound(name, call, isWholeOfColumn(place, call))) || comparesRows(call, (node) => isPlain(place, node));
     const keys = keysOf(name, call);
     if (keys.length > 0) picking(tracer, keys, scope);
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
@@ -110,7 +111,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
       if (!transparent) place.found.push(anything);
       place.telling ||= !total || (kind === "AEXPR_OP" && strings(name).at(-1) === "||" && !joinsText(expression, (node) => isPlain(place, node)));
     }
-    place.telling ||= tellsByArrow(expression, (node) => isPlain(place, node));
+    place.telling ||= tellsByArrow(expression, (node) => isPlain(place, node)) || tellsByComparing(expression, (node) => isPlain(place, node));
     // What is NULL shows.
     const fails = kind === "AEXPR_NULLIF" || tellsByPattern(expression);
     place.telling ||= fails;
@@ -152,7 +153,20 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     place.telling = true;
     return [];
   },
-  SubLink: (place, link) => [link.testexpr, ...subquery(place, link)],
+  // GREATEST and LEAST.
+  MinMaxExpr: (place, { args = [] }) => {
+    place.telling ||= !areSingle(args, (node) => isPlain(place, node));
+    return args;
+  },
+  // `ROW(a, b) IS NULL` looks at one after the other.
+  NullTest: (place, { arg }) => {
+    place.telling ||= !isSingle(arg, (node) => isPlain(place, node)) && !isStoredRow(place, arg);
+    return [arg];
+  },
+  SubLink: (place, link) => {
+    place.telling ||= testsRow(link, (node) => isPlain(place, node));
+    return [link.testexpr, ...subquery(place, link)];
+  },
   SelectStmt: ({ tracer, scope, found }, select) => {
     found.push(wholeItems(tracer.query({ SelectStmt: select }, scope).items));
     return [];
@@ -167,6 +181,13 @@ function inTurn(place: Place, [first, ...others]: readonly Node[]): readonly unk
   place.telling ||= !others.every((operand) => isSteady(operand, (node) => isPlain(place, node)));
   return [first, ...others];
 }
+
+/** The row of a table. */
+const isStoredRow = ({ scope }: Place, node: Node | undefined): boolean => {
+  const [name, ...more] = isReference(node) ? strings(node.ColumnRef.fields) : [];
+  const entries = name === undefined || more.length > 0 ? [] : entriesNamed(name, scope);
+  return entries.length > 0 && entries.every(({ kind }) => kind === "table");
+};
 
 /** A mere column of a table. */
 const isPlain = ({ tracer, scope }: Place, node: Node): boolean => isReference(node) && columnRef(tracer, node.ColumnRef.fields, scope).plain;

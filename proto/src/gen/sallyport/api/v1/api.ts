@@ -299,6 +299,8 @@ export interface Approval {
   unclassifiedReason: string;
   /** The statement and all parameters are here; else ReadCommand has them, and Approve wants the digest. */
   whole: boolean;
+  /** What the session that asks had set by then, where that may change what the command does: statements, or settings with their values. */
+  sessionSettings: string[];
 }
 
 export interface PlannedCommand {
@@ -4017,6 +4019,7 @@ function createBaseApproval(): Approval {
     hazards: [],
     unclassifiedReason: "",
     whole: false,
+    sessionSettings: [],
   };
 }
 
@@ -4138,6 +4141,9 @@ export const Approval: MessageFns<Approval> = {
     }
     if (message.whole !== false) {
       writer.uint32(312).bool(message.whole);
+    }
+    for (const v of message.sessionSettings) {
+      writer.uint32(322).string(v!);
     }
     return writer;
   },
@@ -4467,6 +4473,14 @@ export const Approval: MessageFns<Approval> = {
             message.whole = reader.bool();
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.sessionSettings.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4602,6 +4616,11 @@ export const Approval: MessageFns<Approval> = {
         ? globalThis.String(object.unclassified_reason)
         : "",
       whole: isSet(object.whole) ? globalThis.Boolean(object.whole) : false,
+      sessionSettings: globalThis.Array.isArray(object?.sessionSettings)
+        ? object.sessionSettings.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.session_settings)
+        ? object.session_settings.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -4724,6 +4743,9 @@ export const Approval: MessageFns<Approval> = {
     if (message.whole !== false) {
       obj.whole = message.whole;
     }
+    if (message.sessionSettings?.length) {
+      obj.sessionSettings = message.sessionSettings;
+    }
     return obj;
   },
 
@@ -4773,6 +4795,7 @@ export const Approval: MessageFns<Approval> = {
     message.hazards = object.hazards?.map((e) => e) || [];
     message.unclassifiedReason = object.unclassifiedReason ?? "";
     message.whole = object.whole ?? false;
+    message.sessionSettings = object.sessionSettings?.map((e) => e) || [];
     return message;
   },
 };
