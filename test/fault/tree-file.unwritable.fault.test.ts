@@ -45,4 +45,24 @@ describe("the stored tree", () => {
     assert.deepEqual(again.prover.root(2_000), range.root());
     again.close();
   });
+
+  it("is closed while its disk is full, and what it could not write comes again after a restart", (t) => {
+    t.after(() => limit("unlimited"));
+    const folder = tempDir(t, "tree");
+    const tree = new LogTree(folder);
+    const add = (to: LogTree, from: number): void => {
+      for (let n = from; n < 600; n++) to.add({ position: BigInt(n), hash: hashOf(n), isAboutLog: false });
+    };
+    add(tree, 0);
+    limit("33000"); // what is written is 32,736 bytes
+    tree.close();
+    limit("unlimited");
+    const again = new LogTree(folder);
+    assert.ok(again.size < 600);
+    add(again, again.size);
+    const range = new CompactRange(hasher);
+    for (let n = 0; n < 600; n++) range.append(hashOf(n));
+    assert.deepEqual(again.prover.root(600), range.root());
+    again.close();
+  });
 });

@@ -12,5 +12,11 @@ export function readPolicy(path: string): PolicyFile[] {
   if (!found.isDirectory()) return [{ name: basename(path), text: readFileSync(path, "utf8") }];
   const names = readdirSync(path).filter((name) => name.endsWith(".cedar") || name.endsWith(".test.json"));
   if (!names.some((name) => name.endsWith(".cedar"))) throw new Misuse(`${path} holds no .cedar file.`);
-  return names.toSorted().map((name) => ({ name, text: readFileSync(join(path, name), "utf8") }));
+  return names.toSorted().map((name) => ({ name, text: readText(join(path, name)) }));
+}
+
+/** A pipe with such a name would be waited for, without end. */
+function readText(path: string): string {
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) throw new Misuse(`${path} is no file that can be read.`);
+  return readFileSync(path, "utf8");
 }

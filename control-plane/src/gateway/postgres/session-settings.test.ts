@@ -94,6 +94,13 @@ describe("what a session has set", () => {
     assert.notEqual(settings.current(true)?.digest, settings.current(true)?.digest);
   });
 
+  it("is remembered of so many names, and is like nothing else beyond", () => {
+    const many = Array.from({ length: 300 }, (_, index) => set(`app.n${index}`, "1"));
+    assert.equal(digest(...many.slice(0, 200)), digest(...many.slice(0, 200)));
+    assert.notEqual(digest(...many), digest(...many));
+    assert.equal(after(many).current(false)?.changedBy.length, 21);
+  });
+
   it("is a plan's own where nothing else set it", () => {
     const own = set("app.tenant", "5");
     assert.ok(after([own]).setBy([own.sql]));

@@ -7,10 +7,15 @@ import { statedBy } from "./facts/settings.ts";
 /** What an approver reads of them; each is a line of an event that must stay small. */
 const MAX_SHOWN_SETTINGS = 20;
 const MAX_SHOWN_LENGTH = 200;
+/** Names that are remembered of one session; an application's own settings are a few. Beyond, it is like no other. */
+const MAX_REMEMBERED_SETTINGS = 200;
 
 /** Under any value of these a command changes and finds the same: they say how long it may take, how it is planned, and how results are spelt. */
 const besideThePoint =
   /^(?:application_name|client_min_messages|client_encoding|extra_float_digits|(?:lock|statement|transaction|idle_\w+)_timeout|tcp_\w+|jit\w*|geqo\w*|enable_\w+|\w+_cost|work_mem|hash_mem_multiplier|maintenance_work_mem|temp_buffers|max_parallel_\w+|effective_\w+|log_\w+|debug_\w+|track_\w+|(?:default_)?transaction_\w+|synchronous_commit|escape_string_warning|standard_conforming_strings|backslash_quote|ssl_renegotiation_limit|seed)$/;
+
+/** As facts write it. */
+const ANY = "*";
 
 interface Change {
   readonly says: string;
@@ -97,12 +102,12 @@ export class SessionSettings {
     if (confirmed === "") return;
     if (goesBack(command)) this.#lose([...this.#before.keys()], inTransaction);
     if (!facts.verbs.every((verb) => verb === "SET" || verb === "RESET")) {
-      if (facts.verbs.join() === "DISCARD" && facts.settings.includes("*")) this.#now = new Map(this.#start);
+      if (facts.verbs.join() === "DISCARD" && facts.settings.includes(ANY)) this.#now = new Map(this.#start);
       else this.#lose(facts.settings, inTransaction);
       return;
     }
-    if (facts.settings.includes("*")) {
-      if (inTransaction) this.#lose(["*"], inTransaction);
+    if (facts.settings.includes(ANY)) {
+      if (inTransaction) this.#lose([ANY], inTransaction);
       else this.#now = new Map(this.#start);
       return;
     }
@@ -117,6 +122,7 @@ export class SessionSettings {
   }
 
   #set(name: string, change: Change, inTransaction: boolean): void {
+    if (name !== ANY && !this.#now.has(name) && this.#now.size >= MAX_REMEMBERED_SETTINGS) return this.#lose([ANY], inTransaction);
     if (inTransaction && !this.#before.has(name)) this.#before.set(name, this.#now.get(name));
     this.#now.set(name, change);
   }

@@ -104,7 +104,11 @@ export class TreeFile {
   }
 
   close(): void {
-    this.flush();
+    try {
+      this.flush();
+    } catch {
+      // The disk is full, as whoever flushed before was told. The next start hashes those leaves again.
+    }
     closeSync(this.#nodes);
     closeSync(this.#positions);
   }
