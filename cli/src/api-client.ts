@@ -17,6 +17,7 @@ import { HistoryServiceService, ReadModelServiceService } from "@sallyport/proto
 import { NotificationServiceService } from "@sallyport/proto/gen/sallyport/api/v1/notification";
 import { PolicyChangeServiceService } from "@sallyport/proto/gen/sallyport/api/v1/policy";
 import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
+import { ERROR_CODE_METADATA, LEFT_OUT_METADATA } from "@sallyport/proto/tunnel/limits";
 import { Unreachable } from "./exit-status.ts";
 import { type Profile, readToken } from "./profile.ts";
 
@@ -69,7 +70,7 @@ export function connectApi(profile: Profile, token: string = readToken(profile),
         else reject(failureOf(error, profile));
       });
       call.on("status", ({ metadata: trailers }) => {
-        const [what] = trailers.get("sallyport-left-out");
+        const [what] = trailers.get(LEFT_OUT_METADATA);
         if (typeof what === "string") leftOut(what);
       });
     });
@@ -97,7 +98,7 @@ export function connectApi(profile: Profile, token: string = readToken(profile),
 }
 
 function failureOf(error: ServiceError, { apiAddress }: Profile): Error {
-  const [code] = error.metadata.get("sallyport-error-code");
+  const [code] = error.metadata.get(ERROR_CODE_METADATA);
   if (typeof code === "string" && isErrorCode(code)) return new SallyportError(code, error.details);
   if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
     return new Unreachable(`The control plane at ${apiAddress} does not answer: ${error.details}`);

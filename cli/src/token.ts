@@ -1,5 +1,6 @@
 import { appendFileSync, chmodSync, statSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
 import { type Io, toJson } from "./io.ts";
 import { instant, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
@@ -18,10 +19,13 @@ export function tokenVerb(program: Command): void {
     .option("--out <file>", "write it to a file that only you can read, instead of the terminal")
     .action((options: TokenOptions, command: Command) =>
       runVerb(command, async ({ io, api, profile }) => {
+        if (options.join !== undefined && (options.identity ?? options.kind ?? options.group) !== undefined)
+          throw new Misuse("A join token is nobody's: --join goes without --identity, --kind and --group.");
+        if (options.kind !== undefined && options.group === undefined) throw new Misuse("--kind goes with --group: it says what to create.");
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
         // Before there is a token that nobody would have. What is there stays until then: it may be the token that this one is to follow.
-        if (options.out !== undefined) appendFileSync(options.out, "", { mode: 0o600 });
+        if (options.out !== undefined) prepare(options.out);
         if (options.join !== undefined) {
           const { joinToken, expiresAt } = await client.agents.createJoinToken({ agentName: options.join, ttlSeconds });
           return deliver(io, { token: joinToken, expiresAt }, options.out);
@@ -77,16 +81,18 @@ interface TokenOptions {
   readonly out?: string;
 }
 
+function prepare(file: string): void {
+  appendFileSync(file, "", { mode: 0o600 });
+  // One that was there keeps its mode otherwise. Whatever is no file, such as /dev/stdout, is not ours to close to others.
+  if (statSync(file).isFile()) chmodSync(file, 0o600);
+}
+
 function deliver(
   io: Io,
   { token, ...about }: { readonly tokenId?: string; readonly token: string; readonly expiresAt: Date | undefined },
   file: string | undefined,
 ): void {
-  if (file !== undefined) {
-    // One that was there keeps its mode otherwise. Whatever is no file, such as /dev/stdout, is not ours to close to others.
-    if (statSync(file).isFile()) chmodSync(file, 0o600);
-    writeFileSync(file, `${token}\n`);
-  }
+  if (file !== undefined) writeFileSync(file, `${token}\n`);
   const shown = file === undefined ? { token } : { file };
   io.out(io.json ? toJson({ ...shown, ...about }) : (file ?? token));
 }

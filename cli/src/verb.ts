@@ -38,6 +38,8 @@ export async function runVerb(command: Command, run: (verb: Verb) => Promise<Exi
     if (leftOut !== "") io.err(leftOutLine(leftOut));
   } catch (error) {
     io.err(io.json ? toJson({ error: failureOf(error) }) : printableLines(explain(error)).join("\n"));
+    // What was not found may be among it. Under --json what is on the standard error of a failure is one value, too.
+    if (leftOut !== "" && !io.json) io.err(leftOutLine(leftOut));
     process.exitCode = statusOf(error);
   } finally {
     client?.close();

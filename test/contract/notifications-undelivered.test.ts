@@ -6,6 +6,7 @@ import { newEvent } from "@sallyport/control-plane/src/application/new-event.ts"
 import { command, requested } from "@sallyport/control-plane/src/application/testing/samples.ts";
 import { noObligations } from "@sallyport/control-plane/src/domain/decision.ts";
 import type { DomainEvent } from "@sallyport/control-plane/src/domain/events.ts";
+import { notificationStream } from "@sallyport/control-plane/src/domain/notification/notification.events.ts";
 import { sessionStream } from "@sallyport/control-plane/src/domain/session/session.events.ts";
 import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
 import { LATER_RELEASE, REST_LAST_MS } from "@sallyport/control-plane/src/notify/courier.ts";
@@ -56,6 +57,22 @@ describe("notifications that are not delivered", { timeout: HANG_MS }, () => {
     assert.match(titleOf(server.received[0] ?? { body: "" }), /edge/u);
     await until("it is given up", () => notifications.list(1, ["failed"]).deliveries[0]?.failure === LATER_RELEASE);
     assert.equal((await recorded("NotificationFailed")).length, 1);
+    await notifications.close();
+  });
+
+  it("though a later release has given them up before hold nothing else up", async (t) => {
+    const { channel, begin, ledger, time, happen } = await scene(t);
+    const server = await WebhookServer.start(t);
+    const notifications = await begin(channel("ops", server));
+    const context = { actor: { kind: "system", id: "one" }, correlationId: "c" } as const;
+    const revoked = newEvent(randomUUID(), { type: "AgentRevoked", data: { agentId: "a1", reason: "" } }, context, time.now().toISOString());
+    const metadata = { ...revoked.metadata, schemaVersion: 99 };
+    await ledger.append(notificationStream(`${revoked.id}_ops`), [{ id: randomUUID(), type: "NotificationFailed", data: {}, metadata }], "none");
+    await ledger.append("agent-a1", [{ ...revoked, data: { new: "field" }, metadata }], "none");
+    await happen("edge");
+    await server.count(1);
+    assert.match(titleOf(server.received[0] ?? { body: "" }), /edge/u);
+    assert.equal(notifications.list(1, ["failed"]).deliveries[0]?.failure, LATER_RELEASE);
     await notifications.close();
   });
 

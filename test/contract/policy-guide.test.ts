@@ -5,7 +5,9 @@ import type { Decision, Principal } from "../../control-plane/src/domain/decisio
 import { plainFacts, type CommandFacts, hazards, riskClasses } from "../../control-plane/src/domain/facts.ts";
 import { createCedarCompiler } from "../../control-plane/src/policy/compiler.ts";
 
-const guide = readFileSync(new URL("../../docs/how-to/policy.md", import.meta.url), "utf8");
+const guide = ["how-to/policy.md", "how-to/policy-recipes.md", "reference/policy.md"]
+  .map((page) => readFileSync(new URL(`../../docs/${page}`, import.meta.url), "utf8"))
+  .join("\n");
 const schema = readFileSync(new URL("../../control-plane/src/policy/schema.cedarschema", import.meta.url), "utf8");
 const blocksOf = (language: string): string[] => [...guide.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, "gm"))].map(([, text = ""]) => text);
 const blocks = blocksOf("cedar");
@@ -41,6 +43,13 @@ describe("the policy guide", () => {
     const decision = example("analysts-read", member("analysts"), {});
     assert.deepEqual([decision.effect, decision.obligations.rowCap, decision.obligations.maskColumns.length], ["allow", 500, 3]);
     assert.equal(example("analysts-read", member("analysts"), { riskClass: "write" }).effect, "deny");
+  });
+
+  it("changes a policy by a rule that denies one kind of command, approved or not, and leaves the others to their permits", () => {
+    const change = (verb: string, relation: string) =>
+      example("payments-are-kept", member("engineers"), { verbs: [verb], riskClass: "write", relationsWritten: [relation] }).rules;
+    assert.deepEqual(change("DELETE", "public.payments"), ["payments-are-kept"]);
+    assert.deepEqual([change("INSERT", "public.payments"), change("DELETE", "public.orders")], [[], []]);
   });
 
   it("shows one approval, and two where the label says production", () => {

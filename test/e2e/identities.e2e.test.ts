@@ -49,6 +49,7 @@ describe("identities and their tokens, on the command line", () => {
     writeFileSync(file, "the one before", { mode: 0o644 });
     assert.match(await run(2, "ana", "token", "create", "--ttl", "9999d", "--out", file), /input\.invalid/u);
     assert.equal(readFileSync(file, "utf8"), "the one before");
+    assert.equal(statSync(file).mode & 0o777, 0o600, "closed before there is a token that could not be kept in it");
     const { tokenId } = JSON.parse(await run(0, "ana", "--json", "token", "create", "--ttl", "15m", "--out", file)) as { readonly tokenId: string };
     assert.match(readFileSync(file, "utf8"), new RegExp(`^\\S+_${tokenId}_\\S+\\n$`, "u"));
     assert.equal(statSync(file).mode & 0o777, 0o600, "nobody else reads it, whoever could read the one before");

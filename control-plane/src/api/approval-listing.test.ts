@@ -12,7 +12,7 @@ import {
   MAX_LISTING_DECISIONS,
   MAX_WAITING_LISTINGS,
   OneAtATime,
-  type Sight,
+  type Visibility,
 } from "./approval-listing.ts";
 
 const plan = { commands: [], forSeconds: 60, reason: "release 7" };
@@ -49,10 +49,10 @@ const approval = (number: number, more: Partial<ApprovalView> = {}): ApprovalVie
 });
 const many = (count: number, more?: Partial<ApprovalView>): ApprovalView[] => Array.from({ length: count }, (_, number) => approval(number, more));
 const ids = ({ approvals }: { readonly approvals: readonly { readonly id: string }[] }): string[] => approvals.map(({ id }) => id);
-const all: Sight = { plainly: () => true, byPolicy: () => assert.fail("policy need not be asked") };
+const all: Visibility = { plainly: () => true, byPolicy: () => assert.fail("policy need not be asked") };
 
 /** Sees what policy lets them, and counts how often it was asked. */
-function asking(answer: (approval: ApprovalView) => boolean, plainly: Sight["plainly"] = () => false) {
+function asking(answer: (approval: ApprovalView) => boolean, plainly: Visibility["plainly"] = () => false) {
   const asked: string[] = [];
   const byPolicy = (each: ApprovalView): boolean => {
     asked.push(each.id);

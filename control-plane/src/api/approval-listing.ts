@@ -17,7 +17,7 @@ export const LISTED_STATEMENT_LENGTH = 500;
 export const MAX_WAITING_LISTINGS = 8;
 
 /** Who may see one, in two halves: what costs nothing to know, and what policy must be asked. */
-export interface Sight {
+export interface Visibility {
   readonly plainly: (approval: ApprovalView) => boolean;
   readonly byPolicy: (approval: ApprovalView) => boolean;
 }
@@ -29,7 +29,7 @@ export interface Listing {
 }
 
 /** Newest first; stops at `limit`, at the bound in bytes, and asks policy no more often than it may. */
-export async function listApprovals(approvals: readonly ApprovalView[], { plainly, byPolicy }: Sight, limit: number): Promise<Listing> {
+export async function listApprovals(approvals: readonly ApprovalView[], { plainly, byPolicy }: Visibility, limit: number): Promise<Listing> {
   const found: Approval[] = [];
   let bytes = 0;
   let decisions = 0;

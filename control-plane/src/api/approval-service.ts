@@ -7,7 +7,7 @@ import type { Previews } from "../application/preview-ports.ts";
 import { MAX_PROPOSED_LENGTH, type Proposed } from "../domain/approval/approval.decider.ts";
 import { requireStatement } from "../domain/names.ts";
 import type { OwnAction, Principal } from "../domain/decision.ts";
-import { listApprovals, MAX_LISTED, OneAtATime, type Sight } from "./approval-listing.ts";
+import { listApprovals, MAX_LISTED, OneAtATime, type Visibility } from "./approval-listing.ts";
 import { type ApiContext, streaming, unary } from "./unary.ts";
 import { approvalView, endedView, previewView } from "./views.ts";
 
@@ -38,7 +38,7 @@ export function approvalService(
   const may = (principal: Principal, action: OwnAction, { resource }: ApprovalView): boolean =>
     api.authority.may({ principal, action, area: "approvals", resource: resources.of(resource) });
   /** Statements may tell much: they are for whoever asked, whoever may decide, and auditors. */
-  function sightOf(principal: Principal): Sight {
+  function visibilityOf(principal: Principal): Visibility {
     const replays = new Map<string, boolean>();
     const mayReplay = (approval: ApprovalView): boolean => {
       const known = replays.get(approval.resource) ?? may(principal, "replay", approval);
@@ -55,7 +55,7 @@ export function approvalService(
     };
   }
   const maySee = (principal: Principal, approval: ApprovalView): boolean => {
-    const { plainly, byPolicy } = sightOf(principal);
+    const { plainly, byPolicy } = visibilityOf(principal);
     return plainly(approval) || byPolicy(approval);
   };
   /** Ids are ours and random, so that few begin alike. */
@@ -69,13 +69,14 @@ export function approvalService(
     listApprovals: unary(api, ({ pendingOnly, limit }, { principal }) =>
       listings.run(principal.id, () => {
         const wanted = approvals.list().filter(({ state }) => !pendingOnly || state === "pending");
-        return listApprovals(wanted, sightOf(principal), Math.min(limit || MAX_LISTED, MAX_LISTED));
+        return listApprovals(wanted, visibilityOf(principal), Math.min(limit || MAX_LISTED, MAX_LISTED));
       }),
     ),
     getApproval: unary(api, async ({ approvalId }, { principal }) => {
-      const [found, another] = like(approvalId).filter((approval) => maySee(principal, approval));
-      if (found === undefined) await approvals.load(approvalId); // fails where it is there, and this release cannot read it
-      if (found === undefined) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      const [known, another] = like(approvalId).filter((approval) => maySee(principal, approval));
+      // Memory lets go of old ones. This fails where it is there, and this release cannot read it.
+      const found = known ?? (await approvals.load(approvalId));
+      if (found === undefined || !maySee(principal, found)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
       return { approval: approvalView(found) };
     }),

@@ -32,9 +32,10 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     return only;
   }
 
-  /** Safe to repeat: each step changes nothing when it was done before. */
+  /** Safe to repeat: each step changes nothing when it was done before. Fails where the identity's end cannot be recorded. */
   async function carryOut(erasureId: string): Promise<void> {
     const { subject, identityId } = await view(erasureId);
+    live.requireReadable(identityStream(identityId));
     if (live.identities.get(identityStream(identityId))?.state.status === "active") {
       const command = { type: "Disable", reason: "They are being forgotten." } as const;
       await execute({ decider: identity, stream: identityStream(identityId), command, context: systemContext(nodeId) });
@@ -46,6 +47,7 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
 
   return {
     async request(identityId, reason, by, context) {
+      live.requireReadable(identityStream(identityId));
       const known = live.identities.get(identityStream(identityId))?.state;
       const found = subjects.find(identityId);
       if (known?.identityId !== identityId || found === undefined) {
@@ -86,7 +88,12 @@ export function createErasures(deps: UseCaseDeps & { readonly subjects: Subjects
     async recover() {
       const closed = new Set<string>();
       const all = (await readErasures(ledger, clock, undefined, closed)).filter(({ id }) => !closed.has(erasureStream(id)));
-      for (const { id, state } of all) if (state === "granted") await carryOut(id);
+      for (const { id, state, identityId } of all) {
+        if (state !== "granted") continue;
+        const why = live.whyUnreadable(identityStream(identityId));
+        if (why === undefined) await carryOut(id);
+        else log.warn({ code: why.code, ...why.details, erasureId: id, why: why.message }, "an erasure that was granted cannot be carried out yet");
+      }
       const decided = new Set(all.flatMap(({ subject, state }) => (state === "granted" || state === "destroyed" ? [subject] : [])));
       const missing = Array.from(live.identities.states(), ({ identityId }) => subjects.forgotten(identityId)).filter(
         (subject) => subject !== undefined && !decided.has(subject),

@@ -154,6 +154,22 @@ describe("an event of a later release", () => {
     assert.equal(app.policies.published()?.version, version);
   });
 
+  it("lets nobody be forgotten whose end cannot be recorded: their tokens would open something again after the update", async (t) => {
+    const stage = await setStage(t);
+    const { app, ledger, sealing } = stage;
+    for (const id of ["root", "ana", "bo", "cy"]) await app.identities.put(human(id), admin);
+    const { id } = await app.erasures.request("ana", "they asked", human("root"), admin);
+    await writeLater(ledger, identityStream("ana"));
+    await closed(stage, identityStream("ana"));
+    await app.erasures.approve(id, human("bo"), "", admin);
+    assert.equal((await app.erasures.approve(id, human("cy"), "", admin)).state, "granted");
+    const again = await stage.restart();
+    await again.erasures.recover();
+    assert.equal((await again.erasures.list())[0]?.state, "granted");
+    assert.ok(sealing.subjects.find("ana"), "her key is there");
+    await assert.rejects(again.erasures.request("ana", "they asked again", human("root"), admin), fails("ledger.newer"));
+  });
+
   it("does not keep a control plane from starting, nor its session from staying as it is in the record", async (t) => {
     const { app, ledger, restart } = await setStage(t);
     await app.recovery.run("1");

@@ -93,9 +93,14 @@ export class LiveState {
     return this.#failure ?? this.closed.whyClosed(policyStream());
   }
 
-  /** Fails with what `failure` says, or with why the stream is closed. */
+  /** Why nothing is decided on this stream. */
+  whyUnreadable(stream: string): SallyportError | undefined {
+    return this.failure ?? this.closed.whyClosed(stream);
+  }
+
+  /** Fails with that. */
   requireReadable(stream: string): void {
-    const why = this.failure ?? this.closed.whyClosed(stream);
+    const why = this.whyUnreadable(stream);
     if (why !== undefined) throw new SallyportError(why.code, why.message, why.details, why);
   }
 

@@ -5,15 +5,15 @@ import type { RecordedCommand } from "../domain/session/session.events.ts";
 import type { CommandContext, ResourceView } from "./ports.ts";
 
 /** What a preview shows: masked, and bounded, by the agent. */
-export interface PreviewSight {
+export interface PreviewResult {
   readonly plan: string;
   readonly dryRun: DryRun | undefined;
   /** Of a plan, one for each of its commands. */
-  readonly steps?: readonly StepSight[];
+  readonly steps?: readonly StepResult[];
 }
 
 /** One command of a plan. */
-export interface StepSight {
+export interface StepResult {
   readonly statement: string;
   /** Empty where there is none; `note` says why. */
   readonly plan: string;
@@ -50,7 +50,7 @@ export interface Previewer {
   /** Before anything is recorded or asked. Fails with `preview.unsafe`, `feature.unsupported`, `agent.offline`. */
   require(request: Pick<PreviewRequest, "command" | "plan" | "requestedBy" | "resource" | "kind">): void;
   /** Asks the agent. Fails with `preview.unsafe`, `preview.failed`, and what sessions fail with at the target. */
-  look(request: PreviewRequest): Promise<PreviewSight>;
+  look(request: PreviewRequest): Promise<PreviewResult>;
 }
 
 export interface Previews {
@@ -61,7 +61,7 @@ export interface Previews {
   preview(approvalId: string, by: Principal, kind: PreviewKind, digest: string | undefined, context: CommandContext): Promise<Preview>;
 }
 
-export interface Preview extends PreviewSight {
+export interface Preview extends PreviewResult {
   readonly previewId: string;
   /** Hex SHA-256 of what is shown, as it is in the record. */
   readonly previewDigest: string;

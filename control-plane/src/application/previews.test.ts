@@ -4,11 +4,11 @@ import { SallyportError } from "@sallyport/proto/errors";
 import { approvalStream } from "../domain/approval/approval.events.ts";
 import { noObligations, type Obligations } from "../domain/decision.ts";
 import type { PolicyCompiler } from "./policy-ports.ts";
-import type { PreviewRequest, PreviewSight } from "./preview-ports.ts";
+import type { PreviewRequest, PreviewResult } from "./preview-ports.ts";
 import { approvalRequest, human, machine, orders, requested } from "./testing/samples.ts";
 import { admin, compiler, fails, setStage, typesIn } from "./testing/stage.ts";
 
-const sight: PreviewSight = { plan: "Delete on orders", dryRun: { rows: 3, columns: ["id"], before: [["1"], [null]], after: [], notes: [] } };
+const sight: PreviewResult = { plan: "Delete on orders", dryRun: { rows: 3, columns: ["id"], before: [["1"], [null]], after: [], notes: [] } };
 const masked = (column: string): Obligations => ({ ...noObligations, maskColumns: [{ table: "orders", column, kind: "full" }] });
 
 /** Policy masks for each person a column that is called like them. */
@@ -28,7 +28,7 @@ const masking: PolicyCompiler = {
   },
 };
 
-async function setUp(t: TestContext, look: (request: PreviewRequest) => Promise<PreviewSight> = () => Promise.resolve(sight), groups = ["readers"]) {
+async function setUp(t: TestContext, look: (request: PreviewRequest) => Promise<PreviewResult> = () => Promise.resolve(sight), groups = ["readers"]) {
   const stage = await setStage(t, { policies: masking });
   const { app, ledger } = stage;
   const version = await app.policies.publish([{ name: "a", text: "approvers: bo cy ci" }], "first", admin);

@@ -9,7 +9,7 @@ import type { Approvals, ApprovalView } from "./approval-ports.ts";
 import type { Identities, Resources } from "./ports.ts";
 import { wholeCommand } from "./command-text.ts";
 import type { Policies } from "./policy-ports.ts";
-import type { PreviewSight, Previewer, Previews } from "./preview-ports.ts";
+import type { PreviewResult, Previewer, Previews } from "./preview-ports.ts";
 import { load } from "./execute-command.ts";
 import { grantedBy } from "./grant-view.ts";
 import { maskedUnlessReadable, ofReading } from "./preview-masks.ts";
@@ -136,13 +136,13 @@ export function createPreviews(
   };
 }
 
-const recorded = ({ plan, dryRun }: PreviewSight): Pick<Previewed, "plan" | "dryRun"> => ({
+const recorded = ({ plan, dryRun }: PreviewResult): Pick<Previewed, "plan" | "dryRun"> => ({
   plan: plan.slice(0, MAX_RECORDED_PLAN_LENGTH),
   ...(dryRun === undefined ? {} : { dryRun: { rows: dryRun.rows, before: dryRun.before.length, after: dryRun.after.length } }),
 });
 
 /** Over the JSON of all that is shown, its members in this order. */
-function digestOf({ plan, dryRun }: PreviewSight): string {
+function digestOf({ plan, dryRun }: PreviewResult): string {
   const shown = dryRun === undefined ? [plan] : [plan, dryRun.rows, dryRun.columns, dryRun.before, dryRun.after, dryRun.notes];
   return createHash("sha256").update(JSON.stringify(shown)).digest("hex");
 }

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Execute } from "../application/execute-command.ts";
 import type { Clock, CommandContext } from "../application/ports.ts";
 import { backOff, pause, type Scheduler } from "../application/scheduler.ts";
-import { isOfLaterRelease, upcast } from "../domain/catalogue.ts";
+import { isNewer, isOfLaterRelease, upcast } from "../domain/catalogue.ts";
 import * as notification from "../domain/notification/notification.decider.ts";
 import { notificationStream } from "../domain/notification/notification.events.ts";
 import type { Actor, Ledger, RecordedEvent } from "../ledger/ledger.ts";
@@ -220,8 +220,12 @@ export class Notifications {
 
   /** In the record first: a crash in between makes it be given up once more, which changes nothing. */
   async #giveUp(delivery: Delivery, attempts: number, failure: string): Promise<void> {
-    const { outbox, clock } = this.#deps;
-    await this.#record(delivery, attempts, failure);
+    const { outbox, clock, log } = this.#deps;
+    await this.#record(delivery, attempts, failure).catch((error: unknown) => {
+      // A later release has written of it already, and nothing can be written behind that. What comes behind it waits for nothing.
+      if (!isNewer(error)) throw error;
+      log.warn({ code: error.code, ...error.details, why: error.message }, "that a notification was given up is not in the record");
+    });
     outbox.bury(delivery, attempts, clock.now(), failure);
   }
 

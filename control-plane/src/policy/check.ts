@@ -12,7 +12,7 @@ import { readExpression } from "./expression.ts";
 import type { Rule } from "./rule.ts";
 import { isApprovable, policyActions, policySchema, sessionActions, sessionSchema } from "./schema.ts";
 import { TEST_FILE_SUFFIX } from "./test-file.ts";
-import { toldOfNothing } from "./told-of-nothing.ts";
+import { notifyWithoutEffect } from "./notify-without-effect.ts";
 import { lineOf, type PolicyText, splitPolicies } from "./split.ts";
 
 /** A set is one event, which the ledger takes up to 1 MiB of JSON; escapes may double a text. */
@@ -68,7 +68,7 @@ export function checkPolicies(cedar: CedarInstance, files: readonly PolicyFile[]
       problems,
     );
   // Of rules with errors nothing is worth saying.
-  if (problems.every(({ severity }) => severity === "warning")) problems.push(...besideEachOther(rules, problems), ...toldOfNothing(rules));
+  if (problems.every(({ severity }) => severity === "warning")) problems.push(...besideEachOther(rules, problems), ...notifyWithoutEffect(rules));
   const misnamed = rules.flatMap((rule) => rule.misnamed.map((found): PolicyProblem => ({ ...found, file: rule.source.file, line: rule.source.line })));
   return { problems: cutShort(problems), misnamed, rules };
 }

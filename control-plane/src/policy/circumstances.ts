@@ -4,7 +4,7 @@ import { hostOf } from "./client-address.ts";
 import { LocalTime } from "./local-time.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions } from "./schema.ts";
-import type { Attributes, Sight } from "./sight.ts";
+import type { Attributes, RequestSlice } from "./request-slice.ts";
 
 export type Situation =
   | {
@@ -56,16 +56,16 @@ const nothing: Situation = { kind: "ready", context: {}, key: "", seen: undefine
  *     That no reason was given is known.
  */
 export class CircumstanceReader {
-  readonly #sight: Sight;
+  readonly #slice: RequestSlice;
   /** Undefined of an action whose rules look at nothing of this. */
   readonly #concerns: ReadonlyMap<PolicyAction, Concerns | undefined>;
   readonly #time: LocalTime;
 
-  constructor(rules: readonly Rule[], sight: Sight) {
-    this.#sight = sight;
+  constructor(rules: readonly Rule[], slice: RequestSlice) {
+    this.#slice = slice;
     const concerns = (action: PolicyAction): readonly [PolicyAction, Concerns | undefined] => {
-      const [time, address] = [sight.sees(action, "hour") || sight.sees(action, "weekday"), sight.sees(action, "clientAddress")];
-      const [purpose, ticket] = [sight.sees(action, "purpose"), sight.sees(action, "ticket")];
+      const [time, address] = [slice.sees(action, "hour") || slice.sees(action, "weekday"), slice.sees(action, "clientAddress")];
+      const [purpose, ticket] = [slice.sees(action, "purpose"), slice.sees(action, "ticket")];
       const required = [...new Set(rules.filter(({ actions }) => actions.includes(action)).flatMap(({ requires }) => requires))];
       return [action, time || address || purpose || ticket || required.length > 0 ? { time, address, purpose, ticket, required } : undefined];
     };
@@ -82,7 +82,7 @@ export class CircumstanceReader {
     if (address === undefined) return { kind: "unfit", why: "a rule looks at the client's address, and this one is not known" };
     const said = { reason: concerns.purpose ? purpose.reason : "", ticket: concerns.ticket ? purpose.ticket : "" };
     if (!said.reason.isWellFormed() || !said.ticket.isWellFormed()) return { kind: "unfit", why: "the reason or the ticket is not valid Unicode" };
-    const context = this.#sight.context(action, attributes, { time: seen, address, purpose: said });
+    const context = this.#slice.context(action, attributes, { time: seen, address, purpose: said });
     const unsaid = new Set(concerns.required.filter((name) => purpose[name] === ""));
     return {
       kind: "ready",

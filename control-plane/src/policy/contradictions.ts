@@ -1,6 +1,6 @@
 import type { EntityUidJson, PrincipalConstraint, ResourceConstraint } from "@cedar-policy/cedar-wasm/nodejs";
 import type { PolicyProblem } from "../application/policy-ports.ts";
-import { type Demand, Demands } from "./demands.ts";
+import { type Constraint, Constraints } from "./constraints.ts";
 import { isNode, itemsOf, type Json, type Node, literalOf, nodesOf, operandsOf } from "./policy-json.ts";
 import type { Rule } from "./rule.ts";
 
@@ -21,7 +21,7 @@ export interface Contradiction {
 /**
  * Finds rules that contradict themselves, or what attributes can be at all.
  *
- * K1. What is told never matches: a rule matches when its scope and each `when` hold and no `unless` does, and each of these demands
+ * K1. What is told never matches: a rule matches when its scope and each `when` hold and no `unless` does, and each of these constraints
  *     narrows what a part of the request can be, or is left open.
  * K2. Not all that never matches is told: arithmetic, patterns, types, and what attributes have to do with each other are left open.
  *     Cedar's own validator looks at types.
@@ -29,7 +29,7 @@ export interface Contradiction {
 export function contradictions(rules: readonly Rule[]): readonly Contradiction[] {
   const budget = { characters: MAX_CHARACTERS_LOOKED_AT_AGAIN };
   return rules.flatMap((rule): Contradiction[] => {
-    const asked = demandsOf(rule);
+    const asked = constraintsOf(rule);
     const characters = rule.form.conditions.reduce((sum, { length }) => sum + length, 0);
     const looksAtAction = asked.some(({ node }) => [...nodesOf(node ?? null)].some((inner) => inner.node["Var"] === "action"));
     const found = new Set<string>();
@@ -59,12 +59,12 @@ class Search {
   }
 
   /** Undefined: some request may meet all of `asked`, with one of each of the choices. */
-  conflicts(asked: readonly Demand[], choices: readonly (readonly Demand[])[]): readonly string[] | undefined {
+  conflicts(asked: readonly Constraint[], choices: readonly (readonly Constraint[])[]): readonly string[] | undefined {
     if (++this.#cases > MAX_CASES || !this.#canAfford()) return undefined;
     const { plain, open } = flatten(asked);
-    const demands = new Demands();
-    for (const demand of plain) demands.add(demand);
-    const found = demands.conflicts();
+    const constraints = new Constraints();
+    for (const constraint of plain) constraints.add(constraint);
+    const found = constraints.conflicts();
     if (found !== undefined) return found;
     const [next, ...rest] = [...open, ...choices];
     if (next === undefined) return undefined;
@@ -85,33 +85,33 @@ class Search {
 }
 
 /** What must hold in any case, and choices of which one must. Iterative: the depth is the author's. */
-function flatten(asked: readonly Demand[]): { readonly plain: readonly Demand[]; readonly open: readonly (readonly Demand[])[] } {
-  const plain: Demand[] = [];
-  const open: (readonly Demand[])[] = [];
+function flatten(asked: readonly Constraint[]): { readonly plain: readonly Constraint[]; readonly open: readonly (readonly Constraint[])[] } {
+  const plain: Constraint[] = [];
+  const open: (readonly Constraint[])[] = [];
   const waiting = asked.toReversed();
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const parts = partsOf(next);
     if (parts === undefined) plain.push(next);
-    else if (parts.kind === "all") waiting.push(...parts.demands);
-    else open.push(parts.demands);
+    else if (parts.kind === "all") waiting.push(...parts.constraints);
+    else open.push(parts.constraints);
   }
   return { plain, open };
 }
 
-type Parts = { readonly kind: "all" | "one"; readonly demands: readonly Demand[] } | undefined;
+type Parts = { readonly kind: "all" | "one"; readonly constraints: readonly Constraint[] } | undefined;
 
-function partsOf({ node, holds }: Demand): Parts {
+function partsOf({ node, holds }: Constraint): Parts {
   if (!isNode(node)) return undefined;
-  const of = (operator: string): readonly Demand[] | undefined => {
+  const of = (operator: string): readonly Constraint[] | undefined => {
     const { left, right } = operandsOf(node, operator);
     return left === undefined ? undefined : [left, right].map((side) => ({ node: side, holds }));
   };
   const not = node["!"];
-  if (isNode(not)) return { kind: "all", demands: [{ node: not["arg"], holds: !holds }] };
+  if (isNode(not)) return { kind: "all", constraints: [{ node: not["arg"], holds: !holds }] };
   const both = of("&&");
-  if (both !== undefined) return { kind: holds ? "all" : "one", demands: both };
+  if (both !== undefined) return { kind: holds ? "all" : "one", constraints: both };
   const either = of("||");
-  if (either !== undefined) return { kind: holds ? "one" : "all", demands: either };
+  if (either !== undefined) return { kind: holds ? "one" : "all", constraints: either };
   return branchesOf(node, holds) ?? comparisonOf(node, holds) ?? groupsOf(node, holds);
 }
 
@@ -121,21 +121,21 @@ function branchesOf(node: Node, holds: boolean): Parts {
   const { if: condition, then, else: otherwise } = branch;
   const both = (left: Json | undefined, right: Json | undefined): Json => ({ "&&": { left: left ?? null, right: right ?? null } });
   const so = (side: Json | undefined): Json | undefined => (holds ? side : { "!": { arg: side ?? null } });
-  const demands = [both(condition, so(then)), both({ "!": { arg: condition ?? null } }, so(otherwise))].map((each) => ({ node: each, holds: true }));
-  return { kind: "one", demands };
+  const constraints = [both(condition, so(then)), both({ "!": { arg: condition ?? null } }, so(otherwise))].map((each) => ({ node: each, holds: true }));
+  return { kind: "one", constraints };
 }
 
 /** `a != b`, and what is compared with `true` or `false`. */
 function comparisonOf(node: Node, holds: boolean): Parts {
   const unlike = node["!="];
-  if (unlike !== undefined) return { kind: "all", demands: [{ node: { "==": unlike }, holds: !holds }] };
+  if (unlike !== undefined) return { kind: "all", constraints: [{ node: { "==": unlike }, holds: !holds }] };
   const { left, right } = operandsOf(node, "==");
   for (const [side, other] of [
     [left, right],
     [right, left],
   ] as const) {
     const literal = literalOf(other);
-    if (typeof literal === "boolean") return { kind: "all", demands: [{ node: side, holds: literal === holds }] };
+    if (typeof literal === "boolean") return { kind: "all", constraints: [{ node: side, holds: literal === holds }] };
   }
   return undefined;
 }
@@ -144,19 +144,19 @@ function comparisonOf(node: Node, holds: boolean): Parts {
 function groupsOf(node: Node, holds: boolean): Parts {
   const { left, right } = operandsOf(node, "in");
   if (!isNode(right) || right["Set"] === undefined) return undefined;
-  return { kind: holds ? "one" : "all", demands: itemsOf(right).map((group) => ({ node: { in: { left: left ?? null, right: group ?? null } }, holds })) };
+  return { kind: holds ? "one" : "all", constraints: itemsOf(right).map((group) => ({ node: { in: { left: left ?? null, right: group ?? null } }, holds })) };
 }
 
 /** Of its scope but for the action, and of its conditions. */
-function demandsOf({ form }: Rule): readonly Demand[] {
+function constraintsOf({ form }: Rule): readonly Constraint[] {
   const scopes = [
-    ...scopeDemands("principal", JSON.parse(form.principal) as PrincipalConstraint),
-    ...scopeDemands("resource", JSON.parse(form.resource) as ResourceConstraint),
+    ...scopeConstraints("principal", JSON.parse(form.principal) as PrincipalConstraint),
+    ...scopeConstraints("resource", JSON.parse(form.resource) as ResourceConstraint),
   ];
   return [...scopes, ...form.conditions.map((condition) => ({ node: JSON.parse(condition) as Json, holds: true }))];
 }
 
-function scopeDemands(variable: "principal" | "resource", scope: PrincipalConstraint | ResourceConstraint): readonly Demand[] {
+function scopeConstraints(variable: "principal" | "resource", scope: PrincipalConstraint | ResourceConstraint): readonly Constraint[] {
   switch (scope.op) {
     case "All":
       return [];
@@ -179,9 +179,9 @@ const bare = (uid: EntityUidJson): Entity => {
   return { type, id };
 };
 
-const compared = (operator: string, variable: string, { type, id }: Entity): Demand => ({
+const compared = (operator: string, variable: string, { type, id }: Entity): Constraint => ({
   node: { [operator]: { left: { Var: variable }, right: { Value: { __entity: { type, id } } } } },
   holds: true,
 });
-const equal = (variable: string, entity: Entity): Demand => compared("==", variable, entity);
-const within = (variable: string, entity: Entity): Demand => compared("in", variable, entity);
+const equal = (variable: string, entity: Entity): Constraint => compared("==", variable, entity);
+const within = (variable: string, entity: Entity): Constraint => compared("in", variable, entity);

@@ -1,13 +1,13 @@
 import type { Context, EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import type { DecisionRequest, PolicyAction } from "../domain/decision.ts";
 import { CircumstanceReader, type Situation } from "./circumstances.ts";
-import { EntitiesInSight } from "./entities-in-sight.ts";
-import { FactsInSight } from "./facts-in-sight.ts";
+import { EntitySlice } from "./entity-slice.ts";
+import { FactsSlice } from "./facts-slice.ts";
 import { PossibleNames } from "./possible-names.ts";
 import type { Unfit } from "./request-part.ts";
 import type { Rule } from "./rule.ts";
 import { policyActions } from "./schema.ts";
-import type { Attributes, Sight } from "./sight.ts";
+import type { Attributes, RequestSlice } from "./request-slice.ts";
 
 export interface ReadyRequest {
   readonly kind: "ready";
@@ -35,18 +35,18 @@ const requestAttributes: Attributes<DecisionRequest> = {
  * Every attribute that a rule looks at is always there.
  */
 export class RequestTranslator {
-  readonly #sight: Sight;
+  readonly #slice: RequestSlice;
   readonly #circumstances: CircumstanceReader;
-  readonly #facts: FactsInSight;
-  readonly #entities: Readonly<Record<PolicyAction, EntitiesInSight>>;
+  readonly #facts: FactsSlice;
+  readonly #entities: Readonly<Record<PolicyAction, EntitySlice>>;
 
-  constructor(rules: readonly Rule[], sight: Sight) {
-    this.#sight = sight;
-    const entities = policyActions.map((action) => [action, new EntitiesInSight(action, rules, sight)] as const);
-    this.#entities = Object.fromEntries(entities) as Record<PolicyAction, EntitiesInSight>;
-    this.#circumstances = new CircumstanceReader(rules, sight);
+  constructor(rules: readonly Rule[], slice: RequestSlice) {
+    this.#slice = slice;
+    const entities = policyActions.map((action) => [action, new EntitySlice(action, rules, slice)] as const);
+    this.#entities = Object.fromEntries(entities) as Record<PolicyAction, EntitySlice>;
+    this.#circumstances = new CircumstanceReader(rules, slice);
     const possible = new PossibleNames({ relations: rules.flatMap(({ named }) => named.relations), columns: rules.flatMap(({ named }) => named.columns) });
-    this.#facts = new FactsInSight(sight, possible);
+    this.#facts = new FactsSlice(slice, possible);
   }
 
   translate(request: DecisionRequest): ReadyRequest | Unfit {
@@ -61,14 +61,14 @@ export class RequestTranslator {
     if (situation.kind === "unfit") return situation;
     if (isOwn(action) && area === "") return { kind: "unfit", why: "what it is about is missing" };
     const subject = isOwn(action) ? `${area}${own ? "=" : ""}` : "";
-    const session = this.#sight.sees(action, "granted") || this.#sight.sees(action, "emergency") ? granted : "";
+    const session = this.#slice.sees(action, "granted") || this.#slice.sees(action, "emergency") ? granted : "";
     const key = `${action}:${session}:${subject}:${who.key}${where.key}${what.key}${situation.key}`;
     return { kind: "ready", key, principal: who.value, resource: where.value, facts: what.value, situation };
   }
 
   /** All that rules of its action see, but for what depends on the decision itself. */
   contextOf(request: DecisionRequest, { facts, situation }: ReadyRequest): Context {
-    return { ...facts, ...situation.context, ...this.#sight.context(request.action, requestAttributes, request) };
+    return { ...facts, ...situation.context, ...this.#slice.context(request.action, requestAttributes, request) };
   }
 }
 

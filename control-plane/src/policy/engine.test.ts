@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { type DecisionRequest, noObligations } from "../domain/decision.ts";
 import { plainFacts, type CommandFacts } from "../domain/facts.ts";
 import { createCedarCompiler } from "./compiler.ts";
-import { MAX_FACT_NAMES } from "./facts-in-sight.ts";
+import { MAX_FACT_NAMES } from "./facts-slice.ts";
 import { CedarInstance } from "./cedar-instance.ts";
 import { CedarEngine } from "./engine.ts";
 import type { Rule } from "./rule.ts";

@@ -11,10 +11,10 @@ import { CedarInstance, requireSuccess } from "./cedar-instance.ts";
 import { type ReadyRequest, RequestTranslator } from "./decision-request.ts";
 import { approvalsNeeded, explain, nothingPermits, purposeNeeded } from "./reason.ts";
 import type { Rule } from "./rule.ts";
-import { RulesInReach } from "./rules-in-reach.ts";
+import { PolicySlices } from "./policy-slices.ts";
 import { isApprovable, policyActions } from "./schema.ts";
 import type { WholeSchema } from "./schema-json.ts";
-import { type Attributes, Sight } from "./sight.ts";
+import { type Attributes, RequestSlice } from "./request-slice.ts";
 
 /** What Cedar said for one number of approvals; ids sorted, so that the order of policies does not show. */
 type Verdict =
@@ -54,9 +54,9 @@ export class CedarEngine implements PolicyEngine {
   readonly #rules: ReadonlyMap<string, Rule>;
   /** Ascending; only `run` and `request` have approvals. */
   readonly #thresholds: ReadonlyMap<PolicyAction, readonly number[]>;
-  readonly #sight: Sight;
+  readonly #slice: RequestSlice;
   readonly #translator: RequestTranslator;
-  readonly #reach: RulesInReach;
+  readonly #policySlices: PolicySlices;
   readonly #cedar: CedarInstance;
   readonly #asksOfMasked: boolean;
   readonly #cache = new LruMap<Decision>(MAX_CACHED_DECISIONS);
@@ -67,22 +67,22 @@ export class CedarEngine implements PolicyEngine {
     this.version = version;
     this.speaksOf = new Set(rules.flatMap(({ namedActions }) => namedActions));
     this.#rules = new Map(rules.map((rule) => [rule.id, rule]));
-    this.#sight = new Sight(schema, rules);
-    this.#translator = new RequestTranslator(rules, this.#sight);
+    this.#slice = new RequestSlice(schema, rules);
+    this.#translator = new RequestTranslator(rules, this.#slice);
     const thresholds = (action: PolicyAction): number[] =>
       [...new Set(rules.filter(({ actions }) => actions.includes(action)).flatMap(({ approvals }) => approvals))].toSorted((a, b) => a - b);
     this.#thresholds = new Map(policyActions.filter(isApprovable).map((action) => [action, thresholds(action)]));
-    this.#asksOfMasked = Object.keys(noMaskedUse).some((name) => this.#sight.sees("run", name));
+    this.#asksOfMasked = Object.keys(noMaskedUse).some((name) => this.#slice.sees("run", name));
     this.namesSchemas = rules.some(({ named }) => named.relations.some((name) => nameParts(name).length > 1));
     const masks = rules.flatMap(({ obligations }) => obligations.maskColumns);
     const tables = new Set(masks.flatMap(({ table }) => (table === "" ? [] : [table])));
     this.maskedTables = this.#asksOfMasked && masks.length > 0 ? [...tables] : undefined;
-    this.#reach = new RulesInReach(rules);
+    this.#policySlices = new PolicySlices(rules);
     this.#cedar = new CedarInstance((cedar) => {
       for (const action of policyActions) {
-        requireSuccess(cedar.preparseSchema(action, this.#sight.schema(action)));
+        requireSuccess(cedar.preparseSchema(action, this.#slice.schema(action)));
       }
-      this.#reach.prepare(cedar);
+      this.#policySlices.prepare(cedar);
     });
     this.#cedar.use(() => {});
   }
@@ -122,7 +122,7 @@ export class CedarEngine implements PolicyEngine {
   #evaluate(request: DecisionRequest, translated: ReadyRequest, use: MaskedUse): Decision {
     const context = this.#translator.contextOf(request, translated);
     const ask = (approvals: number): Verdict =>
-      this.#ask(request.action, translated, { ...context, ...this.#sight.context(request.action, attemptAttributes, { approvals, use }) });
+      this.#ask(request.action, translated, { ...context, ...this.#slice.context(request.action, attemptAttributes, { approvals, use }) });
     const plain = ask(0);
     const { situation } = translated;
     if (plain.kind === "erred") return this.#erred(plain, situation);
@@ -155,7 +155,7 @@ export class CedarEngine implements PolicyEngine {
         context,
         preparsedSchemaName: action,
         validateRequest: true,
-        preparsedPolicySetId: this.#reach.setFor(cedar, action, principal, resource),
+        preparsedPolicySetId: this.#policySlices.setFor(cedar, action, principal, resource),
         entities: [principal, resource].filter(saysAnything),
       }),
     );

@@ -18,7 +18,7 @@ const BEFORE_ALL = -1;
  *
  * F1. Rows and checkpoint are one transaction. A batch that does not follow the checkpoint is refused.
  * F2. The file may be lost: it is not synced at each commit, and after a power failure it is at an earlier checkpoint, never between two.
- * F3. What left out events of a later release is begun anew by a release that knows others.
+ * F3. What left out events of a later release is begun anew by a release that knows others: than the one that left them out, whoever began it.
  */
 export class ReadModelFile {
   readonly checkpoint: Checkpoint;
@@ -43,7 +43,7 @@ export class ReadModelFile {
         this.#db.exec(`BEGIN; ${CREATE_READ_MODELS}`);
         this.#db.prepare("INSERT INTO checkpoint (one, events, unreadable, later, catalogue) VALUES (1, 0, 0, 0, ?)").run(catalogueFingerprint);
         this.#db.exec("COMMIT");
-      }
+      } else this.#db.prepare("UPDATE checkpoint SET catalogue = ?").run(catalogueFingerprint);
       this.checkpoint = readCheckpoint(this.#db);
       this.#position = this.checkpoint.position;
       this.#writes = new Map(Object.entries(writes).map(([name, sql]) => [name as WriteName, this.#db.prepare(sql)]));

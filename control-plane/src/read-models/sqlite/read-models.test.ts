@@ -202,6 +202,27 @@ describe("read models", () => {
     assert.equal(await openedBy("another release's"), 1);
   });
 
+  it("belong to whichever release left some out, and not to the one that began them", async (t) => {
+    const at = await place(t);
+    const began = (catalogue?: string): unknown => {
+      const db = new DatabaseSync(at.file);
+      if (catalogue !== undefined) db.prepare("UPDATE checkpoint SET catalogue = ?").run(catalogue);
+      const { catalogue: found } = db.prepare("SELECT catalogue FROM checkpoint").get() ?? {};
+      db.close();
+      return found;
+    };
+    await using(at, async (models) => void (await listed(models)));
+    const ours = began();
+    began("the later release's");
+    const unheard = newEvent(randomUUID(), { type: "Unheard", data: {} } as never, context, "2026-11-22T10:00:00.000Z");
+    await at.ledger.append("agent-odd", [{ ...unheard, metadata: { ...unheard.metadata, schemaVersion: 1 } }], "none");
+    await using(at, async (models) => {
+      await listed(models);
+      assert.equal(models.leftOut, 1);
+    });
+    assert.equal(began(), ours);
+  });
+
   it("go on without what they cannot read, say how much that is, and take up a subscription that was cut", async (t) => {
     const at = await place(t);
     const ledger = new UnreliableLedger(at.ledger);

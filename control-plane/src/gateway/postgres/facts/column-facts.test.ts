@@ -139,6 +139,17 @@ describe("columns whose value shows in what fails, or in how many rows there are
     "select array[row(ssn)] = array[row('x')], '(x)'::sometype = any (array[nick]) from t": "t.nick t.ssn",
     "select t = u from t, u": "t.* t.t t.u u.* u.t u.u",
     "select max(ssn), greatest(ssn, lower(nick)), count(distinct ssn), array[ssn] && '{a,b}'::text[], t is null, array_agg(ssn) = array['x'] from t": "",
+    // What is wider than the server takes fails: gathered from many rows, or made wider again and again.
+    "select string_agg(ssn, ','), json_agg(t), array_agg(row_to_json(t)), jsonb_agg(json_build_object('a', ssn::text, 'b', 1)) from t": "",
+    "select json_agg(x), json_agg(x.*) from (select id, ssn, nick from t) x": "",
+    "select string_agg(upper(ssn), ',') from t": "t.ssn",
+    "select json_agg(x) from (select 1, lower(ssn) as s from t) x": "t.ssn",
+    "select repeat(ssn, 10), lpad(nick, 10) from t": "t.ssn",
+    "select replace(replace(ssn, '-', ''), ' ', ''), replace(ssn, 'a', 'bb') || nick, concat(ssn, '-', replace(nick, 'a', 'bb')) from t": "",
+    "select replace(ssn || nick, 'a', 'bb'), replace(pay, 'a', $1), to_json(quote_literal(a)) from t": "t.a t.nick t.pay t.ssn",
+    "select regexp_replace(regexp_replace(ssn, '.', 'xx', 'g'), '[^0-9]', '', 'g'), regexp_replace(nick, '[^0-9]', '') from t": "",
+    "select concat(x.s, x.s), upper(x.n) from (select upper(ssn) as s, lower(nick) as n from t) x": "t.ssn",
+    "with recursive r as (select ssn as s from t union all select '' || s || s from r) select s from r": "t.ssn",
     // Words that are too long, or left out, are told.
     "select ssn @@ 'x' from t": "t.ssn",
     // What the encoding does not have makes it fail.

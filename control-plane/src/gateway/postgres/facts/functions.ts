@@ -124,7 +124,7 @@ const total: ReadonlySet<string> = new Set(
 );
 /** These do, too, as long as their other arguments are constants that they take (`lineage/sound-calls.ts`): which argument may be any value. */
 const totalIn: ReadonlyMap<string, (argument: number) => boolean> = new Map([
-  ...["lag", "lead", "length", "lpad", "overlay", "regexp_replace", "repeat", "round", "rpad", "split_part", "substr", "substring", "to_char", "trunc"].map(
+  ...["lag", "lead", "length", "lpad", "overlay", "regexp_replace", "round", "rpad", "split_part", "substr", "substring", "to_char", "trunc"].map(
     (name) => [name, isFirst] as const,
   ),
   ...["date_part", "date_trunc", "extract"].map((name) => [name, isSecond] as const),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { sightOfPlan } from "../../../application/plan-sight.ts";
+import { previewOfPlan } from "../../../application/plan-preview.ts";
 import type { PlannedCommand } from "../../../domain/approval/plan.ts";
 import { type CommandFacts, plainFacts } from "../../../domain/facts.ts";
 import { commandDigest } from "../command-record.ts";
@@ -89,7 +89,7 @@ describe("what an agent says of a plan", () => {
         ["select 1", "Result", undefined],
       ],
     );
-    const { plan, dryRun } = sightOfPlan(seen, "dry_run");
+    const { plan, dryRun } = previewOfPlan(seen, "dry_run");
     assert.equal(plan, "1. Not run: a dry run is one transaction.\n2. 3 rows\n3. planned\n\n-- 2\nUpdate on orders\n\n-- 3\nResult");
     assert.equal(dryRun?.rows, 3);
   });

@@ -1,5 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { StepSight } from "../../../application/preview-ports.ts";
+import type { StepResult } from "../../../application/preview-ports.ts";
 import type { PreviewKind } from "../../../domain/approval/approval.events.ts";
 import type { PlannedCommand } from "../../../domain/approval/plan.ts";
 import type { RecordedCommand } from "../../../domain/session/session.events.ts";
@@ -69,11 +69,11 @@ export function answeredSteps(
   steps: readonly PlanStep[],
   answers: readonly { readonly number: number; readonly plan: string; readonly rows?: bigint | undefined; readonly failure: string }[],
   kind: PreviewKind,
-): readonly StepSight[] | undefined {
+): readonly StepResult[] | undefined {
   const asked = steps.filter(({ change }) => change !== undefined);
   if (asked.length !== answers.length || asked.some(({ number }, index) => answers[index]?.number !== number)) return undefined;
   const byNumber = new Map(answers.map((answer) => [answer.number, answer]));
-  const seen: StepSight[] = [];
+  const seen: StepResult[] = [];
   for (const { number, statement, change, note } of steps) {
     const { plan = "", rows, failure = "" } = byNumber.get(number) ?? {};
     if ((rows !== undefined) !== (kind === "dry_run" && change === true)) return undefined;

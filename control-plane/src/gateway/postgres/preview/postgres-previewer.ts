@@ -2,8 +2,8 @@ import { isErrorCode, SallyportError } from "@sallyport/proto/errors";
 import type { DryRun as WireDryRun, Preview, Previewed, PreviewRow } from "@sallyport/proto/gen/sallyport/tunnel/v1/tunnel";
 import type { Channel } from "@sallyport/proto/tunnel/channel";
 import type { AgentLinks } from "../../../application/ports.ts";
-import type { DryRun, PreviewRequest, PreviewSight, Previewer } from "../../../application/preview-ports.ts";
-import { sightOfPlan } from "../../../application/plan-sight.ts";
+import type { DryRun, PreviewRequest, PreviewResult, Previewer } from "../../../application/preview-ports.ts";
+import { previewOfPlan } from "../../../application/plan-preview.ts";
 import type { StatementAnalyser } from "../facts/analysis.ts";
 import { assignedColumns } from "../result-lineage.ts";
 import { wireObligations } from "../wire-obligations.ts";
@@ -40,7 +40,7 @@ export class PostgresPreviewer implements Previewer {
     }
   }
 
-  async look(request: PreviewRequest): Promise<PreviewSight> {
+  async look(request: PreviewRequest): Promise<PreviewResult> {
     const { command, plan, requestedBy, resource, kind } = request;
     if (plan === undefined) {
       const exact = restored(command, resource.name, requestedBy);
@@ -52,7 +52,7 @@ export class PostgresPreviewer implements Previewer {
     const steps = stepsOfPlan(plan, kind, { resource: resource.name, requester: requestedBy });
     const seen = answeredSteps(steps, (await this.#ask(request, wirePlan(steps, kind === "dry_run"))).steps, kind);
     if (seen === undefined) throw notAnAnswer();
-    return sightOfPlan(seen, kind);
+    return previewOfPlan(seen, kind);
   }
 
   async #ask({ previewId, resource, parameters, obligations }: PreviewRequest, preview: Preview): Promise<Previewed> {

@@ -5,7 +5,7 @@ import { attributeOf, isNode, itemsOf, type Json, literalOf, type Node, operands
 import { type Comparison, PossibleScalar, PossibleSet, PossibleTruth, type Scalar } from "./possible-values.ts";
 
 /** A condition, which must come out so. */
-export interface Demand {
+export interface Constraint {
   readonly node: Json | undefined;
   readonly holds: boolean;
 }
@@ -31,23 +31,23 @@ const comparisons: Readonly<Record<string, Comparison>> = { "==": "==", "<": "<"
 const exchanged: Readonly<Record<Comparison, Comparison>> = { "==": "==", "<": ">", "<=": ">=", ">": "<", ">=": "<=" };
 
 /**
- * What the parts of a request can still be when all of some demands are met. Each is about one part, or, where it is not understood, a
+ * What the parts of a request can still be when all of some constraints are met. Each is about one part, or, where it is not understood, a
  * condition of its own: then all that is known of it is that it does not hold and fail to hold at once.
  */
-export class Demands {
+export class Constraints {
   readonly #scalars = new Map<string, PossibleScalar>();
   readonly #sets = new Map<string, PossibleSet>();
   readonly #truths = new Map<string, PossibleTruth>();
 
   /** Of something that is no `&&`, `||`, `!` or `if`. */
-  add({ node, holds }: Demand): void {
+  add({ node, holds }: Constraint): void {
     if (!isNode(node) || !(this.#addEquality(node, holds) || this.#addOrder(node, holds) || this.#addSet(node, holds) || this.#addMembership(node, holds)))
       this.#truth(attributeOf(node) || JSON.stringify(node)).ask(holds);
     const literal = literalOf(node);
     if (typeof literal === "boolean") this.#truth(JSON.stringify(node)).ask(literal);
   }
 
-  /** Whose demands contradict each other; empty for a condition that is not understood. Undefined: none that are seen. */
+  /** Whose constraints contradict each other; empty for a condition that is not understood. Undefined: none that are seen. */
   conflicts(): readonly string[] | undefined {
     const found = [...this.#scalars, ...this.#sets, ...this.#truths].flatMap(([name, { isNothing }]) => (isNothing ? [name] : []));
     return found.length === 0 ? undefined : found.map((name) => (name.startsWith("{") ? "" : name));

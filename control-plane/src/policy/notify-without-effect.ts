@@ -6,7 +6,7 @@ import type { Rule } from "./rule.ts";
  * Finds rules whose @notify tells nobody anything: of `administer` only proposals of policies are told. By their words alone, as
  * `compareRules` does: what it says is true, and not all that is true is said.
  */
-export function toldOfNothing(rules: readonly Rule[]): PolicyProblem[] {
+export function notifyWithoutEffect(rules: readonly Rule[]): PolicyProblem[] {
   const message = `Nobody is told anything: of Action::"administer" proposals of policies are told, and this is about something else.`;
   return rules.flatMap(({ notify, namedActions, form, source: { file, line } }): PolicyProblem[] => {
     const isOnlyThat = notify.length > 0 && namedActions.length > 0 && namedActions.every((action) => action === "administer");

@@ -12,7 +12,7 @@ export type Attributes<T> = Readonly<Record<string, (from: T) => CedarValueJson>
 type Seen = "anything" | ReadonlySet<string>;
 
 /**
- * What the rules of one policy version can see. The rest is kept from them: Cedar takes some microseconds for each attribute that it is
+ * The slice of a request that the rules of one policy version can see. The rest is kept from them: Cedar takes some microseconds for each attribute that it is
  * given, and requests that differ in nothing that a rule can see are decided once.
  *
  * S1. An attribute that no rule of the action looks at is not given, nor is it in the schema that the request is checked against.
@@ -21,7 +21,7 @@ type Seen = "anything" | ReadonlySet<string>;
  *     there is another: that is all that such comparisons can tell.
  * S3. What is not understood is seen as it is.
  */
-export class Sight {
+export class RequestSlice {
   readonly #schema: WholeSchema;
   readonly #seen: ReadonlyMap<PolicyAction, ReadonlyMap<string, Seen>>;
   readonly #names: ReadonlyMap<PolicyAction, ReadonlySet<string>>;

@@ -2,7 +2,7 @@ import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { controlPlane, type PolicyAction, type Principal, type ResourceRef } from "../domain/decision.ts";
 import { type Part, part, remember } from "./request-part.ts";
 import type { Rule } from "./rule.ts";
-import type { Sight } from "./sight.ts";
+import type { RequestSlice } from "./request-slice.ts";
 
 /**
  * Puts principals and resources in Cedar's terms, as far as the rules of one action see them. Owns nothing but memory of what it has
@@ -12,9 +12,9 @@ import type { Sight } from "./sight.ts";
  *     groups and with 50,000. No rule can tell the difference: groups have neither attributes nor groups of their own.
  * R2. Identities that no rule names are all called the same, so that a decision on one is remembered for others of its groups.
  */
-export class EntitiesInSight {
+export class EntitySlice {
   readonly #action: PolicyAction;
-  readonly #sight: Sight;
+  readonly #slice: RequestSlice;
   readonly #groups: ReadonlySet<string>;
   readonly #identities: ReadonlySet<string>;
   /** An id that no rule names. */
@@ -22,10 +22,10 @@ export class EntitiesInSight {
   readonly #principals = new WeakMap<Principal, Part<EntityJson>>();
   readonly #resources = new WeakMap<ResourceRef, Part<EntityJson>>();
 
-  constructor(action: PolicyAction, all: readonly Rule[], sight: Sight) {
+  constructor(action: PolicyAction, all: readonly Rule[], slice: RequestSlice) {
     const rules = all.filter(({ actions }) => actions.includes(action));
     this.#action = action;
-    this.#sight = sight;
+    this.#slice = slice;
     this.#groups = new Set(rules.flatMap((rule) => rule.groups));
     this.#identities = new Set(rules.flatMap((rule) => rule.identities));
     let anybody = "anybody";
@@ -62,6 +62,6 @@ export class EntitiesInSight {
   }
 
   #seen(attributes: EntityJson["attrs"]): EntityJson["attrs"] {
-    return Object.fromEntries(Object.entries(attributes).filter(([name]) => this.#sight.seesOfEntities(this.#action, name)));
+    return Object.fromEntries(Object.entries(attributes).filter(([name]) => this.#slice.seesOfEntities(this.#action, name)));
   }
 }

@@ -17,15 +17,15 @@ interface ScopedRule {
 }
 
 /**
- * Which rules Cedar is asked with: it copies the whole set for each question, some microseconds a rule, and most rules of a large set are
- * about other people.
+ * Which slice of the rules Cedar is asked with: it copies the whole set for each question, some microseconds a rule, and most rules of
+ * a large set are about other people.
  *
  * Owns the names of the sets that are parsed in one Cedar instance.
  *
  * L1. A rule is left out only where its scope names somebody or something else: it can then neither decide nor err.
  * L2. Where most rules are in reach, or more than `MAX_RULES_IN_SMALL_SET`, all of the action's are asked.
  */
-export class RulesInReach {
+export class PolicySlices {
   readonly #rules: ReadonlyMap<PolicyAction, readonly ScopedRule[]>;
   readonly #sets = new Set<string>();
   #parsed = 0;
@@ -52,7 +52,7 @@ export class RulesInReach {
     const all = this.#rules.get(action) ?? [];
     const reaching = all.filter((rule) => reaches(rule.principal, principal) && reaches(rule.resource, resource));
     if (reaching.length > MAX_RULES_IN_SMALL_SET || reaching.length * 2 > all.length) return action;
-    // Never the action's own name, which is that of the whole set, even where nothing is in reach.
+    // Never the action's own name, which is that of the whole set, even where nothing is in slices.
     const name = `${action}: ${reaching.map(({ id }) => id).join(" ")}`;
     if (this.#sets.has(name)) return name;
     if (this.#parsed + reaching.length > MAX_RULES_IN_SMALL_SETS) return action;

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs";
 import { CedarInstance } from "./cedar-instance.ts";
 import { checkPolicies } from "./check.ts";
-import { MAX_RULES_IN_SMALL_SETS, RulesInReach } from "./rules-in-reach.ts";
+import { MAX_RULES_IN_SMALL_SETS, PolicySlices } from "./policy-slices.ts";
 
 const GROUPS = 40;
 const text = Array.from({ length: GROUPS }, (_, n) => `@id("r${n}") permit (principal in Group::"g${n}", action == Action::"run", resource);`)
@@ -20,12 +20,12 @@ const person = (id: string, ...groups: readonly number[]): EntityJson => ({
 const resource = (id: string): EntityJson => ({ uid: { type: "Resource", id }, attrs: {}, parents: [] });
 
 function prepared() {
-  const reach = new RulesInReach(rules);
-  const instance = new CedarInstance((cedar) => reach.prepare(cedar));
-  return (who: EntityJson, where: EntityJson): string => instance.use((cedar) => reach.setFor(cedar, "run", who, where));
+  const slices = new PolicySlices(rules);
+  const instance = new CedarInstance((cedar) => slices.prepare(cedar));
+  return (who: EntityJson, where: EntityJson): string => instance.use((cedar) => slices.setFor(cedar, "run", who, where));
 }
 
-describe("RulesInReach", () => {
+describe("PolicySlices", () => {
   it("asks those rules alone whose scope can hold", () => {
     const setFor = prepared();
     assert.equal(setFor(person("bo", 3, 7), resource("other")), "run: r3 r7");

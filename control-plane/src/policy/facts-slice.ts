@@ -3,7 +3,7 @@ import type { DecisionRequest } from "../domain/decision.ts";
 import { type CommandFacts, plainFacts } from "../domain/facts.ts";
 import type { PossibleNames } from "./possible-names.ts";
 import { type Part, part, remember } from "./request-part.ts";
-import type { Attributes, Sight } from "./sight.ts";
+import type { Attributes, RequestSlice } from "./request-slice.ts";
 
 /**
  * More names than this in one command are not looked at: the decision is a deny. Cedar takes some microseconds a name, so
@@ -46,13 +46,13 @@ const factsOfAccess: CommandFacts = { ...plainFacts, riskClass: "unclassified", 
  *
  * F1. Facts that are too many, or not what their type says, are judged by nobody, whether or not a rule looks at that part of them.
  */
-export class FactsInSight {
-  readonly #sight: Sight;
+export class FactsSlice {
+  readonly #slice: RequestSlice;
   readonly #possible: PossibleNames;
   readonly #known = { run: new WeakMap<CommandFacts, Part<Context>>(), approve: new WeakMap<CommandFacts, Part<Context>>() };
 
-  constructor(sight: Sight, possible: PossibleNames) {
-    this.#sight = sight;
+  constructor(slice: RequestSlice, possible: PossibleNames) {
+    this.#slice = slice;
     this.#possible = possible;
   }
 
@@ -71,7 +71,7 @@ export class FactsInSight {
     const texts = [...names, ...facts.functionClasses, facts.riskClass, facts.fingerprint, facts.transaction];
     // The class is named where nothing permits, whether or not a rule looks at it.
     const said = facts === factsOfAccess ? [] : [facts.riskClass];
-    return part(texts, this.#sight.context(action, factAttributes, { facts, possible: this.#possible }), said);
+    return part(texts, this.#slice.context(action, factAttributes, { facts, possible: this.#possible }), said);
   }
 }
 
