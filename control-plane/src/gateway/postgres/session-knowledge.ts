@@ -13,9 +13,9 @@ import type { RunningCommand } from "./running-command.ts";
  * K1. Names are what the target has confirmed, less what commands that ran since may have made of them.
  * K2. Once the target may read text otherwise than our parser, it stays so: settings can come back in ways that are not
  *     announced in time (RESET, ROLLBACK).
- * K5. What the names of relations may mean: see search-path.ts.
- * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
  * K3. Settings are announced with ReadyForQuery: until then code that cannot be classified may have changed them unseen.
+ * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
+ * K5. What the names of relations may mean: see search-path.ts.
  */
 export class SessionKnowledge implements SessionNames {
   readonly statements = new NamedObjects<Prepared>();
