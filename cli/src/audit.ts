@@ -9,6 +9,7 @@ import { tellVerdict } from "./audit/tell-verdict.ts";
 import { isLedger, verifyFile } from "./audit/verify-file.ts";
 import { exitStatus, Misuse } from "./exit-status.ts";
 import { toJson } from "./io.ts";
+import { spelledMoment } from "./moment.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
 interface ExportOptions {
@@ -132,10 +133,12 @@ async function exportBundle({ io, api }: Verb, options: ExportOptions): Promise<
 
 function requestOf({ from, to, session, identity, resource, sealed = false }: ExportOptions): ExportRequest {
   const scopes: ExportRequest["scope"][] = [];
-  if (from !== undefined || to !== undefined) scopes.push({ $case: "range", value: { from: from ?? "", to: to ?? "" } });
+  if (from !== undefined || to !== undefined) scopes.push({ $case: "range", value: { from: placed(from), to: placed(to) } });
   if (session !== undefined) scopes.push({ $case: "sessionId", value: session });
   if (identity !== undefined) scopes.push({ $case: "identityId", value: identity });
   if (resource !== undefined) scopes.push({ $case: "resource", value: resource });
   if (scopes.length > 1) throw new Misuse("Choose one: a range (--from, --to), --session, --identity or --resource.");
   return { scope: scopes[0] ?? { $case: "range", value: { from: "", to: "" } }, sealed };
 }
+
+const placed = (moment: string | undefined): string => (moment === undefined ? "" : spelledMoment(moment));

@@ -3,6 +3,7 @@ import { pipeline } from "node:stream/promises";
 import type { RecordedEvent } from "@sallyport/proto/gen/sallyport/api/v1/api";
 import type { Command } from "commander";
 import { dim, toJson } from "./io.ts";
+import { parseLimit } from "./moment.ts";
 import { instant, printable } from "./table.ts";
 import { runVerb, type Verb } from "./verb.ts";
 
@@ -13,11 +14,16 @@ export function eventsVerb(program: Command): void {
     .description("print events as they are recorded")
     .option("--from-start", "everything there is first")
     .option("--stream <prefix...>", "only streams whose names begin so, such as session- or approval-")
-    .option("--limit <number>", "stop after this many", "0")
-    .action((options: { fromStart?: boolean; stream?: string[]; limit: string }, command: Command) =>
+    .option("--limit <number>", "stop after this many")
+    .action((options: { fromStart?: boolean; stream?: string[]; limit?: string }, command: Command) =>
       runVerb(command, async (verb) => {
         const after = options.fromStart === true ? { afterPosition: 0n } : {};
-        for await (const event of read(verb, { ...after, follow: true, streamPrefixes: options.stream ?? [], limit: BigInt(options.limit) })) {
+        for await (const event of read(verb, {
+          ...after,
+          follow: true,
+          streamPrefixes: options.stream ?? [],
+          limit: options.limit === undefined ? 0n : BigInt(parseLimit(options.limit)),
+        })) {
           verb.io.out(verb.io.json ? line(event) : summary(event));
         }
       }),

@@ -1,9 +1,8 @@
 import type { Moment } from "@sallyport/proto/gen/sallyport/api/v1/history";
+import { readInstant } from "@sallyport/proto/instant";
 import { Misuse } from "./exit-status.ts";
 import { parseDuration } from "./verb.ts";
 
-/** `2026-11-22`, `2026-11-22T09:00Z`, `2026-11-22T09:00:00.123+01:00`; without a zone, this machine's. A date alone is midnight UTC. */
-const INSTANT = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/;
 const AGO = /^\d{1,6}[smhd]$/;
 
 /** An instant, or a time such as 90s, 15m, 8h, 7d ago. */
@@ -12,9 +11,8 @@ export function parseInstant(text: string | undefined): Date | undefined;
 export function parseInstant(text: string | undefined): Date | undefined {
   if (text === undefined) return undefined;
   if (AGO.test(text)) return new Date(Date.now() - parseDuration(text) * 1_000);
-  const at = new Date(text);
-  if (!INSTANT.test(text) || Number.isNaN(at.getTime()))
-    throw new Misuse(`"${text}" is neither an instant such as 2026-11-22T09:00Z nor a time ago such as 15m.`);
+  const at = readInstant(text);
+  if (at === undefined) throw new Misuse(`"${text}" is neither an instant such as 2026-11-22T09:00Z nor a time ago such as 15m.`);
   return at;
 }
 
@@ -30,8 +28,14 @@ export function parseMoment(text: string): Moment {
   return { at: { $case: "instant", value: parseInstant(text) } };
 }
 
-export function parseLimit(text: string): number {
+/** As `parseMoment`, written out for a server that reads zones by a clock of its own. */
+export function spelledMoment(text: string): string {
+  const { at } = parseMoment(text);
+  return at?.$case === "instant" ? at.value.toISOString() : text;
+}
+
+export function parseLimit(text: string, option = "--limit"): number {
   const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1) throw new Misuse("--limit is a whole number from 1.");
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new Misuse(`${option} is a whole number from 1.`);
   return limit;
 }

@@ -1,6 +1,7 @@
 import type { GetRetentionResponse, RunRetentionResponse } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import type { Command } from "commander";
 import { type Io, toJson, tone } from "./io.ts";
+import { parseLimit } from "./moment.ts";
 import { instant, writeTable } from "./table.ts";
 import { runVerb } from "./verb.ts";
 
@@ -16,7 +17,7 @@ export function retentionVerb(program: Command): void {
     .option("--runs <number>", "how many runs", "10")
     .action(({ runs }: { runs: string }, command: Command) =>
       runVerb(command, async ({ io, api }) => {
-        const answer = await api().audit.getRetention({ runs: Number(runs) || 0 });
+        const answer = await api().audit.getRetention({ runs: parseLimit(runs, "--runs") });
         if (io.json) io.out(toJson(answer));
         else show(io, answer);
       }),

@@ -1,5 +1,6 @@
 import { appendFileSync, chmodSync, statSync, writeFileSync } from "node:fs";
 import type { Command } from "commander";
+import { Misuse } from "./exit-status.ts";
 import { type Io, toJson } from "./io.ts";
 import { instant, writeTable } from "./table.ts";
 import { parseDuration, runVerb } from "./verb.ts";
@@ -18,6 +19,9 @@ export function tokenVerb(program: Command): void {
     .option("--out <file>", "write it to a file that only you can read, instead of the terminal")
     .action((options: TokenOptions, command: Command) =>
       runVerb(command, async ({ io, api, profile }) => {
+        if (options.join !== undefined && (options.identity ?? options.kind ?? options.group) !== undefined)
+          throw new Misuse("A join token is nobody's: --join goes without --identity, --kind and --group.");
+        if (options.kind !== undefined && options.group === undefined) throw new Misuse("--kind goes with --group: it says what to create.");
         const client = api();
         const ttlSeconds = parseDuration(options.ttl);
         // Before there is a token that nobody would have. What is there stays until then: it may be the token that this one is to follow.

@@ -8,6 +8,19 @@ import { configSchema, loadConfig, printConfig } from "./config.ts";
 
 const printed = (env: NodeJS.ProcessEnv): string => printConfig(loadConfig(env), env);
 
+describe("the names that this server is reached by", () => {
+  it("are host names and addresses, without ports", () => {
+    const given = (advertised: string, further: string): readonly string[] =>
+      loadConfig({ SALLYPORT_ADVERTISED_HOST: advertised, SALLYPORT_SERVER_NAMES: further }).serverNames;
+    for (const name of ["gate.example.com", "gate_1", "10.0.0.1", "::1", "xn--bcher-kva.example"])
+      assert.ok(given(name, `${name}, *.example.com`).includes(name));
+    for (const name of ["gate.example.com:7443", "https://gate", "a b", "-x", "a..b", "*.example.com"])
+      assert.throws(() => given(name, ""), { code: "config.invalid", message: /SALLYPORT_ADVERTISED_HOST/u });
+    for (const names of [";;", "gate, https://gate", "gate:6432"])
+      assert.throws(() => given("", names), { code: "config.invalid", message: /SALLYPORT_SERVER_NAMES/u });
+  });
+});
+
 describe("printConfig", () => {
   it("prints each setting, and where it came from; an empty variable is a default", () => {
     const text = printed({ SALLYPORT_PG_PORT: "5433", SALLYPORT_HOST: "", SALLYPORT_SERVER_NAMES: "gate.example", PATH: "/bin" });

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { SallyportError } from "@sallyport/proto/errors";
@@ -20,6 +21,7 @@ export const configSchema = z.strictObject({
   SALLYPORT_SERVER_NAMES: z
     .string()
     .default("")
+    .refine((names) => listed(names).every((name) => isHost(name.replace(/^\*\./u, ""))), "host names or addresses, comma-separated, without ports")
     .describe("Further DNS names and IP addresses, comma-separated, that clients and agents reach this server by; they go into its certificate."),
   SALLYPORT_PG_PORT: port(6432).describe("Port on which PostgreSQL clients connect. 0 takes a free one."),
   SALLYPORT_TUNNEL_PORT: port(7443).describe("Port on which agents dial in (gRPC, mutual TLS)."),
@@ -36,6 +38,7 @@ export const configSchema = z.strictObject({
   SALLYPORT_ADVERTISED_HOST: z
     .string()
     .default("")
+    .refine((name) => name === "" || isHost(name), "a host name or an address, without a port")
     .describe("Host name that join tokens and agents are given. Default: the bind address, or this machine's name when that is a wildcard."),
   SALLYPORT_LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info").describe("Least severe level that is logged."),
   SALLYPORT_NODE_ID: z
@@ -217,6 +220,9 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
     settings,
   };
 }
+
+/** Whatever else stands in a certificate or a join token matches nothing, and shows only at whoever connects. */
+const isHost = (name: string): boolean => isIP(name) !== 0 || /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/u.test(name);
 
 /** The parts of a setting that is a list. */
 export const listed = (setting: string): readonly string[] =>

@@ -8,6 +8,9 @@ const refused = /[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/u;
 /** Each is replaced and none left out: with it would go what it hides. */
 export const onOneLineWith = (text: string, sign: (character: string) => string): string => text.replaceAll(onOneLine, sign);
 
+/** What somebody wrote, in the middle of a line of ours: it cannot begin one that looks like ours. */
+export const inLine = (text: string): string => onOneLineWith(text, (character) => (character === "\n" || character === "\t" ? " " : "·"));
+
 export const asText = (text: string): string => text.replaceAll(inText, "·");
 
 /** Where the first one is that nobody may write. */

@@ -64,6 +64,22 @@ describe("the bounds of a session", { timeout: 6 * HANG_MS }, () => {
     },
   );
 
+  it("refuse a command of more parameters than its event holds before anything of it is recorded, and say what to do", { timeout: HANG_MS }, async (t) => {
+    const bed = await suite.start(t);
+    const { client, record } = await bed.open();
+    const many = 30_000;
+    const prepared = parse(
+      "SELECT 1",
+      "s",
+      Array.from({ length: many }, () => 23),
+    );
+    const values = Array.from({ length: many }, () => "7");
+    assert.equal(await ask(client, together(prepared, bind({ statement: "s", values }), execute(), sync)), "E:54000 Z:I");
+    assert.match(Buffer.concat(client.messages.map(({ bytes }) => bytes)).toString(), /A command of 30000 parameters .*send fewer rows at a time/su);
+    assert.equal(record.recording.attempts, 0);
+    assert.equal(await ask(client, query("SELECT 2")), "T D C:SELECT 1 Z:I");
+  });
+
   it("stop reading from a client whose tiny messages pile up behind a command", { timeout: HANG_MS }, async (t) => {
     // Had all of them been read, the session would have ended at this limit on what may wait.
     const bed = await suite.startScripted(t, { limits: { largeMessageBytes: 12 * 1_048_576 } });

@@ -67,6 +67,12 @@ describe("the command line", () => {
     assert.deepEqual(await codeOf("break-glass", "review", "abcd", "--verdict", "maybe", "--comment", "x"), [2, "misused"]);
     assert.deepEqual(await codeOf("request-plan", RESOURCE, missing, "--for", "15m", "--reason", "x"), [2, "misused"]);
     assert.deepEqual(await codeOf("approvals", "approve", "abcd", "--session"), [2, "misused"]);
+    assert.deepEqual(await codeOf("events", "tail", "--limit", "many"), [2, "misused"]);
+    assert.deepEqual(await codeOf("retention", "show", "--runs", "all"), [2, "misused"]);
+    assert.deepEqual(await codeOf("as-of", "2026-02-30", "access"), [2, "misused"], "no such day");
+    assert.deepEqual(await codeOf("audit", "export", "--from", "foo 5", "--output", missing), [2, "misused"], "which Date takes for May 2001");
+    assert.deepEqual(await codeOf("token", "create", "--join", "edge9", "--identity", "ana"), [2, "misused"], "a join token is nobody's");
+    assert.deepEqual(await codeOf("token", "create", "--kind", "machine"), [2, "misused"], "which would say nothing without --group");
     assert.deepEqual(await codeOf("grants", "show", "abcdef"), [1, "approval.not_found"]);
     assert.deepEqual(await codeOf("approvals", "show", "abcdef"), [1, "approval.not_found"]);
     const { status, err } = await run("bo", "request-plan", RESOURCE, missing, "--for", "15m", "--reason", "x");

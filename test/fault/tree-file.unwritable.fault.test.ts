@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { LogTree } from "@sallyport/control-plane/src/ledger/integrity/log-tree.ts";
+import { MAX_HELD } from "@sallyport/control-plane/src/ledger/integrity/tree-file.ts";
 import { CompactRange, type Hash, treeHasher } from "@sallyport/proto/audit/merkle";
 import { nodePrimitives } from "@sallyport/proto/audit/node-primitives";
 import { tempDir } from "../support/temp-dir.ts";
@@ -44,6 +45,30 @@ describe("the stored tree", () => {
     assert.equal(again.size, 2_000);
     assert.deepEqual(again.prover.root(2_000), range.root());
     again.close();
+  });
+
+  it("takes no further leaf while as many wait for the disk as may, and that one when the disk takes them", (t) => {
+    t.after(() => limit("unlimited"));
+    const tree = new LogTree(tempDir(t, "tree"));
+    const range = new CompactRange(hasher);
+    /** Answers whether it is in the tree: where only the disk failed it is. */
+    const add = (n: number): boolean => {
+      try {
+        tree.add({ position: BigInt(n), hash: hashOf(n), isAboutLog: false });
+      } catch {
+        return tree.size > n;
+      }
+      return true;
+    };
+    limit("100");
+    let n = 0;
+    for (; add(n); n++) range.append(hashOf(n));
+    assert.deepEqual([n, tree.size], [MAX_HELD, MAX_HELD]);
+    limit("unlimited");
+    assert.ok(add(n));
+    range.append(hashOf(n));
+    assert.deepEqual(tree.prover.root(n + 1), range.root());
+    tree.close();
   });
 
   it("is closed while its disk is full, and what it could not write comes again after a restart", (t) => {

@@ -73,9 +73,10 @@ export function approvalService(
       }),
     ),
     getApproval: unary(api, async ({ approvalId }, { principal }) => {
-      const [found, another] = like(approvalId).filter((approval) => maySee(principal, approval));
-      if (found === undefined) await approvals.load(approvalId); // fails where it is there, and this release cannot read it
-      if (found === undefined) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
+      const [known, another] = like(approvalId).filter((approval) => maySee(principal, approval));
+      // Memory lets go of old ones. This fails where it is there, and this release cannot read it.
+      const found = known ?? (await approvals.load(approvalId));
+      if (found === undefined || !maySee(principal, found)) throw new SallyportError("approval.not_found", `There is no approval ${approvalId}.`);
       if (another !== undefined) throw new SallyportError("input.invalid", `More than one approval begins with ${approvalId}.`, { field: "approvalId" });
       return { approval: approvalView(found) };
     }),

@@ -31,6 +31,13 @@ describe("putting an identity", () => {
     given(provisioned, disabled).when(put).fails("auth.forbidden");
   });
 
+  it("refuses a group without a name", () => {
+    for (const group of ["", " "])
+      given()
+        .when({ ...put, groups: ["engineers", group] })
+        .fails("input.invalid");
+  });
+
   it("refuses an id that cannot name a stream, or stands for somebody who was forgotten", () => {
     for (const id of ["a/b", "forgotten-3f0c6c0e-6a0e-4a54-9c5b-1d8e1c5f0a01"])
       given()

@@ -99,7 +99,7 @@ function put(command: Extract<IdentityCommand, { type: "Put" }>, state: Identity
   requireName("identity", identityId);
   const groups = [...new Set(command.groups)].toSorted();
   if (groups.length > MAX_GROUPS) throw new SallyportError("input.invalid", `More than ${String(MAX_GROUPS)} groups.`, { field: "groups" });
-  for (const group of groups) requireText("group", group, MAX_GROUP_LENGTH);
+  for (const group of groups) requireSaid("group", group, MAX_GROUP_LENGTH, "A group has a name.");
   if (state.status === "absent") return [{ type: "IdentityProvisioned", data: { identityId, kind, groups } }];
   requireActive(state);
   // A machine that turned human could approve what it asked for as a machine.

@@ -1,4 +1,5 @@
 import { createHash, hash } from "node:crypto";
+import { SallyportError } from "@sallyport/proto/errors";
 import type { BoundParameter } from "@sallyport/proto/wire/postgres/extended";
 import type { StatedPurpose } from "./facts/analysis.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
@@ -38,6 +39,9 @@ const INLINE_BYTES = 16_384;
 /** One InputRecorded holds this many bytes before base64, so that an append of one stays well under the ledger's bound. */
 export const RECORDING_CHUNK_BYTES = 196_608;
 
+/** Of more the event cannot be written: what it says of each, besides the value, has 40 bytes, and an append 1 MiB. */
+const MAX_PARAMETERS = 26_000;
+
 export interface CommandRecord {
   readonly command: RecordedCommand;
   /** To be durable before `command` is; empty for all but long commands. Made one at a time: they may be many. */
@@ -52,6 +56,11 @@ export function recordCommand(
   sequence: number,
 ): CommandRecord {
   const { via, sql, parameters, facts, recordable, redacted } = executable;
+  if (parameters.length > MAX_PARAMETERS) {
+    throw new SallyportError("ledger.too_large", `A command of ${parameters.length} parameters does not fit into the event that records it.`, {
+      parameters: String(parameters.length),
+    });
+  }
   const parameterBytes = parameters.reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
   const longStatement = Buffer.byteLength(recordable) > INLINE_BYTES;
   const recorded = recordParameters(parameters, executable.parameterTypes, parameterBytes <= INLINE_BYTES);

@@ -21,7 +21,7 @@ type List = readonly StatementAnalysis[];
  * C1. A name that such a function has is a call, whatever relation stands before it: that the relation has a column of this name as well
  *     is not asked.
  * C2. What the session made in a transaction that is still open nobody else sees; until that is over any field may be a call, as it may
- *     where the target could not be asked (I3).
+ *     behind what may make functions in the same text or group, and where the target could not be asked (I3).
  */
 export class FieldCalls implements Pick<StatementAnalyser, "analyse"> {
   readonly #deps: FieldCallsDeps;

@@ -1,4 +1,4 @@
-import { asText } from "@sallyport/proto/disruptive";
+import { asText, inLine } from "@sallyport/proto/disruptive";
 import { encodeNoticeResponse } from "@sallyport/proto/wire/postgres/backend";
 import { describeSteps } from "../../domain/approval/terms.ts";
 import type { CounterProposal } from "../../application/approval-ports.ts";
@@ -32,6 +32,6 @@ export const counterNotice = (approvalId: string, { by, comment, statement, dige
     severity: "NOTICE",
     sqlstate: "01000",
     message: `${by} proposes instead: ${asText(statement)}`,
-    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${asText(comment)}`}`,
+    detail: `code: approval.pending; approval: ${approvalId}${comment === "" ? "" : `; comment: ${inLine(comment)}`}`,
     hint: `To run that in place of your command: sallyport approvals accept ${approvalId} ${shownDigest(digest)}    Or go on waiting, or cancel (Ctrl-C).`,
   });

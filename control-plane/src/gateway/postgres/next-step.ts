@@ -6,6 +6,8 @@ import { howToAsk } from "../../domain/grant/grant.decider.ts";
 export function nextStep(error: SallyportError): string | undefined {
   const { code, details } = error;
   if (code === "policy.purpose_required") return howToState(error, "start");
+  if (code === "ledger.too_large")
+    return "The event of a command has room for some 20,000 parameters: send fewer rows at a time. Nothing was sent to the target.";
   if (details["access"] === OPEN_NOW) return "Connect again: it is open to you now, and a session goes on only with access of the kind that it began with.";
   const resource = details["resource"];
   if (resource === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { inLine } from "@sallyport/proto/disruptive";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { ApprovalView } from "../../application/approval-ports.ts";
 import type { Decision } from "../../domain/decision.ts";
@@ -16,7 +17,8 @@ export function refusalOf(decision: Decision): SallyportError {
 
 export function settledError({ id, state, decidedBy, comment }: ApprovalView): SallyportError {
   const details = { approval: id };
-  if (state === "denied") return new SallyportError("approval.denied", `${decidedBy} denied this command${comment === "" ? "." : `: ${comment}`}`, details);
+  if (state === "denied")
+    return new SallyportError("approval.denied", `${decidedBy} denied this command${comment === "" ? "." : `: ${inLine(comment)}`}`, details);
   if (state === "expired") return new SallyportError("approval.expired", "Nobody decided on this command in time.", details);
   if (state === "replaced") return new SallyportError("approval.withdrawn", "Whoever asked took another text in its place.", details);
   return new SallyportError("approval.drift", `The approval is ${state}; the command was not run.`, details);

@@ -27,6 +27,8 @@ export class SessionKnowledge implements SessionNames {
   readonly #idle: () => void;
   #greeted = false;
   #clientEncoding = "UTF8";
+  /** Of the database; it says so when the session begins. */
+  #serverEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed", utf8: true };
   #suspect = false;
 
@@ -53,8 +55,11 @@ export class SessionKnowledge implements SessionNames {
   parameter(name: string, value: string): void {
     if (name === "client_encoding") {
       this.#clientEncoding = value;
-      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(value);
+      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(value, this.#serverEncoding);
       if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
+    } else if (name === "server_encoding") {
+      this.#serverEncoding = value;
+      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(this.#clientEncoding, value);
     } else if (name === "standard_conforming_strings" && value !== "on") {
       this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
     } else if (name === "search_path") {

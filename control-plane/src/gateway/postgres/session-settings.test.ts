@@ -71,6 +71,7 @@ describe("what a session has set", () => {
   it("is as it was where the target refused, or all was reset", () => {
     assert.equal(digest({ ...set("datestyle", "bogus"), tag: "" }), undefined);
     assert.equal(digest(set("datestyle", "ISO, DMY"), reset), undefined);
+    assert.notEqual(digest(set("role", "x"), reset), undefined);
     assert.ok(after([reset], { timezone: "UTC" }).current(false));
   });
 

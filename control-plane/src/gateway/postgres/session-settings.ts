@@ -51,7 +51,7 @@ export class SessionSettings {
   constructor(start: Readonly<Record<string, string>>, plannedDigest: (executable: Executable) => string | undefined) {
     const given = Object.entries(start).filter(([name]) => matters(name));
     this.#start = new Map(
-      given.map(([name, value]) => [name, { says: `${name} = ${value}, as it connected`, digest: hash("sha256", value), planned: notPlanned }]),
+      given.map(([name, value]) => [name, { says: shown(`${name} = ${value}, as it connected`), digest: hash("sha256", value), planned: notPlanned }]),
     );
     this.#now = new Map(this.#start);
     this.#plannedDigest = plannedDigest;
@@ -108,7 +108,7 @@ export class SessionSettings {
     }
     if (facts.settings.includes(ANY)) {
       if (inTransaction) this.#lose([ANY], inTransaction);
-      else this.#now = new Map(this.#start);
+      else this.#now = new Map([...this.#start, ...[...this.#now].filter(([name]) => actsAs.has(name))]);
       return;
     }
     const values = parameters.map(({ value }) => value?.toString("hex") ?? null);
@@ -145,6 +145,9 @@ const changes = ({ facts: { settings } }: Executable): boolean => settings.some(
 const goesBack = ({ facts: { verbs } }: Executable): boolean => verbs.includes("ROLLBACK TO");
 
 const endsTransaction = ({ facts: { verbs } }: Executable): boolean => verbs.some((verb) => /^(?:COMMIT|ROLLBACK|PREPARE TRANSACTION)$/.test(verb));
+
+/** RESET ALL leaves them alone. */
+const actsAs: ReadonlySet<string> = new Set(["role", "session_authorization"]);
 
 const notPlanned = [undefined] as const;
 

@@ -23,7 +23,7 @@ export function standingApproval(
   settings: Pick<SessionSettings, "current" | "setBy">,
   now: Date,
 ): StandingApproval | undefined {
-  if (given.length === 0) return undefined;
+  if (given.length === 0 || usesCursor.test(executable.recordable)) return undefined;
   const set = settings.current(unclear)?.digest;
   const planned = plannedDigest(executable, { resource, requester });
   for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId: askedIn, settings: then } of given) {
@@ -43,6 +43,9 @@ export function standingApproval(
   }
   return undefined;
 }
+
+/** Which row that is, neither the text nor its facts say: a cursor of that name may be another by now. */
+const usesCursor = /\bcurrent\s+of\b/iu;
 
 /** What changes anything is the same statement but for its values; that of a long one is not at hand. */
 const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>

@@ -1,5 +1,6 @@
 import { checkpointNote } from "@sallyport/proto/audit/checkpoint";
 import { SallyportError } from "@sallyport/proto/errors";
+import { readInstant } from "@sallyport/proto/instant";
 import { asRecorded, type ExportDeps, type ExportOptions, exportRange, exportStreams, type Selection } from "./export-bundle.ts";
 import { type AppendPromise, promiseOf } from "./promise.ts";
 
@@ -38,8 +39,8 @@ export class AuditLog {
   async #firstLeaf(place: string, after: boolean): Promise<number> {
     const { tree } = this.#deps.checkpointer;
     if (POSITION.test(place)) return tree.leafFrom(BigInt(place) + (after ? 1n : 0n));
-    const instant = Date.parse(place);
-    if (Number.isNaN(instant)) throw new SallyportError("input.invalid", `"${place.slice(0, 100)}" is neither a position nor an instant.`);
+    const instant = readInstant(place)?.getTime();
+    if (instant === undefined) throw new SallyportError("input.invalid", `"${place.slice(0, 100)}" is neither a position nor an instant.`);
     // The ledger stores in the order of its own clock, or nearly so.
     let [low, high] = [0, tree.size];
     while (low < high) {

@@ -10,7 +10,7 @@ const POSITION_BYTES = 8;
 export const MAX_UNWRITTEN = 512;
 
 /** While the disk does not take them: some 40 MB, and minutes of a busy ledger. Then leaves wait in the ledger, where they are anyway. */
-export const MAX_HELD = 262_144;
+export const MAX_HELD = 65_536;
 
 /**
  * Every node of the Merkle tree, and the ledger position of every leaf, in two files beside the ledger, so that a proof is a few
@@ -81,19 +81,7 @@ export class TreeFile {
   }
 
   flush(): void {
-    if (this.#newPositions.length === 0) return;
-    const positions = Buffer.alloc(this.#newPositions.length * POSITION_BYTES);
-    for (const [i, position] of this.#newPositions.entries()) positions.writeBigUInt64BE(position, i * POSITION_BYTES);
-    try {
-      writeWhole(this.#nodes, Buffer.concat(this.#newNodes));
-      writeWhole(this.#positions, positions);
-    } catch (error) {
-      this.#cut(); // the next write goes to the end of the file, which must be where the last whole one ended
-      throw error;
-    }
-    this.#written = this.#size;
-    this.#newNodes = [];
-    this.#newPositions = [];
+    while (this.#newPositions.length > 0) this.#write(Math.min(this.#newPositions.length, MAX_UNWRITTEN));
   }
 
   clear(): void {
@@ -111,6 +99,23 @@ export class TreeFile {
     }
     closeSync(this.#nodes);
     closeSync(this.#positions);
+  }
+
+  /** The first so many that wait: a disk that takes nothing is asked for little, however much waits. */
+  #write(leaves: number): void {
+    const nodes = nodeCount(this.#written + leaves) - nodeCount(this.#written);
+    const positions = Buffer.alloc(leaves * POSITION_BYTES);
+    for (const [i, position] of this.#newPositions.slice(0, leaves).entries()) positions.writeBigUInt64BE(position, i * POSITION_BYTES);
+    try {
+      writeWhole(this.#nodes, Buffer.concat(this.#newNodes.slice(0, nodes)));
+      writeWhole(this.#positions, positions);
+    } catch (error) {
+      this.#cut(); // the next write goes to the end of the file, which must be where the last whole one ended
+      throw error;
+    }
+    this.#written += leaves;
+    this.#newNodes.splice(0, nodes);
+    this.#newPositions.splice(0, leaves);
   }
 
   #cut(): void {

@@ -27,9 +27,9 @@ export async function traceColumns({ id, columns, maskedTables, userSchemas = fa
       // What was not there when somebody last looked may have been made since.
       const absent = lookups === 0 ? columns.filter(({ table }) => catalogue.isAbsent(table)) : [];
       for (const { table } of absent) unlearnt.names.add(table);
-      const schemas = userSchemas ? catalogue.userSchemas(unlearnt) : undefined;
-      const functions = rowFunctions ? catalogue.rowFunctions(unlearnt) : undefined;
-      if (unlearnt.names.size === 0 && unlearnt.userSchemas !== true && unlearnt.rowFunctions !== true) {
+      const schemas = userSchemas ? catalogue.listed("user_schemas", unlearnt) : undefined;
+      const functions = rowFunctions ? catalogue.listed("row_functions", unlearnt) : undefined;
+      if (unlearnt.names.size + unlearnt.lists.size === 0) {
         const room = { bytes: MAX_TRACED_BYTES };
         const answer: Traced = { id, columns: columns.map((source, index) => traced(source, lineages[index], catalogue, room)) };
         return {

@@ -11,15 +11,15 @@ describe("the names that a catalogue remembers", () => {
       { kind: "column", relation: 20_000, attribute: 1, name: "email", generated: false },
     ];
     const catalogue = new Catalogue(({ relations }) => Promise.resolve(relations.has(20_000) ? findings() : []));
-    await catalogue.learn({ relations: new Set([20_000]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([20_000]) });
     const batch = (from: number): ReadonlySet<string> => new Set(Array.from({ length: 1_000 }, (_, i) => `nowhere_${from + i}`));
-    for (let from = 0; from < MAX_CATALOGUE_NAMES; from += 1_000) await catalogue.learn({ relations: new Set(), names: new Set(batch(from)) });
+    for (let from = 0; from < MAX_CATALOGUE_NAMES; from += 1_000) await catalogue.learn({ ...nothingUnlearnt(), names: new Set(batch(from)) });
     assert.ok(catalogue.isAbsent("nowhere_0"));
-    await catalogue.learn({ relations: new Set(), names: new Set(batch(MAX_CATALOGUE_NAMES)) });
+    await catalogue.learn({ ...nothingUnlearnt(), names: new Set(batch(MAX_CATALOGUE_NAMES)) });
     assert.equal(catalogue.isAbsent("nowhere_0"), false);
     assert.ok(catalogue.isAbsent(`nowhere_${MAX_CATALOGUE_NAMES}`));
     name = "harmless";
-    await catalogue.learn({ relations: new Set([20_000]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([20_000]) });
     assert.deepEqual(catalogue.column(20_000, 1, nothingUnlearnt()).origins, [{ tables: new Set(["harmless", "people"]), columns: new Set(["email"]) }]);
   });
 });
@@ -37,10 +37,10 @@ describe("what a catalogue remembers of a table that left its parent", () => {
       ],
     };
     const catalogue = new Catalogue(({ relations }) => Promise.resolve([...relations].flatMap((oid) => found[oid]?.() ?? [])));
-    await catalogue.learn({ relations: new Set([child]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([child]) });
     inherited = false;
-    await catalogue.learn({ relations: new Set([parent]), names: new Set() });
-    await catalogue.learn({ relations: new Set([child]), names: new Set() });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([parent]) });
+    await catalogue.learn({ ...nothingUnlearnt(), relations: new Set([child]) });
     assert.deepEqual(catalogue.column(child, 1, nothingUnlearnt()).origins, [{ tables: new Set(["staff", "people"]), columns: new Set(["email"]) }]);
   });
 });

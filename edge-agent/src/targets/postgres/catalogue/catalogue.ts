@@ -1,5 +1,6 @@
 import { type Lineage, joined, OF_ANYTHING } from "../../../masking/lineage.ts";
 import { type AskCatalogue, explore, type Unlearnt } from "./explore.ts";
+import type { NameList } from "./lookup.ts";
 import type { Relation } from "./relation.ts";
 import { FIRST_UNPINNED_OID, Relations } from "./relations.ts";
 
@@ -14,10 +15,9 @@ export const CATALOGUE_REFRESH_MS = 500;
 export const MAX_CATALOGUE_RELATIONS = 20_000;
 /** Names that are remembered for a resource, also of what is not there, about 5 MB. Beyond, they are forgotten: a statement can name what it likes. */
 export const MAX_CATALOGUE_NAMES = 20_000;
-export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set() });
+export const nothingUnlearnt = (): Unlearnt => ({ relations: new Set(), names: new Set(), lists: new Set() });
 
-/** With when they were looked up. */
-interface Names {
+interface Listed {
   readonly names: readonly string[];
   readonly at: number;
 }
@@ -49,8 +49,7 @@ export class Catalogue {
   readonly #learntAt = new Map<number, number>();
   readonly #named = new Map<string, Named>();
   readonly #pure = new Set<number>();
-  #userSchemas: Names | undefined;
-  #rowFunctions: Names | undefined;
+  readonly #lists = new Map<NameList, Listed>();
   /** Tables that policy names, in lower case: what shows rows of these is theirs, too. */
   readonly #masked = new Set<string>();
   #derived = new Relations(this.#relations, this.#pure);
@@ -78,8 +77,7 @@ export class Catalogue {
     this.#generation++;
     this.#learntAt.clear();
     this.#named.clear();
-    this.#userSchemas = undefined;
-    this.#rowFunctions = undefined;
+    this.#lists.clear();
   }
 
   /** Of a table's column, by the numbers that a result gives; adds to `unlearnt` what has to be learnt first. */
@@ -103,16 +101,10 @@ export class Catalogue {
     return this.#relations.get(oid)?.columns.get(attribute)?.isGenerated === true;
   }
 
-  /** Schemas that have the name of the role or of one that it may become: what `$user` in a search path may mean. */
-  userSchemas(unlearnt: Unlearnt): readonly string[] {
-    if (!this.#fresh(this.#userSchemas?.at, () => this.#refresh({ ...nothingUnlearnt(), userSchemas: true }))) unlearnt.userSchemas = true;
-    return this.#userSchemas?.names ?? [];
-  }
-
-  /** Functions of the database's own that take one row, of whatever relation. */
-  rowFunctions(unlearnt: Unlearnt): readonly string[] {
-    if (!this.#fresh(this.#rowFunctions?.at, () => this.#refresh({ ...nothingUnlearnt(), rowFunctions: true }))) unlearnt.rowFunctions = true;
-    return this.#rowFunctions?.names ?? [];
+  listed(list: NameList, unlearnt: Unlearnt): readonly string[] {
+    const known = this.#lists.get(list);
+    if (!this.#fresh(known?.at, () => this.#refresh({ ...nothingUnlearnt(), lists: new Set([list]) }))) unlearnt.lists.add(list);
+    return known?.names ?? [];
   }
 
   /** When it was last looked up, there was no relation of this name. */
@@ -125,8 +117,7 @@ export class Catalogue {
       this.#waiting ??= { unlearnt: nothingUnlearnt(), callers: [] };
       for (const oid of unlearnt.relations) this.#waiting.unlearnt.relations.add(oid);
       for (const name of unlearnt.names) this.#waiting.unlearnt.names.add(name);
-      if (unlearnt.userSchemas === true) this.#waiting.unlearnt.userSchemas = true;
-      if (unlearnt.rowFunctions === true) this.#waiting.unlearnt.rowFunctions = true;
+      for (const list of unlearnt.lists) this.#waiting.unlearnt.lists.add(list);
       this.#waiting.callers.push({ unlearnt, resolve, reject });
       if (!this.#busy) void this.#work();
     });
@@ -165,8 +156,7 @@ export class Catalogue {
     for (const oid of explored.functions) this.#pure.delete(oid);
     for (const oid of explored.pure) this.#pure.add(oid);
     for (const [name, oids] of explored.named) this.#named.set(name, { oids, at });
-    if (explored.userSchemas !== undefined) this.#userSchemas = { names: explored.userSchemas, at };
-    if (explored.rowFunctions !== undefined) this.#rowFunctions = { names: explored.rowFunctions, at };
+    for (const [list, names] of explored.lists) this.#lists.set(list, { names, at });
     this.#derived = new Relations(this.#relations, this.#pure);
   }
 

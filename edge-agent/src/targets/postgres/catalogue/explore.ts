@@ -1,5 +1,5 @@
 import { SallyportError } from "@sallyport/proto/errors";
-import type { Finding, Wanted } from "./lookup.ts";
+import type { Finding, NameList, Wanted } from "./lookup.ts";
 import { Relation } from "./relation.ts";
 import { FIRST_UNPINNED_OID, FIRST_USER_OID } from "./relations.ts";
 
@@ -12,10 +12,7 @@ export type AskCatalogue = (wanted: Wanted, tables: readonly string[]) => Promis
 export interface Unlearnt {
   readonly relations: Set<number>;
   readonly names: Set<string>;
-  /** Which schemas `$user` may mean. */
-  userSchemas?: boolean;
-  /** Which functions take one row of some relation. */
-  rowFunctions?: boolean;
+  readonly lists: Set<NameList>;
 }
 
 export interface Explored {
@@ -26,10 +23,8 @@ export interface Explored {
   readonly functions: ReadonlySet<number>;
   /** Those of them whose answer depends on nothing but their arguments. */
   readonly pure: ReadonlySet<number>;
-  /** Undefined: it was not asked for. */
-  readonly userSchemas: readonly string[] | undefined;
-  /** Undefined: they were not asked for. */
-  readonly rowFunctions: readonly string[] | undefined;
+  /** Those that were asked for. */
+  readonly lists: ReadonlyMap<NameList, readonly string[]>;
 }
 
 /** Level by level: what is asked for, then what its columns are made of. `tables`: those whose descendants count by name. */
@@ -38,23 +33,13 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
   const functions = new Set<number>();
   const relations = new Map<number, Relation>();
   const pure = new Set<number>();
-  const userSchemas = new Set<string>();
-  const rowFunctions = new Set<string>();
+  const lists = new Map<NameList, string[]>([...unlearnt.lists].map((list) => [list, []]));
   const named = new Map<string, number[]>([...unlearnt.names].map((name) => [name, []]));
-  let next: Wanted = {
-    relations: new Set(asked),
-    names: new Set(unlearnt.names),
-    functions,
-    userSchemas: unlearnt.userSchemas === true,
-    rowFunctions: unlearnt.rowFunctions === true,
-  };
-  for (let level = 0; next.userSchemas || next.rowFunctions || next.relations.size + next.names.size + next.functions.size > 0; level++) {
+  let next: Wanted = { relations: new Set(asked), names: new Set(unlearnt.names), functions, lists: unlearnt.lists };
+  for (let level = 0; next.relations.size + next.names.size + next.functions.size + next.lists.size > 0; level++) {
     if (level > MAX_VIEW_LEVELS) throw new SallyportError("target.refused", `A view is made of views in more than ${MAX_VIEW_LEVELS} levels.`);
     const findings = await ask(next, tables);
-    for (const finding of findings) {
-      if (finding.kind === "user_schema") userSchemas.add(finding.name);
-      if (finding.kind === "function_of_rows") rowFunctions.add(finding.name);
-    }
+    for (const finding of findings) if (finding.kind === "listed") lists.get(finding.list)?.push(finding.name);
     const found = relationsIn(findings, pure);
     for (const relation of found) {
       relations.set(relation.oid, relation);
@@ -72,19 +57,10 @@ export async function explore(ask: AskCatalogue, unlearnt: Unlearnt, tables: rea
         functions,
         around.flatMap((one) => one.functions),
       ),
-      userSchemas: false,
-      rowFunctions: false,
+      lists: new Set(),
     };
   }
-  return {
-    asked,
-    relations,
-    named,
-    functions,
-    pure,
-    userSchemas: unlearnt.userSchemas === true ? [...userSchemas] : undefined,
-    rowFunctions: unlearnt.rowFunctions === true ? [...rowFunctions] : undefined,
-  };
+  return { asked, relations, named, functions, pure, lists };
 }
 
 /** Those that are not in `seen`, which then has them. */

@@ -29,11 +29,14 @@ export interface Wanted {
   readonly names: ReadonlySet<string>;
   /** Functions that are in question. */
   readonly functions: ReadonlySet<number>;
-  /** Schemas that have the name of a role that the session's may become. */
-  readonly userSchemas: boolean;
-  /** Whether functions that take one row are. */
-  readonly rowFunctions: boolean;
+  readonly lists: ReadonlySet<NameList>;
 }
+
+/**
+ * Names that are asked for all at once: schemas that have the name of a role that the session's may become, which `$user` in a search path
+ * may mean, and functions of the database's own that `alias.name` may call, of whatever relation.
+ */
+export type NameList = "user_schemas" | "row_functions";
 
 /** A row of what the catalogue says; `relation` is the one that it is about. */
 export type Finding =
@@ -46,12 +49,9 @@ export type Finding =
   | { readonly kind: "rule"; readonly relation: number; readonly event: string; readonly action: string }
   /** What `alias.name` calls with the whole row, where there is no such column; not of the system's own. */
   | { readonly kind: "row_function"; readonly relation: number; readonly name: string }
-  /** One that `alias.name` may call, of whatever relation; not of the system's own. */
-  | { readonly kind: "function_of_rows"; readonly relation: number; readonly name: string }
   /** One whose answer depends on nothing but its arguments, and on what it is told about the database's structure. */
   | { readonly kind: "pure_function"; readonly relation: number }
-  /** A schema that `$user` in a search path may mean. */
-  | { readonly kind: "user_schema"; readonly relation: 0; readonly name: string };
+  | { readonly kind: "listed"; readonly relation: 0; readonly list: NameList; readonly name: string };
 
 /**
  * Everything is spelt with its schema, operators too: the search path of the role is not ours. Names travel as bytes of UTF-8 in
@@ -175,23 +175,25 @@ function decodeRow(payload: Buffer): Finding {
     case "c":
       return { kind: "row_function", relation, name: name() };
     case "w":
-      return { kind: "function_of_rows", relation: 0, name: name() };
+      return { kind: "listed", relation: 0, list: "row_functions", name: name() };
     case "s":
-      return { kind: "user_schema", relation: 0, name: name() };
+      return { kind: "listed", relation: 0, list: "user_schemas", name: name() };
     default:
       throw new SallyportError("wire.malformed", "The target answered a lookup of its catalogue with a row of no known kind.");
   }
 }
 
 /** Unnamed statement and portal, closed again: Parse, Bind, Execute, Close, Sync. */
-function encodeLookup({ relations, names, functions, userSchemas, rowFunctions }: Wanted, tables: readonly string[]): Buffer {
+function encodeLookup({ relations, names, functions, lists }: Wanted, tables: readonly string[]): Buffer {
   const oids = (set: ReadonlySet<number>): string => `{${[...set].join(",")}}`;
   const bytes = (list: Iterable<string>): string => `{${[...list].map((name) => `"\\\\x${Buffer.from(name).toString("hex")}"`).join(",")}}`;
-  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions), String(userSchemas), String(rowFunctions)].map((text) => {
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(Buffer.byteLength(text));
-    return Buffer.concat([length, Buffer.from(text)]);
-  });
+  const parameters = [oids(relations), bytes(names), bytes(tables), oids(functions), String(lists.has("user_schemas")), String(lists.has("row_functions"))].map(
+    (text) => {
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(Buffer.byteLength(text));
+      return Buffer.concat([length, Buffer.from(text)]);
+    },
+  );
   // string portal, string statement, int16 formats (none), int16 parameters, the parameters, int16 result formats (none)
   const bind = Buffer.concat([Buffer.from([0, 0, 0, 0, 0, parameters.length]), ...parameters, Buffer.alloc(2)]);
   return Buffer.concat([

@@ -69,8 +69,7 @@ export class Relation {
         break;
       case "relation":
       case "pure_function":
-      case "function_of_rows":
-      case "user_schema":
+      case "listed":
     }
   }
 

@@ -70,4 +70,8 @@ function traced(tracer: Tracer, query: Node, scope: Scope, name: (items: readonl
 }
 
 /** Sets only grow from round to round. */
-const sizeOf = (item: Item | undefined): number => (item?.kind === "column" ? item.value.sources.size * 2 + Number(item.value.opaque) : -1);
+const sizeOf = (item: Item | undefined): number => {
+  if (item?.kind !== "column") return -1;
+  const { sources, opaque, made = false } = item.value;
+  return sources.size * 4 + Number(opaque) * 2 + Number(made);
+};

@@ -21,7 +21,7 @@ function constantOf(node: Node | undefined): Constant {
   return "sval" in bare.A_Const || text === null ? (text ?? undefined) : Number(text);
 }
 
-/** Text that is wider, or repeated more often, may be more than the server takes. */
+/** Text that is wider may be more than the server takes. */
 const MAX_WIDTH = 10_000;
 /** Longer patterns are not looked at. */
 const MAX_PATTERN_CHARS = 200;
@@ -56,7 +56,6 @@ const checks: Readonly<Record<string, Check>> = {
   overlay: ([, placing, from, count]) => typeof placing === "string" && isNumber(from) && from > 0 && (count === undefined || (isNumber(count) && count >= 0)),
   lpad: padded,
   rpad: padded,
-  repeat: ([text, times]) => text !== undefined && isNumber(times) && times <= MAX_WIDTH,
   regexp_replace: ([, pattern, by, flags = "", ...more]) =>
     isPlainPattern(pattern) && typeof by === "string" && typeof flags === "string" && /^[gi]*$/.test(flags) && more.length === 0,
   round: rounded,
@@ -74,7 +73,7 @@ const checks: Readonly<Record<string, Check>> = {
 };
 
 /** They fail on some values though their constants are in order with others. */
-const neverExcused: ReadonlySet<string> = new Set(["format", "length", "percentile_disc", "repeat"]);
+const neverExcused: ReadonlySet<string> = new Set(["format", "length", "percentile_disc"]);
 
 /** `wholeOfColumn`: the call is the whole expression, of a mere column: that it fails on any value tells only whether there is one. */
 export function isSound(name: readonly string[], { args = [], func_variadic }: FuncCall, wholeOfColumn: boolean): boolean {

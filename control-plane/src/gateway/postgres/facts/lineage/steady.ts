@@ -18,8 +18,8 @@ const functions: ReadonlySet<string> = new Set(
 );
 /** They look at no collation. */
 const joining: ReadonlySet<string> = new Set(["concat", "concat_ws"]);
-/** Sound calls of these may still ask for more memory than there is, or fail on columns of which the collation is not deterministic. */
-const unsteady: ReadonlySet<string> = new Set(["regexp_replace", "repeat", "split_part"]);
+/** Sound calls of these may still fail on columns of which the collation is not deterministic. */
+const unsteady: ReadonlySet<string> = new Set(["regexp_replace", "split_part"]);
 
 /** A constant of another type may be of a domain, which is checked when it is evaluated. */
 const types: ReadonlySet<string> = new Set(

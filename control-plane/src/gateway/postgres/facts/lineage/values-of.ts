@@ -4,6 +4,7 @@ import { constantText } from "../statements-session.ts";
 import type { NodeOf, NodeTag } from "../tree.ts";
 import { areSingle, comparesRows, isSingle, tellsByComparing, testsRow } from "./comparisons.ts";
 import { joinsText } from "./concatenation.ts";
+import { grows, growsTooFar } from "./growth.ts";
 import { tellsByArrow } from "./json-arrows.ts";
 import { entriesNamed, resolve } from "./references.ts";
 import { type Scope, wholeItems, wholeRow } from "./scope.ts";
@@ -20,7 +21,7 @@ import { anything, computed, sourceKey, union, type Value } from "./values.ts";
 export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values" | "conditions" = "values"): Value {
   if (isReference(root)) return columnRef(tracer, root.ColumnRef.fields, scope);
   const found: Value[] = [];
-  const place: Place = { tracer, scope, root, found, as, telling: false };
+  const place: Place = { tracer, scope, root, found, as, telling: false, grows: false, holdsMade: false };
   const stack: unknown[] = [root];
   while (stack.length > 0) {
     const value = stack.pop();
@@ -34,7 +35,9 @@ export function valueOf(tracer: Tracer, root: unknown, scope: Scope, as: "values
       else for (const next of part(place, inner as never)) stack.push(next);
     }
   }
-  const value = computed(union(found));
+  place.telling ||= place.grows && place.holdsMade;
+  const gathered = computed(union(found));
+  const value = gathered.sources.size > 0 ? { ...gathered, made: true } : gathered;
   // Conditions are noted by whoever has them traced; and what may be made of anything is masked, not looked into.
   if (place.telling && as === "values") tracer.filter({ ...value, opaque: false });
   return value;
@@ -51,6 +54,9 @@ interface Place {
   readonly as: "values" | "conditions";
   /** Something was met that fails on some values, or makes rows of them: that tells what they are. */
   telling: boolean;
+  /** Some of it may be wider than what it is given, and what it is given may have been made so before. */
+  grows: boolean;
+  holdsMade: boolean;
 }
 
 const patternKinds: ReadonlySet<A_Expr["kind"]> = new Set(["AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"]);
@@ -70,8 +76,10 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   TypeName: () => [],
   // Tells which columns a row is grouped by, and nothing of them.
   GroupingFunc: () => [],
-  ColumnRef: ({ tracer, scope, found }, { fields }) => {
-    found.push(columnRef(tracer, fields, scope));
+  ColumnRef: (place, { fields }) => {
+    const value = columnRef(place.tracer, fields, place.scope);
+    place.holdsMade ||= value.made === true;
+    place.found.push(value);
     return [];
   },
   FuncCall: (place, call) => {
@@ -79,6 +87,8 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
     const name = strings(call.funcname);
     const { transparent, keeps, total } = tracer.traitsOf(name, "function");
     place.telling ||= (!total && !isSound(name, call, isWholeOfColumn(place, call))) || comparesRows(call, (node) => isPlain(place, node));
+    place.grows ||= grows({ FuncCall: call });
+    place.telling ||= growsTooFar(call, (node) => isReference(node) && columnRef(tracer, node.ColumnRef.fields, scope).made === true);
     const keys = keysOf(name, call);
     if (keys.length > 0) picking(tracer, keys, scope);
     if (!transparent || (as === "values" && name.at(-1) === "current_setting" && readsVariable(tracer, call, scope))) found.push(anything);
@@ -105,6 +115,7 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   BoolExpr: (place, { args = [] }) => inTurn(place, args),
   CoalesceExpr: (place, { args = [] }) => inTurn(place, args),
   A_Expr: (place, expression) => {
+    place.grows ||= grows({ A_Expr: expression });
     const { kind, name, lexpr, rexpr } = expression;
     if (kind === "AEXPR_OP" || kind === "AEXPR_OP_ANY" || kind === "AEXPR_OP_ALL") {
       const { transparent, total } = place.tracer.traitsOf(strings(name), "operator");
@@ -137,10 +148,20 @@ const byTag: { readonly [Tag in NodeTag]?: (place: Place, node: NodeOf<Tag>) => 
   },
   // Arrays inside must be of the same size.
   A_ArrayExpr: (place, { elements = [] }) => {
+    place.grows = true;
     place.telling ||= elements.some((element) => "A_ArrayExpr" in element);
     return elements;
   },
+  RowExpr: (place, { args = [] }) => {
+    place.grows = true;
+    return args;
+  },
+  JsonArrayConstructor: (place, { exprs = [], output }) => {
+    place.grows = true;
+    return [exprs, { output }];
+  },
   XmlExpr: (place, { op, named_args, args }) => {
+    place.grows = true;
     place.telling ||= op !== "IS_XMLELEMENT" && op !== "IS_XMLFOREST" && op !== "IS_XMLCONCAT";
     return [named_args, args];
   },

@@ -5,6 +5,8 @@ export interface Value {
   readonly sources: ReadonlySet<string>;
   readonly opaque: boolean;
   readonly plain: boolean;
+  /** By an expression, not only gathered from columns; absent: no. */
+  readonly made?: boolean;
 }
 
 /** Any column of a relation, or all of them. */
@@ -31,7 +33,8 @@ export function union(values: readonly Value[]): Value {
   if (values.length === 1) return first;
   const sources = new Set<string>();
   for (const value of values) for (const source of value.sources) sources.add(source);
-  return { sources, opaque: values.some(({ opaque }) => opaque), plain: values.every(({ plain }) => plain) };
+  const made = values.some((value) => value.made === true);
+  return { sources, opaque: values.some(({ opaque }) => opaque), plain: values.every(({ plain }) => plain), ...(made ? { made } : {}) };
 }
 
 export const computed = (value: Value): Value => (value.plain ? { ...value, plain: false } : value);
