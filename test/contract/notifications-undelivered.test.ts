@@ -9,7 +9,7 @@ import type { DomainEvent } from "@sallyport/control-plane/src/domain/events.ts"
 import { notificationStream } from "@sallyport/control-plane/src/domain/notification/notification.events.ts";
 import { sessionStream } from "@sallyport/control-plane/src/domain/session/session.events.ts";
 import { eventId } from "@sallyport/control-plane/src/ledger/event-id.ts";
-import { LATER_RELEASE, REST_LAST_MS } from "@sallyport/control-plane/src/notify/courier.ts";
+import { LATER_RELEASE, REST_LAST_MS } from "@sallyport/control-plane/src/notify/outbox-relay.ts";
 import { Outbox } from "@sallyport/control-plane/src/notify/outbox.ts";
 import { GIVE_UP_AFTER_MS, RETRY_LAST_MS } from "@sallyport/control-plane/src/notify/retry-schedule.ts";
 import { WebhookServer } from "../support/webhook-server.ts";

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { openPolicy } from "../support/policies.ts";
 import { isType, type Person, RESOURCE, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { type Ran, ran } from "./command-line.ts";
 
 const cli = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 
@@ -18,11 +19,7 @@ describe("the command line", () => {
     await (await stack.connectDirect()).query("create table words as select n, 'word ' || n as word from generate_series(1, 3000) n");
   });
 
-  const run = async (person: Person, ...args: readonly string[]) => {
-    const process = stack.cli(person, ...args);
-    const { status } = await process.exited;
-    return { status, out: process.stdout, err: process.stderr };
-  };
+  const run = (person: Person, ...args: readonly string[]): Promise<Ran> => ran(stack, person, ...args);
   it("writes what COPY sends, as text and as JSON", async () => {
     const copy = "copy (select n, word from words order by n) to stdout";
     const text = await run("ana", "exec", "--csv", RESOURCE, copy);

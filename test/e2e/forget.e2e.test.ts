@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { test } from "node:test";
 import { openPolicy } from "../support/policies.ts";
 import { isType, type Person, Stack } from "../support/stack.ts";
+import { type Ran, ran } from "./command-line.ts";
 import { failure } from "./failure.ts";
 
 const POLL_MS = 50;
@@ -27,11 +28,7 @@ const filesWith = (folder: string, text: string): string[] => filesIn(folder).fi
 
 test("a person whom two administrators agree to forget is in no file any more, and the record still verifies", async (t) => {
   const stack = await Stack.start(t, { policy: openPolicy, env: { SALLYPORT_LOG_LEVEL: "trace" } });
-  const cli = async (person: Person, ...args: string[]): Promise<{ readonly exit: number | null; readonly out: string; readonly err: string }> => {
-    const process = stack.cli(person, ...args);
-    const { status } = await process.exited;
-    return { exit: status, out: process.stdout, err: process.stderr };
-  };
+  const cli = (person: Person, ...args: readonly string[]): Promise<Ran> => ran(stack, person, ...args);
   const json = async <T>(person: Person, ...args: string[]): Promise<T> => JSON.parse((await cli(person, ...args, "--json")).out) as T;
   const putIdentity = (id: string, groups: string[]) => stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups }));
   const newToken = async (): Promise<string> => {
@@ -61,21 +58,21 @@ test("a person whom two administrators agree to forget is in no file any more, a
   const sealed = join(stack.folder, "sealed.bundle");
   await t.test("a bundle opens them for whoever it is for, or does not", async () => {
     await stack.event("log-", isType("CheckpointSigned"));
-    assert.equal((await cli("bo", "audit", "export", "--identity", NAME, "-o", bundle)).exit, 0);
+    assert.equal((await cli("bo", "audit", "export", "--identity", NAME, "-o", bundle)).status, 0);
     const verified = await cli("bo", "audit", "verify", bundle);
-    assert.deepEqual([verified.exit, /Personal +\d+ values/u.test(verified.out)], [0, true], verified.out);
+    assert.deepEqual([verified.status, /Personal +\d+ values/u.test(verified.out)], [0, true], verified.out);
     const shown = (await cli("bo", "audit", "show", bundle)).out;
     assert.match(shown, new RegExp(`"application":"${LAPTOP}"`, "u"));
-    assert.equal((await cli("bo", "audit", "export", "--sealed", "-o", sealed)).exit, 0);
-    assert.equal((await cli("bo", "audit", "verify", sealed)).exit, 0);
+    assert.equal((await cli("bo", "audit", "export", "--sealed", "-o", sealed)).status, 0);
+    assert.equal((await cli("bo", "audit", "verify", sealed)).status, 0);
     assert.ok(!readFileSync(sealed, "latin1").includes(NAME) && !(await cli("bo", "audit", "show", sealed)).out.includes(NAME));
   });
 
   let erasure: Erasure | undefined;
   await t.test("it takes a reason, and two others than whoever asks", async () => {
-    assert.equal((await cli("ana", "forget", NAME, "--reason", "left")).exit, 1);
-    assert.equal((await cli("admin", "forget", "nobody", "--reason", "left")).exit, 1);
-    assert.equal((await cli("admin", "forget", NAME, "--reason", "they asked us to")).exit, 0);
+    assert.equal((await cli("ana", "forget", NAME, "--reason", "left")).status, 1);
+    assert.equal((await cli("admin", "forget", "nobody", "--reason", "left")).status, 1);
+    assert.equal((await cli("admin", "forget", NAME, "--reason", "they asked us to")).status, 0);
     assert.match((await cli("admin", "forget", NAME, "--reason", "again")).err, /asked already/u);
     [erasure] = await json<readonly Erasure[]>("admin", "forget", "list");
     assert.ok(erasure?.state === "pending" && erasure.identityId === NAME);
@@ -127,16 +124,16 @@ test("a person whom two administrators agree to forget is in no file any more, a
   await t.test("what they did is still there and proven, and says by whose decision who did it is gone", async () => {
     const { sessionId } = opened.data;
     assert.match((await cli("bo", "sessions", "replay", sessionId)).out, /select 1 as one/u);
-    assert.equal((await cli("bo", "audit", "verify", stack.ledgerFile)).exit, 0);
-    for (const file of [bundle, sealed]) assert.equal((await cli("bo", "audit", "verify", file)).exit, 0, "a bundle of before");
+    assert.equal((await cli("bo", "audit", "verify", stack.ledgerFile)).status, 0);
+    for (const file of [bundle, sealed]) assert.equal((await cli("bo", "audit", "verify", file)).status, 0, "a bundle of before");
     const after = join(stack.folder, "after.bundle");
-    assert.equal((await cli("bo", "audit", "export", "-o", after)).exit, 0);
+    assert.equal((await cli("bo", "audit", "export", "-o", after)).status, 0);
     const verified = await cli("bo", "audit", "verify", after);
-    assert.equal(verified.exit, 0, verified.out);
+    assert.equal(verified.status, 0, verified.out);
     assert.match(verified.out, new RegExp(`Forgotten +subject ${erasure?.subject}; asked for at .* by admin, agreed to by bo and cy`, "u"));
     assert.ok(!(await cli("bo", "audit", "show", after)).out.includes(NAME));
     const explained = await cli("bo", "explain", sessionId, "1");
-    assert.equal(explained.exit, 0, explained.out);
+    assert.equal(explained.status, 0, explained.out);
   });
 
   await t.test("somebody new may have the name, and is somebody else", async () => {

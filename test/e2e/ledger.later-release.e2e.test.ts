@@ -4,6 +4,7 @@ import { before, describe, it } from "node:test";
 import { EventStoreDBClient, jsonEvent } from "@eventstore/db-client";
 import { Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { type Ran, ran } from "./command-line.ts";
 
 /** As whoever goes back to an earlier release meets them: ours, of a type or a version that only the later one knows. */
 const metadata = { $correlationId: "c", actor: { kind: "system", id: "one" }, schemaVersion: 99, at: "2026-11-22T10:00:00.000Z" };
@@ -39,11 +40,7 @@ describe("streams that a later release wrote into", () => {
     for (const [stream, type] of [...WRITTEN, [`session-${session}`, "SessionReviewed"] as const]) await append(stream, type);
   });
 
-  const run = async (...args: readonly string[]): Promise<{ readonly status: number | null; readonly out: string; readonly err: string }> => {
-    const cli = stack.cli("bo", ...args);
-    const { status } = await cli.exited;
-    return { status, out: cli.stdout, err: cli.stderr };
-  };
+  const run = (...args: readonly string[]): Promise<Ran> => ran(stack, "bo", ...args);
 
   for (const when of ["at once", "after a restart"]) {
     it(`are left out, and the rest goes on and says so, ${when}`, async () => {

@@ -9,6 +9,7 @@ import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { gone, running } from "./backends.ts";
 import { failure, failureOf } from "./failure.ts";
 import { openWire } from "./gateway-wire.ts";
+import { answerOf } from "./command-line.ts";
 
 const HANG_MS = 60_000;
 
@@ -53,12 +54,7 @@ describe("a change of the policy", { timeout: 6 * HANG_MS }, () => {
 
   const put = (id: string, groups: string[]) => stack.call("admin", (api) => api.identities.putIdentity({ id, kind: "human", groups }));
 
-  /** Our own command line; its answer as JSON, or what it said in refusing. */
-  async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
-    const run = stack.cli(person, "--json", ...args);
-    const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
-  }
+  const cli = (person: Person, ...args: readonly string[]): Promise<unknown> => answerOf(stack, person, ...args);
   function folder(name: string, ...files: readonly PolicyText[]): string {
     const path = join(stack.folder, name);
     mkdirSync(path, { recursive: true });

@@ -8,6 +8,7 @@ import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { WebhookServer } from "../support/webhook-server.ts";
 import { gone, running } from "./backends.ts";
 import { failure } from "./failure.ts";
+import { answerOf } from "./command-line.ts";
 
 /** An answer that does not come within this never will. */
 const HANG_MS = 240_000;
@@ -37,12 +38,7 @@ describe("break-glass", { timeout: HANG_MS }, () => {
     await (await stack.connectDirect()).query("create table customers (id int, email text); insert into customers values (1, 'ada@example.com')");
   });
 
-  /** Our own command line; its answer as JSON, or what it said in refusing. */
-  async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
-    const run = stack.cli(person, "--json", ...args);
-    const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
-  }
+  const cli = (person: Person, ...args: readonly string[]): Promise<unknown> => answerOf(stack, person, ...args);
   const break_ = async (...more: readonly string[]): Promise<Grant> => (await cli("ana", "break-glass", RESOURCE, "--reason", "on fire", ...more)) as Grant;
   const told = async (kind: string, grantId: string): Promise<void> => void (await hook.first(({ body }) => body.includes(kind) && body.includes(grantId)));
   const review = (person: Person, id: string, verdict = "justified") =>

@@ -8,6 +8,7 @@ import { suiteCleanup } from "../support/suite-cleanup.ts";
 import { gone, running } from "./backends.ts";
 import { failure, failureOf } from "./failure.ts";
 import { openWire } from "./gateway-wire.ts";
+import { answerOf } from "./command-line.ts";
 
 /** An answer that does not come within this never will. */
 const HANG_MS = 60_000;
@@ -19,12 +20,7 @@ describe("access on request", { timeout: 2 * HANG_MS }, () => {
     stack = await Stack.start(cleanup, { labels: { access: "on-request" } });
   });
 
-  /** Our own command line; its answer as JSON, or what it said in refusing. */
-  async function cli(person: Person, ...args: readonly string[]): Promise<unknown> {
-    const run = stack.cli(person, "--json", ...args);
-    const { status } = await run.exited;
-    return status === 0 ? (JSON.parse(run.stdout) as unknown) : [status, (JSON.parse(run.stderr) as { error: { code: string } }).error.code];
-  }
+  const cli = (person: Person, ...args: readonly string[]): Promise<unknown> => answerOf(stack, person, ...args);
   const ask = async (...more: readonly string[]): Promise<Grant> =>
     (await cli("ana", "request", RESOURCE, "--for", "30m", "--reason", "stuck", ...more)) as Grant;
   async function granted(): Promise<Grant> {

@@ -4,6 +4,7 @@ import { query } from "../support/frontend-messages.ts";
 import { starterPolicy } from "../support/policies.ts";
 import { isType, type Person, type RecordedAs, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { type Ran, ran } from "./command-line.ts";
 import { failure } from "./failure.ts";
 import { openWire } from "./gateway-wire.ts";
 
@@ -30,18 +31,14 @@ describe("a preview of a held command", () => {
     );
   const preview = (person: Person, approvalId: string, dryRun: boolean, digest = "") =>
     stack.call(person, (api) => api.approvals.preview({ approvalId, digest, dryRun }));
-  const run = async (person: Person, ...args: readonly string[]): Promise<{ readonly exit: number | null; readonly out: string; readonly err: string }> => {
-    const process = stack.cli(person, ...args);
-    const { status } = await process.exited;
-    return { exit: status, out: process.stdout, err: process.stderr };
-  };
+  const run = (person: Person, ...args: readonly string[]): Promise<Ran> => ran(stack, person, ...args);
 
   it("shows another person the plan, the rows and a masked sample, and what is then approved runs", async () => {
     const client = await stack.connect();
     const updated = client.query("update staff set pay = pay + 1 /* raise */");
     const { data, stream } = await heldFor("raise");
     const seen = await run("bo", "approvals", "preview", data.approvalId, "--dry-run");
-    assert.equal(seen.exit, 0, seen.err);
+    assert.equal(seen.status, 0, seen.err);
     assert.match(seen.out, /Update on staff/u);
     assert.match(seen.out, /30 rows would change; rolled back/u);
     assert.match(seen.out, /Before.*name 1 .*100.*After.*name 1 .*101/su);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { isType, type RecordedAs, Stack } from "../support/stack.ts";
 import { suiteCleanup } from "../support/suite-cleanup.ts";
+import { type Ran, ran } from "./command-line.ts";
 import { failure } from "./failure.ts";
 
 const schema = "create table products (id int, price numeric); insert into products values (1, 10), (2, 20)";
@@ -17,11 +18,7 @@ describe("what approvers see of a command", () => {
 
   const requested = (of: (data: RecordedAs<"ApprovalRequested">["data"]) => boolean): Promise<RecordedAs<"ApprovalRequested">> =>
     stack.event("approval-", (event): event is RecordedAs<"ApprovalRequested"> => event.type === "ApprovalRequested" && of(event.data));
-  async function cli(...args: readonly string[]): Promise<{ readonly status: number | null; readonly out: string; readonly err: string }> {
-    const run = stack.cli("bo", ...args);
-    const { status } = await run.exited;
-    return { status, out: run.stdout, err: run.stderr };
-  }
+  const cli = (...args: readonly string[]): Promise<Ran> => ran(stack, "bo", ...args);
 
   it("is the code around a secret, and that something is withheld", async () => {
     const client = await stack.connect();

@@ -7,8 +7,9 @@ import { authorized, completed, ended, human, opened, requested } from "@sallypo
 import type { GetRetentionResponse, RunRetentionResponse } from "@sallyport/proto/gen/sallyport/api/v1/audit";
 import { openPolicy } from "../support/policies.ts";
 import { OldRecord } from "../support/old-record.ts";
-import { isType, Stack } from "../support/stack.ts";
+import { isType, Stack, type Person } from "../support/stack.ts";
 import { tempDir } from "../support/temp-dir.ts";
+import { type Ran, ran } from "./command-line.ts";
 
 const secret = "select card from customers where name = 'Sixtyfold Zebedee'";
 
@@ -29,10 +30,7 @@ test("what is no longer kept is removed by the control plane, by itself and when
   const dataDir = join(tempDir(t, "retention"), "control-plane");
   const id = await oldRecord(dataDir);
   const stack = await Stack.start(t, { policy: openPolicy, env: { SALLYPORT_DATA_DIR: dataDir, SALLYPORT_RETENTION: "recording=30d" } });
-  const run = async (person: Parameters<Stack["cli"]>[0], ...args: readonly string[]) => {
-    const cli = stack.cli(person, ...args);
-    return { status: (await cli.exited).status, out: cli.stdout, err: cli.stderr };
-  };
+  const run = (person: Person, ...args: readonly string[]): Promise<Ran> => ran(stack, person, ...args);
   const client = await stack.connect();
   await client.query("select 1");
   await client.end();

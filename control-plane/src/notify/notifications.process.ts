@@ -9,7 +9,7 @@ import { notificationStream } from "../domain/notification/notification.events.t
 import type { Actor, Ledger, RecordedEvent } from "../ledger/ledger.ts";
 import { SallyportError } from "@sallyport/proto/errors";
 import type { Channel } from "./channel.ts";
-import { Courier } from "./courier.ts";
+import { OutboxRelay } from "./outbox-relay.ts";
 import { type Message, messageOf } from "./message.ts";
 import type { Delivery, DeliveryState, QueuedDelivery } from "./delivery.ts";
 import { type Outbox, type Overflow, QUEUE_FULL, SHARE_FULL } from "./outbox.ts";
@@ -55,13 +55,13 @@ export interface NotificationList {
  *     queue had no room, each alarm and the first of the others. The id of a message is that of event and channel, so that whoever
  *     hears it twice can tell.
  * N2. It begins at the end of the ledger the first time, and where it was from then on; without channels it forgets where that was.
- * N3. Nobody waits for it, and no channel for another: each has a courier of its own, and the outbox bounds them all.
+ * N3. Nobody waits for it, and no channel for another: each has a relay of its own, and the outbox bounds them all.
  * N4. One node of an installation sends. A second one with an outbox of its own would tell everything twice.
  */
 export class Notifications {
   readonly #deps: NotificationDeps;
   readonly #stop = new AbortController();
-  readonly #couriers: ReadonlyMap<string, Courier>;
+  readonly #relays: ReadonlyMap<string, OutboxRelay>;
   readonly #following: Promise<void>;
   readonly #buryingStrays: Promise<void>;
   #closing: Promise<void> | undefined;
@@ -75,7 +75,7 @@ export class Notifications {
   private constructor(deps: NotificationDeps) {
     this.#deps = deps;
     const { outbox, clock, scheduler, random, log } = deps;
-    const courier = {
+    const relay = {
       outbox,
       clock,
       scheduler,
@@ -84,7 +84,7 @@ export class Notifications {
       read: (delivery: QueuedDelivery, channel: Channel) => this.#read(delivery, channel),
       giveUp: (delivery: QueuedDelivery, failure: string) => this.#giveUp(delivery, delivery.attempts, failure),
     };
-    this.#couriers = new Map(deps.channels.map((channel) => [channel.name, new Courier(channel, courier)]));
+    this.#relays = new Map(deps.channels.map((channel) => [channel.name, new OutboxRelay(channel, relay)]));
     this.#following = deps.channels.length === 0 ? Promise.resolve() : this.#follow();
     this.#buryingStrays = this.#buryStrays();
   }
@@ -112,12 +112,12 @@ export class Notifications {
     const { outbox, clock, execute } = this.#deps;
     const delivery = this.#failed(idOrPrefix);
     const { id } = delivery;
-    const courier = this.#couriers.get(delivery.channel);
-    if (courier === undefined) throw new SallyportError("input.invalid", `There is no channel ${delivery.channel} any more.`, { field: "id" });
+    const relay = this.#relays.get(delivery.channel);
+    if (relay === undefined) throw new SallyportError("input.invalid", `There is no channel ${delivery.channel} any more.`, { field: "id" });
     if (delivery.failure === QUEUE_FULL || delivery.failure === SHARE_FULL) await this.#record(delivery, 0, delivery.failure); // as far as it is not
     await execute({ decider: notification, stream: notificationStream(id), command: { type: "Retry", notificationId: id, by }, context });
     outbox.revive(id, clock.now());
-    courier.wake();
+    relay.wake();
     return { ...delivery, state: "waiting", attempts: 0 };
   }
 
@@ -147,7 +147,7 @@ export class Notifications {
 
   async #close(): Promise<void> {
     this.#stop.abort();
-    await Promise.all([this.#following, this.#buryingStrays, ...Array.from(this.#couriers.values(), (courier) => courier.close())]);
+    await Promise.all([this.#following, this.#buryingStrays, ...Array.from(this.#relays.values(), (relay) => relay.close())]);
     this.#deps.outbox.close();
   }
 
@@ -183,7 +183,7 @@ export class Notifications {
     const of = { eventId, eventType, stream, revision, urgency: urgencyOf(recorded), source: this.#sourceOf(metadata.actor) };
     const deliveries = wanting.map(({ name }): Delivery => ({ ...of, id: `${eventId}_${name}`, channel: name }));
     const overflow = outbox.take(deliveries, position, clock.now());
-    for (const { name } of wanting) this.#couriers.get(name)?.wake();
+    for (const { name } of wanting) this.#relays.get(name)?.wake();
     for (const each of overflow) await this.#tellOverflow(each);
     for (const delivery of deliveries) {
       if (overflow.some((each) => each.delivery === delivery)) continue;

@@ -1,7 +1,7 @@
 import type { Policies } from "../../application/policy-ports.ts";
 import { columnsToTrace, OF_ANYTHING, OF_ITSELF, withOrigins } from "../../domain/column-origins.ts";
 import type { CommandFacts } from "../../domain/facts.ts";
-import type { ColumnAsker } from "./column-asker.ts";
+import type { CatalogueClient } from "./catalogue-client.ts";
 import type { ColumnCatalogue } from "./column-catalogue.ts";
 import type { Executable } from "./command-record.ts";
 
@@ -9,7 +9,7 @@ export interface ColumnTracerDeps {
   readonly policies: Policies;
   /** Of the resource. */
   readonly catalogue: ColumnCatalogue;
-  readonly asker: ColumnAsker;
+  readonly catalogueClient: CatalogueClient;
   /** The agent answers such questions. */
   readonly answers: boolean;
 }
@@ -31,11 +31,11 @@ export class ColumnTracer {
 
   /** A promise only when the agent must be asked. */
   trace(executables: readonly Executable[]): readonly Executable[] | Promise<readonly Executable[]> {
-    const { policies, catalogue, asker, answers } = this.#deps;
+    const { policies, catalogue, catalogueClient, answers } = this.#deps;
     const tables = answers ? policies.current()?.maskedTables : undefined;
     if (tables === undefined) return executables;
     if (this.#unsettled || changesFirst(executables)) return executables.map((one) => ({ ...one, facts: ofAnything(one.facts), ofText: one.facts }));
-    const ask = (columns: readonly string[]): ReturnType<ColumnAsker["ask"]> => asker.ask(columns, tables);
+    const ask = (columns: readonly string[]): ReturnType<CatalogueClient["ask"]> => catalogueClient.ask(columns, tables);
     const traced = executables.map(({ facts }) => catalogue.trace(facts, ask));
     const known = traced.filter((facts): facts is CommandFacts => !(facts instanceof Promise));
     if (known.length === traced.length) return withFacts(executables, known);

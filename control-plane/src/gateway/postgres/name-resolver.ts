@@ -1,5 +1,5 @@
 import type { Policies } from "../../application/policy-ports.ts";
-import type { ColumnAsker } from "./column-asker.ts";
+import type { CatalogueClient } from "./catalogue-client.ts";
 import type { Executable } from "./command-record.ts";
 import type { SearchPath } from "./search-path.ts";
 import type { NamesFromTarget } from "./names-from-target.ts";
@@ -9,7 +9,7 @@ export interface NameResolverDeps {
   readonly path: SearchPath;
   /** Of the resource. */
   readonly userSchemas: NamesFromTarget;
-  readonly asker: ColumnAsker;
+  readonly catalogueClient: CatalogueClient;
   /** The agent answers such questions. */
   readonly answers: boolean;
 }
@@ -24,9 +24,9 @@ export class NameResolver {
 
   /** A promise only when the agent must be asked: where policy names schemas, and what the path holds is up to the role. */
   resolve(executables: readonly Executable[]): readonly Executable[] | Promise<readonly Executable[]> {
-    const { policies, path, userSchemas, asker, answers } = this.#deps;
+    const { policies, path, userSchemas, catalogueClient, answers } = this.#deps;
     const asks = answers && path.dependsOnUser(executables) && policies.current()?.namesSchemas === true;
-    const schemas = asks ? userSchemas.get(asker.askUserSchemas) : undefined;
+    const schemas = asks ? userSchemas.get(catalogueClient.askUserSchemas) : undefined;
     return schemas instanceof Promise ? schemas.then((known) => path.resolve(executables, known)) : path.resolve(executables, schemas);
   }
 }

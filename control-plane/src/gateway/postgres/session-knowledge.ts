@@ -13,9 +13,9 @@ import type { RunningCommand } from "./running-command.ts";
  * K1. Names are what the target has confirmed, less what commands that ran since may have made of them.
  * K2. Once the target may read text otherwise than our parser, it stays so: settings can come back in ways that are not
  *     announced in time (RESET, ROLLBACK).
- * K5. What the names of relations may mean: see search-path.ts.
- * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
  * K3. Settings are announced with ReadyForQuery: until then code that cannot be classified may have changed them unseen.
+ * K4. A cursor that is gone may still be here; a name that means another cursor or portal by now never is.
+ * K5. What the names of relations may mean: see search-path.ts.
  */
 export class SessionKnowledge implements SessionNames {
   readonly statements = new NamedObjects<Prepared>();
@@ -27,6 +27,8 @@ export class SessionKnowledge implements SessionNames {
   readonly #idle: () => void;
   #greeted = false;
   #clientEncoding = "UTF8";
+  /** Of the database; it says so when the session begins. */
+  #serverEncoding = "UTF8";
   #reading: TextReading = { kind: "as_parsed", utf8: true };
   #suspect = false;
 
@@ -53,8 +55,11 @@ export class SessionKnowledge implements SessionNames {
   parameter(name: string, value: string): void {
     if (name === "client_encoding") {
       this.#clientEncoding = value;
-      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(value);
+      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(value, this.#serverEncoding);
       if (!isAsciiSafe(value)) this.#reading = { kind: "plain", why: `Text in the client encoding ${value} cannot be parsed safely.` };
+    } else if (name === "server_encoding") {
+      this.#serverEncoding = value;
+      if (this.#reading.kind === "as_parsed") this.#reading = readingIn(this.#clientEncoding, value);
     } else if (name === "standard_conforming_strings" && value !== "on") {
       this.#reading = { kind: "plain", why: "With standard_conforming_strings off, backslashes cannot be parsed safely." };
     } else if (name === "search_path") {

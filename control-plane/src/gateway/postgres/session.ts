@@ -9,7 +9,7 @@ import type { Obligations } from "../../domain/decision.ts";
 import type { SessionEndCause } from "../../domain/session/session.events.ts";
 import { nextStep } from "./next-step.ts";
 import { ClientOutput } from "./client-output.ts";
-import { ColumnAsker } from "./column-asker.ts";
+import { CatalogueClient } from "./catalogue-client.ts";
 import { FieldCalls } from "./field-calls.ts";
 import { ColumnTracer } from "./column-tracer.ts";
 import type { CommandAuthorizer } from "./command-authorizer.ts";
@@ -62,7 +62,7 @@ export class PostgresSession implements ChannelHandlers {
   readonly #inputRecorder: InputRecorder;
   readonly #line: TargetLine;
   readonly #handler: UnitHandler;
-  readonly #asker: ColumnAsker;
+  readonly #catalogueClient: CatalogueClient;
   readonly #tracer: ColumnTracer;
   readonly #calls: FieldCalls;
   #inHandBytes = 0;
@@ -89,24 +89,24 @@ export class PostgresSession implements ChannelHandlers {
     this.#recorder = recorder;
     this.#inputRecorder = input;
     this.#line = line;
-    this.#asker = new ColumnAsker((body) => line.post(body));
+    this.#catalogueClient = new CatalogueClient((body) => line.post(body));
     this.#tracer = new ColumnTracer({
       policies: gateway.deps.policies,
       catalogue: gateway.columnsOf(setup.resource),
-      asker: this.#asker,
+      catalogueClient: this.#catalogueClient,
       answers: setup.traces,
     });
     this.#calls = new FieldCalls({
       analyser: gateway.analyser,
       functions: gateway.rowFunctionsOf(setup.resource),
-      ask: this.#asker.askRowFunctions,
+      ask: this.#catalogueClient.askRowFunctions,
       answers: setup.listsRowFunctions,
     });
     const names = new NameResolver({
       policies: gateway.deps.policies,
       path: knowledge.searchPath,
       userSchemas: gateway.userSchemasOf(setup.resource),
-      asker: this.#asker,
+      catalogueClient: this.#catalogueClient,
       answers: setup.traces,
     });
     this.#handler = new UnitHandler({
@@ -180,7 +180,7 @@ export class PostgresSession implements ChannelHandlers {
 
   control(body: ControlBody): void {
     if (body.$case === "report") this.#line.report(body.value);
-    if (body.$case === "traced") this.#asker.answered(body.value);
+    if (body.$case === "traced") this.#catalogueClient.answered(body.value);
   }
 
   drained(): void {
@@ -236,7 +236,7 @@ export class PostgresSession implements ChannelHandlers {
   #end(cause: SessionEndCause, message: string, tell: boolean, error?: SallyportError): void {
     if (this.#line.over) return;
     this.#line.lost();
-    this.#asker.end();
+    this.#catalogueClient.end();
     this.#settled();
     this.#account();
     this.#handler.withdraw("client_gone");

@@ -1,15 +1,18 @@
 import { isAscii, isUtf8 } from "node:buffer";
 import { type CommandFacts, noColumnsKnown, plainFacts } from "../../domain/facts.ts";
 import type { StatementAnalysis } from "./facts/analysis.ts";
-import { encodingNamed } from "./facts/names.ts";
 
 /**
  * How the target reads text: what our parser assumes must hold, or what it says does not count. `plain` once stays `plain`:
  * settings can come back in ways that are not announced in time (RESET, ROLLBACK).
  */
 export type TextReading =
-  /** `utf8`: the target takes nothing else for text. `converted`: the encoding from which it makes other letters than those that are parsed here. */
-  { readonly kind: "as_parsed"; readonly utf8: boolean; readonly converted?: string } | { readonly kind: "plain"; readonly why: string };
+  /**
+   * `utf8`: the target takes nothing else for text. `converted`: the encoding from which it makes other letters than those that are parsed here.
+   * `lossy`: what it answers is converted, too, and may have letters that the client's encoding has not.
+   */
+  | { readonly kind: "as_parsed"; readonly utf8: boolean; readonly converted?: string; readonly lossy?: boolean }
+  | { readonly kind: "plain"; readonly why: string };
 
 /** Until the target says how it reads text now, which it does with ReadyForQuery. */
 export const afterUnclassified: TextReading = { kind: "plain", why: "Code that cannot be classified ran just before, and may have changed how text is read." };
@@ -28,7 +31,7 @@ export const opaqueFacts = (reason: string, verb: string): CommandFacts => ({
 /** The analysis of a text where the target reads it as it was parsed; where it may not, that nothing is known of it. */
 export function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextReading): StatementAnalysis {
   const reason = misread(sql, reading);
-  if (reason === undefined) return reading.kind === "as_parsed" && reading.converted === undefined ? analysis : asConverted(analysis);
+  if (reason === undefined) return reading.kind === "as_parsed" && reading.lossy !== true ? analysis : asConverted(analysis);
   // Nor is it certain what is a comment, and what a literal.
   return {
     ...analysis,
@@ -38,6 +41,9 @@ export function asRead(sql: Buffer, analysis: StatementAnalysis, reading: TextRe
     outputs: [],
   };
 }
+
+/** As PostgreSQL compares the names of encodings: "utf-8" is UTF8. */
+const encodingNamed = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
 
 /** One object for the same analysis: what is the same is decided from memory, which goes by identity. */
 const remembered = new WeakMap<StatementAnalysis, StatementAnalysis>();
@@ -73,9 +79,10 @@ function misread(sql: Buffer, reading: TextReading): string | undefined {
   return !isAscii(sql) || sql.includes(0x5c) ? reading.why : undefined;
 }
 
-/** The target converts nothing where the client names no encoding. */
-export const readingIn = (encoding: string): TextReading => {
-  const name = encodingNamed(encoding);
+/** The target converts nothing where the client names no encoding. In a database that has none it looks whether all is well-formed. */
+export const readingIn = (encoding: string, ofServer: string): TextReading => {
+  const [name, server] = [encoding, ofServer].map(encodingNamed);
   const utf8 = name === "utf8" || name === "unicode";
-  return { kind: "as_parsed", utf8, ...(utf8 || name === "sqlascii" ? {} : { converted: encoding }) };
+  const lossy = name !== "sqlascii" && name !== server && !(utf8 && server === "utf8");
+  return { kind: "as_parsed", utf8, ...(utf8 || name === "sqlascii" ? {} : { converted: encoding }), ...(lossy ? { lossy } : {}) };
 };

@@ -114,9 +114,10 @@ export function noteFunction(facts: FactsBuilder, parts: readonly string[], also
  * They answer any value, and with one row: whether one fails, or how many rows it makes, tells nothing of what it was given. Of those
  * that are not here some fail on some values (casts, `substr` of a negative length), which finds a value out without showing it.
  */
+// Nor is `ascii` here: in databases of other multi-byte encodings than UTF-8 it takes no letter beyond ASCII.
 const total: ReadonlySet<string> = new Set(
   [
-    "age array_agg ascii avg bit_length bool_and bool_or btrim char_length character_length concat concat_ws count dense_rank every first_value hash_record hashtext",
+    "age array_agg avg bit_length bool_and bool_or btrim char_length character_length concat concat_ws count dense_rank every first_value hash_record hashtext",
     "initcap json_agg json_build_array json_build_object json_object_agg jsonb_agg jsonb_build_array jsonb_build_object jsonb_object_agg last_value left lower ltrim max md5 min mode octet_length percent_rank",
     "pg_column_size pg_typeof position quote_ident quote_literal quote_nullable rank replace reverse right row_number row_to_json rtrim",
     "sha224 sha256 sha384 sha512 starts_with string_agg strpos to_json to_jsonb translate upper",

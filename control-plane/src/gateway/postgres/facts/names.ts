@@ -26,6 +26,3 @@ export function objectName(node: Node | undefined): string[] {
   if ("String" in node) return strings([node]);
   return "List" in node ? strings(node.List.items) : [];
 }
-
-/** As PostgreSQL compares the names of encodings: "utf-8" is UTF8. */
-export const encodingNamed = (name: string): string => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();

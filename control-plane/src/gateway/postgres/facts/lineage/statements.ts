@@ -1,5 +1,5 @@
 import type { CopyStmt, Node, RangeVar } from "@pgsql/types";
-import { encodingNamed, objectName, strings } from "../names.ts";
+import { strings } from "../names.ts";
 import { isRunning } from "../statements-session.ts";
 import { traceDelete, traceInsert, traceMerge, traceUpdate } from "./changes.ts";
 import { tableEntry } from "./from.ts";
@@ -32,13 +32,8 @@ function traceQuery(tracer: Tracer, query: Node, scope: Scope): readonly Item[] 
 const isSerializing = (options: readonly Node[] = []): boolean =>
   options.some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "serialize");
 
-/** A letter that the encoding does not have makes it fail. UTF-8 has all of them. */
-const converts = ({ options = [] }: CopyStmt): boolean =>
-  options.some((option) => {
-    if (!("DefElem" in option) || option.DefElem.defname?.toLowerCase() !== "encoding") return false;
-    const [name = ""] = objectName(option.DefElem.arg);
-    return !["utf8", "unicode", "sqlascii"].includes(encodingNamed(name));
-  });
+/** A letter that the encoding does not have makes it fail. */
+const converts = ({ options = [] }: CopyStmt): boolean => options.some((option) => "DefElem" in option && option.DefElem.defname?.toLowerCase() === "encoding");
 
 export function traceStatement(tracer: Tracer, statement: Node): Result {
   const scope = emptyScope(undefined, undefined);

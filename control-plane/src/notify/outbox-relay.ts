@@ -20,7 +20,7 @@ export const REST_FIRST_MS = 1_000;
 /** And at last: an alarm waits no longer than this for a channel that is back. */
 export const REST_LAST_MS = 60_000;
 
-export interface CourierDeps {
+export interface OutboxRelayDeps {
   readonly outbox: Outbox;
   /** What is to be told now. Undefined: nothing is, any more. */
   readonly read: (delivery: QueuedDelivery, channel: Channel) => Promise<Message | undefined>;
@@ -40,9 +40,9 @@ export interface CourierDeps {
  *     alone, with all its messages, for as long as it says or a while that doubles.
  * C3. Whatever fails, the loop goes on until it is stopped.
  */
-export class Courier {
+export class OutboxRelay {
   readonly #channel: Channel;
-  readonly #deps: CourierDeps;
+  readonly #deps: OutboxRelayDeps;
   readonly #stop = new AbortController();
   #woken = new AbortController();
   readonly #running: Promise<void>;
@@ -52,7 +52,7 @@ export class Courier {
   /** Nothing is sent before. */
   #restsUntil = 0;
 
-  constructor(channel: Channel, deps: CourierDeps) {
+  constructor(channel: Channel, deps: OutboxRelayDeps) {
     this.#channel = channel;
     this.#deps = deps;
     this.#running = this.#run();

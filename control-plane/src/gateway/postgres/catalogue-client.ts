@@ -14,11 +14,11 @@ const MAX_NAME_BYTES = 63;
 type Answer = Traced | undefined | "ended";
 
 /**
- * Asks the agent of one session what columns are made of, and what schemas there are.
+ * Asks the agent of one session what only the catalogue of its target tells: of what columns are made, which schemas and functions there are.
  *
  * A1. Every question is answered once: by the agent, by its time running out (undefined), or by the session's end. The latter two tell nothing.
  */
-export class ColumnAsker {
+export class CatalogueClient {
   readonly #post: (body: ControlBody) => void;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
