@@ -13,8 +13,11 @@ export function sameButForConstants(shown: string, now: string): boolean {
 /** What EXECUTE stands for is recorded behind it in a comment, and is no comment. */
 const RUNS = "\n-- runs: ";
 
+/** What a statement, as it is recorded, is written with, but for comments. */
+export const writtenWith = (text: string): readonly Token[] => Array.from(tokens(text.replaceAll(RUNS, " ;; "))).filter(({ kind }) => kind !== "comment");
+
 function shape(text: string): string[] {
-  const read = Array.from(tokens(text.replaceAll(RUNS, " ;; "))).filter(({ kind }) => kind !== "comment");
+  const read = writtenWith(text);
   const sorts = read.some(({ kind, text: word }) => kind === "word" && (word === "by" || word === "distinct"));
   return read.map((token, index) => (isValue(token, read[index - 1], sorts) ? token.kind : JSON.stringify([token.kind, token.text])));
 }

@@ -6,7 +6,7 @@ import type { Executable } from "./command-record.ts";
 import type { DecidedCommand } from "./decided-command.ts";
 import { plannedDigest } from "./plan-text.ts";
 import type { SessionSettings } from "./session-settings.ts";
-import { sameButForConstants } from "./same-but-for-constants.ts";
+import { sameButForConstants, writtenWith } from "./same-but-for-constants.ts";
 
 /** An approval for a while that covers a command, and what it is to be used with. */
 export interface StandingApproval {
@@ -23,7 +23,7 @@ export function standingApproval(
   settings: Pick<SessionSettings, "current" | "setBy">,
   now: Date,
 ): StandingApproval | undefined {
-  if (given.length === 0 || usesCursor.test(executable.recordable)) return undefined;
+  if (given.length === 0 || usesCursor(executable.recordable)) return undefined;
   const set = settings.current(unclear)?.digest;
   const planned = plannedDigest(executable, { resource, requester });
   for (const { id, until, policyVersion, rules, command: asked, plan, uses, scope, sessionId: askedIn, settings: then } of given) {
@@ -45,7 +45,8 @@ export function standingApproval(
 }
 
 /** Which row that is, neither the text nor its facts say: a cursor of that name may be another by now. */
-const usesCursor = /\bcurrent\s+of\b/iu;
+const usesCursor = (statement: string): boolean =>
+  writtenWith(statement).some(({ text, kind }, index, all) => kind === "word" && text === "of" && all[index - 1]?.text === "current");
 
 /** What changes anything is the same statement but for its values; that of a long one is not at hand. */
 const isLike = ({ statement }: RecordedCommand, { facts, recordable }: Executable): boolean =>
