@@ -61,6 +61,8 @@ describe("what a session has set", () => {
     assert.equal(digest(set("datestyle", "ISO, DMY")), digest(set("datestyle", "ISO, MDY"), set("datestyle", "ISO, DMY")));
     assert.notEqual(digest(set("datestyle", "ISO, DMY")), digest(set("datestyle", "ISO, MDY")));
     assert.notEqual(digest(set("app.tenant", "1")), digest(set("app.tenants", "1")));
+    // `where price::text = '0.1'` finds other rows.
+    assert.notEqual(digest(set("extra_float_digits", "-10")), undefined);
   });
 
   it("shows what set it, and what the client brought along", () => {

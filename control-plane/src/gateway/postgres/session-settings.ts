@@ -10,9 +10,9 @@ const MAX_SHOWN_LENGTH = 200;
 /** Names that are remembered of one session; an application's own settings are a few. Beyond, it is like no other. */
 const MAX_REMEMBERED_SETTINGS = 200;
 
-/** Under any value of these a command changes and finds the same: they say how long it may take, how it is planned, and how results are spelt. */
+/** Under any value of these a command changes and finds the same: they say how long it may take, and how it is planned. */
 const besideThePoint =
-  /^(?:application_name|client_min_messages|client_encoding|extra_float_digits|(?:lock|statement|transaction|idle_\w+)_timeout|tcp_\w+|jit\w*|geqo\w*|enable_\w+|\w+_cost|work_mem|hash_mem_multiplier|maintenance_work_mem|temp_buffers|max_parallel_\w+|effective_\w+|log_\w+|debug_\w+|track_\w+|(?:default_)?transaction_\w+|synchronous_commit|escape_string_warning|standard_conforming_strings|backslash_quote|ssl_renegotiation_limit|seed)$/;
+  /^(?:application_name|client_min_messages|client_encoding|(?:lock|statement|transaction|idle_\w+)_timeout|tcp_\w+|jit\w*|geqo\w*|enable_\w+|\w+_cost|work_mem|hash_mem_multiplier|maintenance_work_mem|temp_buffers|max_parallel_\w+|effective_\w+|log_\w+|debug_\w+|track_\w+|(?:default_)?transaction_\w+|synchronous_commit|escape_string_warning|standard_conforming_strings|backslash_quote|ssl_renegotiation_limit|seed)$/;
 
 /** As facts write it. */
 const ANY = "*";
